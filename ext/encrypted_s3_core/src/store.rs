@@ -1,0 +1,148 @@
+//! What this crate asks of an object store, and the stores there are.
+//!
+//! Futures own what they need and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
+
+mod aws;
+mod aws_error;
+mod memory;
+mod settings;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+pub use aws::{AwsStore, AwsStoreSettings, ChecksumUse, Credentials};
+pub use memory::MemoryStore;
+pub use settings::ObjectSettings;
+
+use crate::Result;
+
+/// A store's answer, to be awaited or spawned.
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// An object about to be written: where, and everything but the body.
+#[derive(Clone, Debug, Default)]
+pub struct NewObject {
+    /// The object's key in the bucket, UTF-8.
+    pub key: String,
+    /// The MIME type that the store is told.
+    pub content_type: String,
+    /// User metadata, names without the `x-amz-meta-` prefix.
+    pub metadata: Vec<(String, String)>,
+    /// Storage class, server-side encryption and the like.
+    pub settings: ObjectSettings,
+}
+
+/// What the store says of an object it has taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The entity tag, with its quotes, as the store gives it.
+    pub etag: String,
+}
+
+/// One part that the store has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// The part's number, from 1.
+    pub number: i32,
+    /// The part's entity tag.
+    pub etag: String,
+    /// The checksum that the store was sent with the part, to be repeated on completion.
+    pub crc32: Option<String>,
+}
+
+/// An object's size, version and user metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Size of the stored body in bytes: ciphertext and tag.
+    pub size: u64,
+    /// The entity tag, with its quotes.
+    pub etag: String,
+    /// User metadata, names without the `x-amz-meta-` prefix.
+    pub metadata: HashMap<String, String>,
+}
+
+/// An object being read.
+#[derive(Debug)]
+pub struct Object {
+    /// What is known before the body.
+    pub head: ObjectHead,
+    /// The stored bytes.
+    pub body: Body,
+}
+
+/// The stored bytes of an object as they arrive.
+#[derive(Debug)]
+pub struct Body(BodySource);
+
+#[derive(Debug)]
+enum BodySource {
+    Aws(aws_sdk_s3::primitives::ByteStream),
+    Chunks(std::vec::IntoIter<Result<Bytes>>),
+}
+
+impl Body {
+    /// A body made of given chunks; an `Err` among them stands for a connection that breaks there.
+    pub fn from_chunks(chunks: Vec<Result<Bytes>>) -> Self {
+        Self(BodySource::Chunks(chunks.into_iter()))
+    }
+
+    fn from_aws(stream: aws_sdk_s3::primitives::ByteStream) -> Self {
+        Self(BodySource::Aws(stream))
+    }
+
+    /// The next bytes, or `None` after the last.
+    ///
+    /// # Errors
+    /// `Transport` when the connection broke.
+    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        match &mut self.0 {
+            BodySource::Aws(stream) => stream.next().await.map(|chunk| chunk.map_err(aws_error::body)),
+            BodySource::Chunks(chunks) => chunks.next(),
+        }
+    }
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Keys in the store's order.
+    pub keys: Vec<String>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// An S3-like store, bound to one bucket.
+pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
+    /// Writes a whole object in one request.
+    fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored>;
+
+    /// Begins a multipart upload and returns its id. Nothing is visible under the key until it is completed.
+    fn create_multipart(&self, object: NewObject) -> StoreFuture<String>;
+
+    /// Writes one part of a multipart upload; `number` counts from 1.
+    fn put_part(&self, key: &str, upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart>;
+
+    /// Makes the parts, in ascending order, the object.
+    fn complete_multipart(&self, key: &str, upload_id: &str, parts: Vec<StoredPart>) -> StoreFuture<Stored>;
+
+    /// Gives a multipart upload up and frees its parts.
+    fn abort_multipart(&self, key: &str, upload_id: &str) -> StoreFuture<()>;
+
+    /// Reads an object: its head first, then the body.
+    fn get(&self, key: &str) -> StoreFuture<Object>;
+
+    /// Reads what is known of an object without its body.
+    fn head(&self, key: &str) -> StoreFuture<ObjectHead>;
+
+    /// Deletes an object; one that is not there is no error.
+    fn delete(&self, key: &str) -> StoreFuture<()>;
+
+    /// Deletes up to 1,000 objects in one request.
+    fn delete_many(&self, keys: Vec<String>) -> StoreFuture<()>;
+
+    /// Lists the keys that begin with `prefix`, from where `next` of the page before says.
+    fn list(&self, prefix: &str, from: Option<String>) -> StoreFuture<Page>;
+}

@@ -1,0 +1,191 @@
+//! A store in memory: the twin that tests of the transfers run against, with faults on demand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, StoreFuture, Stored, StoredPart};
+use crate::{Error, ErrorKind, Result};
+
+/// Objects and unfinished multipart uploads in memory. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<String, (NewObject, Bytes)>,
+    uploads: HashMap<String, (NewObject, BTreeMap<i32, Bytes>)>,
+    faults: HashMap<&'static str, Vec<usize>>,
+    calls: HashMap<&'static str, usize>,
+    serial: u64,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the `nth` call (from 1) of an operation, named as the trait's method is, fail as a lost connection would.
+    pub fn fail(&self, operation: &'static str, nth: usize) {
+        self.lock().faults.entry(operation).or_default().push(nth);
+    }
+
+    /// How often an operation has been called.
+    pub fn calls(&self, operation: &'static str) -> usize {
+        self.lock().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// The stored object and its body.
+    pub fn object(&self, key: &str) -> Option<(NewObject, Bytes)> {
+        self.lock().objects.get(key).cloned()
+    }
+
+    /// Stores a body as it is, for tests that tamper.
+    pub fn replace(&self, object: NewObject, body: impl Into<Bytes>) {
+        self.lock().objects.insert(object.key.clone(), (object, body.into()));
+    }
+
+    /// How many multipart uploads were neither completed nor aborted.
+    pub fn unfinished(&self) -> usize {
+        self.lock().uploads.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> StoreFuture<T> {
+        let store = self.clone();
+        Box::pin(async move {
+            let mut state = store.lock();
+            let calls = state.calls.entry(operation).or_default();
+            *calls += 1;
+            let call = *calls;
+            if state.faults.get(operation).is_some_and(|faults| faults.contains(&call)) {
+                return Err(Error::new(ErrorKind::Transport, format!("{operation}: the connection was cut")));
+            }
+            work(&mut state)
+        })
+    }
+}
+
+impl State {
+    fn etag(&mut self) -> String {
+        self.serial += 1;
+        format!("\"{:032x}\"", self.serial)
+    }
+
+    fn object(&self, key: &str) -> Result<(ObjectHead, Bytes)> {
+        let (object, body) = self
+            .objects
+            .get(key)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such object").for_object(key))?;
+        let metadata = object.metadata.iter().cloned().collect();
+        Ok((ObjectHead { size: body.len() as u64, etag: String::new(), metadata }, body.clone()))
+    }
+
+    fn upload(&mut self, id: &str) -> Result<&mut (NewObject, BTreeMap<i32, Bytes>)> {
+        self.uploads.get_mut(id).ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such upload"))
+    }
+}
+
+impl ObjectStore for MemoryStore {
+    fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
+        self.answer("put", move |state| {
+            state.objects.insert(object.key.clone(), (object, body));
+            Ok(Stored { etag: state.etag() })
+        })
+    }
+
+    fn create_multipart(&self, object: NewObject) -> StoreFuture<String> {
+        self.answer("create_multipart", move |state| {
+            let id = state.etag();
+            state.uploads.insert(id.clone(), (object, BTreeMap::new()));
+            Ok(id)
+        })
+    }
+
+    fn put_part(&self, _key: &str, upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart> {
+        let id = upload_id.to_owned();
+        self.answer("put_part", move |state| {
+            let etag = state.etag();
+            state.upload(&id)?.1.insert(number, body);
+            Ok(StoredPart { number, etag, crc32: None })
+        })
+    }
+
+    fn complete_multipart(&self, key: &str, upload_id: &str, parts: Vec<StoredPart>) -> StoreFuture<Stored> {
+        let (id, key) = (upload_id.to_owned(), key.to_owned());
+        self.answer("complete_multipart", move |state| {
+            let (object, mut bodies) = state.upload(&id)?.clone();
+            let mut body = Vec::new();
+            for part in parts {
+                let bytes = bodies
+                    .remove(&part.number)
+                    .ok_or_else(|| Error::new(ErrorKind::Rejected, "a part is missing").for_object(&key))?;
+                body.extend_from_slice(&bytes);
+            }
+            state.uploads.remove(&id);
+            state.objects.insert(key, (object, body.into()));
+            Ok(Stored { etag: state.etag() })
+        })
+    }
+
+    fn abort_multipart(&self, _key: &str, upload_id: &str) -> StoreFuture<()> {
+        let id = upload_id.to_owned();
+        self.answer("abort_multipart", move |state| {
+            state.uploads.remove(&id);
+            Ok(())
+        })
+    }
+
+    fn get(&self, key: &str) -> StoreFuture<Object> {
+        let key = key.to_owned();
+        self.answer("get", move |state| {
+            let (head, body) = state.object(&key)?;
+            // Uneven pieces, as a network delivers them.
+            let pieces = body.chunks(1021).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+            Ok(Object { head, body: Body::from_chunks(pieces) })
+        })
+    }
+
+    fn head(&self, key: &str) -> StoreFuture<ObjectHead> {
+        let key = key.to_owned();
+        self.answer("head", move |state| Ok(state.object(&key)?.0))
+    }
+
+    fn delete(&self, key: &str) -> StoreFuture<()> {
+        let key = key.to_owned();
+        self.answer("delete", move |state| {
+            state.objects.remove(&key);
+            Ok(())
+        })
+    }
+
+    fn delete_many(&self, keys: Vec<String>) -> StoreFuture<()> {
+        self.answer("delete_many", move |state| {
+            state.objects.retain(|key, _| !keys.contains(key));
+            Ok(())
+        })
+    }
+
+    fn list(&self, prefix: &str, from: Option<String>) -> StoreFuture<Page> {
+        let prefix = prefix.to_owned();
+        self.answer("list", move |state| {
+            let after = from.unwrap_or_default();
+            let mut keys: Vec<String> =
+                state.objects.keys().filter(|key| key.starts_with(&prefix) && **key > after).take(3).cloned().collect();
+            let next = if keys.len() > 2 { keys.get(1).cloned() } else { None };
+            keys.truncate(2);
+            Ok(Page { keys, next })
+        })
+    }
+}

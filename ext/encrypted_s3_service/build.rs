@@ -1,0 +1,6 @@
+//! Tells rustc which Ruby this is built against, so that `cfg(ruby_gte_3_4)` and its like work.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    rb_sys_env::activate()?;
+    Ok(())
+}

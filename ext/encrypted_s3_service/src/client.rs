@@ -1,0 +1,141 @@
+//! `EncryptedS3Service::Native::Client`: one bucket with its keys.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use encrypted_s3_core::download::{self, Download as CoreDownload};
+use encrypted_s3_core::keyring::Keyring;
+use encrypted_s3_core::listing;
+use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
+use encrypted_s3_core::task::Task;
+use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload};
+use encrypted_s3_core::{ErrorKind, Result as CoreResult};
+use magnus::{
+    Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, RString, Ruby, TypedData, function, method,
+};
+
+use crate::download::Download;
+use crate::upload::Upload;
+use crate::{error, gvl, options, runtime};
+
+/// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
+#[derive(TypedData)]
+#[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
+pub struct Client {
+    settings: AwsStoreSettings,
+    keyring: Keyring,
+    plan: PartPlan,
+    /// Connections belong to the runtime, and so to the process, in which they were made.
+    store: Mutex<Option<(u32, Arc<AwsStore>)>>,
+}
+
+impl DataTypeFunctions for Client {}
+
+/// Defines the class.
+pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Client", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_singleton_method("new", function!(Client::new, 1))?;
+    class.define_method("upload", method!(Client::upload, 2))?;
+    class.define_method("download", method!(Client::download, 1))?;
+    class.define_method("download_range", method!(Client::download_range, 3))?;
+    class.define_method("head", method!(Client::head, 1))?;
+    class.define_method("delete", method!(Client::delete, 1))?;
+    class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))
+}
+
+impl Client {
+    /// Takes the settings. Touches neither network nor threads: services are built at boot and before forks.
+    fn new(ruby: &Ruby, settings: RHash) -> Result<Self, Error> {
+        Ok(Self {
+            settings: options::store(ruby, settings)?,
+            keyring: options::keyring(ruby, settings)?,
+            plan: options::part_plan(ruby, settings)?,
+            store: Mutex::new(None),
+        })
+    }
+
+    fn store(&self) -> Arc<AwsStore> {
+        let process = std::process::id();
+        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*slot {
+            Some((owner, store)) if *owner == process => store.clone(),
+            _ => {
+                let store = Arc::new(AwsStore::new(self.settings.clone()));
+                // A parent's connections are neither used nor closed here: the sockets are shared with it.
+                std::mem::forget(slot.replace((process, store.clone())));
+                store
+            }
+        }
+    }
+
+    fn upload(ruby: &Ruby, this: &Self, key: String, options: RHash) -> Result<Upload, Error> {
+        let options = options::upload(ruby, options)?;
+        let _context = runtime::get(ruby)?.enter();
+        CoreUpload::begin(this.store(), &this.keyring, this.plan, &key, options)
+            .map(Upload::new)
+            .map_err(|error| error::raised(ruby, &error))
+    }
+
+    fn download(ruby: &Ruby, this: &Self, key: String) -> Result<Download, Error> {
+        call(ruby, CoreDownload::open(this.store(), &this.keyring, &key)).map(Download::new)
+    }
+
+    fn download_range(
+        ruby: &Ruby,
+        this: &Self,
+        key: String,
+        first: u64,
+        length: Option<u64>,
+    ) -> Result<RString, Error> {
+        let mut download = call(ruby, CoreDownload::open(this.store(), &this.keyring, &key))?;
+        let bytes = call(ruby, download.range(first, length))?;
+        Ok(ruby.str_from_slice(bytes))
+    }
+
+    fn head(ruby: &Ruby, this: &Self, key: String) -> Result<Option<RHash>, Error> {
+        let head = match request(ruby, this.store().head(&key))? {
+            Ok(head) => head,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error::raised(ruby, &error)),
+        };
+        let size = download::plaintext_size(head.size).map_err(|error| error::raised(ruby, &error.for_object(&key)))?;
+        let answer = ruby.hash_new();
+        answer.aset(ruby.to_symbol("size"), size)?;
+        answer.aset(ruby.to_symbol("etag"), head.etag)?;
+        Ok(Some(answer))
+    }
+
+    fn delete(ruby: &Ruby, this: &Self, key: String) -> Result<(), Error> {
+        request(ruby, this.store().delete(&key))?.map_err(|error| error::raised(ruby, &error))
+    }
+
+    fn delete_prefixed(ruby: &Ruby, this: &Self, prefix: String) -> Result<(), Error> {
+        let deleted = listing::delete_prefixed(this.store(), prefix);
+        request(ruby, deleted)?.map_err(|error| error::raised(ruby, &error))
+    }
+}
+
+/// Waits for an answer of the core and raises its error.
+pub fn call<T: Send>(ruby: &Ruby, future: impl Future<Output = CoreResult<T>> + Send) -> Result<T, Error> {
+    gvl::wait(ruby, future)?.map_err(|error| error::raised(ruby, &error))
+}
+
+/// Waits for requests that run in a task of their own.
+fn request<T: Send + 'static>(
+    ruby: &Ruby,
+    requests: impl Future<Output = CoreResult<T>> + Send + 'static,
+) -> Result<CoreResult<T>, Error> {
+    gvl::wait(ruby, async { Task::spawn(requests).join().await })
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let Ok(slot) = self.store.get_mut() else { return };
+        let Some((owner, store)) = slot.take() else { return };
+        match runtime::started() {
+            // Connections must be closed where their runtime is.
+            Some(runtime) if owner == std::process::id() => drop(runtime.spawn(async move { drop(store) })),
+            _ => std::mem::forget(store),
+        }
+    }
+}

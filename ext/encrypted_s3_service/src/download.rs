@@ -1,0 +1,59 @@
+//! `EncryptedS3Service::Native::Download`: one object being read.
+
+use encrypted_s3_core::download::Download as CoreDownload;
+use magnus::{Class, DataTypeFunctions, Error, Module, RModule, RString, Ruby, TypedData, method};
+
+use crate::client::call;
+use crate::error;
+use crate::handle::Handle;
+
+/// An object being read; see [`CoreDownload`].
+#[derive(TypedData)]
+#[magnus(class = "EncryptedS3Service::Native::Download", free_immediately, size)]
+pub struct Download {
+    download: Handle<CoreDownload>,
+    size: u64,
+}
+
+impl DataTypeFunctions for Download {
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.download.peek(CoreDownload::buffered).unwrap_or(0)
+    }
+}
+
+/// Defines the class.
+pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Download", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_method("read", method!(Download::read, 0))?;
+    class.define_method("size", method!(Download::plaintext_size, 0))?;
+    class.define_method("close", method!(Download::close, 0))
+}
+
+impl Download {
+    /// Takes a download that was just opened.
+    pub fn new(download: CoreDownload) -> Self {
+        let size = download.size();
+        Self { download: Handle::new(download), size }
+    }
+
+    /// The next chunk of authenticated plaintext as a binary string, or nil after the last.
+    fn read(ruby: &Ruby, this: &Self) -> Result<Option<RString>, Error> {
+        let mut download = this.download.lock(ruby)?;
+        let Some(download) = download.as_mut() else {
+            return Err(error::named(ruby, "ClosedError", "the download is closed"));
+        };
+        let chunk = call(ruby, download.next())?;
+        Ok(chunk.map(|chunk| ruby.str_from_slice(chunk)))
+    }
+
+    fn plaintext_size(&self) -> u64 {
+        self.size
+    }
+
+    /// Frees the connection and the memory.
+    fn close(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+        *this.download.lock(ruby)? = None;
+        Ok(())
+    }
+}

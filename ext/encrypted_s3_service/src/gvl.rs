@@ -1,0 +1,90 @@
+//! Waiting without Ruby's global lock, and being interrupted while waiting.
+//!
+//! `rb_thread_call_without_gvl` checks for interrupts itself and jumps over Rust's frames when there is one, so that no
+//! destructor runs. `rb_nogvl` with `RB_NOGVL_INTR_FAIL` returns instead, and the check is made here, where an exception
+//! is an ordinary `Err`.
+
+#![allow(unsafe_code, reason = "magnus has no API for the GVL")]
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+
+use magnus::{Error, Ruby};
+use tokio::sync::Notify;
+
+use crate::runtime;
+
+struct Call<F, R> {
+    work: Option<F>,
+    out: Option<std::thread::Result<R>>,
+}
+
+/// Runs `work` without the GVL; `None` when an interrupt was pending and it did not run.
+///
+/// `Send` keeps Ruby values out of `work`: they must not be touched without the GVL.
+fn nogvl<F, R>(work: F, wake: &Notify) -> Option<R>
+where
+    F: FnOnce() -> R + Send,
+    R: Send,
+{
+    let mut call = Call { work: Some(work), out: None };
+    // SAFETY: `trampoline::<F, R>` gets the one pointer to `call`, which lives until rb_nogvl has returned, and catches
+    // panics. `unblock` gets a pointer to `wake`, which outlives the call too, and may be used from any thread. With
+    // RB_NOGVL_INTR_FAIL the function returns normally in every case; nothing jumps over this frame.
+    unsafe {
+        rb_sys::rb_nogvl(
+            Some(trampoline::<F, R>),
+            std::ptr::from_mut(&mut call).cast::<c_void>(),
+            Some(unblock),
+            std::ptr::from_ref(wake).cast_mut().cast::<c_void>(),
+            rb_sys::RB_NOGVL_INTR_FAIL as i32,
+        );
+    }
+    call.out.map(|out| out.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+unsafe extern "C" fn trampoline<F, R>(call: *mut c_void) -> *mut c_void
+where
+    F: FnOnce() -> R,
+{
+    // SAFETY: `nogvl` passes a pointer to a live `Call<F, R>` that nobody else uses while this runs.
+    let call = unsafe { &mut *call.cast::<Call<F, R>>() };
+    if let Some(work) = call.work.take() {
+        call.out = Some(catch_unwind(AssertUnwindSafe(work)));
+    }
+    std::ptr::null_mut()
+}
+
+/// Ruby calls this when the waiting thread should look for interrupts. It wakes and does not cancel: a signal handler or
+/// `Thread#wakeup` is no reason to give up.
+unsafe extern "C" fn unblock(wake: *mut c_void) {
+    // SAFETY: `nogvl` passes a pointer to a `Notify` that lives as long as the call which this interrupts.
+    unsafe { &*wake.cast::<Notify>() }.notify_one();
+}
+
+/// Waits for `future` without the GVL. Signal handlers run meanwhile; an exception raised in the waiting thread, or its
+/// end, drops the future and comes back as the error.
+///
+/// # Errors
+/// Whatever interrupts the thread: `Timeout::Error`, `Interrupt`, the jump of `Thread#kill`. Return it unchanged.
+pub fn wait<T: Send>(ruby: &Ruby, future: impl Future<Output = T> + Send) -> Result<T, Error> {
+    let runtime = runtime::get(ruby)?;
+    let wake = Notify::new();
+    let mut future = pin!(future);
+    loop {
+        let turn = || {
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    value = &mut future => Some(value),
+                    () = wake.notified() => None,
+                }
+            })
+        };
+        if let Some(Some(value)) = nogvl(turn, &wake) {
+            return Ok(value);
+        }
+        ruby.thread_check_ints()?;
+    }
+}

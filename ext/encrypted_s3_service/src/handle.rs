@@ -1,0 +1,56 @@
+//! What a Ruby object holds of the core: used by one thread at a time, and only in the process that made it.
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use magnus::{Error, Ruby};
+
+use crate::error;
+
+/// A value of the core inside a Ruby object.
+pub struct Handle<T> {
+    process: u32,
+    value: Mutex<Option<T>>,
+}
+
+impl<T> Handle<T> {
+    /// A handle that belongs to this process.
+    pub fn new(value: T) -> Self {
+        Self { process: std::process::id(), value: Mutex::new(Some(value)) }
+    }
+
+    /// The value, for the time of one call. It never blocks: waiting here for another thread, with the GVL held, would
+    /// stop every thread.
+    ///
+    /// # Errors
+    /// `ForkError` in another process, `ThreadError` while another thread uses the value.
+    pub fn lock(&self, ruby: &Ruby) -> Result<MutexGuard<'_, Option<T>>, Error> {
+        if self.process != std::process::id() {
+            return Err(error::named(
+                ruby,
+                "ForkError",
+                "a transfer cannot be used in a process that was forked from the one that began it",
+            ));
+        }
+        match self.value.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(error::busy(ruby)),
+        }
+    }
+
+    /// Looks at the value if that can be done at once; for `ObjectSpace.memsize_of`.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.value.try_lock().ok().and_then(|guard| guard.as_ref().map(look))
+    }
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        // Dropping wakes tasks of a runtime whose threads, and the locks they held, are in another process.
+        if self.process != std::process::id()
+            && let Ok(slot) = self.value.get_mut()
+        {
+            std::mem::forget(slot.take());
+        }
+    }
+}

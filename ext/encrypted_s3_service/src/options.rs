@@ -1,0 +1,101 @@
+//! Ruby hashes as the core's settings. Ruby has validated them and filled in every default; what is wrong here is a
+//! defect of the gem, and is reported as a `ConfigurationError` that names the entry.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use encrypted_s3_core::keyring::{Key, Keyring};
+use encrypted_s3_core::secret::WrappingKey;
+use encrypted_s3_core::store::{AwsStoreSettings, ChecksumUse, Credentials, ObjectSettings};
+use encrypted_s3_core::upload::{PartPlan, UploadOptions};
+use magnus::{Error, RArray, RHash, RString, Ruby, TryConvert, Value, r_hash::ForEach};
+use zeroize::Zeroizing;
+
+use crate::error;
+
+/// The entry `name`, which must be there; `nil` is for types that allow it.
+fn entry<T: TryConvert>(ruby: &Ruby, hash: RHash, name: &str) -> Result<T, Error> {
+    let value: Value = hash.fetch(ruby.to_symbol(name))?;
+    T::try_convert(value)
+        .map_err(|_| error::named(ruby, "ConfigurationError", &format!("{name}: a value of the wrong type")))
+}
+
+/// The bucket's connection.
+pub fn store(ruby: &Ruby, hash: RHash) -> Result<AwsStoreSettings, Error> {
+    Ok(AwsStoreSettings {
+        bucket: entry(ruby, hash, "bucket")?,
+        region: entry(ruby, hash, "region")?,
+        endpoint: entry(ruby, hash, "endpoint")?,
+        force_path_style: entry(ruby, hash, "force_path_style")?,
+        credentials: credentials(ruby, hash)?,
+        profile: entry(ruby, hash, "profile")?,
+        connect_timeout: seconds(ruby, hash, "connect_timeout")?,
+        read_timeout: seconds(ruby, hash, "read_timeout")?,
+        max_attempts: entry(ruby, hash, "max_attempts")?,
+        ca_bundle: entry::<Option<String>>(ruby, hash, "ca_bundle")?.map(PathBuf::from),
+        request_checksums: checksum_use(ruby, hash, "request_checksum_calculation")?,
+        response_checksums: checksum_use(ruby, hash, "response_checksum_validation")?,
+    })
+}
+
+/// The wrapping keys, the writing one first.
+pub fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {
+    let mut keys = Vec::new();
+    for key in entry::<RArray>(ruby, hash, "keys")?.into_iter() {
+        let key = RHash::try_convert(key)?;
+        let bytes = Zeroizing::new(entry::<RString>(ruby, key, "key")?.to_bytes().to_vec());
+        let wrapping_key = WrappingKey::from_bytes(&bytes).map_err(|error| error::raised(ruby, &error))?;
+        keys.push(Key { id: entry(ruby, key, "id")?, key: wrapping_key });
+    }
+    Keyring::new(keys).map_err(|error| error::raised(ruby, &error))
+}
+
+/// How uploads are cut up.
+pub fn part_plan(ruby: &Ruby, hash: RHash) -> Result<PartPlan, Error> {
+    let plan = PartPlan {
+        multipart_threshold: entry(ruby, hash, "multipart_threshold")?,
+        part_size: entry(ruby, hash, "part_size")?,
+        concurrency: entry(ruby, hash, "concurrency")?,
+    };
+    plan.check().map_err(|error| error::raised(ruby, &error))
+}
+
+/// What is known of an object before its first byte.
+pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
+    let mut settings = ObjectSettings::default();
+    entry::<RHash>(ruby, hash, "settings")?.foreach(|name: String, value: String| {
+        settings.set(&name, value).map_err(|error| error::raised(ruby, &error))?;
+        Ok(ForEach::Continue)
+    })?;
+    Ok(UploadOptions {
+        content_type: entry(ruby, hash, "content_type")?,
+        checksum: entry(ruby, hash, "checksum")?,
+        settings,
+    })
+}
+
+fn credentials(ruby: &Ruby, hash: RHash) -> Result<Option<Credentials>, Error> {
+    let Some(access_key_id) = entry::<Option<String>>(ruby, hash, "access_key_id")? else { return Ok(None) };
+    Ok(Some(Credentials {
+        access_key_id,
+        secret_access_key: Zeroizing::new(entry(ruby, hash, "secret_access_key")?),
+        session_token: entry::<Option<String>>(ruby, hash, "session_token")?.map(Zeroizing::new),
+    }))
+}
+
+fn seconds(ruby: &Ruby, hash: RHash, name: &str) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(entry(ruby, hash, name)?)
+        .map_err(|_| error::named(ruby, "ConfigurationError", &format!("{name} must be a number of seconds")))
+}
+
+fn checksum_use(ruby: &Ruby, hash: RHash, name: &str) -> Result<ChecksumUse, Error> {
+    match entry::<String>(ruby, hash, name)?.as_str() {
+        "when_supported" => Ok(ChecksumUse::WhenSupported),
+        "when_required" => Ok(ChecksumUse::WhenRequired),
+        _ => Err(error::named(
+            ruby,
+            "ConfigurationError",
+            &format!("{name} must be \"when_supported\" or \"when_required\""),
+        )),
+    }
+}

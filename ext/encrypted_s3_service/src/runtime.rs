@@ -1,0 +1,46 @@
+//! One tokio runtime per process.
+//!
+//! It is made on first use, never when the gem is loaded or a service is built: Puma, Spring and Solid Queue do both
+//! before they fork, and threads do not survive a fork. A runtime inherited from a parent has none; it is left alone,
+//! neither used nor dropped, and the child makes its own.
+
+use std::sync::{Mutex, PoisonError};
+
+use magnus::{Error, Ruby};
+use tokio::runtime::{Builder, Runtime};
+
+static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+
+/// More threads than this do not help: they only wait for sockets and move bytes.
+const MAX_WORKERS: usize = 4;
+
+/// This process's runtime, made if need be.
+///
+/// # Errors
+/// `EncryptedS3Service::InternalError` when the system gives no threads.
+pub fn get(ruby: &Ruby) -> Result<&'static Runtime, Error> {
+    let process = std::process::id();
+    let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    match *slot {
+        Some((owner, runtime)) if owner == process => Ok(runtime),
+        _ => {
+            let runtime = build().map_err(|error| {
+                crate::error::named(ruby, "InternalError", &format!("no threads for transfers: {}", error.kind()))
+            })?;
+            let runtime: &'static Runtime = Box::leak(Box::new(runtime));
+            *slot = Some((process, runtime));
+            Ok(runtime)
+        }
+    }
+}
+
+/// This process's runtime if it has one.
+pub fn started() -> Option<&'static Runtime> {
+    let slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.filter(|(owner, _)| *owner == std::process::id()).map(|(_, runtime)| runtime)
+}
+
+fn build() -> std::io::Result<Runtime> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).min(MAX_WORKERS);
+    Builder::new_multi_thread().worker_threads(workers).thread_name("encrypted_s3").enable_all().build()
+}
