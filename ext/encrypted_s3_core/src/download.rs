@@ -1,17 +1,51 @@
 //! Reading one encrypted object.
 //!
-//! Nothing is handed out before the authentication tag, which stands at the end of the object, has been checked.
+//! Nothing is handed out before the authentication tag, which stands at the end of the object, has been checked: small
+//! objects wait for it in memory, large ones as ciphertext in a temporary file.
 
+mod ranges;
+mod spool;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::gcm::{Opener, TAG_LEN};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
+
+pub use self::ranges::RangePlan;
+use self::ranges::Ranges;
+use self::spool::{Spool, SpoolReader};
+use crate::gcm::{self, Opener, TAG_LEN, Tag};
 use crate::keyring::Keyring;
-use crate::store::{Body, Object, ObjectStore};
+use crate::store::ObjectStore;
 use crate::task::Task;
 use crate::{Error, ErrorKind, Result, envelope};
 
 /// The size of the chunks that a reader gets, in bytes: what Active Storage's own services give.
 pub const CHUNK: usize = 5 * 1024 * 1024;
+
+/// How objects are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownloadPlan {
+    /// How an object is cut into requests.
+    pub ranges: RangePlan,
+    /// Plaintext up to this many bytes waits in memory for its authentication, more as ciphertext in a file.
+    pub memory_limit: u64,
+    /// Where that file is; `None` is the system's folder for temporary files.
+    pub spool_folder: Option<PathBuf>,
+}
+
+/// What was written into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// How much.
+    pub bytes: u64,
+    /// The base64 of its MD5, if that was asked for.
+    pub md5: Option<String>,
+}
 
 /// An object whose head and envelope were read. Dropping it ends the transfer.
 #[derive(Debug)]
@@ -19,16 +53,22 @@ pub struct Download {
     key: String,
     size: u64,
     body: Stage,
-    given: usize,
 }
 
 /// Where the body is.
 #[derive(Debug)]
 enum Stage {
-    Arriving(Task<Vec<u8>>),
-    Verified(Vec<u8>),
+    Arriving(Task<Verified>),
+    Verified(Verified),
     /// What failed once stays failed: the next call must not look like the end of an object.
     Failed,
+}
+
+/// A body whose tag was checked.
+#[derive(Debug)]
+enum Verified {
+    Memory { plaintext: Vec<u8>, given: usize },
+    Spooled(SpoolReader),
 }
 
 impl Download {
@@ -36,14 +76,21 @@ impl Download {
     ///
     /// # Errors
     /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet.
-    pub async fn open(store: Arc<dyn ObjectStore>, keyring: &Keyring, key: &str) -> Result<Self> {
-        let object = Task::spawn(store.get(key)).join().await?;
-        let Object { head, body } = object;
-        let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let opener = envelope::open(keyring, metadata, None).map_err(|error| error.for_object(key))?;
-        let size = plaintext_size(head.size).map_err(|error| error.for_object(key))?;
-        let body = Stage::Arriving(Task::spawn(fetch(opener, body, size)));
-        Ok(Self { key: key.to_owned(), size, body, given: 0 })
+    pub async fn open(store: Arc<dyn ObjectStore>, keyring: &Keyring, plan: &DownloadPlan, key: &str) -> Result<Self> {
+        let (head, ranges) = Ranges::open(store, key, plan.ranges).await?;
+        let opener = || {
+            let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            envelope::open(keyring, metadata, None).map_err(|error| error.for_object(key))
+        };
+        let first = opener()?;
+        let size = gcm::plaintext_len(head.size).map_err(|error| error.for_object(key))?;
+        let body = if size <= plan.memory_limit {
+            Task::spawn(verify_in_memory(ranges, first, size))
+        } else {
+            // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
+            Task::spawn(verify_in_file(ranges, first, opener()?, size, plan.spool_folder.clone()))
+        };
+        Ok(Self { key: key.to_owned(), size, body: Stage::Arriving(body) })
     }
 
     /// The size of the plaintext in bytes.
@@ -54,86 +101,136 @@ impl Download {
     /// The next [`CHUNK`] bytes of authenticated plaintext, fewer at the end, or `None` after the last.
     ///
     /// # Errors
-    /// `Auth` or `Truncated` when the object is not what was encrypted, `Transport` when the connection broke; always
+    /// `Auth` or `Truncated` when the object is not what was encrypted, `Transport` when it could not be read; always
     /// before the first chunk.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
-        let given = self.given;
-        let rest = self.verified().await?.get(given..).unwrap_or_default();
-        let length = rest.len().min(CHUNK);
-        self.given += length;
-        let chunk = self.verified().await?.get(given..given + length).unwrap_or_default();
+        let chunk = match self.verified().await? {
+            Verified::Spooled(reader) => reader.read(CHUNK)?,
+            Verified::Memory { plaintext, given } => {
+                let rest = plaintext.get(*given..).unwrap_or_default();
+                let chunk = rest.get(..CHUNK).unwrap_or(rest);
+                *given += chunk.len();
+                chunk
+            }
+        };
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 
     /// `length` bytes of authenticated plaintext from `first`, fewer at the end of the object; `None` is to the end.
+    /// Consumes the download: what was read of it before is not read again.
     ///
     /// # Errors
     /// As [`next`](Self::next), and `InvalidRange` when `first` is past the last byte.
-    pub async fn range(&mut self, first: u64, length: Option<u64>) -> Result<&[u8]> {
+    pub async fn range(mut self, first: u64, length: Option<u64>) -> Result<Vec<u8>> {
         if first >= self.size {
-            return Err(Error::new(
-                ErrorKind::InvalidRange,
-                format!("the range begins at byte {first}, the object has {}", self.size),
-            )
-            .for_object(&self.key));
+            let what = format!("the range begins at byte {first}, the object has {}", self.size);
+            return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.key));
         }
         let end = length.map_or(self.size, |length| first.saturating_add(length).min(self.size));
-        let bounds = usize::try_from(first).ok().zip(usize::try_from(end).ok());
-        let verified = self.verified().await?;
-        let bytes = bounds.and_then(|(first, end)| verified.get(first..end));
-        bytes.ok_or_else(|| Error::new(ErrorKind::Internal, "the range is not in the object"))
+        let mut bytes = Vec::new();
+        let mut position = 0;
+        while position < end {
+            let Some(chunk) = self.next().await? else { break };
+            // Where the range begins and ends within this chunk.
+            let from = usize::try_from(first.saturating_sub(position)).unwrap_or(usize::MAX).min(chunk.len());
+            let to = usize::try_from(end - position).unwrap_or(usize::MAX).min(chunk.len());
+            bytes.extend_from_slice(chunk.get(from..to).unwrap_or_default());
+            position += chunk.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// Writes all that was not read yet into `file`, at its position. `digest` computes the MD5 of that on the way.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), and `Io` when the file cannot be written.
+    pub async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
+        let key = self.key.clone();
+        let mut bytes = 0;
+        let mut md5 = digest.then(Md5::new);
+        while let Some(chunk) = self.next().await? {
+            file.write_all(chunk).map_err(|error| {
+                Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
+                    .for_object(&key)
+                    .with_source(error)
+            })?;
+            if let Some(md5) = &mut md5 {
+                md5.update(chunk);
+            }
+            bytes += chunk.len() as u64;
+        }
+        Ok(Written { bytes, md5: md5.map(|md5| STANDARD.encode(md5.finalize())) })
     }
 
     /// Bytes of memory that the download holds.
     pub fn buffered(&self) -> usize {
-        if let Stage::Verified(plaintext) = &self.body { plaintext.capacity() } else { 0 }
+        match &self.body {
+            Stage::Verified(Verified::Memory { plaintext, .. }) => plaintext.capacity(),
+            Stage::Verified(Verified::Spooled(reader)) => reader.buffered(),
+            _ => 0,
+        }
     }
 
-    async fn verified(&mut self) -> Result<&[u8]> {
+    async fn verified(&mut self) -> Result<&mut Verified> {
         if let Stage::Arriving(transfer) = &mut self.body {
             let arrived = transfer.join().await;
             self.body = Stage::Failed;
             self.body = Stage::Verified(arrived.map_err(|error| error.for_object(&self.key))?);
         }
-        match &self.body {
-            Stage::Verified(plaintext) => Ok(plaintext),
+        match &mut self.body {
+            Stage::Verified(verified) => Ok(verified),
             _ => Err(Error::new(ErrorKind::Closed, "the download has failed before").for_object(&self.key)),
         }
     }
 }
 
-/// What is stored is the plaintext's length and a tag.
-///
-/// # Errors
-/// `Truncated` when there is no room for the tag: AES-GCM libraries that are given a short one compare only that much.
-pub fn plaintext_size(stored: u64) -> Result<u64> {
-    stored.checked_sub(TAG_LEN as u64).ok_or_else(|| {
-        Error::new(ErrorKind::Truncated, format!("the body has {stored} bytes, fewer than its authentication tag"))
-    })
-}
-
 /// Reads the whole body, decrypts it and checks the tag.
-async fn fetch(mut opener: Opener, mut body: Body, size: u64) -> Result<Vec<u8>> {
+async fn verify_in_memory(mut ranges: Ranges, mut opener: Opener, size: u64) -> Result<Verified> {
     let too_large = || Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
     let size = usize::try_from(size).map_err(|_| too_large())?;
-    let mut text = Vec::new();
-    text.try_reserve_exact(size + TAG_LEN).map_err(|_| too_large())?;
+    // The first range is all of a small object, and is decrypted where it is.
+    let mut text = ranges.next().await?.unwrap_or_default();
+    text.try_reserve_exact((size + TAG_LEN).saturating_sub(text.len())).map_err(|_| too_large())?;
     let mut opened = 0;
-    while let Some(piece) = body.next().await {
-        text.extend_from_slice(&piece?);
-        if text.len() > size + TAG_LEN {
-            return Err(Error::new(ErrorKind::Transport, "the store sent more bytes than it had announced"));
-        }
+    loop {
         let ready = text.len().min(size);
         opener.update(text.get_mut(opened..ready).unwrap_or_default())?;
         opened = ready;
+        match ranges.next().await? {
+            Some(bytes) => text.extend_from_slice(&bytes),
+            None => break,
+        }
     }
-    let tag = text
-        .get(size..)
-        .unwrap_or_default()
-        .try_into()
-        .map_err(|_| Error::new(ErrorKind::Transport, "the connection ended before the whole body had arrived"))?;
-    opener.finish(tag)?;
+    opener.finish(&tag_of(text.get(size..).unwrap_or_default())?)?;
     text.truncate(size);
-    Ok(text)
+    Ok(Verified::Memory { plaintext: text, given: 0 })
+}
+
+/// Reads the whole body into a temporary file, checks the tag on the way, and leaves decrypting to the reader.
+async fn verify_in_file(
+    mut ranges: Ranges,
+    mut opener: Opener,
+    reader: Opener,
+    size: u64,
+    folder: Option<PathBuf>,
+) -> Result<Verified> {
+    let mut spool = Spool::create(folder.as_deref())?;
+    let mut left = size;
+    let mut tag = Vec::with_capacity(TAG_LEN);
+    while let Some(bytes) = ranges.next().await? {
+        let (filled, mut bytes) = spool.append(bytes).await?;
+        spool = filled;
+        let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        tag.extend_from_slice(bytes.get(text..).unwrap_or_default());
+        // What this makes is thrown away unseen: only the tag is wanted.
+        opener.update(bytes.get_mut(..text).unwrap_or_default())?;
+        left -= text as u64;
+    }
+    let tag = tag_of(&tag)?;
+    opener.finish(&tag)?;
+    spool.into_reader(reader, size, tag).map(Verified::Spooled)
+}
+
+fn tag_of(bytes: &[u8]) -> Result<Tag> {
+    bytes.try_into().map_err(|_| Error::new(ErrorKind::Transport, "the store sent fewer bytes than it had announced"))
 }

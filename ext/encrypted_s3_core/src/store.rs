@@ -64,11 +64,22 @@ pub struct ObjectHead {
     pub metadata: HashMap<String, String>,
 }
 
+/// What of an object is read, and which version of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The first byte and the last; `None` is all of it.
+    pub range: Option<(u64, u64)>,
+    /// The entity tag of the only version that will do.
+    pub if_match: Option<String>,
+}
+
 /// An object being read.
 #[derive(Debug)]
 pub struct Object {
-    /// What is known before the body.
+    /// What is known before the body; its size is that of the whole object.
     pub head: ObjectHead,
+    /// Which byte of the object the body begins with: 0 when the store ignored the range.
+    pub first: u64,
     /// The stored bytes.
     pub body: Body,
 }
@@ -131,8 +142,9 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Gives a multipart upload up and frees its parts.
     fn abort_multipart(&self, key: &str, upload_id: &str) -> StoreFuture<()>;
 
-    /// Reads an object: its head first, then the body.
-    fn get(&self, key: &str) -> StoreFuture<Object>;
+    /// Reads an object or a range of it: its head first, then the body. A version other than the wanted one is
+    /// `Changed`, a range that begins past the end `InvalidRange`.
+    fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object>;
 
     /// Reads what is known of an object without its body.
     fn head(&self, key: &str) -> StoreFuture<ObjectHead>;

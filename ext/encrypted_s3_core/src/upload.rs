@@ -102,12 +102,6 @@ pub struct Upload {
     torn: bool,
 }
 
-impl std::fmt::Debug for ExpectedMd5 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ExpectedMd5")
-    }
-}
-
 impl Upload {
     /// Begins an upload: makes the data key and the envelope. Nothing is sent yet. Must be called within a tokio
     /// runtime.
@@ -163,7 +157,7 @@ impl Upload {
             plaintext = rest;
             let from = self.buffer.len();
             self.buffer.extend_from_slice(piece);
-            self.seal_from(from)?;
+            self.seal_from(from).await?;
             self.hand_over_full_part().await?;
         }
         self.torn = false;
@@ -193,7 +187,7 @@ impl Upload {
                 break;
             }
             taken += read as u64;
-            self.seal_from(from)?;
+            self.seal_from(from).await?;
             self.hand_over_full_part().await?;
         }
         self.torn = false;
@@ -206,7 +200,9 @@ impl Upload {
     /// `ChecksumMismatch`, or what the store said; then nothing is visible and nothing is left behind.
     pub async fn finish(&mut self) -> Result<Stored> {
         self.enter()?;
-        if let Err(error) = self.checksum.take().map_or(Ok(()), ExpectedMd5::finish) {
+        if let Some(checksum) = self.checksum.take()
+            && let Err(error) = checksum.finish().await
+        {
             self.abort().await;
             return Err(error.for_object(&self.key));
         }
@@ -278,10 +274,10 @@ impl Upload {
     }
 
     /// Digests and encrypts, in place, what was put into the buffer from `from` on.
-    fn seal_from(&mut self, from: usize) -> Result<()> {
+    async fn seal_from(&mut self, from: usize) -> Result<()> {
         let piece = self.buffer.get_mut(from..).unwrap_or_default();
         if let Some(checksum) = &mut self.checksum {
-            checksum.update(piece);
+            checksum.update(piece).await;
         }
         self.plaintext += piece.len() as u64;
         match &mut self.sealer {

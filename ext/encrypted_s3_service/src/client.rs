@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use encrypted_s3_core::download::{self, Download as CoreDownload};
+use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
+use encrypted_s3_core::gcm;
 use encrypted_s3_core::keyring::Keyring;
 use encrypted_s3_core::listing;
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
@@ -15,7 +16,7 @@ use magnus::{
 
 use crate::download::Download;
 use crate::upload::Upload;
-use crate::{error, gvl, options, runtime};
+use crate::{error, file, gvl, options, runtime};
 
 /// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
 #[derive(TypedData)]
@@ -23,7 +24,8 @@ use crate::{error, gvl, options, runtime};
 pub struct Client {
     settings: AwsStoreSettings,
     keyring: Keyring,
-    plan: PartPlan,
+    parts: PartPlan,
+    reading: DownloadPlan,
     /// Connections belong to the runtime, and so to the process, in which they were made.
     store: Mutex<Option<(u32, Arc<AwsStore>)>>,
 }
@@ -38,6 +40,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("upload", method!(Client::upload, 2))?;
     class.define_method("download", method!(Client::download, 1))?;
     class.define_method("download_range", method!(Client::download_range, 3))?;
+    class.define_method("download_file", method!(Client::download_file, 3))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
     class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))
@@ -49,7 +52,8 @@ impl Client {
         Ok(Self {
             settings: options::store(ruby, settings)?,
             keyring: options::keyring(ruby, settings)?,
-            plan: options::part_plan(ruby, settings)?,
+            parts: options::part_plan(ruby, settings)?,
+            reading: options::download_plan(ruby, settings)?,
             store: Mutex::new(None),
         })
     }
@@ -68,16 +72,20 @@ impl Client {
         }
     }
 
+    fn open(&self, key: &str) -> impl Future<Output = CoreResult<CoreDownload>> {
+        CoreDownload::open(self.store(), &self.keyring, &self.reading, key)
+    }
+
     fn upload(ruby: &Ruby, this: &Self, key: String, options: RHash) -> Result<Upload, Error> {
         let options = options::upload(ruby, options)?;
         let _context = runtime::get(ruby)?.enter();
-        CoreUpload::begin(this.store(), &this.keyring, this.plan, &key, options)
+        CoreUpload::begin(this.store(), &this.keyring, this.parts, &key, options)
             .map(Upload::new)
             .map_err(|error| error::raised(ruby, &error))
     }
 
     fn download(ruby: &Ruby, this: &Self, key: String) -> Result<Download, Error> {
-        call(ruby, CoreDownload::open(this.store(), &this.keyring, &key)).map(Download::new)
+        call(ruby, this.open(&key)).map(Download::new)
     }
 
     fn download_range(
@@ -87,20 +95,30 @@ impl Client {
         first: u64,
         length: Option<u64>,
     ) -> Result<RString, Error> {
-        let mut download = call(ruby, CoreDownload::open(this.store(), &this.keyring, &key))?;
-        let bytes = call(ruby, download.range(first, length))?;
-        Ok(ruby.str_from_slice(bytes))
+        let bytes = call(ruby, async { this.open(&key).await?.range(first, length).await })?;
+        Ok(ruby.str_from_slice(&bytes))
     }
 
+    /// Writes the plaintext into the file behind a descriptor, from its position on.
+    fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
+        let file = file::duplicate(ruby, descriptor)?;
+        let written = call(ruby, async { this.open(&key).await?.write_to(&file, digest).await })?;
+        let answer = ruby.hash_new();
+        answer.aset(ruby.to_symbol("bytes"), written.bytes)?;
+        answer.aset(ruby.to_symbol("md5"), written.md5)?;
+        Ok(answer)
+    }
+
+    /// What is known of an object without reading it, or nil. Its `size` is nil when it is too short to be one of ours:
+    /// whether it is there is another question than whether it can be read.
     fn head(ruby: &Ruby, this: &Self, key: String) -> Result<Option<RHash>, Error> {
         let head = match request(ruby, this.store().head(&key))? {
             Ok(head) => head,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error::raised(ruby, &error)),
         };
-        let size = download::plaintext_size(head.size).map_err(|error| error::raised(ruby, &error.for_object(&key)))?;
         let answer = ruby.hash_new();
-        answer.aset(ruby.to_symbol("size"), size)?;
+        answer.aset(ruby.to_symbol("size"), gcm::plaintext_len(head.size).ok())?;
         answer.aset(ruby.to_symbol("etag"), head.etag)?;
         Ok(Some(answer))
     }

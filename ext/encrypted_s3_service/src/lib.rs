@@ -9,6 +9,7 @@
 mod client;
 mod download;
 mod error;
+mod file;
 mod gvl;
 mod handle;
 mod options;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use encrypted_s3_core::download::{DownloadPlan, RangePlan};
 use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::{AwsStoreSettings, ChecksumUse, Credentials, ObjectSettings};
@@ -58,6 +59,15 @@ pub fn part_plan(ruby: &Ruby, hash: RHash) -> Result<PartPlan, Error> {
         concurrency: entry(ruby, hash, "concurrency")?,
     };
     plan.check().map_err(|error| error::raised(ruby, &error))
+}
+
+/// How downloads are cut up.
+pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
+    Ok(DownloadPlan {
+        ranges: RangePlan { size: entry(ruby, hash, "part_size")?, concurrency: entry(ruby, hash, "concurrency")? },
+        memory_limit: entry(ruby, hash, "memory_limit")?,
+        spool_folder: None,
+    })
 }
 
 /// What is known of an object before its first byte.

@@ -1,17 +1,13 @@
 //! `EncryptedS3Service::Native::Upload`: one object being written.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use encrypted_s3_core::upload::Upload as CoreUpload;
-use encrypted_s3_core::{Error as CoreError, ErrorKind};
 use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
 use crate::client::call;
 use crate::handle::Handle;
-use crate::{error, gvl};
+use crate::{error, file, gvl};
 
 /// How long `abort` waits for the store to confirm. The abort goes on in the background after that.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
@@ -21,8 +17,6 @@ const ABORT_WAIT: Duration = Duration::from_secs(5);
 #[magnus(class = "EncryptedS3Service::Native::Upload", free_immediately, size)]
 pub struct Upload {
     upload: Handle<CoreUpload>,
-    /// The file that `write_file` reads, kept open so that all of it comes from the same one.
-    file: Mutex<Option<(PathBuf, File)>>,
 }
 
 impl DataTypeFunctions for Upload {
@@ -45,7 +39,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 impl Upload {
     /// Takes an upload that was just begun.
     pub fn new(upload: CoreUpload) -> Self {
-        Self { upload: Handle::new(upload), file: Mutex::new(None) }
+        Self { upload: Handle::new(upload) }
     }
 
     fn write(ruby: &Ruby, this: &Self, bytes: RString) -> Result<(), Error> {
@@ -57,12 +51,12 @@ impl Upload {
         }
     }
 
-    fn write_file(ruby: &Ruby, this: &Self, path: PathBuf, offset: u64, length: u64) -> Result<u64, Error> {
+    /// Reads the file behind a descriptor without Ruby; its position is neither used nor moved.
+    fn write_file(ruby: &Ruby, this: &Self, descriptor: i32, offset: u64, length: u64) -> Result<u64, Error> {
         let mut upload = this.upload.lock(ruby)?;
         let Some(upload) = upload.as_mut() else { return Err(closed(ruby)) };
-        let mut slot = this.file.try_lock().map_err(|_| error::busy(ruby))?;
-        let slot = &mut *slot;
-        call(ruby, async { upload.write_file(opened(slot, &path)?, offset, length).await })
+        let file = file::duplicate(ruby, descriptor)?;
+        call(ruby, upload.write_file(&file, offset, length))
     }
 
     fn finish(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
@@ -86,19 +80,6 @@ impl Upload {
 
     fn bytes_sent(ruby: &Ruby, this: &Self) -> Result<u64, Error> {
         Ok(this.upload.lock(ruby)?.as_ref().map_or(0, CoreUpload::bytes_sent))
-    }
-}
-
-fn opened<'a>(slot: &'a mut Option<(PathBuf, File)>, path: &Path) -> Result<&'a File, CoreError> {
-    if slot.as_ref().is_none_or(|(known, _)| known != path) {
-        let file = File::open(path).map_err(|error| {
-            CoreError::new(ErrorKind::Io, format!("{}: the file could not be opened: {}", path.display(), error.kind()))
-        })?;
-        *slot = Some((path.to_owned(), file));
-    }
-    match slot {
-        Some((_, file)) => Ok(file),
-        None => Err(CoreError::new(ErrorKind::Internal, "a file that was just opened is gone")),
     }
 }
 

@@ -10,14 +10,14 @@ use aws_sdk_s3::config::{
     StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::aws_error::{self, Subject};
-use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, StoreFuture, Stored, StoredPart};
+use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, StoreFuture, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// Credentials that were given rather than found.
@@ -102,6 +102,12 @@ impl AwsStore {
 impl Inner {
     async fn client(&self) -> Result<&Client> {
         self.client.get_or_try_init(|| connect(&self.settings)).await
+    }
+
+    /// The checksum of parts. The upload must be created with the same: Amazon refuses parts with another one, and the
+    /// SDK adds one to the parts only.
+    fn part_checksum(&self) -> Option<ChecksumAlgorithm> {
+        (self.settings.request_checksums == ChecksumUse::WhenSupported).then_some(ChecksumAlgorithm::Crc32)
     }
 }
 
@@ -216,8 +222,8 @@ impl ObjectStore for AwsStore {
         let (inner, subject) = (self.inner.clone(), self.subject("CreateMultipartUpload", &object.key));
         Box::pin(async move {
             let request = inner.client().await?.create_multipart_upload().bucket(&inner.settings.bucket);
-            let answer = describe!(request, object).send().await;
-            let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
+            let request = describe!(request, object).set_checksum_algorithm(inner.part_checksum());
+            let answer = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
             answer.upload_id.ok_or_else(|| {
                 Error::new(ErrorKind::Transport, "CreateMultipartUpload: the store gave no upload id")
                     .for_object(&subject.key)
@@ -231,6 +237,7 @@ impl ObjectStore for AwsStore {
         Box::pin(async move {
             let request = inner.client().await?.upload_part().bucket(&inner.settings.bucket).key(&subject.key);
             let request = request.upload_id(upload_id).part_number(number).body(ByteStream::from(body));
+            let request = request.set_checksum_algorithm(inner.part_checksum());
             let answer = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
             Ok(StoredPart { number, etag: answer.e_tag.unwrap_or_default(), crc32: answer.checksum_crc32 })
         })
@@ -265,13 +272,16 @@ impl ObjectStore for AwsStore {
         })
     }
 
-    fn get(&self, key: &str) -> StoreFuture<Object> {
+    fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object> {
         let (inner, subject) = (self.inner.clone(), self.subject("GetObject", key));
         Box::pin(async move {
             let request = inner.client().await?.get_object().bucket(&inner.settings.bucket).key(&subject.key);
+            let range = reading.range.map(|(first, last)| format!("bytes={first}-{last}"));
+            let request = request.set_range(range).set_if_match(reading.if_match);
             let answer = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
-            let head = head_of(answer.content_length, answer.e_tag, answer.metadata, &subject)?;
-            Ok(Object { head, body: Body::from_aws(answer.body) })
+            let (first, size) = extent(answer.content_range.as_deref(), answer.content_length, &subject)?;
+            let head = head_of(Some(size), answer.e_tag, answer.metadata, &subject)?;
+            Ok(Object { head, first, body: Body::from_aws(answer.body) })
         })
     }
 
@@ -338,6 +348,20 @@ impl ObjectStore for AwsStore {
             Ok(Page { keys, next: answer.next_continuation_token.filter(|_| more) })
         })
     }
+}
+
+/// Where the body begins, and how long the whole object is. `bytes 0-99/1234` is the form that RFC 9110 gives a range
+/// (section 14.4); without it the answer is the whole object.
+fn extent(content_range: Option<&str>, content_length: Option<i64>, subject: &Subject) -> Result<(u64, i64)> {
+    let Some(range) = content_range else { return Ok((0, content_length.unwrap_or(-1))) };
+    let parse = || {
+        let (first, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+        let (_last, size) = rest.split_once('/')?;
+        Some((first.trim().parse().ok()?, size.trim().parse().ok()?))
+    };
+    parse().ok_or_else(|| {
+        Error::new(ErrorKind::Transport, "the store sent a range that it did not describe").for_object(&subject.key)
+    })
 }
 
 fn head_of(

@@ -1,11 +1,11 @@
 //! A store in memory: the twin that tests of the transfers run against, with faults on demand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, StoreFuture, Stored, StoredPart};
+use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, StoreFuture, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// Objects and unfinished multipart uploads in memory. Clones share them.
@@ -14,12 +14,21 @@ pub struct MemoryStore {
     state: Arc<Mutex<State>>,
 }
 
+#[derive(Clone, Debug)]
+struct Held {
+    object: NewObject,
+    etag: String,
+    body: Bytes,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    objects: BTreeMap<String, (NewObject, Bytes)>,
+    objects: BTreeMap<String, Held>,
     uploads: HashMap<String, (NewObject, BTreeMap<i32, Bytes>)>,
     faults: HashMap<&'static str, Vec<usize>>,
     calls: HashMap<&'static str, usize>,
+    /// After how many bytes each of the next bodies breaks off.
+    cuts: VecDeque<usize>,
     serial: u64,
 }
 
@@ -34,6 +43,11 @@ impl MemoryStore {
         self.lock().faults.entry(operation).or_default().push(nth);
     }
 
+    /// Makes the next bodies that are read break off after so many bytes each; `usize::MAX` lets one pass whole.
+    pub fn cut(&self, after: impl IntoIterator<Item = usize>) {
+        self.lock().cuts.extend(after);
+    }
+
     /// How often an operation has been called.
     pub fn calls(&self, operation: &'static str) -> usize {
         self.lock().calls.get(operation).copied().unwrap_or(0)
@@ -41,12 +55,12 @@ impl MemoryStore {
 
     /// The stored object and its body.
     pub fn object(&self, key: &str) -> Option<(NewObject, Bytes)> {
-        self.lock().objects.get(key).cloned()
+        self.lock().objects.get(key).cloned().map(|held| (held.object, held.body))
     }
 
     /// Stores a body as it is, for tests that tamper.
     pub fn replace(&self, object: NewObject, body: impl Into<Bytes>) {
-        self.lock().objects.insert(object.key.clone(), (object, body.into()));
+        self.lock().insert(object.key.clone(), object, body.into());
     }
 
     /// How many multipart uploads were neither completed nor aborted.
@@ -84,12 +98,30 @@ impl State {
     }
 
     fn object(&self, key: &str) -> Result<(ObjectHead, Bytes)> {
-        let (object, body) = self
+        let held = self
             .objects
             .get(key)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such object").for_object(key))?;
-        let metadata = object.metadata.iter().cloned().collect();
-        Ok((ObjectHead { size: body.len() as u64, etag: String::new(), metadata }, body.clone()))
+        let metadata = held.object.metadata.iter().cloned().collect();
+        Ok((ObjectHead { size: held.body.len() as u64, etag: held.etag.clone(), metadata }, held.body.clone()))
+    }
+
+    fn insert(&mut self, key: String, object: NewObject, body: Bytes) -> Stored {
+        let etag = self.etag();
+        self.objects.insert(key, Held { object, etag: etag.clone(), body });
+        Stored { etag }
+    }
+
+    /// Uneven pieces, as a network delivers them, up to where the connection is to break.
+    fn deliver(&mut self, body: &[u8]) -> Body {
+        let whole = body.len();
+        let cut = self.cuts.pop_front().unwrap_or(usize::MAX);
+        let body = body.get(..cut).unwrap_or(body);
+        let mut pieces: Vec<_> = body.chunks(10_007).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        if body.len() < whole {
+            pieces.push(Err(Error::new(ErrorKind::Transport, "the connection was cut in the middle of the body")));
+        }
+        Body::from_chunks(pieces)
     }
 
     fn upload(&mut self, id: &str) -> Result<&mut (NewObject, BTreeMap<i32, Bytes>)> {
@@ -99,10 +131,7 @@ impl State {
 
 impl ObjectStore for MemoryStore {
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
-        self.answer("put", move |state| {
-            state.objects.insert(object.key.clone(), (object, body));
-            Ok(Stored { etag: state.etag() })
-        })
+        self.answer("put", move |state| Ok(state.insert(object.key.clone(), object, body)))
     }
 
     fn create_multipart(&self, object: NewObject) -> StoreFuture<String> {
@@ -134,8 +163,7 @@ impl ObjectStore for MemoryStore {
                 body.extend_from_slice(&bytes);
             }
             state.uploads.remove(&id);
-            state.objects.insert(key, (object, body.into()));
-            Ok(Stored { etag: state.etag() })
+            Ok(state.insert(key, object, body.into()))
         })
     }
 
@@ -147,13 +175,20 @@ impl ObjectStore for MemoryStore {
         })
     }
 
-    fn get(&self, key: &str) -> StoreFuture<Object> {
+    fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object> {
         let key = key.to_owned();
         self.answer("get", move |state| {
             let (head, body) = state.object(&key)?;
-            // Uneven pieces, as a network delivers them.
-            let pieces = body.chunks(1021).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-            Ok(Object { head, body: Body::from_chunks(pieces) })
+            if reading.if_match.is_some_and(|etag| etag != head.etag) {
+                return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(&key));
+            }
+            let (first, last) = reading.range.unwrap_or((0, u64::MAX));
+            if reading.range.is_some() && first >= head.size {
+                return Err(Error::new(ErrorKind::InvalidRange, "the range begins past the end").for_object(&key));
+            }
+            let last = last.min(head.size.saturating_sub(1));
+            let body = body.get(first as usize..(last as usize + 1).min(body.len())).unwrap_or_default();
+            Ok(Object { head, first, body: state.deliver(body) })
         })
     }
 

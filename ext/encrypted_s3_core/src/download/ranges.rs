@@ -1,0 +1,149 @@
+//! The stored bytes of one object, in order, fetched by several ranged requests at once.
+//!
+//! The first request brings the head and the first range, which is all of a small object. The others ask for the same
+//! version by `If-Match`, so that an object which is replaced meanwhile is an error and never a mixture.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
+use crate::task::Task;
+use crate::{Error, ErrorKind, Result};
+
+/// How often one range is resumed after its connection broke, and the first pause before that. The SDK itself retries
+/// requests, not bodies.
+const RESUMES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How an object is cut into requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangePlan {
+    /// Bytes of one request.
+    pub size: u64,
+    /// Requests under way at once. Memory is this many ranges, and one.
+    pub concurrency: usize,
+}
+
+/// What the requests for one object have in common.
+#[derive(Clone, Debug)]
+struct Source {
+    store: Arc<dyn ObjectStore>,
+    key: String,
+    etag: Option<String>,
+}
+
+/// An object's bytes in order.
+#[derive(Debug)]
+pub(super) struct Ranges {
+    source: Source,
+    plan: RangePlan,
+    /// Size of the stored object.
+    size: u64,
+    /// Where the next request begins.
+    next: u64,
+    under_way: VecDeque<Task<Vec<u8>>>,
+}
+
+impl Ranges {
+    /// Sends the first request and waits for its head.
+    pub(super) async fn open(store: Arc<dyn ObjectStore>, key: &str, plan: RangePlan) -> Result<(ObjectHead, Self)> {
+        let first = Reading { range: Some((0, plan.size.saturating_sub(1))), if_match: None };
+        let object = match Task::spawn(store.get(key, first)).join().await {
+            // No range can be taken of an object without bytes.
+            Err(error) if error.kind() == ErrorKind::InvalidRange => {
+                Task::spawn(store.get(key, Reading::default())).join().await?
+            }
+            object => object?,
+        };
+        let Object { head, first, body } = object;
+        if first != 0 {
+            return Err(misplaced());
+        }
+        let etag = Some(head.etag.clone()).filter(|etag| !etag.is_empty());
+        let source = Source { store, key: key.to_owned(), etag };
+        let end = plan.size.min(head.size);
+        let ranges = Self {
+            under_way: VecDeque::from([Task::spawn(source.clone().read(Some(body), 0, end))]),
+            source,
+            plan,
+            size: head.size,
+            next: end,
+        };
+        Ok((head, ranges))
+    }
+
+    /// The next bytes, or `None` after the last.
+    ///
+    /// # Errors
+    /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        while self.next < self.size && self.under_way.len() < self.plan.concurrency.max(1) {
+            let end = self.next.saturating_add(self.plan.size).min(self.size);
+            self.under_way.push_back(Task::spawn(self.source.clone().read(None, self.next, end)));
+            self.next = end;
+        }
+        match self.under_way.front_mut() {
+            None => Ok(None),
+            Some(range) => {
+                let bytes = range.join().await?;
+                self.under_way.pop_front();
+                Ok(Some(bytes))
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Reads the bytes from `first` up to `end`, which is not read, resuming after broken connections. `body` is one
+    /// that begins at `first`.
+    async fn read(self, mut body: Option<Body>, first: u64, end: u64) -> Result<Vec<u8>> {
+        let wanted =
+            usize::try_from(end - first).map_err(|_| Error::new(ErrorKind::TooLarge, "a range of that size"))?;
+        let mut bytes = Vec::with_capacity(wanted);
+        let mut resumes = 0;
+        loop {
+            let broken = match self.extend(&mut bytes, wanted, body.take(), first, end).await {
+                Ok(()) => return Ok(bytes),
+                Err(error) if error.kind() == ErrorKind::Transport && resumes < RESUMES => error,
+                Err(error) => return Err(error),
+            };
+            drop(broken);
+            tokio::time::sleep(PAUSE * 2u32.pow(resumes)).await;
+            resumes += 1;
+        }
+    }
+
+    async fn extend(&self, bytes: &mut Vec<u8>, wanted: usize, body: Option<Body>, first: u64, end: u64) -> Result<()> {
+        let mut body = match body {
+            Some(body) => body,
+            None => self.request(first + bytes.len() as u64, end).await?,
+        };
+        while bytes.len() < wanted {
+            match body.next().await {
+                Some(piece) => bytes.extend_from_slice(&piece?),
+                None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
+            }
+        }
+        // A store that ignores ranges sends more than was asked for.
+        bytes.truncate(wanted);
+        Ok(())
+    }
+
+    async fn request(&self, first: u64, end: u64) -> Result<Body> {
+        let reading = Reading { range: Some((first, end.saturating_sub(1))), if_match: self.etag.clone() };
+        let object = self.store.get(&self.key, reading).await.map_err(|error| match error.kind() {
+            // It was there a moment ago.
+            ErrorKind::NotFound | ErrorKind::InvalidRange => {
+                Error::new(ErrorKind::Changed, "the object was deleted or replaced while it was read")
+                    .with_source(error)
+            }
+            _ => error,
+        })?;
+        if object.first == first { Ok(object.body) } else { Err(misplaced()) }
+    }
+}
+
+fn misplaced() -> Error {
+    Error::new(ErrorKind::Rejected, "the store answered with another range than it was asked for")
+}

@@ -1,0 +1,19 @@
+//! The crate's tests from outside, as one binary: linking the SDK once is slow enough.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "main/download.rs"]
+mod download;
+#[path = "main/envelope.rs"]
+mod envelope;
+#[path = "main/gcm.rs"]
+mod gcm;
+#[path = "main/keyring.rs"]
+mod keyring;
+#[path = "main/listing.rs"]
+mod listing;
+#[path = "main/support.rs"]
+mod support;
+#[path = "main/upload.rs"]
+mod upload;
+#[path = "main/vectors.rs"]
+mod vectors;

@@ -1,0 +1,276 @@
+//! What a download promises: authenticated bytes or an error, never anything between.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::keyring::{Key, Keyring};
+use encrypted_s3_core::secret::WrappingKey;
+use encrypted_s3_core::store::{MemoryStore, NewObject};
+use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
+use encrypted_s3_core::{ErrorKind, Result};
+
+const PLAN: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
+
+fn keyring(byte: u8) -> Keyring {
+    Keyring::new(vec![Key { id: None, key: WrappingKey::from_bytes(&[byte; 32]).unwrap() }]).unwrap()
+}
+
+fn plaintext(size: usize) -> Vec<u8> {
+    (0..size).map(|i| (i ^ (i >> 8)) as u8).collect()
+}
+
+async fn stored(size: usize) -> (MemoryStore, NewObject, Bytes) {
+    let memory = MemoryStore::new();
+    let options = UploadOptions::default();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).unwrap();
+    upload.write(&plaintext(size)).await.unwrap();
+    upload.finish().await.unwrap();
+    let (object, body) = memory.object("a key").unwrap();
+    (memory, object, body)
+}
+
+/// Large enough for every object to be one request and to stay in memory.
+const WHOLE: DownloadPlan =
+    DownloadPlan { ranges: RangePlan { size: 1 << 24, concurrency: 2 }, memory_limit: 1 << 24, spool_folder: None };
+
+/// Small enough for most objects to be several requests.
+const PIECEMEAL: DownloadPlan =
+    DownloadPlan { ranges: RangePlan { size: 30_011, concurrency: 3 }, memory_limit: 1 << 24, spool_folder: None };
+
+/// As that, and nothing but an empty object fits into memory.
+const SPOOLED: DownloadPlan =
+    DownloadPlan { ranges: RangePlan { size: 30_011, concurrency: 3 }, memory_limit: 0, spool_folder: None };
+
+const PLANS: [DownloadPlan; 3] = [WHOLE, PIECEMEAL, SPOOLED];
+
+async fn open(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Download> {
+    Download::open(Arc::new(memory.clone()), &keyring(1), plan, "a key").await
+}
+
+async fn read(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Vec<u8>> {
+    let mut download = open(memory, plan).await?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.next().await? {
+        bytes.extend_from_slice(chunk);
+    }
+    Ok(bytes)
+}
+
+/// The kind of the error, and proof that no byte came before it or comes after it.
+async fn refusal(memory: &MemoryStore, plan: &DownloadPlan) -> ErrorKind {
+    let mut download = match open(memory, plan).await {
+        Ok(download) => download,
+        Err(error) => return error.kind(),
+    };
+    let kind = download.next().await.unwrap_err().kind();
+    assert!(download.next().await.is_err(), "a failed download must not look like one that has ended");
+    kind
+}
+
+#[tokio::test]
+async fn chunks_are_of_the_promised_size_and_the_last_is_the_rest() {
+    for (size, chunks) in [(0, vec![]), (1, vec![1]), (CHUNK, vec![CHUNK]), (2 * CHUNK + 7, vec![CHUNK, CHUNK, 7])] {
+        let (memory, ..) = stored(size).await;
+        for plan in PLANS {
+            let mut download = open(&memory, &plan).await.unwrap();
+            assert_eq!(download.size(), size as u64);
+            let mut sizes = Vec::new();
+            while let Some(chunk) = download.next().await.unwrap() {
+                sizes.push(chunk.len());
+            }
+            assert_eq!(sizes, chunks);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_cut_or_extended_is_refused_before_the_first_byte() {
+    let (memory, object, body) = stored(100_000).await;
+    let mut flipped = body.to_vec();
+    flipped[0] ^= 1;
+    let mut tag = body.to_vec();
+    tag[100_015] ^= 0x80;
+    let mut longer = body.to_vec();
+    longer.push(0);
+    let cases = [
+        (flipped, ErrorKind::Auth),
+        (tag, ErrorKind::Auth),
+        (longer, ErrorKind::Auth),
+        (body[..99_999].to_vec(), ErrorKind::Auth),
+        (body[..16].to_vec(), ErrorKind::Auth),
+        (body[..15].to_vec(), ErrorKind::Truncated),
+        (Vec::new(), ErrorKind::Truncated),
+    ];
+    for (body, kind) in cases {
+        let size = body.len();
+        memory.replace(object.clone(), body);
+        for plan in PLANS {
+            assert_eq!(refusal(&memory, &plan).await, kind, "{size} bytes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_without_an_envelope_is_never_plaintext() {
+    let memory = MemoryStore::new();
+    memory.replace(NewObject { key: "a key".into(), ..Default::default() }, "just text, long enough for a tag");
+    assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::MissingEnvelope);
+}
+
+#[tokio::test]
+async fn another_objects_body_is_refused() {
+    let (memory, object, _) = stored(1_000).await;
+    let (_, _, other) = stored(1_000).await;
+    memory.replace(object, other);
+    assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::Auth);
+}
+
+#[tokio::test]
+async fn another_key_does_not_open_it() {
+    let (memory, ..) = stored(1_000).await;
+    let error = Download::open(Arc::new(memory), &keyring(2), &WHOLE, "a key").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unwrap);
+    assert!(error.to_string().contains("a key"), "the message names the object: {error}");
+}
+
+#[tokio::test]
+async fn a_missing_object_and_a_lost_connection_are_told_apart() {
+    let memory = MemoryStore::new();
+    assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::NotFound);
+    memory.fail("get", 2);
+    assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::Transport);
+}
+
+#[tokio::test]
+async fn a_small_object_is_one_request() {
+    let (memory, ..) = stored(100_000).await;
+    read(&memory, &WHOLE).await.unwrap();
+    open(&memory, &WHOLE).await.unwrap().range(5, Some(10)).await.unwrap();
+    assert_eq!(memory.calls("get"), 2);
+}
+
+#[tokio::test]
+async fn a_large_object_comes_back_whole_from_many_requests() {
+    for size in [30_010, 30_011, 30_011 - 16, 2 * 30_011 - 16, 2 * 30_011 - 8, 1_000_000] {
+        let (memory, ..) = stored(size).await;
+        for plan in [PIECEMEAL, SPOOLED] {
+            assert_eq!(read(&memory, &plan).await.unwrap(), plaintext(size), "{size} bytes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixture() {
+    for plan in [PIECEMEAL, SPOOLED] {
+        let (memory, object, body) = stored(200_000).await;
+        let download = open(&memory, &plan).await.unwrap();
+        memory.replace(object, body);
+        let mut download = download;
+        assert_eq!(download.next().await.unwrap_err().kind(), ErrorKind::Changed);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_at_any_byte_is_resumed() {
+    let (memory, ..) = stored(100_000).await;
+    for cut in [0, 1, 10_007, 30_010] {
+        for plan in PLANS {
+            memory.cut([cut, usize::MAX, cut / 2, 0]);
+            assert_eq!(read(&memory, &plan).await.unwrap(), plaintext(100_000), "cut after {cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_holds_is_an_error() {
+    let (memory, ..) = stored(100_000).await;
+    memory.cut(vec![100; 50]);
+    assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::Transport);
+}
+
+#[tokio::test]
+async fn a_file_gets_all_of_it() {
+    let (memory, ..) = stored(300_000).await;
+    for plan in PLANS {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let written = open(&memory, &plan).await.unwrap().write_to(file.as_file(), false).await.unwrap();
+        assert_eq!((written.bytes, written.md5), (300_000, None));
+        assert_eq!(std::fs::read(file.path()).unwrap(), plaintext(300_000));
+    }
+}
+
+#[tokio::test]
+async fn the_md5_of_what_a_file_gets_is_told() {
+    let memory = MemoryStore::new();
+    let options = UploadOptions::default();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).unwrap();
+    upload.write(b"abc").await.unwrap();
+    upload.finish().await.unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let written = open(&memory, &WHOLE).await.unwrap().write_to(&file, true).await.unwrap();
+    // md5("abc"), RFC 1321 appendix A.5, as base64.
+    assert_eq!(written.md5.as_deref(), Some("kAFQmDzST7DWlj99KOF/cg=="));
+}
+
+#[tokio::test]
+async fn a_file_gets_nothing_of_a_changed_object() {
+    let (memory, object, body) = stored(300_000).await;
+    let mut changed = body.to_vec();
+    changed[299_999] ^= 1;
+    memory.replace(object, changed);
+    for plan in PLANS {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = open(&memory, &plan).await.unwrap().write_to(file.as_file(), true).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        assert_eq!(std::fs::read(file.path()).unwrap(), b"");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_in_a_file_is_ciphertext_in_a_file_without_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (memory, ..) = stored(300_000).await;
+    let plan = DownloadPlan { spool_folder: Some(folder.path().to_owned()), ..SPOOLED };
+    let mut download = open(&memory, &plan).await.unwrap();
+    download.next().await.unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let missing = DownloadPlan { spool_folder: Some(folder.path().join("missing")), ..SPOOLED };
+    let error = open(&memory, &missing).await.unwrap().next().await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("TMPDIR"), "{error}");
+}
+
+#[tokio::test]
+async fn ranges_are_clipped_at_the_end_and_refused_past_it() {
+    let (memory, ..) = stored(1_000).await;
+    let all = plaintext(1_000);
+    for (first, length, expected) in [
+        (0, Some(10), &all[..10]),
+        (990, Some(10), &all[990..]),
+        (990, Some(11), &all[990..]),
+        (5, None, &all[5..]),
+        (0, Some(u64::MAX), &all[..]),
+        (999, Some(1), &all[999..]),
+    ] {
+        for plan in PLANS {
+            let bytes = open(&memory, &plan).await.unwrap().range(first, length).await.unwrap();
+            assert_eq!(bytes, expected, "{first} {length:?}");
+        }
+    }
+    for first in [1_000, u64::MAX] {
+        let error = open(&memory, &WHOLE).await.unwrap().range(first, Some(1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRange);
+    }
+}
+
+#[tokio::test]
+async fn a_range_of_a_changed_object_is_refused_even_where_nothing_was_changed() {
+    let (memory, object, body) = stored(1_000).await;
+    let mut changed = body.to_vec();
+    changed[999] ^= 1;
+    memory.replace(object, changed);
+    let error = open(&memory, &WHOLE).await.unwrap().range(0, Some(10)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+}

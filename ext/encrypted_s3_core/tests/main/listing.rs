@@ -1,0 +1,22 @@
+//! Operations on many objects.
+
+use std::sync::Arc;
+
+use encrypted_s3_core::listing::delete_prefixed;
+use encrypted_s3_core::store::{MemoryStore, NewObject};
+
+#[tokio::test]
+async fn all_objects_with_the_prefix_go_and_no_others_over_several_pages() {
+    let memory = MemoryStore::new();
+    for key in ["a", "b/1", "b/2", "b/3", "b/4", "b/5", "b", "bc"] {
+        memory.replace(NewObject { key: key.into(), ..Default::default() }, "");
+    }
+    delete_prefixed(Arc::new(memory.clone()), "b/".into()).await.unwrap();
+    assert!(memory.calls("list") > 1);
+    for key in ["b/1", "b/2", "b/3", "b/4", "b/5"] {
+        assert!(memory.object(key).is_none(), "{key}");
+    }
+    for key in ["a", "b", "bc"] {
+        assert!(memory.object(key).is_some(), "{key}");
+    }
+}

@@ -1,0 +1,195 @@
+//! What an upload promises: the stored object opens to what was written, and a failed one leaves nothing.
+
+use std::sync::Arc;
+
+use encrypted_s3_core::ErrorKind;
+use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::keyring::{Key, Keyring};
+use encrypted_s3_core::secret::WrappingKey;
+use encrypted_s3_core::store::MemoryStore;
+use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
+
+const MIB: usize = 1024 * 1024;
+const PLAN: PartPlan = PartPlan { multipart_threshold: 12 * MIB, part_size: 5 * MIB, concurrency: 2 };
+
+fn keyring() -> Keyring {
+    let key = WrappingKey::from_bytes(&[7; 32]).unwrap();
+    Keyring::new(vec![Key { id: Some("k".into()), key }]).unwrap()
+}
+
+/// Bytes that differ everywhere, so that a lost, doubled or moved part shows.
+fn plaintext(size: usize) -> Vec<u8> {
+    (0..size).map(|i| (i ^ (i >> 8) ^ (i >> 17)) as u8).collect()
+}
+
+fn begin(store: &MemoryStore, options: UploadOptions) -> Upload {
+    Upload::begin(Arc::new(store.clone()), &keyring(), PLAN, "a key", options).unwrap()
+}
+
+async fn store(store: &MemoryStore, bytes: &[u8], piece: usize) {
+    let mut upload = begin(store, UploadOptions::default());
+    for piece in bytes.chunks(piece) {
+        upload.write(piece).await.unwrap();
+    }
+    upload.finish().await.unwrap();
+    assert_eq!(upload.bytes_written(), bytes.len() as u64);
+}
+
+async fn read(store: &MemoryStore) -> Vec<u8> {
+    let ranges = RangePlan { size: 1 << 23, concurrency: 2 };
+    let plan = DownloadPlan { ranges, memory_limit: 1 << 26, spool_folder: None };
+    let mut download = Download::open(Arc::new(store.clone()), &keyring(), &plan, "a key").await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.next().await.unwrap() {
+        bytes.extend_from_slice(chunk);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn every_size_around_the_threshold_and_the_parts_comes_back() {
+    for size in [0, 1, 15, 16, 17, 12 * MIB - 1, 12 * MIB, 12 * MIB + 1, 15 * MIB - 16, 15 * MIB, 20 * MIB + 3] {
+        let memory = MemoryStore::new();
+        store(&memory, &plaintext(size), 700_001).await;
+        let (_, body) = memory.object("a key").unwrap();
+        assert_eq!(body.len(), size + 16, "ciphertext is as long as the plaintext, and a tag");
+        assert_eq!(read(&memory).await, plaintext(size), "{size} bytes");
+        assert_eq!(memory.unfinished(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_object_below_the_threshold_is_one_request() {
+    let memory = MemoryStore::new();
+    store(&memory, &plaintext(12 * MIB - 1), MIB).await;
+    assert_eq!((memory.calls("put"), memory.calls("create_multipart")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_large_object_is_sent_in_parts_whatever_the_pieces() {
+    for piece in [MIB, 21 * MIB] {
+        let memory = MemoryStore::new();
+        store(&memory, &plaintext(21 * MIB), piece).await;
+        assert_eq!((memory.calls("put"), memory.calls("put_part")), (0, 5));
+        assert_eq!(read(&memory).await, plaintext(21 * MIB));
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_read_from_the_offset_to_its_end() {
+    let memory = MemoryStore::new();
+    let path = std::env::temp_dir().join(format!("encrypted_s3_core-upload-{}", std::process::id()));
+    std::fs::write(&path, plaintext(14 * MIB)).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+
+    let mut upload = begin(&memory, UploadOptions::default());
+    let mut offset = 1_000;
+    loop {
+        let taken = upload.write_file(&file, offset, 3 * MIB as u64).await.unwrap();
+        if taken == 0 {
+            break;
+        }
+        offset += taken;
+    }
+    upload.finish().await.unwrap();
+    assert_eq!(read(&memory).await, plaintext(14 * MIB).split_off(1_000));
+}
+
+#[tokio::test]
+async fn a_wrong_checksum_leaves_nothing_and_keeps_the_object_that_was_there() {
+    for size in [10, 13 * MIB] {
+        let memory = MemoryStore::new();
+        store(&memory, b"the former", MIB).await;
+        let empty_md5 = "1B2M2Y8AsgTpgAmY7PhCfg==";
+        let mut upload = begin(&memory, UploadOptions { checksum: Some(empty_md5.into()), ..Default::default() });
+        upload.write(&plaintext(size)).await.unwrap();
+        assert_eq!(upload.finish().await.unwrap_err().kind(), ErrorKind::ChecksumMismatch);
+        assert_eq!(memory.unfinished(), 0);
+        assert_eq!(read(&memory).await, b"the former");
+    }
+}
+
+#[tokio::test]
+async fn the_right_checksum_is_accepted() {
+    let memory = MemoryStore::new();
+    // md5("abc"), RFC 1321 appendix A.5, as base64.
+    let options = UploadOptions { checksum: Some("kAFQmDzST7DWlj99KOF/cg==".into()), ..Default::default() };
+    let mut upload = begin(&memory, options);
+    upload.write(b"ab").await.unwrap();
+    upload.write(b"c").await.unwrap();
+    upload.finish().await.unwrap();
+    assert_eq!(read(&memory).await, b"abc");
+}
+
+#[tokio::test]
+async fn a_failure_of_any_request_leaves_nothing_behind() {
+    let faults =
+        [("create_multipart", 1), ("put_part", 1), ("put_part", 2), ("put_part", 5), ("complete_multipart", 1)];
+    for (operation, nth) in faults {
+        let memory = MemoryStore::new();
+        memory.fail(operation, nth);
+        let mut upload = begin(&memory, UploadOptions::default());
+        let mut result = upload.write(&plaintext(21 * MIB)).await;
+        if result.is_ok() {
+            result = upload.finish().await.map(drop);
+        }
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Transport, "{operation} {nth}");
+        upload.abort().await;
+        assert_eq!(memory.unfinished(), 0, "{operation} {nth}");
+        assert!(memory.object("a key").is_none(), "{operation} {nth}");
+    }
+}
+
+#[tokio::test]
+async fn an_abort_that_fails_at_first_is_tried_again() {
+    let memory = MemoryStore::new();
+    memory.fail("put_part", 2);
+    memory.fail("abort_multipart", 1);
+    let mut upload = begin(&memory, UploadOptions::default());
+    let _failed = upload.write(&plaintext(21 * MIB)).await;
+    upload.abort().await;
+    assert_eq!(memory.unfinished(), 0);
+}
+
+#[tokio::test]
+async fn an_aborted_upload_takes_nothing_more() {
+    let memory = MemoryStore::new();
+    let mut upload = begin(&memory, UploadOptions::default());
+    upload.write(&plaintext(13 * MIB)).await.unwrap();
+    upload.abort().await;
+    assert_eq!(upload.write(b"more").await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(upload.finish().await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(memory.unfinished(), 0);
+    assert!(memory.object("a key").is_none());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_dropped_is_aborted() {
+    let memory = MemoryStore::new();
+    let mut upload = begin(&memory, UploadOptions::default());
+    upload.write(&plaintext(13 * MIB)).await.unwrap();
+    while memory.calls("create_multipart") == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(upload);
+    while memory.calls("abort_multipart") == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(memory.unfinished(), 0);
+    assert!(memory.object("a key").is_none());
+}
+
+#[test]
+fn a_plan_that_s3_would_refuse_is_refused_by_name() {
+    let wrong = [
+        (PartPlan { part_size: 5 * MIB - 1, ..PLAN }, "part_size"),
+        (PartPlan { multipart_threshold: 5 * 1024 * MIB + 1, ..PLAN }, "multipart_threshold"),
+        (PartPlan { concurrency: 0, ..PLAN }, "concurrency"),
+    ];
+    for (plan, setting) in wrong {
+        let error = plan.check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(setting), "{error}");
+    }
+}
