@@ -1,0 +1,119 @@
+# frozen_string_literal: true
+
+require "securerandom"
+require_relative "signed_request"
+
+module S3Server
+  # A server could not be started, or did not answer as it must.
+  class Error < StandardError; end
+
+  # What can be asked of every server: raw S3, nothing encrypted or decrypted.
+  class Base
+    ENTITIES = { "amp" => "&", "lt" => "<", "gt" => ">", "quot" => '"', "apos" => "'" }.freeze
+    private_constant :ENTITIES
+
+    # How long a server may take until it is ready, in seconds.
+    DEADLINE = 60
+
+    # @return [String]
+    attr_reader :endpoint, :access_key_id, :secret_access_key, :region
+
+    # Creates a bucket and returns once an object can really be written to it, which some servers refuse at first.
+    # A bucket that exists already is as good.
+    def create_bucket(name)
+      until_ready("creating the bucket #{name}") do
+        created = request("PUT", "/#{name}")
+        next created unless [200, 409].include?(created[0])
+
+        probe = ".probe-#{SecureRandom.hex(4)}"
+        written = put(name, probe, "")
+        delete(name, probe) if written[0] == 200
+        written
+      end
+    end
+
+    # @return [Array(Integer, Hash{String => String}, String)] status, headers with lower-case names, body as it lies there
+    def get(bucket, key, headers = {}) = request("GET", "/#{bucket}/#{key}", headers:)
+
+    # @return (see #get)
+    def put(bucket, key, body, headers = {}) = request("PUT", "/#{bucket}/#{key}", headers:, body:)
+
+    # @return (see #get)
+    def head(bucket, key, headers = {}) = request("HEAD", "/#{bucket}/#{key}", headers:)
+
+    # @return (see #get)
+    def delete(bucket, key) = request("DELETE", "/#{bucket}/#{key}")
+
+    # @return [Array<String>] all keys, of as many pages as it takes
+    def list(bucket, prefix: "")
+      keys = []
+      query = { "list-type" => "2", "prefix" => prefix }
+      loop do
+        xml = ask("/#{bucket}", query)
+        keys.concat(xml.scan(%r{<Contents>.*?</Contents>}m).map { |contents| text(contents, "Key") })
+        return keys unless text(xml, "IsTruncated") == "true"
+
+        query["continuation-token"] = text(xml, "NextContinuationToken")
+      end
+    end
+
+    # @return [Array<Hash>] the first thousand unfinished multipart uploads, each with :key and :upload_id
+    def multipart_uploads(bucket)
+      ask("/#{bucket}", { "uploads" => "" }).scan(%r{<Upload>.*?</Upload>}m).map do |upload|
+        { key: text(upload, "Key"), upload_id: text(upload, "UploadId") }
+      end
+    end
+
+    # @return [Hash{String => Object}] the S3 part of a service's entry in storage.yml
+    def storage_yml(bucket)
+      { "access_key_id" => access_key_id, "secret_access_key" => secret_access_key, "region" => region,
+        "endpoint" => endpoint, "force_path_style" => true, "bucket" => bucket }
+    end
+
+    def inspect = "#<#{self.class.name} #{endpoint}>"
+
+    private
+
+    def request(method, path, **options)
+      SignedRequest.new(endpoint:, access_key_id:, secret_access_key:, region:).call(method, path, **options)
+    end
+
+    def ask(path, query)
+      status, _headers, body = request("GET", path, query:)
+      raise Error, "GET #{path} #{query}: #{status} #{body}" unless status == 200
+
+      body.force_encoding(Encoding::UTF_8)
+    end
+
+    def text(xml, name)
+      xml[%r{<#{name}>(.*?)</#{name}>}m, 1].to_s.gsub(/&(?:#x(\h+)|#(\d+)|(\w+));/) do
+        next ENTITIES.fetch(Regexp.last_match(3)) if Regexp.last_match(3)
+
+        [Regexp.last_match(1)&.hex || Regexp.last_match(2).to_i].pack("U")
+      end
+    end
+
+    # Asks again until the answer's status is 200. Only 400 is final: a server that is starting refuses in every other way.
+    def until_ready(what)
+      deadline = now + DEADLINE
+      loop do
+        answer = begin
+          yield
+        rescue SystemCallError, IOError, Timeout::Error, Net::HTTPBadResponse => error
+          [0, {}, error.message]
+        end
+        return if answer[0] == 200
+
+        give_up("#{what} failed, the last answer was #{answer[0]} #{answer[2]}") if now > deadline || answer[0] == 400
+        check_alive
+        sleep 0.05
+      end
+    end
+
+    def check_alive; end
+
+    def give_up(message) = raise(Error, message)
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+end

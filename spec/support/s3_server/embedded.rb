@@ -1,0 +1,161 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "socket"
+require "tmpdir"
+require_relative "base"
+
+module S3Server
+  # A server that is started here, of one or more processes. A subclass says what they are.
+  class Embedded < Base
+    # One of the server's ports was taken between choosing and using it.
+    class PortTaken < Error; end
+
+    # Below the range that the kernel takes ports for outgoing connections from, so that only another server can be
+    # faster than ours.
+    PORTS = (20_000..32_000)
+
+    # Is told of process groups and paths, and kills and removes them when the pipe that it reads from is closed: the
+    # only thing that happens in every kind of death of this process. Ctrl-C must not end it first.
+    WATCHDOG = <<~SH
+      trap '' HUP INT TERM
+      groups=
+      while read -r line; do
+        case $line in /*) set -- "$@" "$line" ;; *) groups="$groups -$line" ;; esac
+      done
+      [ -z "$groups" ] || kill -s KILL -- $groups 2>/dev/null
+      rm -rf -- "$@"
+    SH
+    private_constant :PORTS, :WATCHDOG
+
+    # @return [String] the folder of its data and log
+    attr_reader :dir
+
+    def initialize(dir = nil)
+      super()
+      @kept_dir = dir && File.expand_path(dir)
+      @secret_access_key = SecureRandom.hex(20)
+      @region = "us-east-1"
+      @processes = []
+      @leftovers = []
+    end
+
+    # @return [self]
+    def start
+      @owner = Process.pid
+      at_exit { stop }
+      3.times do |attempt|
+        start_once
+        return self
+      rescue PortTaken
+        stop
+        raise if attempt == 2
+      rescue StandardError, Interrupt
+        stop
+        raise
+      end
+    end
+
+    # Stops the server and removes its data, unless its folder was given. Does nothing in a forked child.
+    def stop
+      return unless @owner == Process.pid
+
+      # Data that is thrown away need not be closed in order.
+      @processes.each { |process| signal(@kept_dir ? :TERM : :KILL, process) }
+      # SeaweedFS closes its volumes but then waits for its connections to itself for ever.
+      deadline = now + 4
+      @processes.each { |process| process.join([deadline - now, 0].max) || (signal(:KILL, process) && process.join) }
+      @processes.clear
+      stop_watchdog
+      FileUtils.rm_rf(@leftovers)
+      @leftovers.clear
+    end
+
+    private
+
+    def start_once
+      start_watchdog
+      @dir = @kept_dir || leave_behind(Dir.mktmpdir("s3-server-"))
+      FileUtils.mkdir_p(@dir)
+      @log = File.join(@dir, "server.log")
+      File.write(@log, "")
+      launch
+      # Impatient: on a port that was taken in between, somebody may be listening who never answers.
+      until_ready("starting #{self.class.name}") { request("GET", "/", patience: 2) }
+      # Its front answers before the processes behind it do, or after one of those has found its port taken.
+      create_bucket("s3-server-probe")
+      request("DELETE", "/s3-server-probe")
+    end
+
+    # @return [Array<Integer>] free ports, all different
+    def free_ports(count)
+      sockets = []
+      while sockets.size < count
+        begin
+          sockets << TCPServer.new("127.0.0.1", rand(PORTS))
+        rescue Errno::EADDRINUSE, Errno::EACCES
+          next
+        end
+      end
+      sockets.map { |socket| socket.addr[1] }
+    ensure
+      sockets&.each(&:close)
+    end
+
+    # A program that script/install-servers installed.
+    def program(server, name)
+      version = `python3 --version`[/\d+\.\d+/]
+      path = File.expand_path("../../../tmp/servers/#{server}-#{version}/bin/#{name}", __dir__)
+      File.exist?(path) ? path : raise(Error, "#{server} is not installed; run bin/setup")
+    end
+
+    # Starts a process in a group of its own, so that Ctrl-C reaches this process alone, which then stops it.
+    def run(*command, env: {})
+      pid = Process.spawn(env, *command, pgroup: true, in: File::NULL, %i[out err] => [@log, "a"], chdir: @dir)
+      @watchdog_pipe.puts(pid)
+      @processes << Process.detach(pid)
+    end
+
+    # Notes a path that is to be gone after the server.
+    def leave_behind(path)
+      @watchdog_pipe.puts(path)
+      @leftovers << path
+      path
+    end
+
+    def start_watchdog
+      reader, @watchdog_pipe = IO.pipe
+      @watchdog_pipe.sync = true
+      pid = Process.spawn("sh", "-c", WATCHDOG, "s3-server-watchdog", in: reader, pgroup: true)
+      @watchdog = Process.detach(pid)
+      reader.close
+    end
+
+    def stop_watchdog
+      return unless @watchdog
+
+      Process.kill(:KILL, @watchdog.pid)
+      @watchdog.join
+      @watchdog_pipe.close
+      @watchdog = nil
+    end
+
+    def signal(name, process)
+      Process.kill(name, -process.pid)
+      true
+    rescue Errno::ESRCH
+      true
+    end
+
+    def check_alive
+      return if @processes.all?(&:alive?)
+
+      clash = File.read(@log).match?(/address already in use|could not bind/i)
+      give_up("#{self.class.name} ended by itself", clash ? PortTaken : Error)
+    end
+
+    def give_up(message, error = Error)
+      raise error, "#{message}\n#{File.readlines(@log).last(15).join}"
+    end
+  end
+end

@@ -1,0 +1,21 @@
+# frozen_string_literal: true
+
+require_relative "base"
+
+module S3Server
+  # A server that runs already, named by the environment.
+  class External < Base
+    def initialize
+      super
+      @endpoint = ENV.fetch("S3_ENDPOINT").chomp("/")
+      @access_key_id = ENV.fetch("S3_ACCESS_KEY_ID")
+      @secret_access_key = ENV.fetch("S3_SECRET_ACCESS_KEY")
+      @region = ENV.fetch("S3_REGION", "us-east-1")
+    rescue KeyError => error
+      raise Error, "S3_ENDPOINT is set but #{error.key} is not"
+    end
+
+    # It is not ours to stop.
+    def stop; end
+  end
+end
