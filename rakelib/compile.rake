@@ -1,0 +1,12 @@
+# frozen_string_literal: true
+
+require "rb_sys/extensiontask"
+
+# cargo test and the extension share one target folder, and one set of compiler flags: rb_sys would otherwise add a flag
+# of its own, which builds the whole SDK a second time.
+ENV["RB_SYS_CARGO_TARGET_DIR"] ||= ENV["CARGO_TARGET_DIR"] || File.expand_path("../target", __dir__)
+ENV["RB_SYS_GLOBAL_RUSTFLAGS"] ||= ""
+
+RbSys::ExtensionTask.new("encrypted_s3_service", Gem::Specification.load("encrypted_s3_service.gemspec")) do |ext|
+  ext.lib_dir = "lib/encrypted_s3_service"
+end
