@@ -17,7 +17,7 @@ Gem::Specification.new do |spec|
     "lib/**/*.rb", "app/**/*.rb", "config/**/*.rb", "sig/**/*.rbs",
     "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
     "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE.txt"
-  ].reject { |path| path.match?(%r{\Aext/[^/]+/(tests|benches|fuzz|target)/}) }
+  ].grep_v(%r{\Aext/[^/]+/(tests|benches|fuzz|target)/})
   spec.require_paths = ["lib"]
   spec.extensions = ["ext/encrypted_s3_service/extconf.rb"]
 

@@ -32,7 +32,7 @@ module S3Server
       end
     end
 
-    # @return [Array(Integer, Hash{String => String}, String)] status, headers with lower-case names, body as it lies there
+    # @return [Array(Integer, Hash{String => String}, String)] status, headers with lower-case names, the stored body
     def get(bucket, key, headers = {}) = request("GET", "/#{bucket}/#{key}", headers:)
 
     # @return (see #get)
@@ -93,14 +93,14 @@ module S3Server
       end
     end
 
-    # Asks again until the answer's status is 200. Only 400 is final: a server that is starting refuses in every other way.
+    # Asks again until the answer's status is 200. Only 400 is final: a starting server refuses in every other way.
     def until_ready(what)
       deadline = now + DEADLINE
       loop do
         answer = begin
           yield
-        rescue SystemCallError, IOError, Timeout::Error, Net::HTTPBadResponse => error
-          [0, {}, error.message]
+        rescue SystemCallError, IOError, Timeout::Error, Net::HTTPBadResponse => e
+          [0, {}, e.message]
         end
         return if answer[0] == 200
 

@@ -11,8 +11,8 @@ module S3Server
       @access_key_id = ENV.fetch("S3_ACCESS_KEY_ID")
       @secret_access_key = ENV.fetch("S3_SECRET_ACCESS_KEY")
       @region = ENV.fetch("S3_REGION", "us-east-1")
-    rescue KeyError => error
-      raise Error, "S3_ENDPOINT is set but #{error.key} is not"
+    rescue KeyError => e
+      raise Error, "S3_ENDPOINT is set but #{e.key} is not"
     end
 
     # It is not ours to stop.

@@ -20,8 +20,13 @@ module S3Server
       FileUtils.mkdir_p(data)
       File.write(File.join(@dir, "s3.json"), identities, perm: 0o600)
       # It makes these whatever TMPDIR says, and leaves them when it is killed.
-      ports.each { |port| %w[master volume filer s3].each { |part| leave_behind("/tmp/seaweedfs-#{part}-grpc-#{port}.sock") } }
-      run(program("seaweedfs", "weed"), "-logtostderr", "server", *options(data, ports), env: OTHERS_SETTINGS.to_h { |name| [name, nil] })
+      ports.each do |port|
+        %w[master volume filer s3].each do |part|
+          leave_behind("/tmp/seaweedfs-#{part}-grpc-#{port}.sock")
+        end
+      end
+      unset = OTHERS_SETTINGS.to_h { |name| [name, nil] }
+      run(program("seaweedfs", "weed"), "-logtostderr", "server", *options(data, ports), env: unset)
     end
 
     def identities
@@ -36,7 +41,8 @@ module S3Server
         # Every bucket takes up to seven volumes; with too few, writes to the next bucket fail. They grow as needed.
         "master.volumeSizeLimitMB" => 256, "volume.max" => 2000, "volume.preStopSeconds" => 0,
         "volume.port" => volume, "volume.port.grpc" => volume_grpc,
-        "filer" => true, "filer.port" => filer, "filer.port.grpc" => filer_grpc, "filer.localSocket" => File.join(@dir, "filer.sock"),
+        "filer" => true, "filer.port" => filer, "filer.port.grpc" => filer_grpc,
+        "filer.localSocket" => File.join(@dir, "filer.sock"),
         "s3" => true, "s3.port" => s3, "s3.port.grpc" => s3_grpc, "s3.localSocket" => File.join(@dir, "s3.sock"),
         "s3.port.iceberg" => 0, "s3.port.lance" => 0, "s3.config" => File.join(@dir, "s3.json"),
         # As on AWS: no bucket comes into being by a write, and only an empty one can be deleted.

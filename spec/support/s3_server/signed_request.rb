@@ -24,7 +24,9 @@ module S3Server
     def call(method, path, query: {}, headers: {}, body: nil, patience: 60)
       path = encode(@endpoint.path.chomp("/") + path, keep: "/")
       query = query.map { |name, value| "#{encode(name)}=#{encode(value)}" }.sort.join("&")
-      headers = sign(method, path, query, defaults(body).merge(headers.transform_keys { |name| name.to_s.downcase }), body)
+      headers = sign(method, path, query, defaults(body).merge(headers.transform_keys do |name|
+                                                                 name.to_s.downcase
+                                                               end), body)
       send_request(method, query.empty? ? path : "#{path}?#{query}", headers, body, patience)
     end
 
@@ -32,7 +34,8 @@ module S3Server
 
     def defaults(body)
       # Net::HTTP would declare a form, and would ask for compression and undo it.
-      { "host" => host, "accept-encoding" => "identity" }.merge(body ? { "content-type" => "application/octet-stream" } : {})
+      { "host" => host,
+        "accept-encoding" => "identity" }.merge(body ? { "content-type" => "application/octet-stream" } : {})
     end
 
     def host
@@ -65,7 +68,9 @@ module S3Server
     end
 
     def signature(scope, text)
-      key = scope.split("/").inject("AWS4#{@secret_access_key}") { |secret, part| OpenSSL::HMAC.digest("SHA256", secret, part) }
+      key = scope.split("/").inject("AWS4#{@secret_access_key}") do |secret, part|
+        OpenSSL::HMAC.digest("SHA256", secret, part)
+      end
       OpenSSL::HMAC.hexdigest("SHA256", key, text)
     end
 

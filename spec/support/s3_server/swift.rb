@@ -7,6 +7,8 @@ module S3Server
   # OpenStack Swift's S3 API: slow, but the strictest about signatures, digests and checksums. Its data folder must be
   # on a file system with user extended attributes.
   class Swift < Embedded
+    PIPELINE = "catch_errors gatekeeper cache listing_formats bulk s3api tempauth copy slo versioned_writes symlink " \
+               "proxy-server"
     STORES = %w[account container object].freeze
     FILTERS = %w[catch_errors gatekeeper listing_formats bulk copy slo symlink].freeze
 
@@ -40,12 +42,15 @@ module S3Server
       proxy, *stores = free_ports(4)
       @endpoint = "http://127.0.0.1:#{proxy}"
       FileUtils.mkdir_p(File.join(@dir, "devices", "d1"))
-      write("swift.conf", "swift-hash" => { swift_hash_path_prefix: "a", swift_hash_path_suffix: "b" }, "storage-policy:0" => { name: "p0", default: "yes" })
+      write("swift.conf", "swift-hash" => { swift_hash_path_prefix: "a", swift_hash_path_suffix: "b" },
+                          "storage-policy:0" => { name: "p0", default: "yes" })
       File.write(File.join(@dir, "s3_server_log.py"), LOG_MODULE)
       STORES.zip(stores) { |name, port| write("#{name}.conf", store(name, port)) }
       write("proxy.conf", gateway(proxy, user))
       build_rings(STORES.zip(stores))
-      (STORES + %w[proxy]).each { |name| run(program("swift", "swift-#{name}-server"), File.join(@dir, "#{name}.conf"), env:) }
+      (STORES + %w[proxy]).each do |name|
+        run(program("swift", "swift-#{name}-server"), File.join(@dir, "#{name}.conf"), env:)
+      end
     end
 
     def env = { "SWIFT_CONF_FILE" => File.join(@dir, "swift.conf"), "PYTHONPATH" => @dir }
@@ -57,13 +62,18 @@ module S3Server
     end
 
     def write(name, sections)
-      text = sections.map { |section, settings| "[#{section}]\n#{settings.map { |key, value| "#{key}=#{value}\n" }.join}" }.join
+      text = sections.map do |section, settings|
+        "[#{section}]\n#{settings.map do |key, value|
+                           "#{key}=#{value}\n"
+                         end.join}"
+      end.join
       File.write(File.join(@dir, name), text, perm: 0o600)
     end
 
     def common(port)
       { bind_ip: "127.0.0.1", bind_port: port, bind_timeout: 1, user: Etc.getpwuid.name, swift_dir: @dir, workers: 0,
-        log_address: File.join(@dir, "no-syslog"), log_level: "WARNING", log_file: @log, log_custom_handlers: "s3_server_log.to_file" }
+        log_address: File.join(@dir, "no-syslog"), log_level: "WARNING", log_file: @log,
+        log_custom_handlers: "s3_server_log.to_file" }
     end
 
     def store(name, port)
@@ -73,12 +83,13 @@ module S3Server
 
     def gateway(port, user)
       { "DEFAULT" => common(port),
-        "pipeline:main" => { pipeline: "catch_errors gatekeeper cache listing_formats bulk s3api tempauth copy slo versioned_writes symlink proxy-server" },
+        "pipeline:main" => { pipeline: PIPELINE },
         "app:proxy-server" => { use: "egg:swift#proxy", account_autocreate: true },
         "filter:tempauth" => { use: "egg:swift#tempauth", "user_test_#{user}": "#{secret_access_key} .admin" },
         "filter:s3api" => { use: "egg:swift#s3api", location: region, storage_domain: "s3.localhost" },
         # There is no memcached; port 9 refuses at once, and Swift does without.
-        "filter:cache" => { use: "egg:swift#memcache", memcache_servers: "127.0.0.1:9", error_suppression_limit: 1_000_000_000 },
+        "filter:cache" => { use: "egg:swift#memcache", memcache_servers: "127.0.0.1:9",
+                            error_suppression_limit: 1_000_000_000 },
         "filter:versioned_writes" => { use: "egg:swift#versioned_writes", allow_object_versioning: true } }
         .merge(FILTERS.to_h { |name| ["filter:#{name}", { use: "egg:swift##{name}" }] })
     end

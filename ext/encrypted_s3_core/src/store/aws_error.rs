@@ -44,7 +44,8 @@ where
         }
         SdkError::DispatchFailure(_) => subject
             .error(ErrorKind::Transport, "the store could not be reached; check `endpoint`, `region` and the network"),
-        SdkError::ConstructionFailure(failure) => unsent(&format!("{failure:?}"), subject),
+        SdkError::ConstructionFailure(_) => subject
+            .error(ErrorKind::Configuration, "the request could not be built; check `endpoint`, `region` and `bucket`"),
         _ => subject.error(ErrorKind::Transport, "failed"),
     }
 }
@@ -104,12 +105,4 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
         (200..=299, _) => subject.error(ErrorKind::Transport, &format!("{what}, which could not be understood")),
         _ => subject.error(ErrorKind::Rejected, &what),
     }
-}
-
-/// A request that was never sent. The SDK has no type for a missing region, only the sentence.
-fn unsent(details: &str, subject: &Subject) -> Error {
-    if details.contains("region") || details.contains("Region") {
-        return subject.error(ErrorKind::Configuration, "no region: set `region`, or AWS_REGION in the environment");
-    }
-    subject.error(ErrorKind::Configuration, "the request could not be built; check `endpoint`, `region` and `bucket`")
 }

@@ -1,0 +1,5 @@
+# frozen_string_literal: true
+
+# What all controllers have in common.
+class ApplicationController < ActionController::Base
+end

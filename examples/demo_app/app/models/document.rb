@@ -1,0 +1,22 @@
+# frozen_string_literal: true
+
+# A file that somebody uploaded.
+class Document < ApplicationRecord
+  has_one_attached :file
+
+  validate { errors.add(:base, "Choose a file first.") unless file.attached? }
+
+  scope :newest_first, -> { order(id: :desc) }
+
+  # Bytes up to which a file is opened only to show how it begins: a part of it can be trusted only after the whole is
+  # authenticated.
+  PREVIEWED = 1.megabyte
+
+  # @param count [Integer]
+  # @return [String, nil] the first bytes of the file; nil of a large one, an empty one, or one that cannot be read
+  def beginning(count)
+    file.blob.download_chunk(0...count) if file.byte_size.between?(1, PREVIEWED)
+  rescue ActiveStorage::Error, EncryptedS3Service::Error
+    nil
+  end
+end

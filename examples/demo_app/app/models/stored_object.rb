@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+require "aws-sdk-s3"
+
+# What the bucket holds of a file, as anybody sees it who has the bucket but not the encryption key: fetched by an
+# ordinary S3 client.
+class StoredObject
+  # Bytes that are fetched of the body.
+  BEGINNING = 64
+
+  # @return [String]
+  attr_reader :key, :content_type, :beginning
+
+  # @return [Integer] bytes in the bucket
+  attr_reader :size
+
+  # @return [Hash{String => String}]
+  attr_reader :metadata
+
+  class << self
+    # @param blob [ActiveStorage::Blob]
+    # @return [StoredObject, nil] nil when the bucket has no such object or cannot be asked
+    def of(blob)
+      new(blob.key, client.get_object(bucket: settings["bucket"], key: blob.key, range: "bytes=0-#{BEGINNING - 1}"))
+    rescue Aws::Errors::ServiceError, Seahorse::Client::NetworkingError
+      nil
+    end
+
+    private
+
+    def settings = Rails.configuration.active_storage.service_configurations.fetch("encrypted_amazon")
+
+    def client
+      @client ||= Aws::S3::Client.new(
+        settings.slice("access_key_id", "secret_access_key", "region", "endpoint", "force_path_style")
+                .symbolize_keys.compact_blank
+      )
+    end
+  end
+
+  # @param key [String]
+  # @param response [#content_type, #content_range, #metadata, #body]
+  def initialize(key, response)
+    @key = key
+    @content_type = response.content_type
+    @size = Integer(response.content_range[%r{/(\d+)\z}, 1])
+    @metadata = response.metadata.sort.to_h
+    @beginning = response.body.read.b
+  end
+end

@@ -1,0 +1,125 @@
+# frozen_string_literal: true
+
+require "net/http"
+require "openssl"
+require_relative "progress"
+
+module Demo
+  # The ways a stored file is read back. Each gives it piece by piece, so that it is never in memory as a whole.
+  class Readers
+    # Bytes that are read of a temporary file at once.
+    READ_SIZE = 1 << 20
+    private_constant :READ_SIZE
+
+    # @param workplace [Workplace]
+    # @param web [Application]
+    # @param console [Console]
+    def initialize(workplace, web, console)
+      @workplace = workplace
+      @web = web
+      @console = console
+    end
+
+    # Reads a file in every way and checks that each gives the bytes that were stored.
+    # @param sample [Sample]
+    # @param document [Document]
+    # @param checks [Checks]
+    # @return [Hash{Symbol => Float}] seconds each of them took
+    def check(sample, document, checks)
+      ways = { download: "Active Storage, download", open: "Active Storage, open",
+               http: "HTTP, proxy route", aws: "Aws::S3::EncryptionV2" }
+      ways.filter_map do |way, name|
+        seconds = nil
+        checks.attempt("#{name}: byte for byte") { seconds = read(way, name, sample, document, checks) }
+        [way, seconds] if seconds
+      end.to_h
+    end
+
+    private
+
+    def read(way, name, sample, document, checks)
+      digest = OpenSSL::Digest.new("SHA256")
+      progress = Progress.new(@console, name, sample.size)
+      bytes = chunks = 0
+      send(way, document, progress) do |chunk|
+        digest << chunk
+        chunks += 1
+        bytes += chunk.bytesize
+      end
+      progress.finish("#{Units.exact(chunks)} #{chunks == 1 ? "chunk" : "chunks"}")
+      same = bytes == sample.size && digest.hexdigest == sample.sha256
+      checks.add("#{name}: byte for byte", ("#{bytes} bytes with another SHA-256" unless same))
+      progress.seconds if same
+    end
+
+    def download(document, progress)
+      document.file.download do |chunk|
+        yield chunk
+        progress.add(chunk.bytesize)
+      end
+    end
+
+    # Nothing is heard of the file until all of it is there.
+    def open(document, _progress, &)
+      document.file.open { |file| each_piece(file, &) }
+    end
+
+    def http(document, progress)
+      path = Rails.application.routes.url_helpers.rails_storage_proxy_path(document.file, only_path: true)
+      uri = URI.join(@web.url, path)
+      Net::HTTP.new(uri.host, uri.port, nil).start do |http|
+        # A response that ends too early must not be waited for.
+        http.request_get(uri.request_uri, "connection" => "close") do |response|
+          check_response(response, document.file.blob)
+          response.read_body do |chunk|
+            yield chunk
+            progress.add(chunk.bytesize)
+          end
+        end
+      end
+    end
+
+    # A visitor gets the type and the name, which the bucket does not have.
+    def check_response(response, blob)
+      name = ERB::Util.url_encode(blob.filename.to_s)
+      raise Workplace::Error, "the application answered #{response.code}" unless response.code == "200"
+      raise Workplace::Error, "the type is #{response.content_type}" unless response.content_type == blob.content_type
+      raise Workplace::Error, "the name is missing" unless response["content-disposition"].to_s.include?(name)
+    end
+
+    def aws(document, progress, &)
+      path = @workplace.path("from-aws")
+      WatchedFile.open(path, "w+b") do |file|
+        file.watch { |bytes| progress.add(bytes) }
+        aws_client.get_object(bucket: @workplace.bucket, key: document.file.blob.key, response_target: file)
+        file.rewind
+        each_piece(file, &)
+      end
+    ensure
+      FileUtils.rm_f(path)
+    end
+
+    def aws_client
+      @aws_client ||= Aws::S3::EncryptionV2::Client.new(
+        client: @workplace.aws, encryption_key: @workplace.key, key_wrap_schema: :aes_gcm,
+        content_encryption_schema: :aes_gcm_no_padding, security_profile: :v2
+      )
+    end
+
+    def each_piece(file)
+      buffer = String.new(capacity: READ_SIZE, encoding: Encoding::BINARY)
+      yield buffer while file.read(READ_SIZE, buffer)
+    end
+
+    # A file that tells of what is written to it.
+    class WatchedFile < File
+      # @yieldparam bytes [Integer] of each write
+      # @return [void]
+      def watch(&block) = @watcher = block
+
+      # @return [Integer] bytes
+      def write(*) = super.tap { |bytes| @watcher&.call(bytes) }
+    end
+    private_constant :WatchedFile
+  end
+end

@@ -1,0 +1,169 @@
+# frozen_string_literal: true
+
+require "encrypted_s3_service"
+
+# Rails' framework for attached files.
+module ActiveStorage
+  # Stores files on S3, or on what speaks its protocol, encrypted by this application in Amazon's S3 EncryptionV2
+  # envelope format. See ActiveStorage::Service for the methods' common meaning.
+  #
+  # S3 is told neither a file's name nor its type nor its metadata.
+  class Service::EncryptedS3Service < Service
+    # Announces the progress of uploads: `key`, `bytes` (stored so far, of the plaintext), `total` (or nil) and
+    # `service` (the name in storage.yml).
+    PROGRESS_EVENT = "transfer_progress.encrypted_s3_service"
+
+    # @return [::EncryptedS3Service::Client] the same without Rails
+    attr_reader :client
+
+    # @param options [Hash{Symbol => Object}] see EncryptedS3Service::Configuration
+    # @raise [::EncryptedS3Service::ConfigurationError]
+    def initialize(**options)
+      super()
+      @client = ::EncryptedS3Service::Client.new(**options)
+      @public = false
+    end
+
+    # @param key [String]
+    # @param io [#read] read from its position to its end; neither rewound nor closed
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext
+    # @return [void]
+    # @raise [ActiveStorage::IntegrityError] when the bytes do not have the checksum; then nothing is stored
+    def upload(key, io, checksum: nil, **)
+      instrument :upload, key: key, checksum: checksum do
+        translate_errors { client.upload(key, io, checksum: checksum, progress: progress_of(key)) }
+      end
+    end
+
+    # @param key [String]
+    # @yieldparam chunk [String] binary, of exactly 5 MiB, the last one the rest
+    # @return [String, nil] the whole file without a block
+    # @raise [ActiveStorage::FileNotFoundError]
+    # @raise [ActiveStorage::IntegrityError] before anything is handed out
+    def download(key, &)
+      instrument block_given? ? :streaming_download : :download, key: key do
+        translate_errors { client.download(key, &) }
+      end
+    end
+
+    # Rails' own way to a temporary file with the plaintext, without Ruby in between (ActiveStorage::Downloader until
+    # Rails 8.1, ActiveStorage::Service from 8.2 on).
+    #
+    # @param key [String]
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext
+    # @param verify [Boolean] whether the checksum is compared. Beside the authentication of the content this notices an
+    #   object that was put in the place of another
+    # @param name [String, Array<String>] as Tempfile takes it
+    # @param tmpdir [String, nil]
+    # @yieldparam file [Tempfile] at its beginning; removed after the block
+    # @return [Object] what the block returns; without a block the Tempfile
+    # @raise [ActiveStorage::FileNotFoundError]
+    # @raise [ActiveStorage::IntegrityError]
+    def open(key, checksum: nil, verify: true, name: "ActiveStorage-", tmpdir: nil)
+      file = Tempfile.open(name, tmpdir, mode: File::BINARY)
+      md5 = fill(file, key, digest: verify)
+      verify_checksum(file, md5, checksum) if verify
+      return opened = file unless block_given?
+
+      yield file
+    ensure
+      file&.close! unless opened
+    end
+
+    # @param key [String]
+    # @param range [Range<Integer>]
+    # @return [String] binary
+    # @raise [ActiveStorage::FileNotFoundError]
+    # @raise [ActiveStorage::IntegrityError]
+    # @raise [::EncryptedS3Service::InvalidRangeError] when it begins at or after the end
+    def download_chunk(key, range)
+      instrument :download_chunk, key: key, range: range do
+        translate_errors { client.download_chunk(key, range) }
+      end
+    end
+
+    # @param source_keys [Array<String>]
+    # @param destination_key [String]
+    # @return [void]
+    # @raise [ActiveStorage::FileNotFoundError] when a source is missing; then nothing is stored
+    def compose(source_keys, destination_key, **)
+      translate_errors { client.compose(source_keys, destination_key) }
+    end
+
+    # @param key [String]
+    # @return [void]
+    def delete(key)
+      instrument(:delete, key: key) { translate_errors { client.delete(key) } }
+    end
+
+    # @param prefix [String] not empty
+    # @return [void]
+    def delete_prefixed(prefix)
+      instrument(:delete_prefixed, prefix: prefix) { translate_errors { client.delete_prefixed(prefix) } }
+    end
+
+    # @param key [String]
+    # @return [Boolean]
+    def exist?(key)
+      instrument :exist, key: key do |payload|
+        payload[:exist] = translate_errors { client.exist?(key) }
+      end
+    end
+
+    # A presigned URL would have the browser store plaintext.
+    # @raise [::EncryptedS3Service::UnsupportedOperationError] always
+    def url_for_direct_upload(_key, **)
+      raise ::EncryptedS3Service::UnsupportedOperationError,
+            "Direct uploads are not available in this version; upload through a form of the application."
+    end
+
+    # @return [String] what may be shown of it, which is no secret
+    def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
+
+    private
+
+    # A presigned URL would serve ciphertext.
+    def private_url(_key, **)
+      raise ::EncryptedS3Service::UnsupportedOperationError,
+            "Files of this service have no URL of their own in this version; serve them through the application: " \
+            "config.active_storage.resolve_model_to_route = :rails_storage_proxy"
+    end
+    alias public_url private_url
+
+    # Asked by Rails from 8.2 on. Nothing of the metadata is stored with the object, so nothing has to follow it.
+    def update_metadata_for(_key, **); end
+
+    def fill(file, key, digest:)
+      written = instrument :streaming_download, key: key do
+        translate_errors { client.download_file(key, file, digest: digest) }
+      end
+      file.rewind
+      written[:md5]
+    end
+
+    # A checksum that names its algorithm is a matter of Rails 8.2 and later.
+    def verify_checksum(file, md5, checksum)
+      return if md5 == checksum
+      return verify_integrity_of(file, checksum: checksum) if checksum.to_s.include?(":")
+
+      raise ActiveStorage::IntegrityError, "The file does not have the checksum that its blob has."
+    end
+
+    def progress_of(key)
+      notifications = ActiveSupport::Notifications
+      return unless notifications.notifier.listening?(PROGRESS_EVENT)
+
+      lambda do |bytes, total|
+        notifications.instrument(PROGRESS_EVENT, key: key, bytes: bytes, total: total, service: name)
+      end
+    end
+
+    def translate_errors
+      yield
+    rescue ::EncryptedS3Service::NotFoundError => e
+      raise ActiveStorage::FileNotFoundError, e.message
+    rescue ::EncryptedS3Service::IntegrityError => e
+      raise ActiveStorage::IntegrityError, e.message
+    end
+  end
+end

@@ -1,0 +1,218 @@
+# frozen_string_literal: true
+
+require_relative "confidential"
+require_relative "configuration"
+require_relative "errors"
+require_relative "upload_source"
+
+module EncryptedS3Service
+  # Stores and reads encrypted objects in one bucket; needs no Rails. One client may be used by several threads at once
+  # and in forked children.
+  #
+  # @example
+  #   client = EncryptedS3Service::Client.new(bucket: "files", region: "eu-central-1", encryption_key: "base64:…")
+  #   File.open("report.pdf", "rb") { |file| client.upload("reports/1", file) }
+  #   client.download("reports/1") { |chunk| socket.write(chunk) }
+  class Client
+    include Confidential
+
+    # The most that one object can hold, in bytes: what AES-GCM can encrypt under one key and nonce (NIST SP 800-38D).
+    MAXIMUM_SIZE = (1 << 36) - 32
+
+    # @return [Configuration]
+    attr_reader :configuration
+
+    # Checks the settings and does nothing else: no request, no thread.
+    # @param configuration [Configuration, nil] instead of options
+    # @param options [Hash{Symbol => Object}] see {Configuration#initialize}
+    # @raise [ConfigurationError]
+    def initialize(configuration = nil, **options)
+      @configuration = configuration || Configuration.new(**options)
+      # Where assets are precompiled there may be no key yet. The first use then says so.
+      @native = build_native if @configuration.complete?
+    end
+
+    # Encrypts and stores what `io` has from its position to its end. An object under the same key is replaced only
+    # when all of it has arrived; after any failure or interruption nothing of the new one is left.
+    #
+    # @param key [String] UTF-8
+    # @param io [#read] asked by `read(length, buffer)` only; neither rewound nor closed. A plain File or Tempfile is
+    #   read without Ruby and left at its end
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext; it is compared, never sent
+    # @param content_type [String, nil] what S3 is told, as it is; nil is `application/octet-stream`
+    # @param progress [#call, nil] called after each step with the plaintext bytes that S3 has, and how many there will
+    #   be or nil
+    # @return [Hash{Symbol => Object}] `bytes:` (Integer, of the plaintext) and `etag:` (String)
+    # @raise [ChecksumError] when the bytes do not have the checksum
+    # @raise [TooLargeError] when there are more than {MAXIMUM_SIZE}; then nothing is stored
+    # @raise [Error]
+    def upload(key, io, checksum: nil, content_type: nil, progress: nil)
+      source = UploadSource.new(io)
+      sending(key, checksum: checksum, content_type: content_type) do |upload|
+        total = source.remaining
+        refuse_too_large(key, total)
+        source.transfer(upload, configuration.part_size) { progress&.call(upload.bytes_sent, total) }
+        upload.finish.tap { |result| progress&.call(result[:bytes], total) }
+      end
+    end
+
+    # Reads and decrypts an object; no byte is handed out before it is authenticated.
+    #
+    # @param key [String] UTF-8
+    # @yieldparam chunk [String] binary, of exactly 5 MiB, the last one the rest; nothing for an empty object
+    # @return [String, nil] the whole object, binary; nil with a block
+    # @raise [NotFoundError]
+    # @raise [IntegrityError] before the first byte is handed out, when the object is not what was stored
+    # @raise [Error]
+    def download(key)
+      handle = native.download(object_key(key))
+      return read_all(handle) unless block_given?
+
+      while (chunk = handle.read)
+        yield chunk
+      end
+    ensure
+      handle&.close
+    end
+
+    # Reads and decrypts an object into a file, without Ruby; no byte is written before all are authenticated.
+    #
+    # @param key [String] UTF-8
+    # @param file [File, Tempfile] open for writing in binary mode; written from its position on and left behind the
+    #   last byte
+    # @param digest [Boolean] whether the MD5 of the plaintext is computed on the way
+    # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `md5:` (String of Base64, or nil)
+    # @raise [NotFoundError]
+    # @raise [IntegrityError]
+    # @raise [FileError] when the file cannot be written
+    # @raise [Error]
+    def download_file(key, file, digest: false)
+      file.flush
+      native.download_file(object_key(key), file.fileno, digest ? true : false)
+    end
+
+    # @param key [String] UTF-8
+    # @param range [Range<Integer>] of bytes; may be endless, may exclude its end, may reach past the object's end
+    # @return [String] binary and authenticated; empty for an empty range
+    # @raise [ArgumentError] when it is no range of whole numbers from 0 on
+    # @raise [InvalidRangeError] when it begins at or after the object's end
+    # @raise [NotFoundError]
+    # @raise [Error]
+    def download_chunk(key, range)
+      first, length = first_and_length(range)
+      return String.new(encoding: Encoding::BINARY) if length && length <= 0
+
+      native.download_range(object_key(key), first, length)
+    end
+
+    # @param key [String] UTF-8
+    # @return [Boolean]
+    # @raise [Error]
+    def exist?(key) = !native.head(object_key(key)).nil?
+
+    # @param key [String] UTF-8
+    # @return [Integer] bytes of the plaintext
+    # @raise [NotFoundError]
+    # @raise [Error]
+    def size(key)
+      head = native.head(object_key(key))
+      raise NotFoundError, "there is no object #{key.inspect}" unless head
+
+      head[:size]
+    end
+
+    # @param key [String] UTF-8; nothing happens when there is no such object
+    # @return [nil]
+    # @raise [Error]
+    def delete(key)
+      native.delete(object_key(key))
+      nil
+    end
+
+    # @param prefix [String] UTF-8; all objects whose keys begin with it go
+    # @return [nil]
+    # @raise [ArgumentError] when it is empty, which would empty the bucket
+    # @raise [Error]
+    def delete_prefixed(prefix)
+      native.delete_prefixed(object_key(prefix))
+      nil
+    end
+
+    # Puts one object together of others, which are decrypted and encrypted anew chunk by chunk.
+    #
+    # @param source_keys [Array<String>] in order
+    # @param destination_key [String]
+    # @param content_type [String, nil] as in {#upload}
+    # @return [Hash{Symbol => Object}] as {#upload} does
+    # @raise [NotFoundError] when a source is missing; then nothing is stored
+    # @raise [Error]
+    def compose(source_keys, destination_key, content_type: nil)
+      sending(destination_key, checksum: nil, content_type: content_type) do |upload|
+        source_keys.each { |key| download(key) { |chunk| upload.write(chunk) } }
+        upload.finish
+      end
+    end
+
+    private
+
+    OCTET_STREAM = "application/octet-stream"
+    private_constant :OCTET_STREAM
+
+    def public_attributes
+      { bucket: configuration.bucket, region: configuration.region, endpoint: configuration.endpoint }.compact
+    end
+
+    def native = @native || build_native
+
+    def build_native = Native::Client.new(configuration.to_native)
+
+    # Yields an upload and aborts it unless the block came to its end, however it was left.
+    def sending(key, checksum:, content_type:)
+      upload = native.upload(object_key(key), { content_type: content_type || OCTET_STREAM, checksum: checksum,
+                                                settings: configuration.object_settings })
+      result = yield upload
+      finished = true
+      result
+    ensure
+      upload&.abort unless finished
+    end
+
+    # Sources that do not know their size are refused when they exceed it.
+    def refuse_too_large(key, size)
+      return if size.nil? || size <= MAXIMUM_SIZE
+
+      raise TooLargeError, "object #{key.inspect}: #{size} bytes are more than an encrypted object can hold " \
+                           "(#{MAXIMUM_SIZE} bytes); store the file in several objects"
+    end
+
+    def read_all(handle)
+      data = handle.read || String.new(encoding: Encoding::BINARY)
+      while (chunk = handle.read)
+        data << chunk
+      end
+      data
+    end
+
+    def object_key(key)
+      raise ArgumentError, "a key must be a String, not #{key.class}" unless key.is_a?(String)
+      raise ArgumentError, "a key must not be empty" if key.empty?
+
+      text = key.encoding == Encoding::BINARY ? key.dup.force_encoding(Encoding::UTF_8) : key.encode(Encoding::UTF_8)
+      raise ArgumentError, "a key must be valid UTF-8" unless text.valid_encoding?
+
+      text
+    rescue EncodingError
+      raise ArgumentError, "a key must be valid UTF-8"
+    end
+
+    def first_and_length(range)
+      first = range.begin || 0
+      last = range.end
+      unless first.is_a?(Integer) && (last.nil? || last.is_a?(Integer)) && !first.negative? && !last&.negative?
+        raise ArgumentError, "a range must be of whole numbers from 0 on, not #{range.inspect}"
+      end
+
+      [first, last && (last - first + (range.exclude_end? ? 0 : 1))]
+    end
+  end
+end

@@ -1,0 +1,205 @@
+# frozen_string_literal: true
+
+require_relative "confidential"
+require_relative "encryption_key"
+require_relative "errors"
+require_relative "settings"
+
+module EncryptedS3Service
+  # The checked settings of one service: what a `storage.yml` entry has besides `service:`. Making one touches neither
+  # the network nor the hash it is made of. It is frozen.
+  #
+  # The names are those of Active Storage's own S3 service, so that an entry is migrated by changing its `service:` line
+  # and adding an `encryption_key`.
+  class Configuration
+    include Confidential
+
+    MEBIBYTE = 1 << 20
+    GIBIBYTE = 1 << 30
+    private_constant :MEBIBYTE, :GIBIBYTE
+
+    # What an entry may have.
+    NAMES = %i[
+      bucket region endpoint force_path_style access_key_id secret_access_key session_token profile
+      http_open_timeout http_read_timeout retry_limit ssl_ca_bundle
+      request_checksum_calculation response_checksum_validation
+      encryption_key encryption_key_id memory_limit public upload
+    ].freeze
+
+    # What S3 is told about every object, from under `upload:`.
+    OBJECT_NAMES = %i[acl cache_control storage_class server_side_encryption ssekms_key_id tagging].freeze
+
+    # What an entry may have under `upload:`.
+    UPLOAD_NAMES = (%i[multipart_threshold part_size concurrency] + OBJECT_NAMES).freeze
+
+    # When checksums for the transport are computed and looked at.
+    CHECKSUM_MODES = %w[when_supported when_required].freeze
+
+    # Bytes a part of a multipart upload may have, as S3 has it.
+    PART_SIZES = ((5 * MEBIBYTE)..(5 * GIBIBYTE))
+
+    # Seconds until a connection attempt counts as failed, the same as in Amazon's SDK for Ruby.
+    DEFAULT_OPEN_TIMEOUT = 15.0
+    # Seconds without a byte until a request counts as failed, the same as in Amazon's SDK for Ruby.
+    DEFAULT_READ_TIMEOUT = 60.0
+    # Attempts after the first one.
+    DEFAULT_RETRY_LIMIT = 3
+    # Bytes up to which a file is sent in one request.
+    DEFAULT_MULTIPART_THRESHOLD = 16 * MEBIBYTE
+    # Bytes in a part.
+    DEFAULT_PART_SIZE = 8 * MEBIBYTE
+    # Parts on their way at once.
+    DEFAULT_CONCURRENCY = 4
+    # Bytes of an object that are decrypted in memory.
+    DEFAULT_MEMORY_LIMIT = 64 * MEBIBYTE
+
+    # @return [String, nil] nil only where it is missing and {#complete?} is false
+    attr_reader :bucket
+
+    # @return [String, nil] nil leaves it to the environment and Amazon's configuration files
+    attr_reader :region
+
+    # @return [String, nil] the URL of an S3-compatible store; nil means Amazon
+    attr_reader :endpoint
+
+    # @return [EncryptionKey, nil] nil only where it is missing and {#complete?} is false
+    attr_reader :encryption_key
+
+    # @return [Integer] bytes in a part of a multipart upload
+    attr_reader :part_size
+
+    # @return [Hash{String => String}] what S3 is told about every object
+    attr_reader :object_settings
+
+    # @param options [Hash{Symbol => Object}] the entry; see {NAMES} and {UPLOAD_NAMES}
+    # @option options [String] :bucket
+    # @option options [String] :region
+    # @option options [String] :endpoint URL of an S3-compatible store
+    # @option options [Boolean] :force_path_style (false) the bucket in the path instead of in the host's name
+    # @option options [String] :access_key_id without it: environment, profile, web identity, container or instance role
+    # @option options [String] :secret_access_key
+    # @option options [String] :session_token
+    # @option options [String] :profile of Amazon's configuration files
+    # @option options [Numeric] :http_open_timeout (15) seconds
+    # @option options [Numeric] :http_read_timeout (60) seconds
+    # @option options [Integer] :retry_limit (3) attempts after the first
+    # @option options [String] :ssl_ca_bundle path of a PEM file
+    # @option options [String] :request_checksum_calculation ("when_supported") or `"when_required"`
+    # @option options [String] :response_checksum_validation ("when_supported") or `"when_required"`
+    # @option options [String] :encryption_key see {EncryptionKey}
+    # @option options [String] :encryption_key_id (derived from the key) `""` for none
+    # @option options [Integer] :memory_limit (64 MiB) bytes of an object that are decrypted in memory
+    # @option options [Boolean] :public (false) true is refused
+    # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
+    #   `cache_control`, `storage_class`, `server_side_encryption`, `ssekms_key_id`, `tagging`
+    # @raise [ConfigurationError] when a setting is unknown, missing or wrong. A missing key or bucket is let pass where
+    #   `SECRET_KEY_BASE_DUMMY` is set, as in an image's `assets:precompile`, and then raises on first use
+    def initialize(**options)
+      settings = Settings.new(options)
+      settings.refuse_unknown(NAMES)
+      read_access(settings)
+      read_http(settings)
+      read_upload(settings.nested(:upload))
+      read_encryption(settings)
+      refuse_public(settings)
+      @problem = find_missing
+      raise ConfigurationError, @problem if @problem && !ENV["SECRET_KEY_BASE_DUMMY"]
+
+      freeze
+    end
+
+    # @return [Boolean] whether nothing is missing; false is possible only with `SECRET_KEY_BASE_DUMMY`
+    def complete? = @problem.nil?
+
+    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secrets
+    # @raise [ConfigurationError] unless {#complete?}
+    # @api private
+    def to_native
+      raise ConfigurationError, @problem if @problem
+
+      { bucket: @bucket, region: @region, endpoint: @endpoint, **@access, **@http, **@transfer,
+        memory_limit: @memory_limit,
+        keys: [{ id: @encryption_key.id, key: @encryption_key.bytes }] }
+    end
+
+    private
+
+    def public_attributes
+      { bucket: @bucket, region: @region, endpoint: @endpoint, encryption_key_id: @encryption_key&.id }.compact
+    end
+
+    def read_access(settings)
+      @bucket = settings.string(:bucket)
+      @region = settings.string(:region)
+      @endpoint = read_endpoint(settings)
+      names = %i[access_key_id secret_access_key session_token profile]
+      @access = names.to_h { |name| [name, settings.string(name)] }
+      @access[:force_path_style] = settings.boolean(:force_path_style, false)
+      @access.freeze
+      refuse_half_a_credential(settings)
+    end
+
+    def read_endpoint(settings)
+      endpoint = settings.string(:endpoint)
+      return endpoint if endpoint.nil? || endpoint.match?(%r{\Ahttps?://[^/\s?#@]+(/[^\s?#@]*)?\z}i)
+
+      settings.refuse :endpoint, "must be a URL like https://s3.example.com, without credentials"
+    end
+
+    def refuse_half_a_credential(settings)
+      id, secret, token = @access.values_at(:access_key_id, :secret_access_key, :session_token)
+      settings.refuse :secret_access_key, "is missing, but there is an access_key_id" if id && !secret
+      settings.refuse :access_key_id, "is missing, but there is a secret_access_key" if secret && !id
+      settings.refuse :access_key_id, "is missing, but there is a session_token" if token && !id
+    end
+
+    def read_http(settings)
+      @http = {
+        connect_timeout: settings.seconds(:http_open_timeout, DEFAULT_OPEN_TIMEOUT),
+        read_timeout: settings.seconds(:http_read_timeout, DEFAULT_READ_TIMEOUT),
+        max_attempts: settings.integer(:retry_limit, DEFAULT_RETRY_LIMIT, 0..100) + 1,
+        ca_bundle: settings.path(:ssl_ca_bundle),
+        request_checksum_calculation: checksum_mode(settings, :request_checksum_calculation),
+        response_checksum_validation: checksum_mode(settings, :response_checksum_validation)
+      }.freeze
+    end
+
+    def checksum_mode(settings, name) = settings.choice(name, CHECKSUM_MODES.first, CHECKSUM_MODES)
+
+    def read_upload(settings)
+      settings.refuse_unknown(UPLOAD_NAMES)
+      threshold = settings.integer(:multipart_threshold, DEFAULT_MULTIPART_THRESHOLD, 1..PART_SIZES.end)
+      @part_size = settings.integer(:part_size, threshold.clamp(PART_SIZES.begin, DEFAULT_PART_SIZE), PART_SIZES)
+      if settings.raw(:multipart_threshold) && settings.raw(:part_size) && threshold < @part_size
+        settings.refuse :part_size, "must not be larger than multipart_threshold"
+      end
+      # A file between the two would be a multipart upload of one part: the same bytes in three requests.
+      @transfer = { multipart_threshold: [threshold, @part_size].max, part_size: @part_size,
+                    concurrency: settings.integer(:concurrency, DEFAULT_CONCURRENCY, 1..256) }.freeze
+      @object_settings = OBJECT_NAMES.to_h { |name| [name.to_s, settings.string(name)] }.compact.freeze
+    end
+
+    def read_encryption(settings)
+      @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
+      key = settings.raw(:encryption_key)
+      return if EncryptionKey.blank?(key)
+
+      id = settings.given?(:encryption_key_id) && (settings.string(:encryption_key_id) || "")
+      @encryption_key = EncryptionKey.new(key, id: id || nil)
+    end
+
+    # An encrypted object's public URL at the store would serve ciphertext.
+    def refuse_public(settings)
+      return unless settings.boolean(:public, false)
+
+      settings.refuse :public, "must not be true: public URLs are not available in this version"
+    end
+
+    def find_missing
+      return "bucket is missing" unless @bucket
+      return if @encryption_key
+
+      "encryption_key is missing. Make one with: #{EncryptionKey::RECIPE}"
+    end
+  end
+end

@@ -1,0 +1,89 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  # Everything this gem raises on purpose. Messages name the object, the setting or the metadata entry; they never hold
+  # a key, a credential or plaintext.
+  class Error < StandardError
+    # @return [String] the {#code} of errors of this class that have no narrower one
+    # @api private
+    def self.default_code = name[/\w+\z/].delete_suffix("Error").gsub(/(?<=[a-z])(?=[A-Z])/, "-").downcase.freeze
+
+    # @return [String] a stable, frozen name of what went wrong, narrower than the class (`"unwrap"`, `"auth"`, …)
+    def code = @code ? -@code : self.class.default_code
+
+    # @return [Boolean] whether doing the same again later may succeed
+    def retryable? = false
+  end
+
+  # A setting is missing or wrong, or the bucket does not exist.
+  class ConfigurationError < Error; end
+
+  # There is no such object.
+  class NotFoundError < Error; end
+
+  # The store refused a request for a reason that will not pass.
+  class StoreError < Error; end
+
+  # The store refused the credentials, or they lack a permission.
+  class AccessError < StoreError; end
+
+  # The store could not be reached, timed out, or answered with a failure that may pass.
+  class TransportError < StoreError
+    # @return [Boolean] true
+    def retryable? = true
+  end
+
+  # The object was replaced while it was being read.
+  class ChangedError < StoreError; end
+
+  # The object has no encryption envelope, or one that this gem does not read.
+  class EnvelopeError < Error; end
+
+  # The object can be read, but the configuration forbids its form.
+  class PolicyError < Error; end
+
+  # The object was encrypted for another kind of key or another context. (Not `KeyError`, which is Ruby's.)
+  class KeyringError < Error; end
+
+  # No configured key opens the object's data key: a wrong key, or a changed envelope.
+  class UnwrapError < KeyringError; end
+
+  # The bytes are not the ones that were encrypted, or not the ones that were announced.
+  class IntegrityError < Error; end
+
+  # The object or its envelope was changed after it was encrypted.
+  class TamperedError < IntegrityError; end
+
+  # The object ends too early.
+  class TruncatedError < IntegrityError; end
+
+  # The uploaded bytes do not have the checksum that the caller announced.
+  class ChecksumError < IntegrityError; end
+
+  # The wanted range begins at or after the end of the object.
+  class InvalidRangeError < Error; end
+
+  # The file is larger than the format or the store can hold.
+  class TooLargeError < Error; end
+
+  # A local file could not be read or written.
+  class FileError < Error
+    # @api private
+    def self.default_code = "io"
+  end
+
+  # The transfer was already finished, aborted or closed.
+  class ClosedError < Error; end
+
+  # The transfer was begun in another process, before a fork.
+  class ForkError < Error; end
+
+  # A defect of this gem.
+  class InternalError < Error; end
+
+  # The native extension is not built, or does not fit this Ruby or this version of the gem.
+  class NativeLoadError < Error; end
+
+  # Something Active Storage can ask of a service that this one does not do.
+  class UnsupportedOperationError < Error; end
+end

@@ -1,0 +1,200 @@
+# frozen_string_literal: true
+
+require "json"
+require "pathname"
+require "yaml"
+
+RSpec.describe EncryptedS3Service::Configuration do
+  let(:key) { "0123456789abcdef0123456789abcdef" }
+  let(:minimum) { { bucket: "files", encryption_key: key } }
+
+  def native(**options) = described_class.new(**minimum, **options).to_native
+
+  def refusal(**options)
+    described_class.new(**minimum, **options)
+    nil
+  rescue EncryptedS3Service::ConfigurationError => e
+    expect(e.code).to eq("configuration")
+    e.message
+  end
+
+  it "gives the extension every setting, with defaults where none is given" do
+    expect(native).to eq(
+      bucket: "files", region: nil, endpoint: nil, force_path_style: false,
+      access_key_id: nil, secret_access_key: nil, session_token: nil, profile: nil,
+      connect_timeout: 15.0, read_timeout: 60.0, max_attempts: 4, ca_bundle: nil,
+      request_checksum_calculation: "when_supported", response_checksum_validation: "when_supported",
+      keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key }],
+      multipart_threshold: 16_777_216, part_size: 8_388_608, concurrency: 4, memory_limit: 67_108_864
+    )
+  end
+
+  it "takes the reference gem's entry as it is" do
+    entry = YAML.safe_load(<<~YAML, symbolize_names: true)
+      access_key_id: AKIDEXAMPLE
+      secret_access_key: wJalrXUtnFEMI
+      region: eu-central-1
+      bucket: files
+      encryption_key: "base64:yMnKy8zNzs/Q0dLT1NXW19jZ2tvc3d7f4OHi4+Tl5uc="
+      upload:
+        cache_control: private
+    YAML
+    expect(described_class.new(**entry).to_native)
+      .to include(access_key_id: "AKIDEXAMPLE", secret_access_key: "wJalrXUtnFEMI", region: "eu-central-1",
+                  keys: [include(key: (200..231).to_a.pack("C*"))])
+  end
+
+  it "takes the settings of Active Storage's S3 service under their names" do
+    expect(native(
+             endpoint: "https://minio.example.com:9000", region: "eu", force_path_style: true, access_key_id: "a",
+             secret_access_key: "b", session_token: "c", profile: "p", http_open_timeout: 2, http_read_timeout: 3.5,
+             retry_limit: 0, ssl_ca_bundle: Pathname("/etc/ca.pem"), request_checksum_calculation: "when_required",
+             response_checksum_validation: "when_required", public: false
+           )).to include(
+             endpoint: "https://minio.example.com:9000", region: "eu", force_path_style: true, access_key_id: "a",
+             secret_access_key: "b", session_token: "c", profile: "p", connect_timeout: 2.0, read_timeout: 3.5,
+             max_attempts: 1, ca_bundle: "/etc/ca.pem", request_checksum_calculation: "when_required",
+             response_checksum_validation: "when_required"
+           )
+  end
+
+  it "takes how to upload and what to tell S3 about each object from under `upload`" do
+    configuration = described_class.new(**minimum, upload: {
+                                          multipart_threshold: 52_428_800, part_size: 10_485_760, concurrency: 2,
+                                          acl: "private", cache_control: "no-store", storage_class: "STANDARD_IA",
+                                          server_side_encryption: "aws:kms", ssekms_key_id: "arn:x", tagging: "a=b"
+                                        })
+    expect(configuration.to_native).to include(multipart_threshold: 52_428_800, part_size: 10_485_760, concurrency: 2)
+    expect(configuration.object_settings).to eq(
+      "acl" => "private", "cache_control" => "no-store", "storage_class" => "STANDARD_IA",
+      "server_side_encryption" => "aws:kms", "ssekms_key_id" => "arn:x", "tagging" => "a=b"
+    )
+  end
+
+  it "makes of the strings that ERB and the environment give what they stand for" do
+    expect(native(force_path_style: "true", retry_limit: "5", http_open_timeout: "2.5", memory_limit: "1048576",
+                  upload: { "part_size" => "5242880", "concurrency" => "1" }))
+      .to include(force_path_style: true, max_attempts: 6, connect_timeout: 2.5, memory_limit: 1_048_576,
+                  part_size: 5_242_880, concurrency: 1)
+  end
+
+  it "takes an empty string for a setting that is not given" do
+    expect(native(endpoint: "", session_token: "", retry_limit: "", force_path_style: "", upload: ""))
+      .to include(endpoint: nil, session_token: nil, max_attempts: 4, force_path_style: false)
+  end
+
+  describe "part sizes" do
+    it "follows a lower multipart threshold with the part size, so that a migrated entry works" do
+      expect(native(upload: { multipart_threshold: 6_000_000 }))
+        .to include(multipart_threshold: 6_000_000, part_size: 6_000_000)
+    end
+
+    it "never cuts parts smaller than S3 takes, nor a multipart upload of a single part" do
+      expect(native(upload: { multipart_threshold: 1000 }))
+        .to include(multipart_threshold: 5_242_880, part_size: 5_242_880)
+    end
+
+    it "refuses a part size above the threshold when both are given" do
+      expect(refusal(upload: { multipart_threshold: 6_000_000, part_size: 7_000_000 }))
+        .to eq("upload.part_size must not be larger than multipart_threshold")
+    end
+  end
+
+  describe "what it refuses, by name" do
+    {
+      { buckett: "x" } => "buckett is not a setting of EncryptedS3; did you mean bucket?",
+      { encription_key: "x" } => "encription_key is not a setting of EncryptedS3; did you mean encryption_key?",
+      { wire_trace: true } => "wire_trace is not a setting of EncryptedS3",
+      { upload: { storage_clas: "x" } } => "upload.storage_clas is not a setting of EncryptedS3; " \
+                                           "did you mean storage_class?",
+      { upload: "fast" } => "upload must be a Hash of settings, not String",
+      { retry_limit: "abc" } => "retry_limit must be a whole number",
+      { retry_limit: 1.5 } => "retry_limit must be a whole number",
+      { retry_limit: -1 } => "retry_limit must be from 0 to 100, not -1",
+      { force_path_style: "yes" } => "force_path_style must be true or false",
+      { http_read_timeout: "soon" } => "http_read_timeout must be a number of seconds above 0",
+      { http_open_timeout: 0 } => "http_open_timeout must be a number of seconds above 0",
+      { http_open_timeout: true } => "http_open_timeout must be a number of seconds above 0",
+      { region: 5 } => "region must be a String, not Integer",
+      { region: "a\nb" } => "region must be valid UTF-8 without line breaks",
+      { region: "\xFF" } => "region must be valid UTF-8 without line breaks",
+      { endpoint: "s3.example.com" } => "endpoint must be a URL like https://s3.example.com, without credentials",
+      { endpoint: "https://me:pw@s3.example.com" } => "endpoint must be a URL like https://s3.example.com, " \
+                                                      "without credentials",
+      { request_checksum_calculation: "never" } => "request_checksum_calculation must be one of " \
+                                                   "when_supported, when_required",
+      { memory_limit: 10 } => "memory_limit must be at least 1048576, not 10",
+      { upload: { part_size: 5_242_879 } } => "upload.part_size must be from 5242880 to 5368709120, not 5242879",
+      { upload: { concurrency: 0 } } => "upload.concurrency must be from 1 to 256, not 0",
+      { access_key_id: "a" } => "secret_access_key is missing, but there is an access_key_id",
+      { secret_access_key: "s3cret" } => "access_key_id is missing, but there is a secret_access_key",
+      { session_token: "s3cret" } => "access_key_id is missing, but there is a session_token",
+      { public: true } => "public must not be true: public URLs are not available in this version",
+      { bucket: "" } => "bucket is missing",
+      { bucket: nil } => "bucket is missing"
+    }.each do |options, message|
+      it "refuses #{options.inspect}" do
+        expect(refusal(**options)).to eq(message)
+      end
+    end
+
+    it "refuses a missing key and says how to make one" do
+      expect([nil, "", "base64:"].map { |blank| refusal(encryption_key: blank) })
+        .to all(start_with("encryption_key is missing. Make one with: ruby -r"))
+    end
+
+    it "never quotes a secret" do
+      wrong = [{ encryption_key: "s3cret" }, { encryption_key: :s3cret }, { secret_access_key: ["s3cret"] },
+               { access_key_id: "a", secret_access_key: "s3cret\n" }, { session_token: { s3cret: 1 } }]
+      messages = wrong.map { |options| refusal(**options) }
+      expect(messages).to all(be_a(String))
+      expect(messages.join).not_to include("s3cret")
+    end
+  end
+
+  describe "where SECRET_KEY_BASE_DUMMY is set, as when an image's assets are precompiled" do
+    around do |example|
+      ENV["SECRET_KEY_BASE_DUMMY"] = "1"
+      example.run
+    ensure
+      ENV.delete("SECRET_KEY_BASE_DUMMY")
+    end
+
+    it "lets a missing key or bucket pass until it is used" do
+      without_key = described_class.new(bucket: "files")
+      without_bucket = described_class.new(encryption_key: key)
+      expect([without_key, without_bucket]).to all(have_attributes(complete?: false))
+      expect { without_key.to_native }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /encryption_key is missing/)
+      expect { without_bucket.to_native }.to raise_error(EncryptedS3Service::ConfigurationError, "bucket is missing")
+    end
+
+    it "still refuses what is wrong" do
+      expect(refusal(encryption_key: "short")).to include("exactly 32 bytes")
+      expect(refusal(buckett: "x")).to include("did you mean bucket?")
+    end
+  end
+
+  it "leaves the hash it is given as it was, nested ones too, since Rails builds several services of one" do
+    entry = { **minimum, upload: { multipart_threshold: 6_000_000, cache_control: +"private" } }
+    copy = Marshal.load(Marshal.dump(entry))
+    first, second = Array.new(2) { described_class.new(**entry).to_native }
+    expect(entry).to eq(copy)
+    expect(entry[:upload][:cache_control]).not_to be_frozen
+    expect(first).to eq(second)
+  end
+
+  it "is frozen" do
+    expect(described_class.new(**minimum)).to be_frozen
+  end
+
+  it "shows no secret in any text that Ruby or Rails makes of it" do
+    configuration = described_class.new(**minimum, access_key_id: "AKID", secret_access_key: "s3cret",
+                                                   session_token: "t0ken")
+    text = [configuration.inspect, configuration.to_s, configuration.to_json, [configuration].inspect].join
+    expect(text).to include("files")
+    expect(text).not_to match(/s3cret|t0ken|#{key}/)
+    expect { Marshal.dump(configuration) }.to raise_error(TypeError)
+    expect { YAML.dump(configuration) }.to raise_error(TypeError)
+  end
+end

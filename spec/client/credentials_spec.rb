@@ -1,0 +1,104 @@
+# frozen_string_literal: true
+
+require "json"
+require_relative "../support/http_answers"
+
+# Without credentials in storage.yml they come from where Amazon's tools look.
+RSpec.describe EncryptedS3Service::Client, "without credentials in its settings" do
+  # None of the places below is asked unless an example names it.
+  blank = { "AWS_ACCESS_KEY_ID" => nil, "AWS_SECRET_ACCESS_KEY" => nil, "AWS_SESSION_TOKEN" => nil,
+            "AWS_PROFILE" => nil, "AWS_REGION" => nil, "AWS_DEFAULT_REGION" => nil,
+            "AWS_CONFIG_FILE" => "/nonexistent/config", "AWS_SHARED_CREDENTIALS_FILE" => "/nonexistent/credentials",
+            "AWS_EC2_METADATA_DISABLED" => "true" }
+
+  def with_environment(values)
+    before = values.to_h { |name, _| [name, ENV.fetch(name, nil)] }
+    ENV.update(values)
+    yield
+  ensure
+    ENV.update(before)
+  end
+
+  around { |example| with_environment(blank) { example.run } }
+
+  let(:id) { server.access_key_id }
+  let(:secret) { server.secret_access_key }
+
+  def credentials
+    JSON.generate({ AccessKeyId: id, SecretAccessKey: secret, Token: "", Code: "Success", Type: "AWS-HMAC",
+                    Expiration: "2099-01-01T00:00:00Z", LastUpdated: "2020-01-01T00:00:00Z" })
+  end
+
+  def expect_to_work(**settings)
+    client = new_client(access_key_id: nil, secret_access_key: nil, **settings)
+    client.upload(key = unique_key, StringIO.new("found"))
+    expect(client.download(key)).to eq("found")
+    client.delete(key)
+  end
+
+  it "finds them in the environment" do
+    with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret) { expect_to_work }
+  end
+
+  it "finds them in a profile, the one of AWS_PROFILE or of the setting, with its region" do
+    Tempfile.create("credentials") do |file|
+      file.write("[spec]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\nregion = #{server.region}\n")
+      file.close
+      with_environment("AWS_SHARED_CREDENTIALS_FILE" => file.path) do
+        expect_to_work(profile: "spec", region: nil)
+        with_environment("AWS_PROFILE" => "spec") { expect_to_work }
+      end
+    end
+  end
+
+  it "finds them in its container's role" do
+    HttpAnswers.run(->(_line) { credentials }) do |url|
+      with_environment("AWS_CONTAINER_CREDENTIALS_FULL_URI" => "#{url}/role") { expect_to_work }
+    end
+  end
+
+  it "finds them in the instance's role" do
+    answers = lambda do |line|
+      case line
+      when %r{\APUT /latest/api/token } then "a-token"
+      when %r{\AGET /latest/meta-data/iam/security-credentials/? } then "spec-role"
+      when %r{\AGET /latest/meta-data/iam/security-credentials/spec-role } then credentials
+      end
+    end
+    HttpAnswers.run(answers) do |url|
+      with_environment("AWS_EC2_METADATA_DISABLED" => nil, "AWS_EC2_METADATA_SERVICE_ENDPOINT" => url) do
+        expect_to_work
+      end
+    end
+  end
+
+  it "finds them by a web identity" do
+    answer = <<~XML
+      <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+        <AssumeRoleWithWebIdentityResult><Credentials>
+          <AccessKeyId>#{id}</AccessKeyId><SecretAccessKey>#{secret}</SecretAccessKey><SessionToken></SessionToken>
+          <Expiration>2099-01-01T00:00:00Z</Expiration>
+        </Credentials></AssumeRoleWithWebIdentityResult>
+      </AssumeRoleWithWebIdentityResponse>
+    XML
+    Tempfile.create("token") do |token|
+      token.write("a-token")
+      token.close
+      HttpAnswers.run(->(line) { answer if line.start_with?("POST") }) do |url|
+        with_environment("AWS_WEB_IDENTITY_TOKEN_FILE" => token.path, "AWS_ENDPOINT_URL_STS" => url,
+                         "AWS_ROLE_ARN" => "arn:aws:iam::123456789012:role/spec") { expect_to_work }
+      end
+    end
+  end
+
+  it "says so when there are none anywhere" do
+    client = new_client(access_key_id: nil, secret_access_key: nil)
+    expect { client.download("a") }
+      .to raise_error(EncryptedS3Service::AccessError, /no AWS credentials: set access_key_id/)
+  end
+
+  it "says so when there is neither a region nor an endpoint" do
+    client = new_client(endpoint: nil, region: nil)
+    expect { client.download("a") }.to raise_error(EncryptedS3Service::ConfigurationError, /region/)
+  end
+end

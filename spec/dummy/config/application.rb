@@ -1,0 +1,28 @@
+# frozen_string_literal: true
+
+require "bundler/setup"
+require "rails"
+require "active_model/railtie"
+require "active_job/railtie"
+require "active_record/railtie"
+require "active_storage/engine"
+require "action_controller/railtie"
+require "action_view/railtie"
+require "encrypted_s3_service"
+# Bundler loads the gem after Rails; the specs have loaded it before.
+require "encrypted_s3_service/engine"
+
+module Dummy
+  # The smallest application that stores files.
+  class Application < Rails::Application
+    config.root = File.expand_path("..", __dir__)
+    config.load_defaults 7.1
+    config.eager_load = true
+    config.secret_key_base = "0" * 64
+    config.hosts.clear
+    config.active_storage.service = :encrypted
+    config.active_storage.resolve_model_to_route = :rails_storage_proxy
+    config.active_job.queue_adapter = :test if Rails.env.test?
+    config.active_support.to_time_preserves_timezone = :zone
+  end
+end

@@ -1,0 +1,96 @@
+# frozen_string_literal: true
+
+# What Ruby's garbage collector and careless callers do to transfers.
+RSpec.describe EncryptedS3Service::Native do
+  let(:client) { new_client }
+  let(:native) { client.send(:native) }
+  let(:key) { unique_key }
+
+  def new_upload(**options) = native.upload(key, { content_type: "a/b", checksum: nil, settings: {}, **options })
+
+  it "survives the garbage collector at every allocation" do
+    GC.stress = true
+    client.upload(key, StringIO.new("stressed"), checksum: "cqxuGR1iFgVuNCvS0YfDxg==") rescue nil # rubocop:disable Style/RescueModifier
+    client.upload(key, StringIO.new("stressed"))
+    read = client.download(key)
+    chunks = []
+    client.download(key) { |chunk| chunks << chunk }
+    part = client.download_chunk(key, 2..4)
+    missing = begin
+      client.download("#{key}-not")
+    rescue EncryptedS3Service::NotFoundError => e
+      e.code
+    end
+    GC.stress = false
+    expect([read, chunks, part, missing, client.size(key)]).to eq(["stressed", ["stressed"], "res", "not-found", 8])
+  ensure
+    GC.stress = false
+  end
+
+  it "survives compaction between the steps of a transfer", if: GC.respond_to?(:compact) do
+    upload = new_upload
+    3.times do |step|
+      upload.write("part #{step};")
+      GC.compact
+    end
+    expect(upload.finish[:bytes]).to eq(21)
+    expect(client.download(key)).to eq("part 0;part 1;part 2;")
+  end
+
+  it "drops transfers that nobody finished, without a trace in the bucket" do
+    100.times { new_upload.write("forgotten") }
+    GC.start
+    client.upload(key, StringIO.new("kept"))
+    20.times { native.download(key) }
+    GC.start
+    expect(client.download(key)).to eq("kept")
+    expect(traces_of(key)).to eq([key])
+  end
+
+  it "aborts as often as it is asked, also when all is over" do
+    upload = new_upload
+    upload.write("x")
+    expect([upload.abort, upload.abort]).to eq([nil, nil])
+    expect { upload.write("x") }.to raise_error(EncryptedS3Service::ClosedError)
+    expect { upload.finish }.to raise_error(EncryptedS3Service::ClosedError)
+    finished = new_upload
+    finished.finish
+    expect(finished.abort).to be_nil
+    expect(client.exist?(key)).to be(true)
+  end
+
+  it "closes as often as it is asked, and reads no more then" do
+    client.upload(key, StringIO.new("x"))
+    download = native.download(key)
+    expect([download.close, download.close]).to eq([nil, nil])
+    expect { download.read }.to raise_error(EncryptedS3Service::ClosedError)
+  end
+
+  it "goes on answering nil at the end of an object" do
+    client.upload(key, StringIO.new("x"))
+    download = native.download(key)
+    expect([download.size, download.read, download.read, download.read]).to eq([1, "x", nil, nil])
+  end
+
+  it "takes a copy of what is written, so that the buffer can be used again" do
+    upload = new_upload
+    buffer = +"first "
+    upload.write(buffer)
+    buffer.replace("second")
+    upload.write(buffer)
+    upload.finish
+    expect(client.download(key)).to eq("first second")
+  end
+
+  it "shows no secret of the configuration" do
+    expect(native.inspect).not_to include(server.secret_access_key)
+    expect(native.inspect.b).not_to include(TestStore::KEY)
+  end
+
+  it "gives every error a frozen code that is its own" do
+    expect { client.download(key) }.to raise_error(EncryptedS3Service::NotFoundError) { |e|
+      expect(e.code).to eq("not-found").and(be_frozen)
+      expect(e.cause).to be_nil
+    }
+  end
+end

@@ -1,0 +1,121 @@
+# frozen_string_literal: true
+
+# A request that takes too long is ended by Timeout, a job by Thread#raise, a server by a signal. None of them may hang
+# on a store that does not answer, and none of them may leave anything behind.
+RSpec.describe EncryptedS3Service::Client, "interrupted" do
+  # Seconds within which an interrupt has to have had its effect; a store that stalls stalls for ever here.
+  let(:promptly) { 5 }
+
+  def with_stalled_store
+    StallingServer.run do |store|
+      yield described_class.new(**TestStore.settings_for(store.endpoint)), store
+    end
+  end
+
+  calls = {
+    "a download" => ->(client) { client.download("a") },
+    "a download of a part" => ->(client) { client.download_chunk("a", 0..3) },
+    "a question whether a file exists" => ->(client) { client.exist?("a") },
+    "a deletion" => ->(client) { client.delete("a") },
+    "a deletion by prefix" => ->(client) { client.delete_prefixed("a/") },
+    "an upload" => ->(client) { client.upload("a", StringIO.new("x")) }
+  }
+
+  calls.each do |name, call|
+    it "#{name} ends when Timeout says so" do
+      with_stalled_store do |client|
+        started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        expect { Timeout.timeout(0.2) { call.call(client) } }.to raise_error(Timeout::Error)
+        expect(Process.clock_gettime(Process::CLOCK_MONOTONIC) - started).to be < promptly
+      end
+    end
+
+    it "#{name} ends when its thread is killed, and its ensure blocks run" do
+      with_stalled_store do |client, store|
+        cleaned = false
+        thread = Thread.new do
+          call.call(client)
+        ensure
+          cleaned = true
+        end
+        store.arrived
+        thread.kill
+        expect(thread.join(promptly)).to be(thread)
+        expect(cleaned).to be(true)
+      end
+    end
+
+    it "#{name} ends with the error that is raised in its thread" do
+      with_stalled_store do |client, store|
+        thread = Thread.new { call.call(client) }
+        thread.report_on_exception = false
+        store.arrived
+        thread.raise(RuntimeError, "shut down")
+        expect { thread.join(promptly) || raise("it hangs") }.to raise_error(RuntimeError, "shut down")
+      end
+    end
+  end
+
+  it "an upload that was killed halfway leaves nothing in the bucket, and no unfinished parts" do
+    key = unique_key
+    reached = Queue.new
+    source = IoDoubles::ThenDo.new(30 * TestStore::MEBIBYTE) { reached.push(true) && sleep }
+    thread = Thread.new { new_client.upload(key, source) }
+    reached.pop
+    thread.kill
+    expect(thread.join(60)).to be(thread)
+    expect(traces_of(key)).to eq([])
+  end
+
+  it "goes on after a signal handler has run: the handler is no reason to give up" do
+    with_stalled_store do |client, store|
+      handled = Queue.new
+      previous = trap("USR2") { handled.push(true) }
+      helper = Thread.new do
+        store.arrived
+        Process.kill("USR2", Process.pid)
+        handled.pop
+        store.answer
+      end
+      # The handler runs on the main thread, which is the one that waits.
+      expect { client.download("a") }.to raise_error(EncryptedS3Service::NotFoundError)
+      helper.join
+      expect(store.further_arrivals).to eq(0)
+    ensure
+      trap("USR2", previous || "DEFAULT")
+    end
+  end
+
+  it "waits with an interrupt that the caller has masked until the transfer is over" do
+    with_stalled_store do |client, store|
+      steps = Queue.new
+      thread = Thread.new do
+        Thread.handle_interrupt(RuntimeError => :never) do
+          client.download("a")
+        rescue EncryptedS3Service::NotFoundError
+          steps.push(:answered)
+        end
+        steps.push(:not_reached)
+      end
+      thread.report_on_exception = false
+      store.arrived
+      thread.raise(RuntimeError, "masked")
+      expect(thread.join(0.3)).to be_nil
+      store.answer
+      expect { thread.join(promptly) }.to raise_error(RuntimeError, "masked")
+      expect(Array.new(steps.size) { steps.pop }).to eq([:answered])
+    end
+  end
+
+  it "works as before afterwards" do
+    client = new_client
+    client.upload(key = unique_key, StringIO.new("x"))
+    5.times do
+      thread = Thread.new { loop { client.download(key) } }
+      sleep 0.01
+      thread.kill
+      expect(thread.join(promptly)).to be(thread)
+    end
+    expect(client.download(key)).to eq("x")
+  end
+end

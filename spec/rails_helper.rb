@@ -1,0 +1,17 @@
+# frozen_string_literal: true
+
+require_relative "spec_helper"
+require_relative "support/dummy_environment"
+
+DummyEnvironment.prepare
+require_relative "dummy/config/environment"
+require "rspec/rails"
+
+ActiveRecord::Schema.verbose = false
+load Rails.root.join("db/schema.rb")
+
+RSpec.configure do |config|
+  # Attachments upload after the commit, which a surrounding transaction would put off for ever.
+  config.use_transactional_fixtures = false
+  config.include ActiveJob::TestHelper
+end

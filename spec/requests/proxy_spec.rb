@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+
+RSpec.describe "Serving files through the application", type: :request do
+  let(:data) { random_bytes(6.megabytes) }
+  let(:document) do
+    Document.create!(file: { io: StringIO.new(data), filename: "film.mp4", content_type: "video/mp4" })
+  end
+
+  it "gives a visitor the plaintext, with the file's type and name" do
+    get rails_storage_proxy_path(document.file)
+    expect(response).to have_http_status(:ok)
+    expect(response.body.b).to be_bytes(data)
+    expect(response.headers).to include("content-type" => "video/mp4", "content-length" => data.bytesize.to_s,
+                                        "content-disposition" => include("film.mp4"))
+  end
+
+  it "gives a player the part that it asks for" do
+    get rails_storage_proxy_path(document.file), headers: { "range" => "bytes=1000000-1000099" }
+    expect(response).to have_http_status(:partial_content)
+    expect(response.body.b).to be_bytes(data.byteslice(1_000_000, 100))
+    expect(response.headers["content-range"]).to eq("bytes 1000000-1000099/#{data.bytesize}")
+  end
+
+  it "gives a visitor nothing of a file that was changed in the bucket" do
+    key = document.file.blob.key
+    headers, body = stored(key)
+    restore(key, headers, body.tap { |bytes| bytes.setbyte(-20, bytes.getbyte(-20) ^ 1) })
+    begin
+      get rails_storage_proxy_path(document.file)
+    rescue ActiveStorage::IntegrityError
+      nil
+    end
+    expect(response&.body.to_s.bytesize).to be < 1000
+  end
+end

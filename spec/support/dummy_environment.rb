@@ -1,0 +1,20 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require_relative "test_store"
+
+# What spec/dummy/config/storage.yml reads.
+module DummyEnvironment
+  module_function
+
+  # Points the dummy application at the S3 server of this run.
+  def prepare
+    ENV["RAILS_ENV"] = "test"
+    FileUtils.mkdir_p(File.expand_path("../dummy/tmp", __dir__))
+    settings = TestStore.settings
+    %i[endpoint bucket region access_key_id secret_access_key].each do |name|
+      ENV["DUMMY_#{name.to_s.upcase}"] = settings.fetch(name)
+    end
+    ENV["DUMMY_ENCRYPTION_KEY"] = "base64:#{[TestStore::KEY].pack("m0")}"
+  end
+end
