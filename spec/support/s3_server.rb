@@ -21,7 +21,7 @@ module S3Server
   # +S3_SECRET_ACCESS_KEY+ and +S3_REGION+.
   #
   # @param kind [String] "seaweedfs" or "swift"
-  # @param dir [String, nil] where its data lies and stays; without it, in a temporary folder that #stop removes. Of data
+  # @param dir [String, nil] where its data lies and stays; without it, in a temporary folder removed by #stop. Of data
   #   that was there before, SeaweedFS may answer 500 in the first seconds, until its volumes are known to it again.
   # @return [Base]
   # @raise [Error] when it is not installed or not ready within a minute; the message ends with its log
