@@ -51,7 +51,7 @@ module EncryptedS3Service
     # Parts on their way at once.
     DEFAULT_CONCURRENCY = 4
     # Bytes of an object that are decrypted in memory.
-    DEFAULT_MEMORY_LIMIT = 64 * MEBIBYTE
+    DEFAULT_MEMORY_LIMIT = 16 * MEBIBYTE
 
     # @return [String, nil] nil only where it is missing and {#complete?} is false
     attr_reader :bucket
@@ -88,7 +88,7 @@ module EncryptedS3Service
     # @option options [String] :response_checksum_validation ("when_supported") or `"when_required"`
     # @option options [String] :encryption_key see {EncryptionKey}
     # @option options [String] :encryption_key_id (derived from the key) `""` for none
-    # @option options [Integer] :memory_limit (64 MiB) bytes of an object that are decrypted in memory
+    # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [Boolean] :public (false) true is refused
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
     #   `cache_control`, `storage_class`, `server_side_encryption`, `ssekms_key_id`, `tagging`

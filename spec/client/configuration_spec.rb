@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::Configuration do
       connect_timeout: 15.0, read_timeout: 60.0, max_attempts: 4, ca_bundle: nil,
       request_checksum_calculation: "when_supported", response_checksum_validation: "when_supported",
       keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key }],
-      multipart_threshold: 16_777_216, part_size: 8_388_608, concurrency: 4, memory_limit: 67_108_864
+      multipart_threshold: 16_777_216, part_size: 8_388_608, concurrency: 4, memory_limit: 16_777_216
     )
   end
 

@@ -18,6 +18,7 @@ use md5::{Digest, Md5};
 pub use self::ranges::RangePlan;
 use self::ranges::Ranges;
 use self::spool::{Spool, SpoolReader};
+use crate::buffer::Buffer;
 use crate::gcm::{self, Opener, TAG_LEN, Tag};
 use crate::keyring::Keyring;
 use crate::store::ObjectStore;
@@ -67,7 +68,7 @@ enum Stage {
 /// A body whose tag was checked.
 #[derive(Debug)]
 enum Verified {
-    Memory { plaintext: Vec<u8>, given: usize },
+    Memory { plaintext: Buffer, given: usize },
     Spooled(SpoolReader),
 }
 
@@ -107,7 +108,7 @@ impl Download {
         let chunk = match self.verified().await? {
             Verified::Spooled(reader) => reader.read(CHUNK)?,
             Verified::Memory { plaintext, given } => {
-                let rest = plaintext.get(*given..).unwrap_or_default();
+                let rest = plaintext.bytes().get(*given..).unwrap_or_default();
                 let chunk = rest.get(..CHUNK).unwrap_or(rest);
                 *given += chunk.len();
                 chunk
@@ -165,7 +166,7 @@ impl Download {
     /// Bytes of memory that the download holds.
     pub fn buffered(&self) -> usize {
         match &self.body {
-            Stage::Verified(Verified::Memory { plaintext, .. }) => plaintext.capacity(),
+            Stage::Verified(Verified::Memory { plaintext, .. }) => plaintext.len(),
             Stage::Verified(Verified::Spooled(reader)) => reader.buffered(),
             _ => 0,
         }
@@ -186,22 +187,27 @@ impl Download {
 
 /// Reads the whole body, decrypts it and checks the tag.
 async fn verify_in_memory(mut ranges: Ranges, mut opener: Opener, size: u64) -> Result<Verified> {
-    let too_large = || Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
-    let size = usize::try_from(size).map_err(|_| too_large())?;
+    let size = usize::try_from(size)
+        .map_err(|_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory")))?;
     // The first range is all of a small object, and is decrypted where it is.
-    let mut text = ranges.next().await?.unwrap_or_default();
-    text.try_reserve_exact((size + TAG_LEN).saturating_sub(text.len())).map_err(|_| too_large())?;
+    let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
+    if text.len() < size + TAG_LEN {
+        let mut whole = Buffer::with_capacity(size + TAG_LEN)?;
+        whole.fill(text.bytes());
+        text = whole;
+    }
     let mut opened = 0;
     loop {
         let ready = text.len().min(size);
-        opener.update(text.get_mut(opened..ready).unwrap_or_default())?;
+        let piece = text.bytes_from(opened);
+        opener.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
         opened = ready;
         match ranges.next().await? {
-            Some(bytes) => text.extend_from_slice(&bytes),
+            Some(bytes) => drop(text.fill(bytes.bytes())),
             None => break,
         }
     }
-    opener.finish(&tag_of(text.get(size..).unwrap_or_default())?)?;
+    opener.finish(&tag_of(text.bytes().get(size..).unwrap_or_default())?)?;
     text.truncate(size);
     Ok(Verified::Memory { plaintext: text, given: 0 })
 }
@@ -221,9 +227,10 @@ async fn verify_in_file(
         let (filled, mut bytes) = spool.append(bytes).await?;
         spool = filled;
         let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        tag.extend_from_slice(bytes.get(text..).unwrap_or_default());
+        tag.extend_from_slice(bytes.bytes_from(text));
+        bytes.truncate(text);
         // What this makes is thrown away unseen: only the tag is wanted.
-        opener.update(bytes.get_mut(..text).unwrap_or_default())?;
+        opener.update(bytes.bytes_from(0))?;
         left -= text as u64;
     }
     let tag = tag_of(&tag)?;

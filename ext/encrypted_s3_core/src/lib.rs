@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+mod buffer;
 pub mod download;
 pub mod envelope;
 pub mod error;

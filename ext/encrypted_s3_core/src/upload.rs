@@ -5,6 +5,7 @@
 //! plaintext's checksum, and nothing is left behind if it is never reached.
 
 mod checksum;
+mod parts;
 mod transfer;
 
 use std::fs::File;
@@ -12,12 +13,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::checksum::ExpectedMd5;
+use self::parts::Parts;
 use self::transfer::{Command, Transfer};
 use crate::gcm::Sealer;
 use crate::keyring::Keyring;
@@ -86,12 +87,10 @@ impl PartPlan {
 #[derive(Debug)]
 pub struct Upload {
     key: String,
-    plan: PartPlan,
     sealer: Option<Sealer>,
     checksum: Option<ExpectedMd5>,
-    /// Ciphertext that is not a part yet.
-    buffer: Vec<u8>,
-    parts: usize,
+    /// `None` after the end.
+    parts: Option<Parts>,
     plaintext: u64,
     acknowledged: Arc<AtomicU64>,
     commands: Option<mpsc::Sender<Command>>,
@@ -132,11 +131,9 @@ impl Upload {
         };
         Ok(Self {
             key: key.to_owned(),
-            plan,
             sealer: Some(sealer),
             checksum,
-            buffer: Vec::new(),
-            parts: 0,
+            parts: Some(Parts::new(plan)?),
             plaintext: 0,
             acknowledged,
             commands: Some(commands),
@@ -153,12 +150,12 @@ impl Upload {
     pub async fn write(&mut self, mut plaintext: &[u8]) -> Result<()> {
         self.enter()?;
         while !plaintext.is_empty() {
-            let (piece, rest) = plaintext.split_at(plaintext.len().min(self.room()).min(PIECE));
+            let (piece, rest) = plaintext.split_at(plaintext.len().min(self.piece()?));
             plaintext = rest;
-            let from = self.buffer.len();
-            self.buffer.extend_from_slice(piece);
+            let (buffer, from) = self.parts()?.buffer()?;
+            buffer.fill(piece);
             self.seal_from(from).await?;
-            self.hand_over_full_part().await?;
+            self.hand_over().await?;
         }
         self.torn = false;
         Ok(())
@@ -173,22 +170,19 @@ impl Upload {
         self.enter()?;
         let mut taken = 0;
         while taken < length {
-            let wanted = usize::try_from(length - taken).unwrap_or(usize::MAX).min(self.room()).min(PIECE);
-            let from = self.buffer.len();
-            self.buffer.resize(from + wanted, 0);
-            let target = self.buffer.get_mut(from..).unwrap_or_default();
-            let read = file.read_at(target, offset + taken).map_err(|error| {
+            let wanted = usize::try_from(length - taken).unwrap_or(usize::MAX).min(self.piece()?);
+            let (buffer, from) = self.parts()?.buffer()?;
+            let read = buffer.read_with(wanted, |room| file.read_at(room, offset + taken)).map_err(|error| {
                 Error::new(ErrorKind::Io, format!("the file to upload could not be read: {}", error.kind()))
                     .for_object(&self.key)
                     .with_source(error)
             })?;
-            self.buffer.truncate(from + read);
             if read == 0 {
                 break;
             }
             taken += read as u64;
             self.seal_from(from).await?;
-            self.hand_over_full_part().await?;
+            self.hand_over().await?;
         }
         self.torn = false;
         Ok(taken)
@@ -208,8 +202,7 @@ impl Upload {
         }
         let sealer = self.sealer.take().ok_or_else(|| self.closed())?;
         let tag = sealer.finish()?;
-        self.buffer.extend_from_slice(&tag);
-        let last = Bytes::from(std::mem::take(&mut self.buffer));
+        let last = self.parts.take().ok_or_else(|| self.closed())?.finish(&tag)?;
         self.send(Command::Finish(last)).await?;
         self.commands = None;
         let stored = self.result().await;
@@ -222,7 +215,7 @@ impl Upload {
         self.sealer = None;
         self.commands = None;
         self.cancel = None;
-        self.buffer = Vec::new();
+        self.parts = None;
     }
 
     /// Gives the upload up and waits until nothing of it is left in the store. Does nothing after `finish`.
@@ -247,7 +240,7 @@ impl Upload {
 
     /// Bytes of memory that the upload holds itself, parts in flight aside.
     pub fn buffered(&self) -> usize {
-        self.buffer.capacity()
+        self.parts.as_ref().map_or(0, Parts::buffered)
     }
 
     fn enter(&mut self) -> Result<()> {
@@ -259,45 +252,34 @@ impl Upload {
     }
 
     fn closed(&self) -> Error {
-        Error::new(ErrorKind::Closed, "the upload was finished, aborted or interrupted").for_object(&self.key)
+        closed(&self.key)
     }
 
-    /// How much more fits into the buffer before something must be handed over.
-    fn room(&self) -> usize {
-        let until =
-            if self.parts == 0 { self.plan.multipart_threshold.max(self.next_part()) } else { self.next_part() };
-        until.saturating_sub(self.buffer.len()).max(1)
+    fn parts(&mut self) -> Result<&mut Parts> {
+        let key = &self.key;
+        self.parts.as_mut().ok_or_else(|| closed(key))
     }
 
-    fn next_part(&self) -> usize {
-        self.plan.size_of(self.parts + 1)
+    /// How many bytes are taken at once.
+    fn piece(&mut self) -> Result<usize> {
+        Ok(self.parts()?.room().min(PIECE))
     }
 
     /// Digests and encrypts, in place, what was put into the buffer from `from` on.
     async fn seal_from(&mut self, from: usize) -> Result<()> {
-        let piece = self.buffer.get_mut(from..).unwrap_or_default();
+        let (Some(parts), Some(sealer)) = (&mut self.parts, &mut self.sealer) else { return Err(self.closed()) };
+        let piece = parts.filled_from(from);
         if let Some(checksum) = &mut self.checksum {
             checksum.update(piece).await;
         }
         self.plaintext += piece.len() as u64;
-        match &mut self.sealer {
-            Some(sealer) => sealer.update(piece).map_err(|error| error.for_object(&self.key)),
-            None => Err(self.closed()),
-        }
+        sealer.update(piece).map_err(|error| error.for_object(&self.key))
     }
 
-    /// Hands over one part if the buffer holds one and the object is known to be large.
-    async fn hand_over_full_part(&mut self) -> Result<()> {
-        if self.parts == 0 && self.buffer.len() < self.plan.multipart_threshold {
-            return Ok(());
-        }
-        while self.buffer.len() >= self.next_part() {
-            let size = self.next_part();
-            let rest = self.buffer.split_off(size);
-            let part = std::mem::replace(&mut self.buffer, rest);
-            self.parts += 1;
-            self.buffer.reserve_exact(self.next_part().saturating_sub(self.buffer.len()));
-            self.send(Command::Part(part.into())).await?;
+    /// Hands over the parts that are complete.
+    async fn hand_over(&mut self) -> Result<()> {
+        for part in self.parts()?.cut_off()? {
+            self.send(Command::Part(part)).await?;
         }
         Ok(())
     }
@@ -332,4 +314,8 @@ impl Upload {
     pub fn bytes_sent(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed).min(self.plaintext)
     }
+}
+
+fn closed(key: &str) -> Error {
+    Error::new(ErrorKind::Closed, "the upload was finished, aborted or interrupted").for_object(key)
 }

@@ -64,7 +64,7 @@ pub fn part_plan(ruby: &Ruby, hash: RHash) -> Result<PartPlan, Error> {
 /// How downloads are cut up.
 pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
     Ok(DownloadPlan {
-        ranges: RangePlan { size: entry(ruby, hash, "part_size")?, concurrency: entry(ruby, hash, "concurrency")? },
+        ranges: RangePlan { size: RangePlan::SIZE, concurrency: entry(ruby, hash, "concurrency")? },
         memory_limit: entry(ruby, hash, "memory_limit")?,
         spool_folder: None,
     })

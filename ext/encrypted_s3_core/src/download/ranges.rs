@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::buffer::Buffer;
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::task::Task;
 use crate::{Error, ErrorKind, Result};
@@ -23,6 +24,12 @@ pub struct RangePlan {
     pub size: u64,
     /// Requests under way at once. Memory is this many ranges, and one.
     pub concurrency: usize,
+}
+
+impl RangePlan {
+    /// What one request brings unless there is a reason for another size: enough for most objects to be one request, and
+    /// little enough for several at once to be a small part of a process.
+    pub const SIZE: u64 = 4 * 1024 * 1024;
 }
 
 /// What the requests for one object have in common.
@@ -42,7 +49,7 @@ pub(super) struct Ranges {
     size: u64,
     /// Where the next request begins.
     next: u64,
-    under_way: VecDeque<Task<Vec<u8>>>,
+    under_way: VecDeque<Task<Buffer>>,
 }
 
 impl Ranges {
@@ -77,7 +84,7 @@ impl Ranges {
     ///
     /// # Errors
     /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Buffer>> {
         while self.next < self.size && self.under_way.len() < self.plan.concurrency.max(1) {
             let end = self.next.saturating_add(self.plan.size).min(self.size);
             self.under_way.push_back(Task::spawn(self.source.clone().read(None, self.next, end)));
@@ -97,13 +104,13 @@ impl Ranges {
 impl Source {
     /// Reads the bytes from `first` up to `end`, which is not read, resuming after broken connections. `body` is one
     /// that begins at `first`.
-    async fn read(self, mut body: Option<Body>, first: u64, end: u64) -> Result<Vec<u8>> {
+    async fn read(self, mut body: Option<Body>, first: u64, end: u64) -> Result<Buffer> {
         let wanted =
             usize::try_from(end - first).map_err(|_| Error::new(ErrorKind::TooLarge, "a range of that size"))?;
-        let mut bytes = Vec::with_capacity(wanted);
+        let mut bytes = Buffer::with_capacity(wanted)?;
         let mut resumes = 0;
         loop {
-            let broken = match self.extend(&mut bytes, wanted, body.take(), first, end).await {
+            let broken = match self.fill(&mut bytes, body.take(), first, end).await {
                 Ok(()) => return Ok(bytes),
                 Err(error) if error.kind() == ErrorKind::Transport && resumes < RESUMES => error,
                 Err(error) => return Err(error),
@@ -114,19 +121,18 @@ impl Source {
         }
     }
 
-    async fn extend(&self, bytes: &mut Vec<u8>, wanted: usize, body: Option<Body>, first: u64, end: u64) -> Result<()> {
+    async fn fill(&self, bytes: &mut Buffer, body: Option<Body>, first: u64, end: u64) -> Result<()> {
         let mut body = match body {
             Some(body) => body,
             None => self.request(first + bytes.len() as u64, end).await?,
         };
-        while bytes.len() < wanted {
+        while bytes.room() > 0 {
             match body.next().await {
-                Some(piece) => bytes.extend_from_slice(&piece?),
+                // A store that ignores ranges sends more than was asked for, and there is no room for that.
+                Some(piece) => drop(bytes.fill(&piece?)),
                 None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
             }
         }
-        // A store that ignores ranges sends more than was asked for.
-        bytes.truncate(wanted);
         Ok(())
     }
 

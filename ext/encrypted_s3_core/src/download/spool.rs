@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::buffer::Buffer;
 use crate::gcm::{Opener, Tag};
 use crate::{Error, ErrorKind, Result};
 
@@ -24,9 +25,9 @@ impl Spool {
     }
 
     /// Adds ciphertext, on a thread that may block, and gives the buffer back.
-    pub(super) async fn append(mut self, bytes: Vec<u8>) -> Result<(Self, Vec<u8>)> {
+    pub(super) async fn append(mut self, bytes: Buffer) -> Result<(Self, Buffer)> {
         let written = tokio::task::spawn_blocking(move || {
-            self.file.write_all(&bytes).map_err(|error| failed("written", error))?;
+            self.file.write_all(bytes.bytes()).map_err(|error| failed("written", error))?;
             Ok((self, bytes))
         });
         written.await.unwrap_or_else(|error| {

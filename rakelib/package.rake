@@ -1,0 +1,34 @@
+# frozen_string_literal: true
+
+namespace :package do
+  desc "Build the gem, install it away from the checkout, and load it from there"
+  task check: :compile do
+    require "fileutils"
+    require "rubygems/package"
+
+    specification = Gem::Specification.load("encrypted_s3_service.gemspec")
+    folder = File.expand_path("../tmp/package", __dir__)
+    FileUtils.rm_rf(folder)
+    FileUtils.mkdir_p(folder)
+    package = File.join(folder, specification.file_name)
+    Gem::Package.build(specification, false, false, package)
+
+    # Outside of the bundle, as an application has it. The target folder is shared so that the SDK is not compiled
+    # once more; the gem's own crates are, from the packaged sources.
+    home = File.join(folder, "home")
+    environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR),
+                    "RB_SYS_CARGO_TARGET_DIR" => ENV.fetch("RB_SYS_CARGO_TARGET_DIR"),
+                    "RB_SYS_GLOBAL_RUSTFLAGS" => ENV.fetch("RB_SYS_GLOBAL_RUSTFLAGS") }
+    program = <<~RUBY
+      require "encrypted_s3_service"
+      path = Gem.loaded_specs.fetch("encrypted_s3_service").full_gem_path
+      abort "loaded from \#{path}" unless path.start_with?(#{home.inspect})
+      client = EncryptedS3Service::Client.new(bucket: "files", region: "eu-central-1", encryption_key: "k" * 32)
+      puts "the packaged gem is installed and loads: \#{client.inspect}"
+    RUBY
+    Bundler.with_unbundled_env do
+      sh environment, "gem", "install", "--local", "--no-document", "--ignore-dependencies", package, verbose: false
+      sh environment, RbConfig.ruby, "-e", program, chdir: folder, verbose: false
+    end
+  end
+end
