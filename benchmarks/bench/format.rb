@@ -1,0 +1,43 @@
+# frozen_string_literal: true
+
+module Bench
+  # Numbers for people.
+  module Format
+    TIMES = { 1 => "s", 1e-3 => "ms", 1e-6 => "µs" }.freeze
+    SIZES = { 1 << 30 => "GiB", 1 << 20 => "MiB" }.freeze
+    private_constant :TIMES, :SIZES
+
+    module_function
+
+    # @param name [Symbol] of Results::QUANTITIES
+    # @param value [Numeric]
+    # @return [String]
+    def quantity(name, value) = name == :growth ? bytes(value) : seconds(value)
+
+    # @param value [Numeric]
+    # @return [String] such as "1.23 ms"
+    def seconds(value)
+      scale, unit = TIMES.find { |least, _| value >= least } || TIMES.to_a.last
+      "#{digits(value / scale)} #{unit}"
+    end
+
+    # @param value [Numeric]
+    # @return [String] such as "12 MiB"
+    def bytes(value)
+      scale, unit = SIZES.find { |least, _| value >= least } || SIZES.to_a.last
+      "#{digits(value.fdiv(scale))} #{unit}"
+    end
+
+    # @param value [Float]
+    # @return [String] such as "0.25"
+    def ratio(value) = digits(value)
+
+    # @api private
+    # @return [String] three digits at most, as far as there are more before the point
+    def digits(value)
+      return value.round.to_s if value >= 100
+
+      format(value >= 10 ? "%.1f" : "%.2f", value)
+    end
+  end
+end

@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+require "optparse"
+
+module Bench
+  # What the command line asks for.
+  class Options
+    SERVERS = %w[seaweedfs memory].freeze
+
+    # @return [Array<String>] of SERVERS
+    attr_reader :servers
+
+    # @return [Regexp, nil] works whose titles match are done
+    attr_reader :only
+
+    # @param arguments [Array<String>]
+    # @raise [OptionParser::ParseError]
+    def initialize(arguments)
+      @servers = SERVERS
+      @quick = false
+      rest = parser.parse(arguments)
+      raise OptionParser::NeedlessArgument, rest.first unless rest.empty?
+    end
+
+    # @return [Boolean] small files and few rounds, to see that it works
+    def quick? = @quick
+
+    # @return [Boolean] everything is done, so that the results are worth keeping
+    def complete? = !quick? && only.nil? && servers == SERVERS
+
+    private
+
+    def parser
+      OptionParser.new do |options|
+        options.banner = "usage: bin/bench [options]"
+        options.on("--server NAME", [*SERVERS, "both"], "seaweedfs, memory or both (the default)") do |name|
+          @servers = [name] unless name == "both"
+        end
+        options.on("--quick", "smaller files and fewer rounds, to see that it works") { @quick = true }
+        options.on("--only PATTERN", Regexp, "only works whose titles match, such as '1 KiB|GiB up'") do |pattern|
+          @only = pattern
+        end
+      end
+    end
+  end
+end

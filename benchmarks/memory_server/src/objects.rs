@@ -1,0 +1,133 @@
+//! What the server knows: buckets of objects, and uploads that are not complete yet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use s3s::dto::{ETag, Metadata, StreamingBlob};
+use s3s::{S3Result, s3_error};
+
+/// The bytes of an object or a part, as they came in; without chunks when they were thrown away.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    chunks: Vec<Bytes>,
+    /// How many bytes there were.
+    pub length: u64,
+}
+
+impl Content {
+    /// Reads a body to its end and keeps it, or only its length.
+    pub async fn receive(body: Option<StreamingBlob>, keep: bool) -> S3Result<Self> {
+        let mut content = Self::default();
+        let Some(mut body) = body else { return Ok(content) };
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| s3_error!(IncompleteBody, "{error}"))?;
+            content.length += chunk.len() as u64;
+            if keep && !chunk.is_empty() {
+                content.chunks.push(chunk);
+            }
+        }
+        Ok(content)
+    }
+
+    /// Adds what another has; nothing is copied.
+    pub fn append(&mut self, mut other: Self) {
+        self.chunks.append(&mut other.chunks);
+        self.length += other.length;
+    }
+
+    /// Whether the bytes were thrown away.
+    pub fn is_discarded(&self) -> bool {
+        self.chunks.is_empty() && self.length > 0
+    }
+
+    /// The bytes in `range`, which lies inside; nothing is copied.
+    pub fn read(&self, range: &Range<u64>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + use<> {
+        let mut position = 0;
+        let mut wanted = Vec::new();
+        for chunk in &self.chunks {
+            let (start, end) = (position, position + chunk.len() as u64);
+            position = end;
+            let (first, last) = (range.start.max(start), range.end.min(end));
+            if first < last {
+                wanted.push(Ok(chunk.slice((first - start) as usize..(last - start) as usize)));
+            }
+        }
+        stream::iter(wanted)
+    }
+}
+
+/// A stored object.
+#[derive(Debug)]
+pub struct Object {
+    /// Its bytes.
+    pub content: Content,
+    /// What the client said of it, all of which it is told again.
+    pub description: Description,
+    /// Another one for each write.
+    pub etag: ETag,
+    /// When it was written.
+    pub modified: SystemTime,
+}
+
+/// What a client says of an object.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// The headers `x-amz-meta-…`.
+    pub metadata: Option<Metadata>,
+    /// The header `Content-Type`.
+    pub content_type: Option<String>,
+}
+
+impl Object {
+    /// An object that is written now.
+    pub fn new(content: Content, description: Description) -> Self {
+        Self { content, description, etag: next_etag(), modified: SystemTime::now() }
+    }
+}
+
+/// A multipart upload on its way.
+#[derive(Debug)]
+pub struct Upload {
+    /// The key that it is for.
+    pub key: String,
+    /// What the object will be.
+    pub description: Description,
+    /// The parts by their numbers.
+    pub parts: BTreeMap<i32, (ETag, Content)>,
+}
+
+/// Everything.
+#[derive(Debug, Default)]
+pub struct Buckets {
+    /// Objects by bucket and key.
+    pub objects: BTreeMap<String, BTreeMap<String, std::sync::Arc<Object>>>,
+    /// Uploads by id.
+    pub uploads: HashMap<String, Upload>,
+}
+
+impl Buckets {
+    /// The objects of a bucket.
+    pub fn bucket(&mut self, name: &str) -> S3Result<&mut BTreeMap<String, std::sync::Arc<Object>>> {
+        self.objects.get_mut(name).ok_or_else(|| s3_error!(NoSuchBucket))
+    }
+
+    /// An upload that has neither been completed nor aborted.
+    pub fn upload(&mut self, id: &str) -> S3Result<&mut Upload> {
+        self.uploads.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))
+    }
+}
+
+/// An ETag that no other write has had. It is no MD5: computing one would cost more than everything else here.
+pub fn next_etag() -> ETag {
+    ETag::Strong(format!("memory-{:016x}", next_number()))
+}
+
+/// A number that nothing else has had.
+pub fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,236 @@
+//! The operations of S3 that clients of the benchmarks use.
+
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+
+use crate::objects::{Buckets, Content, Description, Object, Upload, next_etag, next_number};
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+fn answer<T>(output: T) -> Answer<T> {
+    Ok(S3Response::new(output))
+}
+
+/// The server.
+#[derive(Debug)]
+pub struct Memory {
+    buckets: Mutex<Buckets>,
+    discard: Option<String>,
+}
+
+impl Memory {
+    /// An empty one; `discard` is the prefix of keys whose bodies are thrown away.
+    pub fn new(discard: Option<String>) -> Self {
+        Self { buckets: Mutex::default(), discard }
+    }
+
+    fn buckets(&self) -> S3Result<MutexGuard<'_, Buckets>> {
+        self.buckets.lock().map_err(|_| s3_error!(InternalError))
+    }
+
+    fn keeps(&self, key: &str) -> bool {
+        !self.discard.as_ref().is_some_and(|prefix| key.starts_with(prefix))
+    }
+
+    fn object(&self, bucket: &str, key: &str, if_match: Option<&ETagCondition>) -> S3Result<Arc<Object>> {
+        let object = self.buckets()?.bucket(bucket)?.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey))?;
+        match if_match {
+            Some(ETagCondition::ETag(etag)) if *etag != object.etag => Err(s3_error!(PreconditionFailed)),
+            _ => Ok(object),
+        }
+    }
+}
+
+fn size(bytes: u64) -> S3Result<i64> {
+    i64::try_from(bytes).map_err(|_| s3_error!(InternalError))
+}
+
+#[async_trait::async_trait]
+impl S3 for Memory {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+        let named = |name: &String| Bucket { name: Some(name.clone()), ..Default::default() };
+        let buckets = self.buckets()?.objects.keys().map(named).collect();
+        answer(ListBucketsOutput { buckets: Some(buckets), ..Default::default() })
+    }
+
+    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
+        self.buckets()?.objects.entry(request.input.bucket).or_default();
+        answer(CreateBucketOutput::default())
+    }
+
+    async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {
+        let mut buckets = self.buckets()?;
+        if !buckets.bucket(&request.input.bucket)?.is_empty() {
+            return Err(s3_error!(BucketNotEmpty));
+        }
+        buckets.objects.remove(&request.input.bucket);
+        answer(DeleteBucketOutput::default())
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        let input = request.input;
+        let content = Content::receive(input.body, self.keeps(&input.key)).await?;
+        let description = Description { metadata: input.metadata, content_type: input.content_type };
+        let object = Object::new(content, description);
+        let e_tag = Some(object.etag.clone());
+        self.buckets()?.bucket(&input.bucket)?.insert(input.key, Arc::new(object));
+        answer(PutObjectOutput { e_tag, ..Default::default() })
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+        let input = request.input;
+        let object = self.object(&input.bucket, &input.key, input.if_match.as_ref())?;
+        answer(HeadObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: Some(size(object.content.length)?),
+            content_type: object.description.content_type.clone(),
+            e_tag: Some(object.etag.clone()),
+            last_modified: Some(object.modified.into()),
+            metadata: object.description.metadata.clone(),
+            ..Default::default()
+        })
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+        let input = request.input;
+        let object = self.object(&input.bucket, &input.key, input.if_match.as_ref())?;
+        if object.content.is_discarded() {
+            return Err(s3_error!(InvalidObjectState, "its body was thrown away"));
+        }
+        let length = object.content.length;
+        let range = match input.range {
+            Some(range) => range.check(length).map_err(|_| s3_error!(InvalidRange))?,
+            None => 0..length,
+        };
+        let described = |_| format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
+        answer(GetObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            body: Some(StreamingBlob::wrap(object.content.read(&range))),
+            content_length: Some(size(range.end - range.start)?),
+            content_range: input.range.map(described),
+            content_type: object.description.content_type.clone(),
+            e_tag: Some(object.etag.clone()),
+            last_modified: Some(object.modified.into()),
+            metadata: object.description.metadata.clone(),
+            ..Default::default()
+        })
+    }
+
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
+        self.buckets()?.bucket(&request.input.bucket)?.remove(&request.input.key);
+        answer(DeleteObjectOutput::default())
+    }
+
+    async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
+        let mut buckets = self.buckets()?;
+        let objects = buckets.bucket(&request.input.bucket)?;
+        let mut deleted = Vec::new();
+        for object in request.input.delete.objects {
+            objects.remove(&object.key);
+            deleted.push(DeletedObject { key: Some(object.key), ..Default::default() });
+        }
+        let quiet = request.input.delete.quiet.unwrap_or(false);
+        answer(DeleteObjectsOutput { deleted: (!quiet).then_some(deleted), ..Default::default() })
+    }
+
+    async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
+        let input = request.input;
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let after = input.continuation_token.clone().or(input.start_after);
+        let limit = input.max_keys.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1000).min(1000);
+        let mut buckets = self.buckets()?;
+        let from = after.as_ref().filter(|after| **after >= prefix).map_or(Bound::Included(&prefix), Bound::Excluded);
+        let found = buckets.bucket(&input.bucket)?.range::<String, _>((from, Bound::Unbounded));
+        let mut found = found.take_while(|(key, _)| key.starts_with(&prefix));
+        let mut contents = Vec::new();
+        for (key, object) in found.by_ref().take(limit) {
+            contents.push(s3s::dto::Object {
+                key: Some(key.clone()),
+                size: Some(size(object.content.length)?),
+                e_tag: Some(object.etag.clone()),
+                last_modified: Some(object.modified.into()),
+                ..Default::default()
+            });
+        }
+        let more = found.next().is_some();
+        let last = contents.last().and_then(|object| object.key.clone());
+        answer(ListObjectsV2Output {
+            name: Some(input.bucket),
+            key_count: i32::try_from(contents.len()).ok(),
+            prefix: Some(prefix),
+            contents: Some(contents),
+            is_truncated: Some(more),
+            next_continuation_token: last.filter(|_| more),
+            continuation_token: input.continuation_token,
+            ..Default::default()
+        })
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
+        let input = request.input;
+        let id = format!("upload-{:016x}", next_number());
+        let description = Description { metadata: input.metadata, content_type: input.content_type };
+        let upload = Upload { key: input.key.clone(), description, parts: Default::default() };
+        let mut buckets = self.buckets()?;
+        buckets.bucket(&input.bucket)?;
+        buckets.uploads.insert(id.clone(), upload);
+        answer(CreateMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(id),
+            ..Default::default()
+        })
+    }
+
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+        let input = request.input;
+        let content = Content::receive(input.body, self.keeps(&input.key)).await?;
+        let etag = next_etag();
+        self.buckets()?.upload(&input.upload_id)?.parts.insert(input.part_number, (etag.clone(), content));
+        answer(UploadPartOutput { e_tag: Some(etag), ..Default::default() })
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
+        let input = request.input;
+        let wanted = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let mut buckets = self.buckets()?;
+        let mut upload = buckets.uploads.remove(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        let mut content = Content::default();
+        for part in wanted {
+            let (etag, bytes) = part
+                .part_number
+                .and_then(|number| upload.parts.remove(&number))
+                .ok_or_else(|| s3_error!(InvalidPart))?;
+            if part.e_tag.is_some_and(|named| named != etag) {
+                return Err(s3_error!(InvalidPart));
+            }
+            content.append(bytes);
+        }
+        let object = Object::new(content, upload.description);
+        let e_tag = Some(object.etag.clone());
+        buckets.bucket(&input.bucket)?.insert(upload.key, Arc::new(object));
+        answer(CompleteMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag,
+            ..Default::default()
+        })
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
+        self.buckets()?.uploads.remove(&request.input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        answer(AbortMultipartUploadOutput::default())
+    }
+}

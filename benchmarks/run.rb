@@ -1,0 +1,66 @@
+# frozen_string_literal: true
+
+# What bin/bench runs: compares the gem with what else there is, and writes down what came out. It judges nothing: its
+# exit status says only whether it could measure.
+
+require "fileutils"
+require_relative "bench/options"
+require_relative "bench/report"
+require_relative "bench/runner"
+require_relative "bench/works"
+
+# The comparison of this gem with other Active Storage services.
+module Bench
+  # From the command line to the files.
+  class Command
+    ROOT = File.expand_path("..", __dir__)
+    private_constant :ROOT
+
+    # @param options [Options]
+    def initialize(options)
+      @options = options
+    end
+
+    # @return [void]
+    def run
+      # Whatever ends the program, the server and the workers are to be stopped.
+      %w[TERM HUP].each { |name| Signal.trap(name) { Thread.main.raise(Interrupt) } }
+      works = chosen
+      abort "bench: no work's title matches" if works.empty?
+      write(Report.new(@options.servers.map { |server| Runner.new(server, works).run }))
+    end
+
+    private
+
+    def chosen
+      works = Works.all(quick: @options.quick?, opens: opens?)
+      @options.only ? works.select { |work| work.title.match?(@options.only) } : works
+    end
+
+    # Rails' own `open` downloads in chunks, which is measured already.
+    def opens?
+      Contenders.load_gem
+      ActiveStorage::Service::EncryptedS3Service.instance_method(:open).owner != ActiveStorage::Service
+    end
+
+    def write(report)
+      FileUtils.mkdir_p(folder)
+      markdown = File.join(folder, "results.md")
+      File.write(markdown, report.to_markdown)
+      File.write(File.join(folder, "results.svg"), report.to_svg)
+      puts report.to_markdown
+      warn "written: #{markdown.delete_prefix("#{ROOT}/")} and results.svg beside it"
+    end
+
+    # Only complete results may replace those that are kept.
+    def folder = @options.complete? ? File.join(ROOT, "benchmarks") : File.join(ROOT, "tmp", "benchmarks")
+  end
+end
+
+begin
+  Bench::Command.new(Bench::Options.new(ARGV)).run
+rescue OptionParser::ParseError, S3Server::Error, Bench::WorkerProcess::Failed => e
+  abort "bench: #{e.message}"
+rescue Interrupt
+  exit 130
+end

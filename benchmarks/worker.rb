@@ -1,0 +1,51 @@
+# frozen_string_literal: true
+
+# A contender's process: boots once, then does each work it is told in a child of its own, which begins with nothing
+# that another work left behind. The child does a round for each line "round" and answers with what the round cost.
+
+require "English"
+require "json"
+require_relative "bench/gauges"
+require_relative "bench/performance"
+require_relative "bench/work"
+require_relative "contenders"
+
+# In a worker's process.
+module Bench
+  module_function
+
+  # @param performance [Performance]
+  # @return [void]
+  def serve(performance)
+    performance.warm_up
+    GC.start
+    Gauges.forget_peak
+    before = Gauges.resident
+    puts JSON.generate(ready: true)
+    puts JSON.generate(cost(performance, before)) while $stdin.gets&.chomp == "round"
+    performance.clean_up
+  end
+
+  # @return [Hash{Symbol => Numeric}]
+  def cost(performance, memory)
+    GC.start
+    stall = Gauges::Stall.new
+    started = [Gauges.now, Gauges.cpu]
+    count = performance.round
+    wall, cpu = [Gauges.now, Gauges.cpu].zip(started).map { |after, before| after - before }
+    { count: count, wall: wall, cpu: cpu, stall: stall.stop, growth: [Gauges.peak - memory, 0].max }
+  end
+end
+
+$stdout.sync = true
+contender = JSON.parse($stdin.readline, symbolize_names: true)
+service = Bench::Contenders.build(contender[:name], contender[:settings])
+while (line = $stdin.gets)
+  task = JSON.parse(line, symbolize_names: true)
+  work = Bench::Work.new(**task[:work], kind: task[:work][:kind].to_sym)
+  performance = Bench::Performance.new(service, work, **task.slice(:key, :path, :checksum))
+  performance.prepare
+  Process.wait(fork { Bench.serve(performance) })
+  exit 1 unless $CHILD_STATUS.success?
+  puts JSON.generate(done: true)
+end
