@@ -2,7 +2,7 @@
 
 namespace :package do
   desc "Build the gem, install it away from the checkout, and load it from there"
-  task check: :compile do
+  task :check do
     require "fileutils"
     require "rubygems/package"
 
@@ -13,12 +13,11 @@ namespace :package do
     package = File.join(folder, specification.file_name)
     Gem::Package.build(specification, false, false, package)
 
-    # Outside of the bundle, as an application has it. The target folder is shared so that the SDK is not compiled
-    # once more; the gem's own crates are, from the packaged sources.
+    # Outside of the bundle, as an application has it. Nothing that was compiled here is used: RubyGems builds in its
+    # own way, and empties the target folder afterwards.
     home = File.join(folder, "home")
     environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR),
-                    "RB_SYS_CARGO_TARGET_DIR" => ENV.fetch("RB_SYS_CARGO_TARGET_DIR"),
-                    "RB_SYS_GLOBAL_RUSTFLAGS" => ENV.fetch("RB_SYS_GLOBAL_RUSTFLAGS") }
+                    "RB_SYS_CARGO_TARGET_DIR" => nil, "RB_SYS_GLOBAL_RUSTFLAGS" => nil }
     program = <<~RUBY
       require "encrypted_s3_service"
       path = Gem.loaded_specs.fetch("encrypted_s3_service").full_gem_path
@@ -30,5 +29,6 @@ namespace :package do
       sh environment, "gem", "install", "--local", "--no-document", "--ignore-dependencies", package, verbose: false
       sh environment, RbConfig.ruby, "-e", program, chdir: folder, verbose: false
     end
+    FileUtils.rm_rf(folder)
   end
 end

@@ -21,7 +21,12 @@ module EncryptedS3Service
 
     # @return [Integer, nil] bytes to come, as far as the IO knows
     def remaining
-      [@io.size - @io.pos, 0].max if @io.respond_to?(:size) && @io.respond_to?(:pos)
+      return unless @io.respond_to?(:size) && @io.respond_to?(:pos)
+
+      size = @io.size
+      position = @io.pos
+      # Not everything that imitates an IO has numbers for them.
+      [size - position, 0].max if size.is_a?(Integer) && position.is_a?(Integer)
     rescue SystemCallError, IOError
       nil
     end

@@ -60,7 +60,7 @@ module ActiveStorage
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
     def open(key, checksum: nil, verify: true, name: "ActiveStorage-", tmpdir: nil)
-      file = Tempfile.open(name, tmpdir, mode: File::BINARY)
+      file = Tempfile.open(name, tmpdir).tap(&:binmode)
       md5 = fill(file, key, digest: verify)
       verify_checksum(file, md5, checksum) if verify
       return opened = file unless block_given?

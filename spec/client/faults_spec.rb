@@ -1,0 +1,272 @@
+# frozen_string_literal: true
+
+require_relative "../support/fault_proxy"
+
+# Stores and networks fail at any request. What can be tried again is; what cannot leaves the bucket as it was.
+RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
+  let(:mebibyte) { TestStore::MEBIBYTE }
+  let(:key) { unique_key }
+  let(:direct) { new_client }
+  # Three parts, and several ranges.
+  let(:large) { random_bytes(13 * mebibyte) }
+  let(:proxy) { FaultProxy.new(URI(server.endpoint)) }
+
+  after { proxy.stop }
+
+  def faulty(**overrides)
+    new_client(endpoint: proxy.endpoint, retry_limit: 0, **overrides,
+               upload: { multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte })
+  end
+
+  def counts = proxy.requests.map(&:operation).tally
+
+  describe "an upload" do
+    steps = {
+      "PutObject" => [1000, {}],
+      "CreateMultipartUpload" => [12 << 20, {}],
+      "UploadPart of the first part" => [12 << 20, { part: 1 }],
+      "UploadPart of a part in the middle" => [12 << 20, { part: 2 }],
+      "UploadPart of the last part" => [12 << 20, { part: 3 }],
+      "CompleteMultipartUpload" => [12 << 20, {}]
+    }
+
+    # The object is there before, is the same afterwards, and is all that is there.
+    def expect_no_trace
+      direct.upload(key, StringIO.new("the old one"))
+      yield
+      expect(traces_of(key)).to eq([key])
+      expect(direct.download(key)).to eq("the old one")
+    end
+
+    steps.each do |step, (size, which)|
+      operation = step.split.first
+
+      { "is refused" => { status: 500 }, "gets no answer" => { drop: :before } }.each do |failure, action|
+        it "whose #{step} #{failure} is an error that leaves the bucket as it was" do
+          proxy.fault(operation, **which, **action)
+          expect_no_trace do
+            expect { faulty.upload(key, StringIO.new(random_bytes(size))) }
+              .to raise_error(EncryptedS3Service::TransportError) { |e| expect(e.retryable?).to be(true) }
+          end
+        end
+      end
+
+      it "tries #{step} again and sends the same ciphertext again" do
+        proxy.fault(operation, **which, times: 1, status: 503)
+        data = random_bytes(size)
+        faulty(retry_limit: 3).upload(key, StringIO.new(data), checksum: md5(data))
+        tries = proxy.requests(operation).select { |request| which.empty? || request.part == which[:part] }
+        expect(tries.size).to eq(2)
+        expect(tries.map(&:sha256).uniq.size).to eq(1)
+        expect(stored_plaintext(key)).to be_bytes(data)
+      end
+    end
+
+    { "PutObject" => 1000, "UploadPart" => 12 << 20 }.each do |operation, size|
+      it "sends the same ciphertext again when the answer to #{operation} is lost" do
+        proxy.fault(operation, times: 1, drop: :after)
+        faulty(retry_limit: 3).upload(key, StringIO.new(data = random_bytes(size)))
+        expect(proxy.requests(operation).group_by(&:part).values.map { |tries| tries.map(&:sha256).uniq.size })
+          .to all(eq(1))
+        expect(proxy.requests(operation).size).to eq(operation == "PutObject" ? 2 : 4)
+        expect(stored_plaintext(key)).to be_bytes(data)
+      end
+
+      it "gives #{operation} up after as many further attempts as `retry_limit` says" do
+        proxy.fault(operation, status: 503)
+        expect_no_trace do
+          expect { faulty(retry_limit: 1).upload(key, StringIO.new(random_bytes(size))) }
+            .to raise_error(EncryptedS3Service::TransportError)
+        end
+        expect(proxy.requests(operation).group_by(&:part).values.map(&:size).max).to eq(2)
+      end
+    end
+
+    it "is an error when CompleteMultipartUpload fails after its answer has begun with 200, as it may on Amazon" do
+      proxy.fault("CompleteMultipartUpload", status: 200, answer: "<Error><Code>InternalError</Code></Error>")
+      expect_no_trace do
+        expect { faulty.upload(key, StringIO.new(large)) }.to raise_error(EncryptedS3Service::TransportError)
+      end
+    end
+
+    it "tries to abort again when aborting fails" do
+      proxy.fault("UploadPart", part: 2, status: 500)
+      proxy.fault("AbortMultipartUpload", times: 2, status: 500)
+      expect_no_trace do
+        expect { faulty.upload(key, StringIO.new(large)) }.to raise_error(EncryptedS3Service::TransportError)
+      end
+    end
+
+    it "reports the first failure, not that of aborting" do
+      proxy.fault("UploadPart", part: 1, status: 403)
+      proxy.fault("AbortMultipartUpload", times: 1, status: 500)
+      expect { faulty.upload(key, StringIO.new(large)) }.to raise_error(EncryptedS3Service::AccessError, /UploadPart/)
+    end
+
+    it "never completes what does not have its checksum, and aborts it" do
+      expect { faulty.upload(key, StringIO.new(large), checksum: md5("other")) }
+        .to raise_error(EncryptedS3Service::ChecksumError)
+      expect(counts).to include("CreateMultipartUpload" => 1, "AbortMultipartUpload" => 1)
+      expect(counts).not_to include("CompleteMultipartUpload")
+    end
+
+    it "sends nothing at all of a small file that does not have its checksum" do
+      expect { faulty.upload(key, StringIO.new("x"), checksum: md5("y")) }
+        .to raise_error(EncryptedS3Service::ChecksumError)
+      expect(proxy.requests).to eq([])
+    end
+
+    it "stops reading its source once a part has failed" do
+      proxy.fault("UploadPart", part: 1, status: 500)
+      source = StringIO.new(random_bytes(100 * mebibyte))
+      expect { faulty.upload(key, source) }.to raise_error(EncryptedS3Service::TransportError)
+      expect(source.pos).to be < 60 * mebibyte
+    end
+  end
+
+  describe "an upload that is interrupted while a part is on its way" do
+    # An upload whose second part does not arrive, once that is so.
+    def stuck_upload
+      gate = proxy.hold("UploadPart", part: 2)
+      direct.upload(key, StringIO.new("the old one"))
+      thread = Thread.new { faulty.upload(key, StringIO.new(large)) }
+      thread.report_on_exception = false
+      gate.arrived
+      thread
+    end
+
+    def expect_nothing_left
+      expect(traces_of(key)).to eq([key])
+      expect(direct.download(key)).to eq("the old one")
+      expect(counts).to include("AbortMultipartUpload" => 1)
+    end
+
+    it "by Thread#kill is aborted before the thread ends" do
+      thread = stuck_upload
+      thread.kill
+      expect(thread.join(5)).to be(thread)
+      expect_nothing_left
+    end
+
+    it "by Thread#raise is aborted before the error is seen" do
+      thread = stuck_upload
+      thread.raise(RuntimeError, "shut down")
+      expect { thread.join(5) }.to raise_error(RuntimeError, "shut down")
+      expect_nothing_left
+    end
+
+    it "while S3 is still beginning it is aborted as soon as S3 has begun it" do
+      direct.upload(key, StringIO.new("the old one"))
+      gate = proxy.hold("CreateMultipartUpload")
+      thread = Thread.new { faulty.upload(key, StringIO.new(large)) }
+      gate.arrived
+      thread.kill
+      gate.open
+      expect(thread.join(5)).to be(thread)
+      expect_nothing_left
+    end
+
+    it "by Timeout is aborted before the error is seen" do
+      proxy.hold("UploadPart", part: 2)
+      direct.upload(key, StringIO.new("the old one"))
+      large
+      expect { Timeout.timeout(1) { faulty.upload(key, StringIO.new(large)) } }.to raise_error(Timeout::Error)
+      expect_nothing_left
+    end
+  end
+
+  describe "a download" do
+    def store(data) = direct.upload(key, StringIO.new(data))
+
+    def etag = server.head(bucket, key)[1].fetch("etag")
+
+    def expect_nothing_yielded(reader, error)
+      yielded = 0
+      expect { reader.download(key) { yielded += 1 } }.to raise_error(error)
+      expect(yielded).to eq(0)
+    end
+
+    # Of 1000 bytes, which are 1016 as they are stored.
+    [0, 1, 500, 1015].each do |received|
+      it "whose connection breaks after #{received} of 1016 bytes asks for the rest of the same version" do
+        store(data = random_bytes(1000))
+        proxy.fault("GetObject", times: 1, cut: received)
+        expect(faulty.download(key)).to be_bytes(data)
+        first, second, *others = proxy.requests
+        expect(first.headers).not_to include("if-match")
+        expect(second).to have_attributes(operation: "GetObject", range: [received, 1015])
+        expect(second.headers).to include("if-match" => etag)
+        expect(others).to eq([])
+      end
+    end
+
+    it "of several ranges is complete whichever of them breaks in the middle" do
+      store(large)
+      expect(faulty.download(key)).to be_bytes(large)
+      ranges = proxy.requests.size
+      ranges.times do |number|
+        proxy.fault("GetObject", skip: number, times: 1, cut: 1000)
+        before = proxy.requests.size
+        expect(faulty.download(key)).to be_bytes(large)
+        asked = proxy.requests.drop(before)
+        expect(asked.size).to eq(ranges + 1)
+        expect(asked.drop(1).map { |request| request.headers["if-match"] }.uniq).to eq([etag])
+      end
+    end
+
+    it "that breaks several times is put together of its pieces" do
+      store(data = random_bytes(1000))
+      proxy.fault("GetObject", times: 3, cut: 100)
+      expect(faulty.download(key)).to be_bytes(data)
+      expect(proxy.requests.map { |request| request.range.first }).to eq([0, 100, 200, 300])
+    end
+
+    { "in memory" => 64 << 20, "in a temporary file" => 1 << 20 }.each do |place, limit|
+      it "that breaks every time is an error before anything is yielded of what waits #{place}" do
+        store(large)
+        proxy.fault("GetObject", skip: 2, cut: 1000)
+        reader = faulty(memory_limit: limit)
+        expect_nothing_yielded(reader, EncryptedS3Service::TransportError)
+        Tempfile.create do |file|
+          expect { reader.download_file(key, file) }.to raise_error(EncryptedS3Service::TransportError)
+          expect(file.size).to eq(0)
+        end
+      end
+
+      it "of an object that is replaced between two ranges is never a mixture, also #{place}" do
+        store(large)
+        proxy.fault("GetObject", skip: 1, times: 1) { store(large.reverse) }
+        expect_nothing_yielded(faulty(memory_limit: limit), EncryptedS3Service::ChangedError)
+      end
+    end
+
+    it "of an object that is replaced while the connection is broken is never a mixture" do
+      store("a" * 1000)
+      proxy.fault("GetObject", times: 1, cut: 500)
+      proxy.fault("GetObject", times: 1) { store("b" * 1000) }
+      expect_nothing_yielded(faulty, EncryptedS3Service::ChangedError)
+    end
+
+    it "of an object that is deleted between two ranges is an error" do
+      store(large)
+      proxy.fault("GetObject", skip: 1, times: 1) { direct.delete(key) }
+      expect_nothing_yielded(faulty, EncryptedS3Service::ChangedError)
+    end
+
+    it "is tried again when the store says 503" do
+      store(data = random_bytes(1000))
+      proxy.fault("GetObject", times: 1, status: 503)
+      proxy.fault("HeadObject", times: 1, status: 503)
+      client = faulty(retry_limit: 3)
+      expect([client.download(key) == data, client.exist?(key)]).to eq([true, true])
+      expect(counts).to eq("GetObject" => 2, "HeadObject" => 2)
+    end
+
+    it "that the store refuses every time is an error that may be tried again" do
+      store("x")
+      proxy.fault("GetObject", status: 503)
+      expect { faulty.download(key) }
+        .to raise_error(EncryptedS3Service::TransportError) { |e| expect(e.retryable?).to be(true) }
+    end
+  end
+end

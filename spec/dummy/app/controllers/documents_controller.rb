@@ -1,0 +1,9 @@
+# frozen_string_literal: true
+
+# A form's other end.
+class DocumentsController < ActionController::Base
+  def create
+    document = Document.create!(file: params.require(:file))
+    render json: { key: document.file.blob.key, path: rails_storage_proxy_path(document.file) }
+  end
+end

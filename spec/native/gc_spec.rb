@@ -1,0 +1,134 @@
+# frozen_string_literal: true
+
+require_relative "../support/fault_proxy"
+require_relative "../support/ruby_process"
+require "objspace"
+
+# Transfers hold memory, connections and parts in the bucket, and the garbage collector comes when it likes.
+RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
+  let(:mebibyte) { TestStore::MEBIBYTE }
+  let(:entry) { { upload: { multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte } } }
+  let(:client) { new_client(**entry) }
+  let(:native) { client.send(:native) }
+  let(:key) { unique_key }
+
+  def begin_upload(native = self.native) = native.upload(key, { content_type: "a/b", checksum: nil, settings: {} })
+
+  # Runs the block where no reference to what it makes is left over on a stack.
+  def elsewhere
+    Thread.new do
+      yield
+      nil
+    end.join
+  end
+
+  def eventually
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 20
+    until yield || Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+      GC.start
+      sleep 0.02
+    end
+    yield
+  end
+
+  # Collections of a heap as small as that of a new process take little time.
+  def stressed(code, *input)
+    output, status = RubyProcess.run(<<~RUBY, TestStore.settings(**entry), *input)
+      entry, *input = input
+      client = EncryptedS3Service::Client.new(**entry)
+      #{code}
+    RUBY
+    expect(status).to be_success, output
+    output.lines(chomp: true)
+  end
+
+  it "survives it at every allocation of an upload in parts, of its download and of its range" do
+    data = random_bytes(11 * mebibyte)
+    said = stressed(<<~'RUBY', key, data, md5(data))
+      key, data, checksum = input
+      chunks = []
+      sent = range = nil
+      source = StringIO.new(data)
+      GC.stress = true
+      client.upload(key, source, checksum: checksum, progress: ->(bytes, _) { sent = bytes })
+      client.download(key) { |chunk| chunks << chunk }
+      range = client.download_chunk(key, 5_000_000..6_000_000)
+      GC.stress = false
+      puts sent, chunks.join == data, range == data.byteslice(5_000_000..6_000_000)
+    RUBY
+    expect(said).to eq([data.bytesize.to_s, "true", "true"])
+    expect(stored_plaintext(key)).to be_bytes(data)
+  end
+
+  it "survives it at every allocation of an error" do
+    said = stressed(<<~'RUBY', key)
+      key, = input
+      refused = EncryptedS3Service::Client.new(**entry, secret_access_key: "wrong")
+      calls = [-> { client.download(key) }, -> { client.download(key) { nil } }, -> { client.download_chunk(key, 0..1) },
+               -> { refused.exist?(key) }, -> { refused.upload(key, StringIO.new("x")) },
+               -> { client.upload(key, StringIO.new("x"), checksum: "?") }]
+      GC.stress = true
+      codes = calls.map do |call|
+        call.call
+      rescue EncryptedS3Service::Error => e
+        e.message && e.code
+      end
+      GC.stress = false
+      puts codes
+    RUBY
+    expect(said).to eq(%w[not-found not-found not-found access access checksum-mismatch])
+  end
+
+  it "survives that everything is moved while transfers are under way", if: GC.respond_to?(:compact) do
+    data = random_bytes(11 * mebibyte)
+    source = IoDoubles::ShortReads.new(data, 4 * mebibyte)
+    client.upload(key, source, checksum: md5(data), progress: ->(*) { GC.compact })
+    chunks = []
+    client.download(key) do |chunk|
+      GC.compact
+      chunks << chunk
+    end
+    expect(chunks.join).to be_bytes(data)
+  end
+
+  it "aborts, in the end, an upload in parts that nobody holds any more" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      gate = proxy.hold("UploadPart", part: 2)
+      elsewhere do
+        native = new_client(endpoint: proxy.endpoint, **entry).send(:native)
+        begin_upload(native).write(random_bytes(11 * mebibyte))
+      end
+      gate.arrived
+      expect(eventually { proxy.requests("AbortMultipartUpload").any? && traces_of(key).empty? }).to be(true)
+    end
+  end
+
+  it "ends the requests of a download that nobody holds any more" do
+    client.upload(key, StringIO.new(random_bytes(50 * mebibyte)))
+    FaultProxy.run(server.endpoint) do |proxy|
+      gate = proxy.hold("GetObject", skip: 1)
+      elsewhere { new_client(endpoint: proxy.endpoint, **entry).send(:native).download(key) }
+      # The first range has come, and four are under way at once.
+      4.times { gate.arrived }
+      GC.start
+      gate.open
+      expect(client.download(key).bytesize).to eq(50 * mebibyte)
+      expect(proxy.requests.size).to eq(5)
+    end
+  end
+
+  it "knows how much memory an upload and a download hold, and that they give it back" do
+    upload = begin_upload
+    empty = ObjectSpace.memsize_of(upload)
+    upload.write(random_bytes(3_000_000))
+    held = ObjectSpace.memsize_of(upload)
+    upload.finish
+    finished = ObjectSpace.memsize_of(upload)
+    download = native.download(key)
+    download.read
+    read = ObjectSpace.memsize_of(download)
+    download.close
+    expect([held, read]).to all(be_between(3_000_000, 12_000_000))
+    expect([empty, finished, ObjectSpace.memsize_of(download)]).to all(be < 100_000)
+  end
+end

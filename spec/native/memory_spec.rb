@@ -1,0 +1,58 @@
+# frozen_string_literal: true
+
+require_relative "../support/ruby_process"
+
+# A worker's memory is bought for the requests it serves, not for the largest film that somebody uploads.
+RSpec.describe EncryptedS3Service, "moving 300 MB", if: File.exist?("/proc/self/status") do
+  transfers = {
+    "storing a file" => "File.open(film, 'rb') { |file| service.upload(key, file) }",
+    "reading in chunks" => "service.download(stored) { |chunk| seen += chunk.bytesize }",
+    "reading into a temporary file" => "service.open(stored, verify: false) { |file| seen += file.size }"
+  }
+
+  script = <<~'RUBY'
+    require "active_storage/engine"
+    require "active_storage/service/encrypted_s3_service"
+    entry, key, stored, film, report, code = input
+    service = ActiveStorage::Service::EncryptedS3Service.new(**entry)
+    most = -> { File.read("/proc/self/status")[/VmHWM:\s*(\d+)/, 1].to_i * 1024 }
+    GC.start
+    before = most.call
+    seen = 0
+    eval(code)
+    File.write(report, [most.call - before, seen].join(" "))
+  RUBY
+
+  # The chunks are Ruby strings of 5 MiB: how many of them wait for the garbage collector is Ruby's decision.
+  most = Hash.new(100_000_000).merge("reading in chunks" => 150_000_000)
+
+  let(:size) { 300_000_000 }
+
+  before(:context) do
+    @folder = Dir.mktmpdir
+    @film = File.join(@folder, "film")
+    @stored = unique_key
+    File.open(@film, "w+b") do |file|
+      file.truncate(300_000_000)
+      new_client.upload(@stored, file)
+    end
+  end
+
+  after(:context) do
+    new_client.delete(@stored)
+    FileUtils.rm_rf(@folder)
+  end
+
+  transfers.each do |what, code|
+    it "takes no more than #{most[what] / 1_000_000} MB for #{what}, and prints nothing" do
+      report = File.join(@folder, "report")
+      output, status = RubyProcess.run(script, TestStore.settings, key = unique_key, @stored, @film, report, code)
+      expect([output, status.exitstatus]).to eq(["", 0])
+      grown, seen = File.read(report).split.map(&:to_i)
+      expect(grown).to be < most[what]
+      expect(what.start_with?("storing") ? direct_size(key) : seen).to eq(size)
+    end
+  end
+
+  def direct_size(key) = new_client.then { |client| client.size(key).tap { client.delete(key) } }
+end

@@ -1,0 +1,180 @@
+# frozen_string_literal: true
+
+require "openssl"
+require "socket"
+require "uri"
+
+# Stands before the real S3 server, records every request and lets some of them fail in the way that a network or a
+# store fails. Requests pass as they are, with the Host that was signed.
+#
+#   FaultProxy.run(server.endpoint) do |proxy|
+#     proxy.fault("UploadPart", part: 2, times: 1, status: 503)
+#     …
+#     proxy.requests("UploadPart").map(&:sha256)
+#   end
+class FaultProxy
+  # What arrived. `operation` is S3's name for it, `target` the path with its query as it was sent.
+  Request = Struct.new(:verb, :target, :headers, :body, :sha256, :bytesize) do
+    def operation
+      case [verb, target]
+      in ["POST", /[?&]uploads\b/] then "CreateMultipartUpload"
+      in ["PUT", /[?&]partNumber=/] then "UploadPart"
+      in ["POST", /[?&]uploadId=/] then "CompleteMultipartUpload"
+      in ["DELETE", /[?&]uploadId=/] then "AbortMultipartUpload"
+      else "#{verb.capitalize}Object"
+      end
+    end
+
+    def part = target[/[?&]partNumber=(\d+)/, 1]&.to_i
+
+    # @return [Array(Integer, Integer), nil] first and last byte asked for
+    def range = headers["range"]&.match(/\Abytes=(\d+)-(\d+)\z/)&.captures&.map(&:to_i)
+  end
+
+  # A fault, and for which requests it is meant.
+  Rule = Struct.new(:operation, :part, :skip, :times, :action) do
+    def applies?(request)
+      return false unless request.operation == operation && (part.nil? || request.part == part)
+      return false if (self.skip -= 1) >= 0
+
+      (self.times -= 1) >= 0
+    end
+  end
+
+  # Requests that wait at the proxy.
+  class Gate
+    def initialize
+      @arrivals = Queue.new
+      @permits = Queue.new
+    end
+
+    # Waits until a request is held.
+    def arrived = @arrivals.pop(timeout: 30) || raise("nothing came to the gate")
+
+    # Lets all that are held, and all that follow, go on.
+    def open = @permits.close
+
+    def pass
+      @arrivals.push(true)
+      @permits.pop
+    end
+  end
+
+  # @param endpoint [String] of the real server
+  # @yieldparam proxy [FaultProxy] stopped after the block
+  def self.run(endpoint)
+    proxy = new(URI(endpoint))
+    yield proxy
+  ensure
+    proxy&.stop
+  end
+
+  def initialize(backend)
+    @backend = backend
+    @lock = Mutex.new
+    @rules = []
+    @requests = []
+    @connections = ThreadGroup.new
+    @listener = TCPServer.new("127.0.0.1", 0)
+    @acceptor = Thread.new { loop { accept } }
+  end
+
+  def endpoint = "http://127.0.0.1:#{@listener.addr[1]}#{@backend.path}"
+
+  # @param operation [String] as S3 names it
+  # @param part [Integer, nil] the number of the part; nil for any
+  # @param skip [Integer] so many of the requests are left alone first
+  # @param times [Numeric] so many then fail
+  # @param action [Hash] `status:` answers instead of the server, with `answer:` as the body; `drop: :before` closes the
+  #   connection instead of forwarding, `drop: :after` instead of answering; `cut:` closes it after so many bytes of the
+  #   answer's body
+  # @yield before the request is forwarded, and then it does not fail
+  def fault(operation, part: nil, skip: 0, times: Float::INFINITY, **action, &block)
+    action[:call] = block if block
+    @lock.synchronize { @rules.push(Rule.new(operation, part, skip, times, action)) }
+  end
+
+  # Holds requests back as {#fault} would let them fail.
+  # @return [Gate]
+  def hold(operation, **) = Gate.new.tap { |gate| fault(operation, **) { gate.pass } }
+
+  # @return [Array<Request>] in the order in which they arrived, all of them or those of one operation
+  def requests(operation = nil)
+    all = @lock.synchronize { @requests.dup }
+    operation ? all.select { |request| request.operation == operation } : all
+  end
+
+  def stop
+    @acceptor.kill.join
+    @listener.close
+    @connections.list.each { |thread| thread.kill.join }
+  end
+
+  private
+
+  def accept
+    socket = @listener.accept
+    connection = Thread.new do
+      serve(socket)
+    rescue IOError, SystemCallError
+      nil
+    ensure
+      socket.close
+    end
+    @connections.add(connection)
+  end
+
+  # @return when the connection is to be closed
+  def serve(socket)
+    while (request = read_request(socket))
+      action = record(request)
+      action[:call]&.call
+      return if action[:drop] == :before
+
+      head, body = action[:status] ? answer(action) : forward(request)
+      return if action[:drop] == :after
+
+      socket.write(head, body.byteslice(0, action.fetch(:cut, body.bytesize)))
+      return if action[:cut]
+    end
+  end
+
+  def record(request)
+    @lock.synchronize do
+      @requests.push(request)
+      @rules.find { |rule| rule.applies?(request) }&.action || {}
+    end
+  end
+
+  def read_request(socket)
+    verb, target = socket.gets("\r\n")&.split
+    return unless target
+
+    headers = {}
+    until (line = socket.gets("\r\n", chomp: true)).to_s.empty?
+      name, value = line.split(":", 2)
+      headers[name.downcase] = value.strip
+    end
+    socket.write("HTTP/1.1 100 Continue\r\n\r\n") if headers["expect"]
+    body = socket.read(headers["content-length"].to_i)
+    Request.new(verb, target, headers, body, OpenSSL::Digest.hexdigest("SHA256", body), body.bytesize)
+  end
+
+  def answer(action)
+    body = action.fetch(:answer, "<Error><Code>InternalError</Code></Error>")
+    ["HTTP/1.1 #{action[:status]} Faulty\r\ncontent-type: application/xml\r\n" \
+     "content-length: #{body.bytesize}\r\n\r\n", body]
+  end
+
+  # @return [Array(String, String)] head and body of the server's answer, byte by byte
+  def forward(request)
+    server = TCPSocket.new(@backend.host, @backend.port)
+    headers = request.headers.except("expect", "connection").map { |name, value| "#{name}: #{value}\r\n" }
+    server.write("#{request.verb} #{request.target} HTTP/1.1\r\n", *headers, "connection: close\r\n\r\n", request.body)
+    head, body = server.read.split("\r\n\r\n", 2)
+    # The client's connection stays open, which the server's does not.
+    ["#{head.gsub(/\r\nconnection:[^\r]*/i, "")}\r\n\r\n", body]
+  ensure
+    server&.close
+  end
+end

@@ -1,0 +1,77 @@
+# frozen_string_literal: true
+
+require "net/http"
+require "socket"
+require "tmpdir"
+
+# The dummy application in a real Puma that forks its workers after it has loaded, and used, the application. Every
+# answer names the worker that gave it.
+class PumaCluster
+  CONFIGURATION = <<~'RUBY'
+    workers 2
+    threads 3, 3
+    preload_app!
+    silence_single_worker_warning
+  RUBY
+
+  RACKUP = <<~'RUBY'
+    require "ENVIRONMENT"
+    blob = ActiveStorage::Blob.service
+    blob.upload("from-the-master", StringIO.new("stored before the fork"))
+    raise "the master cannot read" unless blob.download("from-the-master") == "stored before the fork"
+
+    run(lambda do |request|
+      status, headers, body = Rails.application.call(request)
+      [status, headers.merge("x-worker" => Process.pid.to_s), body]
+    end)
+  RUBY
+  ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
+
+  # @yieldparam cluster [PumaCluster] stopped after the block
+  def self.run
+    Dir.mktmpdir do |folder|
+      cluster = new(folder)
+      yield cluster
+    ensure
+      cluster&.stop
+    end
+  end
+
+  def initialize(folder)
+    @folder = folder
+    File.write(path("puma.rb"), CONFIGURATION)
+    File.write(path("config.ru"), RACKUP.sub("ENVIRONMENT", ENVIRONMENT))
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @pid = Process.spawn("puma", "-C", path("puma.rb"), "-b", "tcp://127.0.0.1:#{@port}", path("config.ru"),
+                         %i[out err] => path("log"))
+    wait
+  end
+
+  # @yieldparam http [Net::HTTP] a connection
+  def connect(&) = Net::HTTP.start("127.0.0.1", @port, nil, read_timeout: 60, &)
+
+  # @return [Process::Status] after everything under way was answered
+  def stop
+    return unless @pid
+
+    Process.kill(:TERM, @pid)
+    Process.wait2(@pid).last.tap { @pid = nil }
+  end
+
+  private
+
+  def path(name) = File.join(@folder, name)
+
+  def wait
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
+    connect { |http| http.get("/") }
+  rescue SystemCallError, EOFError
+    ended = Process.wait(@pid, Process::WNOHANG)
+    if ended || Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+      @pid = nil if ended
+      raise "Puma does not start:\n#{File.read(path("log"))}"
+    end
+    sleep 0.05
+    retry
+  end
+end
