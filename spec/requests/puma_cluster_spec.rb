@@ -32,7 +32,7 @@ RSpec.describe "Puma with two workers and a preloaded application", if: Process.
       workers = visits.flat_map { |visit| visit.last(2) }.uniq
       expect(workers.size).to eq(2)
       expect(new_client.download("from-the-master")).to eq("stored before the fork")
-      # Which Puma reports of itself when it was told to stop and nobody had to be killed.
+      # Puma passes the signal on to itself when all is done.
       expect(cluster.stop).to have_attributes(termsig: 15).or(be_success)
     end
   end
