@@ -20,13 +20,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::checksum::ExpectedMd5;
 use self::parts::Parts;
 use self::transfer::{Command, Transfer};
-use crate::gcm::Sealer;
+use crate::gcm::{MAX_PLAINTEXT, Sealer, TAG_LEN};
 use crate::keyring::Keyring;
 use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
 use crate::{Error, ErrorKind, Result, envelope};
 
 /// Plaintext is encrypted and digested in pieces of this size, which the processor's cache holds between the two.
 const PIECE: usize = 64 * 1024;
+
+/// The most parts that S3 takes.
+const MAX_PARTS: u64 = 10_000;
+
+/// The largest object there is: all that GCM can encrypt, and the tag.
+const MAX_BODY: u64 = MAX_PLAINTEXT + TAG_LEN as u64;
 
 /// What is known of an object before its first byte.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +80,11 @@ impl PartPlan {
         Ok(self)
     }
 
-    /// The size of part `number`, from 1: it doubles after half of S3's 10,000 parts, so that the smallest part size,
-    /// too, is enough for the 64 GiB that GCM can encrypt.
+    /// The size of part `number`, from 1. Where 10,000 parts of `part_size` would not hold the 64 GiB that GCM can
+    /// encrypt, it doubles for the second half of them: that is enough for the smallest part size, too.
     fn size_of(self, number: usize) -> usize {
-        if number > 5_000 { self.part_size.saturating_mul(2).min(Self::MAX_PART_SIZE) } else { self.part_size }
+        let enough = (self.part_size as u64).saturating_mul(MAX_PARTS) >= MAX_BODY;
+        if enough || number <= 5_000 { self.part_size } else { self.part_size * 2 }
     }
 }
 
@@ -318,4 +325,24 @@ impl Upload {
 
 fn closed(key: &str) -> Error {
     Error::new(ErrorKind::Closed, "the upload was finished, aborted or interrupted").for_object(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_parts_hold_the_largest_object_whatever_the_part_size() {
+        for part_size in [PartPlan::MIN_PART_SIZE, 6_871_948, 8 << 20, PartPlan::MAX_PART_SIZE] {
+            let plan = PartPlan { multipart_threshold: part_size, part_size, concurrency: 1 };
+            let total: u64 = (1..=10_000).map(|number| plan.size_of(number) as u64).sum();
+            assert!(total >= MAX_BODY, "{part_size}");
+        }
+    }
+
+    #[test]
+    fn parts_do_not_grow_where_they_need_not() {
+        let plan = PartPlan { multipart_threshold: 16 << 20, part_size: 8 << 20, concurrency: 1 };
+        assert_eq!(plan.size_of(10_000), 8 << 20);
+    }
 }
