@@ -29,7 +29,7 @@ use crate::{Error, ErrorKind, Result, envelope};
 const PIECE: usize = 64 * 1024;
 
 /// The most parts that S3 takes.
-const MAX_PARTS: u64 = 10_000;
+const MAX_PARTS: u16 = 10_000;
 
 /// The largest object there is: all that GCM can encrypt, and the tag.
 const MAX_BODY: u64 = MAX_PLAINTEXT + TAG_LEN as u64;
@@ -83,8 +83,8 @@ impl PartPlan {
     /// The size of part `number`, from 1. Where 10,000 parts of `part_size` would not hold the 64 GiB that GCM can
     /// encrypt, it doubles for the second half of them: that is enough for the smallest part size, too.
     fn size_of(self, number: usize) -> usize {
-        let enough = (self.part_size as u64).saturating_mul(MAX_PARTS) >= MAX_BODY;
-        if enough || number <= 5_000 { self.part_size } else { self.part_size * 2 }
+        let enough = (self.part_size as u64).saturating_mul(MAX_PARTS.into()) >= MAX_BODY;
+        if enough || number <= usize::from(MAX_PARTS / 2) { self.part_size } else { self.part_size * 2 }
     }
 }
 

@@ -12,11 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::MAX_PARTS;
 use crate::store::{NewObject, ObjectStore, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
-
-/// S3's limit.
-const MAX_PARTS: i32 = 10_000;
 
 /// How often, and at which interval at first, aborting a multipart upload is tried: parts that cost money stay behind
 /// when it fails.
@@ -95,7 +93,7 @@ impl Transfer {
     ) -> Result<Vec<StoredPart>> {
         let mut parts = Vec::new();
         let mut next = Some(Command::Part(first));
-        for number in 1..=MAX_PARTS {
+        for number in 1..=i32::from(MAX_PARTS) {
             let (body, last) = match next {
                 Some(Command::Part(body)) => (body, false),
                 Some(Command::Finish(body)) => (body, true),
