@@ -27,7 +27,10 @@ module EncryptedS3Service
     ].freeze
 
     # What S3 is told about every object, from under `upload:`.
-    OBJECT_NAMES = %i[acl cache_control storage_class server_side_encryption ssekms_key_id tagging].freeze
+    OBJECT_NAMES = %i[
+      acl bucket_key_enabled cache_control expected_bucket_owner storage_class server_side_encryption
+      ssekms_encryption_context ssekms_key_id tagging
+    ].freeze
 
     # What an entry may have under `upload:`.
     UPLOAD_NAMES = (%i[multipart_threshold part_size concurrency] + OBJECT_NAMES).freeze
@@ -91,7 +94,8 @@ module EncryptedS3Service
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [Boolean] :public (false) true is refused
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
-    #   `cache_control`, `storage_class`, `server_side_encryption`, `ssekms_key_id`, `tagging`
+    #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
+    #   `ssekms_encryption_context`, `ssekms_key_id`, `tagging`
     # @raise [ConfigurationError] when a setting is unknown, missing or wrong. A missing key or bucket is let pass where
     #   `SECRET_KEY_BASE_DUMMY` is set, as in an image's `assets:precompile`, and then raises on first use
     def initialize(**options)
@@ -176,7 +180,13 @@ module EncryptedS3Service
       # A file between the two would be a multipart upload of one part: the same bytes in three requests.
       @transfer = { multipart_threshold: [threshold, @part_size].max, part_size: @part_size,
                     concurrency: settings.integer(:concurrency, DEFAULT_CONCURRENCY, 1..256) }.freeze
-      @object_settings = OBJECT_NAMES.to_h { |name| [name.to_s, settings.string(name)] }.compact.freeze
+      @object_settings = read_object_settings(settings)
+    end
+
+    def read_object_settings(settings)
+      texts = (OBJECT_NAMES - [:bucket_key_enabled]).to_h { |name| [name.to_s, settings.string(name)] }
+      bucket_key = settings.boolean(:bucket_key_enabled, nil)
+      { **texts, "bucket_key_enabled" => bucket_key&.to_s }.compact.freeze
     end
 
     def read_encryption(settings)

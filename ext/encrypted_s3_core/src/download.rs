@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use md5::{Digest, Md5};
 
 pub use self::ranges::RangePlan;
 use self::ranges::Ranges;
@@ -21,6 +20,7 @@ use self::spool::{Spool, SpoolReader};
 use crate::buffer::Buffer;
 use crate::gcm::{self, Opener, TAG_LEN, Tag};
 use crate::keyring::Keyring;
+use crate::md5::Digester;
 use crate::store::ObjectStore;
 use crate::task::Task;
 use crate::{Error, ErrorKind, Result, envelope};
@@ -52,6 +52,7 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Download {
     key: String,
+    etag: String,
     size: u64,
     body: Stage,
 }
@@ -91,12 +92,17 @@ impl Download {
             // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
             Task::spawn(verify_in_file(ranges, first, opener()?, size, plan.spool_folder.clone()))
         };
-        Ok(Self { key: key.to_owned(), size, body: Stage::Arriving(body) })
+        Ok(Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) })
     }
 
     /// The size of the plaintext in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The entity tag of the version that is read, with its quotes; empty when the store gives none.
+    pub fn etag(&self) -> &str {
+        &self.etag
     }
 
     /// The next [`CHUNK`] bytes of authenticated plaintext, fewer at the end, or `None` after the last.
@@ -105,16 +111,37 @@ impl Download {
     /// `Auth` or `Truncated` when the object is not what was encrypted, `Transport` when it could not be read; always
     /// before the first chunk.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
+        self.read(CHUNK as u64).await
+    }
+
+    /// As [`next`](Self::next), but of at most `most` bytes, and of [`CHUNK`] at the most.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn read(&mut self, most: u64) -> Result<Option<&[u8]>> {
+        let most = usize::try_from(most).unwrap_or(CHUNK).min(CHUNK);
         let chunk = match self.verified().await? {
-            Verified::Spooled(reader) => reader.read(CHUNK)?,
+            Verified::Spooled(reader) => reader.read(most)?,
             Verified::Memory { plaintext, given } => {
                 let rest = plaintext.bytes().get(*given..).unwrap_or_default();
-                let chunk = rest.get(..CHUNK).unwrap_or(rest);
+                let chunk = rest.get(..most).unwrap_or(rest);
                 *given += chunk.len();
                 chunk
             }
         };
         Ok((!chunk.is_empty()).then_some(chunk))
+    }
+
+    /// Passes over the next `bytes` bytes of plaintext, or what is left of it.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn skip(&mut self, mut bytes: u64) -> Result<()> {
+        while bytes > 0 {
+            let Some(passed) = self.read(bytes).await? else { break };
+            bytes -= passed.len() as u64;
+        }
+        Ok(())
     }
 
     /// `length` bytes of authenticated plaintext from `first`, fewer at the end of the object; `None` is to the end.
@@ -127,16 +154,13 @@ impl Download {
             let what = format!("the range begins at byte {first}, the object has {}", self.size);
             return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.key));
         }
-        let end = length.map_or(self.size, |length| first.saturating_add(length).min(self.size));
-        let mut bytes = Vec::new();
-        let mut position = 0;
-        while position < end {
-            let Some(chunk) = self.next().await? else { break };
-            // Where the range begins and ends within this chunk.
-            let from = usize::try_from(first.saturating_sub(position)).unwrap_or(usize::MAX).min(chunk.len());
-            let to = usize::try_from(end - position).unwrap_or(usize::MAX).min(chunk.len());
-            bytes.extend_from_slice(chunk.get(from..to).unwrap_or_default());
-            position += chunk.len() as u64;
+        self.skip(first).await?;
+        let mut left = length.unwrap_or(u64::MAX).min(self.size - first);
+        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
+        while left > 0 {
+            let Some(chunk) = self.read(left).await? else { break };
+            bytes.extend_from_slice(chunk);
+            left -= chunk.len() as u64;
         }
         Ok(bytes)
     }
@@ -148,7 +172,7 @@ impl Download {
     pub async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
         let key = self.key.clone();
         let mut bytes = 0;
-        let mut md5 = digest.then(Md5::new);
+        let mut md5 = digest.then(Digester::new);
         while let Some(chunk) = self.next().await? {
             file.write_all(chunk).map_err(|error| {
                 Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
@@ -156,11 +180,15 @@ impl Download {
                     .with_source(error)
             })?;
             if let Some(md5) = &mut md5 {
-                md5.update(chunk);
+                md5.update(chunk).await;
             }
             bytes += chunk.len() as u64;
         }
-        Ok(Written { bytes, md5: md5.map(|md5| STANDARD.encode(md5.finalize())) })
+        let md5 = match md5 {
+            Some(md5) => Some(STANDARD.encode(md5.finish().await?)),
+            None => None,
+        };
+        Ok(Written { bytes, md5 })
     }
 
     /// Bytes of memory that the download holds.

@@ -13,6 +13,7 @@ pub mod error;
 pub mod gcm;
 pub mod keyring;
 pub mod listing;
+mod md5;
 pub mod secret;
 pub mod store;
 pub mod task;

@@ -1,6 +1,6 @@
 //! `EncryptedS3Service::Native::Download`: one object being read.
 
-use encrypted_s3_core::download::Download as CoreDownload;
+use encrypted_s3_core::download::{CHUNK, Download as CoreDownload};
 use magnus::{Class, DataTypeFunctions, Error, Module, RModule, RString, Ruby, TypedData, method};
 
 use crate::client::call;
@@ -26,6 +26,9 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Download", ruby.class_object())?;
     class.undef_default_alloc_func();
     class.define_method("read", method!(Download::read, 0))?;
+    class.define_method("read_up_to", method!(Download::read_up_to, 1))?;
+    class.define_method("skip", method!(Download::skip, 1))?;
+    class.define_method("etag", method!(Download::etag, 0))?;
     class.define_method("size", method!(Download::plaintext_size, 0))?;
     class.define_method("close", method!(Download::close, 0))
 }
@@ -39,12 +42,26 @@ impl Download {
 
     /// The next chunk of authenticated plaintext as a binary string, or nil after the last.
     fn read(ruby: &Ruby, this: &Self) -> Result<Option<RString>, Error> {
+        Self::read_up_to(ruby, this, CHUNK as u64)
+    }
+
+    /// As `read`, but of at most `most` bytes.
+    fn read_up_to(ruby: &Ruby, this: &Self, most: u64) -> Result<Option<RString>, Error> {
         let mut download = this.download.lock(ruby)?;
-        let Some(download) = download.as_mut() else {
-            return Err(error::named(ruby, "ClosedError", "the download is closed"));
-        };
-        let chunk = call(ruby, download.next())?;
+        let download = download.as_mut().ok_or_else(|| closed(ruby))?;
+        let chunk = call(ruby, download.read(most))?;
         Ok(chunk.map(|chunk| ruby.str_from_slice(chunk)))
+    }
+
+    /// Passes over bytes, which are authenticated like all others.
+    fn skip(ruby: &Ruby, this: &Self, bytes: u64) -> Result<(), Error> {
+        let mut download = this.download.lock(ruby)?;
+        call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.skip(bytes))
+    }
+
+    fn etag(ruby: &Ruby, this: &Self) -> Result<String, Error> {
+        let download = this.download.lock(ruby)?;
+        Ok(download.as_ref().ok_or_else(|| closed(ruby))?.etag().to_owned())
     }
 
     fn plaintext_size(&self) -> u64 {
@@ -56,4 +73,8 @@ impl Download {
         *this.download.lock(ruby)? = None;
         Ok(())
     }
+}
+
+fn closed(ruby: &Ruby) -> Error {
+    error::named(ruby, "ClosedError", "the download is closed")
 }

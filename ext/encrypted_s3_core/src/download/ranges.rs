@@ -12,9 +12,12 @@ use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::task::Task;
 use crate::{Error, ErrorKind, Result};
 
-/// How often one range is resumed after its connection broke, and the first pause before that. The SDK itself retries
-/// requests, not bodies.
+/// How often in a row one range is resumed after its connection broke, and the first pause before that. The SDK itself
+/// retries requests, not bodies.
 const RESUMES: u32 = 4;
+/// A connection that brought at least this many bytes was not in vain: the count begins anew. A store that cuts each
+/// after a few bytes is given up on.
+const PROGRESS: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How an object is cut into requests.
@@ -110,12 +113,18 @@ impl Source {
         let mut bytes = Buffer::with_capacity(wanted)?;
         let mut resumes = 0;
         loop {
+            let before = bytes.len();
             let broken = match self.fill(&mut bytes, body.take(), first, end).await {
                 Ok(()) => return Ok(bytes),
-                Err(error) if error.kind() == ErrorKind::Transport && resumes < RESUMES => error,
+                Err(error) if error.kind() == ErrorKind::Transport => error,
                 Err(error) => return Err(error),
             };
-            drop(broken);
+            if bytes.len() - before >= PROGRESS {
+                resumes = 0;
+            }
+            if resumes == RESUMES {
+                return Err(broken);
+            }
             tokio::time::sleep(PAUSE * 2u32.pow(resumes)).await;
             resumes += 1;
         }

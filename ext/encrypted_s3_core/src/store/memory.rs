@@ -1,6 +1,6 @@
 //! A store in memory: the twin that tests of the transfers run against, with faults on demand.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ struct State {
     objects: BTreeMap<String, Held>,
     uploads: HashMap<String, (NewObject, BTreeMap<i32, Bytes>)>,
     faults: HashMap<&'static str, Vec<usize>>,
+    /// Operations whose next answer gets lost.
+    lost: HashSet<&'static str>,
     calls: HashMap<&'static str, usize>,
     /// After how many bytes each of the next bodies breaks off.
     cuts: VecDeque<usize>,
@@ -41,6 +43,11 @@ impl MemoryStore {
     /// Makes the `nth` call (from 1) of an operation, named as the trait's method is, fail as a lost connection would.
     pub fn fail(&self, operation: &'static str, nth: usize) {
         self.lock().faults.entry(operation).or_default().push(nth);
+    }
+
+    /// Has the next call of an operation carried out, and its answer lost.
+    pub fn lose_answer(&self, operation: &'static str) {
+        self.lock().lost.insert(operation);
     }
 
     /// Makes the next bodies that are read break off after so many bytes each; `usize::MAX` lets one pass whole.
@@ -83,10 +90,12 @@ impl MemoryStore {
             let calls = state.calls.entry(operation).or_default();
             *calls += 1;
             let call = *calls;
+            let cut = || Error::new(ErrorKind::Transport, format!("{operation}: the connection was cut"));
             if state.faults.get(operation).is_some_and(|faults| faults.contains(&call)) {
-                return Err(Error::new(ErrorKind::Transport, format!("{operation}: the connection was cut")));
+                return Err(cut());
             }
-            work(&mut state)
+            let answer = work(&mut state)?;
+            if state.lost.remove(operation) { Err(cut()) } else { Ok(answer) }
         })
     }
 }

@@ -7,10 +7,16 @@ use crate::{Error, ErrorKind, Result};
 pub struct ObjectSettings {
     /// Canned ACL, for example `bucket-owner-full-control`.
     pub acl: Option<String>,
+    /// `true` or `false`: whether S3 uses a bucket key for `aws:kms`.
+    pub bucket_key_enabled: Option<String>,
     /// `Cache-Control` that the store returns with the ciphertext.
     pub cache_control: Option<String>,
+    /// The account that must own the bucket; S3 refuses the request otherwise.
+    pub expected_bucket_owner: Option<String>,
     /// Server-side encryption on top of ours: `AES256`, `aws:kms`.
     pub server_side_encryption: Option<String>,
+    /// The encryption context of `aws:kms`: base64 of a JSON object.
+    pub ssekms_encryption_context: Option<String>,
     /// The key of `aws:kms`.
     pub ssekms_key_id: Option<String>,
     /// Storage class, for example `STANDARD_IA`.
@@ -27,8 +33,11 @@ impl ObjectSettings {
     pub fn set(&mut self, name: &str, value: String) -> Result<()> {
         let field = match name {
             "acl" => &mut self.acl,
+            "bucket_key_enabled" => &mut self.bucket_key_enabled,
             "cache_control" => &mut self.cache_control,
+            "expected_bucket_owner" => &mut self.expected_bucket_owner,
             "server_side_encryption" => &mut self.server_side_encryption,
+            "ssekms_encryption_context" => &mut self.ssekms_encryption_context,
             "ssekms_key_id" => &mut self.ssekms_key_id,
             "storage_class" => &mut self.storage_class,
             "tagging" => &mut self.tagging,

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::MAX_PARTS;
-use crate::store::{NewObject, ObjectStore, Stored, StoredPart};
+use crate::store::{NewObject, ObjectHead, ObjectStore, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// How often, and at which interval at first, aborting a multipart upload is tried: parts that cost money stay behind
@@ -72,7 +72,7 @@ impl Transfer {
             sent = self.send_parts(&id, first, commands, &mut in_flight) => sent,
         };
         let completed = match sent {
-            Ok(parts) => self.store.complete_multipart(&self.object.key, &id, parts).await,
+            Ok(parts) => self.complete(&id, parts).await,
             Err(error) => Err(error),
         };
         if completed.is_err() {
@@ -111,6 +111,24 @@ impl Transfer {
             ErrorKind::TooLarge,
             format!("more than {MAX_PARTS} parts; raise `part_size` for files of this size"),
         ))
+    }
+
+    /// Makes the object visible. The answer to this request may get lost, and a store that is asked again may say that
+    /// there is no such upload any more. Then the object itself tells: no other has the same envelope.
+    async fn complete(&self, id: &str, parts: Vec<StoredPart>) -> Result<Stored> {
+        let error = match self.store.complete_multipart(&self.object.key, id, parts).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Transport | ErrorKind::NotFound) => error,
+            completed => return completed,
+        };
+        match self.store.head(&self.object.key).await {
+            Ok(head) if self.is_ours(&head) => Ok(Stored { etag: head.etag }),
+            _ => Err(error),
+        }
+    }
+
+    fn is_ours(&self, head: &ObjectHead) -> bool {
+        let metadata = &self.object.metadata;
+        !metadata.is_empty() && metadata.iter().all(|(name, value)| head.metadata.get(name) == Some(value))
     }
 
     fn spawn_part(&self, in_flight: &mut InFlight, id: &str, number: i32, body: Bytes) {

@@ -183,10 +183,41 @@ async fn a_connection_that_breaks_at_any_byte_is_resumed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_again_and_again_is_resumed_as_long_as_it_brings_something() {
+    let (memory, ..) = stored(3_000_000).await;
+    memory.cut(vec![300_000; 9]);
+    assert_eq!(read(&memory, &WHOLE).await.unwrap(), plaintext(3_000_000));
+}
+
+#[tokio::test]
 async fn a_connection_that_never_holds_is_an_error() {
     let (memory, ..) = stored(100_000).await;
     memory.cut(vec![100; 50]);
     assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::Transport);
+}
+
+#[tokio::test]
+async fn a_reader_may_pass_over_bytes_and_take_less_than_a_chunk() {
+    let (memory, ..) = stored(2 * CHUNK).await;
+    for plan in PLANS {
+        let mut download = open(&memory, &plan).await.unwrap();
+        download.skip(CHUNK as u64 + 7).await.unwrap();
+        assert_eq!(download.read(10).await.unwrap().unwrap(), &plaintext(2 * CHUNK)[CHUNK + 7..CHUNK + 17]);
+        assert_eq!(download.read(u64::MAX).await.unwrap().unwrap(), &plaintext(2 * CHUNK)[CHUNK + 17..]);
+        download.skip(1).await.unwrap();
+        assert!(download.read(1).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_is_passed_over_is_authenticated_too() {
+    let (memory, object, body) = stored(100_000).await;
+    let mut changed = body.to_vec();
+    changed[5] ^= 1;
+    memory.replace(object, changed);
+    for plan in PLANS {
+        assert_eq!(open(&memory, &plan).await.unwrap().skip(50_000).await.unwrap_err().kind(), ErrorKind::Auth);
+    }
 }
 
 #[tokio::test]

@@ -142,6 +142,27 @@ async fn a_failure_of_any_request_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn an_object_whose_last_answer_was_lost_counts_as_stored() {
+    let memory = MemoryStore::new();
+    memory.lose_answer("complete_multipart");
+    store(&memory, &plaintext(21 * MIB), MIB).await;
+    assert_eq!(read(&memory).await, plaintext(21 * MIB));
+    assert_eq!(memory.unfinished(), 0);
+}
+
+#[tokio::test]
+async fn a_former_object_is_not_taken_for_the_new_one_whose_last_request_failed() {
+    let memory = MemoryStore::new();
+    store(&memory, b"the former", MIB).await;
+    memory.fail("complete_multipart", 1);
+    let mut upload = begin(&memory, UploadOptions::default());
+    upload.write(&plaintext(21 * MIB)).await.unwrap();
+    assert_eq!(upload.finish().await.unwrap_err().kind(), ErrorKind::Transport);
+    assert_eq!(read(&memory).await, b"the former");
+    assert_eq!(memory.unfinished(), 0);
+}
+
+#[tokio::test]
 async fn an_abort_that_fails_at_first_is_tried_again() {
     let memory = MemoryStore::new();
     memory.fail("put_part", 2);

@@ -1,0 +1,25 @@
+//! MD5 by RustCrypto.
+
+use ::md5::Digest;
+
+use super::DIGEST_LEN;
+
+/// The MD5 of what was put into it.
+pub(crate) struct Md5(::md5::Md5);
+
+impl Md5 {
+    /// Of nothing yet.
+    pub(crate) fn new() -> Self {
+        Self(::md5::Md5::new())
+    }
+
+    /// Takes in the next bytes.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes together.
+    pub(crate) fn finish(self) -> [u8; DIGEST_LEN] {
+        self.0.finalize().into()
+    }
+}
