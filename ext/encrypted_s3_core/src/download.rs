@@ -7,7 +7,7 @@ mod ranges;
 mod spool;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use self::ranges::RangePlan;
 use self::ranges::Ranges;
-use self::spool::{Spool, SpoolReader};
+use self::spool::{Spool, SpoolReader, Waiting};
 use crate::buffer::Buffer;
 use crate::gcm::{self, Opener, TAG_LEN, Tag};
 use crate::keyring::Keyring;
@@ -79,6 +79,45 @@ impl Download {
     /// # Errors
     /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet.
     pub async fn open(store: Arc<dyn ObjectStore>, keyring: &Keyring, plan: &DownloadPlan, key: &str) -> Result<Self> {
+        Self::open_over(store, keyring, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
+    }
+
+    /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the way.
+    /// When it fails and the position was the file's end, the file is as it was. (If the future is dropped instead, the
+    /// file holds anything: part of the plaintext, or ciphertext.)
+    ///
+    /// A large object waits for its authentication as ciphertext in that file itself, where that can be.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`next`](Self::next), and `Io` when the file cannot be written.
+    pub async fn save(
+        store: Arc<dyn ObjectStore>,
+        keyring: &Keyring,
+        plan: &DownloadPlan,
+        key: &str,
+        file: &File,
+        digest: bool,
+    ) -> Result<Written> {
+        let end = spool::end_of(file);
+        let waiting = Waiting::in_place(file).unwrap_or_else(|| Waiting::Folder(plan.spool_folder.clone()));
+        let mut download = Self::open_over(store, keyring, plan, key, waiting).await?;
+        let written = download.write_to(file, digest).await;
+        if written.is_err()
+            && let Some(end) = end
+        {
+            // Nothing more can be done about a file that cannot be cut off either.
+            let _restored = file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)));
+        }
+        written
+    }
+
+    async fn open_over(
+        store: Arc<dyn ObjectStore>,
+        keyring: &Keyring,
+        plan: &DownloadPlan,
+        key: &str,
+        waiting: Waiting,
+    ) -> Result<Self> {
         let (head, ranges) = Ranges::open(store, key, plan.ranges).await?;
         let opener = || {
             let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -90,7 +129,7 @@ impl Download {
             Task::spawn(verify_in_memory(ranges, first, size))
         } else {
             // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
-            Task::spawn(verify_in_file(ranges, first, opener()?, size, plan.spool_folder.clone()))
+            Task::spawn(verify_in_file(ranges, first, opener()?, size, waiting))
         };
         Ok(Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) })
     }
@@ -165,11 +204,7 @@ impl Download {
         Ok(bytes)
     }
 
-    /// Writes all that was not read yet into `file`, at its position. `digest` computes the MD5 of that on the way.
-    ///
-    /// # Errors
-    /// As [`next`](Self::next), and `Io` when the file cannot be written.
-    pub async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
+    async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
         let key = self.key.clone();
         let mut bytes = 0;
         let mut md5 = digest.then(Digester::new);
@@ -246,24 +281,24 @@ async fn verify_in_file(
     mut opener: Opener,
     reader: Opener,
     size: u64,
-    folder: Option<PathBuf>,
+    waiting: Waiting,
 ) -> Result<Verified> {
-    let mut spool = Spool::create(folder.as_deref())?;
+    let mut spool = Spool::create(waiting)?;
     let mut left = size;
     let mut tag = Vec::with_capacity(TAG_LEN);
-    while let Some(bytes) = ranges.next().await? {
-        let (filled, mut bytes) = spool.append(bytes).await?;
-        spool = filled;
+    while let Some(mut bytes) = ranges.next().await? {
         let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         tag.extend_from_slice(bytes.bytes_from(text));
         bytes.truncate(text);
+        let (filled, mut bytes) = spool.append(bytes).await?;
+        spool = filled;
         // What this makes is thrown away unseen: only the tag is wanted.
         opener.update(bytes.bytes_from(0))?;
         left -= text as u64;
     }
     let tag = tag_of(&tag)?;
     opener.finish(&tag)?;
-    spool.into_reader(reader, size, tag).map(Verified::Spooled)
+    Ok(Verified::Spooled(spool.into_reader(reader, tag)))
 }
 
 fn tag_of(bytes: &[u8]) -> Result<Tag> {
