@@ -11,7 +11,8 @@ RSpec.describe EncryptedS3Service, "moving 300 MB", if: File.exist?("/proc/self/
   }
 
   script = <<~'RUBY'
-    require "active_storage/engine"
+    require "active_support/all"
+    require "active_storage"
     require "active_storage/service/encrypted_s3_service"
     entry, key, stored, film, report, code = input
     service = ActiveStorage::Service::EncryptedS3Service.new(**entry)

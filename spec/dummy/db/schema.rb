@@ -6,6 +6,14 @@ ActiveRecord::Schema[7.1].define(version: 1) do
     t.timestamps
   end
 
+  create_table :action_text_rich_texts, force: :cascade do |t|
+    t.string :name, null: false
+    t.text :body
+    t.references :record, polymorphic: true, null: false, index: false
+    t.timestamps
+    t.index %i[record_type record_id name], name: "rich_text_uniqueness", unique: true
+  end
+
   create_table :active_storage_blobs, force: :cascade do |t|
     t.string :key, null: false, index: { unique: true }
     t.string :filename, null: false
