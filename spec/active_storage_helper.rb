@@ -27,6 +27,11 @@ module ActiveStorageFeatures
     output
   end
 
+  # Performs the jobs that are waiting, and those that they leave, until none is left.
+  def perform_all_jobs
+    perform_enqueued_jobs until enqueued_jobs.empty?
+  end
+
   # Sets one of Active Storage's process-wide settings for the block.
   def with_setting(name, value)
     before = ActiveStorage.public_send(name)
