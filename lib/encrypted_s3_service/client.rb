@@ -3,6 +3,7 @@
 require_relative "confidential"
 require_relative "configuration"
 require_relative "errors"
+require_relative "reader"
 require_relative "upload_source"
 
 module EncryptedS3Service
@@ -18,6 +19,11 @@ module EncryptedS3Service
 
     # The most that one object can hold, in bytes: what AES-GCM can encrypt under one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32
+
+    # What is known of an object without reading it.
+    # @!attribute size [Integer] bytes of the plaintext
+    # @!attribute etag [String] the store's entity tag, with its quotes
+    Stat = Data.define(:size, :etag)
 
     # @return [Configuration]
     attr_reader :configuration
@@ -75,7 +81,16 @@ module EncryptedS3Service
       handle&.close
     end
 
-    # Reads and decrypts an object into a file, without Ruby; no byte is written before all are authenticated.
+    # Reads an object at the caller's own pace, from anywhere in it.
+    #
+    # @param key [String] UTF-8
+    # @return [Reader] to be closed
+    # @raise [NotFoundError]
+    # @raise [Error]
+    def reader(key) = Reader.new(native.download(object_key(key)))
+
+    # Reads and decrypts an object into a file, without Ruby; no byte of plaintext is written before all are
+    # authenticated. What an exception that is not an {Error} (a timeout, say) leaves in the file is undefined.
     #
     # @param key [String] UTF-8
     # @param file [File, Tempfile] open for writing in binary mode; written from its position on and left behind the
@@ -114,11 +129,19 @@ module EncryptedS3Service
     # @return [Integer] bytes of the plaintext
     # @raise [NotFoundError]
     # @raise [Error]
-    def size(key)
+    def size(key) = stat(key).size
+
+    # @param key [String] UTF-8
+    # @return [Stat] what is known of an object without reading it; nothing of it is authenticated
+    # @raise [NotFoundError]
+    # @raise [TruncatedError] when it is too short to be one of ours
+    # @raise [Error]
+    def stat(key)
       head = native.head(object_key(key))
       raise NotFoundError, "there is no object #{key.inspect}" unless head
+      raise TruncatedError, "object #{key.inspect} is too short to be an encrypted one" unless head[:size]
 
-      head[:size]
+      Stat.new(**head)
     end
 
     # @param key [String] UTF-8; nothing happens when there is no such object
