@@ -123,6 +123,12 @@ RSpec.describe EncryptedS3Service::Doctor do
       expect(statuses["configuration"]).to eq("ok")
     end
 
+    it "examines the store all the same" do
+      expect(examine(encryption_key: nil)).to be(false)
+      expect(statuses.values.count("FAILED")).to eq(1)
+      expect(statuses["round trip, 20 MiB"]).to eq("ok")
+    end
+
     it "does not take one of a wrong length" do
       expect(key_finding("base64:#{["k" * 16].pack("m0")}")).to match(["FAILED", /exactly 32 bytes, not 16/])
     end
@@ -218,7 +224,8 @@ RSpec.describe EncryptedS3Service::Doctor do
         FaultProxy.run(server.endpoint) do |proxy|
           proxy.fault(operation, **denied)
           expect(examine(endpoint: proxy.endpoint)).to be(false)
-          expect(findings["s3:#{operation}"]).to match(["FAILED", /refused \(403 AccessDenied\), but needed for #{use}/])
+          expect(findings["s3:#{operation}"])
+            .to match(["FAILED", /refused \(403 AccessDenied\), but needed for #{use}/])
           expect(statuses.except("s3:#{operation}").values).not_to include("FAILED")
         end
       end

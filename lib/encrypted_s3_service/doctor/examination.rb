@@ -17,14 +17,12 @@ module EncryptedS3Service
     # All checks of one service, in an order in which each needs no more than the ones before it have shown.
     # @api private
     class Examination
-      # When one of these fails there is no point in those that follow it.
-      FIRST = [[SettingsCheck, KeyCheck], [EndpointCheck], [ClockCheck], [BucketCheck]].freeze
-      # These follow, whatever each of them finds.
-      REST = [ChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck, SmallRoundTripCheck,
-              MultipartRoundTripCheck, DeleteCheck].freeze
+      # Those of the store, whatever each of them finds.
+      STORE = [ChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck, SmallRoundTripCheck,
+               MultipartRoundTripCheck, DeleteCheck].freeze
       LIFECYCLE = "give the bucket a rule that ends incomplete multipart uploads (AbortIncompleteMultipartUpload): a " \
                   "process that is killed leaves its parts behind"
-      private_constant :FIRST, :REST, :LIFECYCLE
+      private_constant :STORE, :LIFECYCLE
 
       # @param service [ExaminedService]
       def initialize(service)
@@ -34,9 +32,14 @@ module EncryptedS3Service
       # @yieldparam finding [Finding] as soon as it is known
       # @return [void]
       def each(&)
-        return unless FIRST.all? { |checks| run(checks, &) }
+        run([SettingsCheck, KeyCheck], &)
+        return unless @service.usable? && run([EndpointCheck], &)
 
-        run(REST, &)
+        # What the store makes of a wrong clock is seen next.
+        run([ClockCheck], &)
+        return unless run([BucketCheck], &)
+
+        run(STORE, &)
         yield Finding.new(:hint, "lifecycle", LIFECYCLE)
       ensure
         report_leftovers(&)
@@ -44,10 +47,9 @@ module EncryptedS3Service
 
       private
 
-      # @return [Boolean] whether none of them failed, but for the clock: what the store makes of it is seen next
+      # @return [Boolean] whether none of them failed
       def run(checks, &)
-        findings = checks.flat_map { |check| Array(check.new(@service).call).each(&) }
-        findings.none? { |finding| finding.failed? && finding.subject != "clock" }
+        checks.flat_map { |check| Array(check.new(@service).call).each(&) }.none?(&:failed?)
       end
 
       def report_leftovers

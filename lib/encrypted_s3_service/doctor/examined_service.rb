@@ -46,6 +46,14 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def configuration(**changes) = Configuration.new(**@options, **@changes, **changes)
 
+      # @return [Boolean] whether there can be a client for it
+      def usable?
+        configuration.to_native
+        true
+      rescue ConfigurationError
+        false
+      end
+
       # @param changes (see #configuration)
       # @return [Client] one that soon gives up
       # @raise [ConfigurationError]

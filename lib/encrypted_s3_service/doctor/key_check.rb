@@ -20,6 +20,8 @@ module EncryptedS3Service
         key = service.configuration.tap(&:to_native).encryption_key
         key ? judge(key) : skipped(SUBJECT, "the entry has keys of another kind")
       rescue ConfigurationError => e
+        # The store is examined all the same, with a key that is thrown away.
+        service.go_on_with(encryption_key: EncryptionKey.generate)
         return failed(SUBJECT, "missing; #{MAKE}") if EncryptionKey.blank?(service.options[:encryption_key])
 
         failed SUBJECT, e.message

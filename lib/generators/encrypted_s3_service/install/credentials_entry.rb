@@ -73,8 +73,8 @@ module EncryptedS3Service
 
       # @return [Array(Psych::Nodes::Node, Psych::Nodes::Node), nil] the section's name and what it has
       def section_nodes
-        root = YAML.parse(@text)&.root
-        return unless root.respond_to?(:children) && root.children
+        root = (YAML.parse(@text) || nil)&.root
+        return unless root&.mapping?
 
         root.children.each_slice(2).find { |name, _| name.respond_to?(:value) && name.value == PATH.first }
       end
