@@ -44,7 +44,7 @@ module EncryptedS3Service
 
     def examine(name, options)
       service = ExaminedService.new(name, options)
-      @report.service(name, options)
+      @report.service(name, options[:bucket])
       Examination.new(service).each { |finding| @report.add(finding) }
     end
 

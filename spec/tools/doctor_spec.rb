@@ -46,7 +46,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       "s3:AbortMultipartUpload" => "ok", "public access" => "ok", "round trip, 1 KiB" => "ok",
       "round trip, 20 MiB" => "ok", "s3:DeleteObject" => "ok", "lifecycle" => "hint"
     )
-    expect(output.string).to include("encrypted: bucket #{bucket}, #{server.endpoint}")
+    expect(output.string).to start_with("encrypted: bucket #{bucket}\n")
       .and end_with("Everything needed is there.\n")
     expect_nothing_left
   end
@@ -103,6 +103,12 @@ RSpec.describe EncryptedS3Service::Doctor do
       expect(examine(regoin: "x")).to be(false)
       expect(findings["configuration"]).to match(["FAILED", /regoin is not a setting.*did you mean region/])
       expect(statuses).not_to include("endpoint")
+    end
+
+    it "does not show credentials that were put into the endpoint" do
+      examine(endpoint: "https://id:c0nfidential@s3.example.com")
+      expect(findings["configuration"]).to match(["FAILED", /endpoint must be a URL.*without credentials/])
+      expect(output.string).not_to include("c0nfidential")
     end
 
     it "tells a wrong setting and a wrong key apart" do
@@ -273,6 +279,15 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect(findings["round trip, 20 MiB"]).to match(["ok", /came back as it was/])
   ensure
     ENV.update({ "AWS_PROFILE" => nil, "AWS_SHARED_CREDENTIALS_FILE" => nil, **before })
+  end
+
+  it "looks for the bucket where the client does, with an endpoint of the environment and no path style" do
+    before = ENV.fetch("AWS_ENDPOINT_URL_S3", nil)
+    ENV["AWS_ENDPOINT_URL_S3"] = server.endpoint
+    expect(examine(endpoint: nil, force_path_style: nil)).to be(true), output.string
+    expect(findings["endpoint"].last).to include(server.endpoint)
+  ensure
+    ENV["AWS_ENDPOINT_URL_S3"] = before
   end
 
   it "removes its probes when it is interrupted" do

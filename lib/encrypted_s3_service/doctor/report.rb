@@ -25,11 +25,10 @@ module EncryptedS3Service
 
       # Begins the part of one service.
       # @param name [String]
-      # @param options [Hash] of which the bucket and the place are shown
+      # @param bucket [String, nil]
       # @return [void]
-      def service(name, options)
-        place = options[:endpoint] || ["Amazon S3", options[:region]].compact.join(", ")
-        write "#{paint(name, 1)}: bucket #{options[:bucket] || "(none)"}, #{place}"
+      def service(name, bucket)
+        write "#{paint(name, 1)}: bucket #{bucket || "(none)"}"
       end
 
       # @param finding [Finding]
