@@ -27,7 +27,8 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
   end
 
   def refusal(*, env: {})
-    output, errors, = app.rails("generate", "encrypted_s3_service:install", *, env: env)
+    output, errors, status = app.rails("generate", "encrypted_s3_service:install", *, env: env)
+    expect(status.exitstatus).to eq(1), output + errors
     output + errors
   end
 
@@ -134,10 +135,12 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
 
   it "changes nothing when the credentials cannot be decrypted, and says what to do" do
     app.credentials = credentials
-    app.write("config/master.key", "0" * 32)
-    before = app.files.except("log/all.log")
-    expect(refusal).to match(/credentials\.yml\.enc cannot be decrypted.*--key=environment/)
-    expect(app.files.except("log/all.log")).to eq(before)
+    ["0" * 32, "short"].each do |key|
+      app.write("config/master.key", key)
+      before = app.files.except("log/all.log")
+      expect(refusal).to match(/credentials\.yml\.enc cannot be decrypted.*--key=environment/)
+      expect(app.files.except("log/all.log")).to eq(before)
+    end
   end
 
   it "says when there is no key for the credentials that it shall write" do

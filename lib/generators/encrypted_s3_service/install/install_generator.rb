@@ -29,6 +29,9 @@ module EncryptedS3Service
                          desc: "Where a fresh encryption key goes (credentials if the application can read them, " \
                                "otherwise environment)"
 
+      # @return [Boolean] true: a script that installs must not go on after a refusal, as Rails' generators let it
+      def self.exit_on_failure? = true
+
       # Nothing is written before everything that can be refused was looked at.
       # @return [void]
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
+require "active_support/encrypted_file"
 require_relative "credentials_entry"
 
 module EncryptedS3Service
@@ -10,6 +11,11 @@ module EncryptedS3Service
     class KeyPlace
       # The variable in the environment.
       VARIABLE = "ENCRYPTION_KEY"
+
+      # What Rails raises for a key of the credentials that is not theirs, or no key at all.
+      WRONG_KEY = [ActiveSupport::MessageEncryptor::InvalidMessage, ActiveSupport::EncryptedFile::InvalidKeyLengthError,
+                   ArgumentError].freeze
+      private_constant :WRONG_KEY
 
       # @param wanted [String, nil] `credentials`, `environment` or `none`; nil chooses
       # @param credentials [ActiveSupport::EncryptedConfiguration] the application's
@@ -55,19 +61,22 @@ module EncryptedS3Service
 
       def entry_there?
         @credentials.key? && CredentialsEntry.new(@credentials.read).there?
-      rescue CredentialsEntry::Refusal, ActiveSupport::MessageEncryptor::InvalidMessage
+      rescue CredentialsEntry::Refusal, *WRONG_KEY
         false
       end
 
       def store_in_credentials
-        text = read_credentials
-        entry = CredentialsEntry.new(text)
+        refuse_without_key
+        entry = CredentialsEntry.new(@credentials.read)
         return say_kept("encrypted_s3.encryption_key in #{file}") if entry.there?
 
         # Not `change`, which leaves the decrypted text in a temporary file meanwhile.
         @credentials.write(entry.add(EncryptionKey.generate))
         @shell.say_status(:insert, "encrypted_s3.encryption_key in #{file}", :green)
         warn_of_others
+      rescue *WRONG_KEY
+        raise CredentialsEntry::Refusal, "#{file} cannot be decrypted with the key at hand; nothing was changed. " \
+                                         "Bring the right key, or use --key=environment."
       end
 
       def make_for_environment
@@ -78,15 +87,11 @@ module EncryptedS3Service
 
       def say_kept(what) = @shell.say_status(:keep, what, :blue)
 
-      def read_credentials
-        unless @credentials.key?
-          raise CredentialsEntry::Refusal, "There is no key for #{file}: put it into #{@credentials.key_path} or " \
-                                           "into #{@credentials.env_key}, or use --key=environment."
-        end
-        @credentials.read
-      rescue ActiveSupport::MessageEncryptor::InvalidMessage
-        raise CredentialsEntry::Refusal, "#{file} cannot be decrypted with the key at hand; nothing was changed. " \
-                                         "Bring the right key, or use --key=environment."
+      def refuse_without_key
+        return if @credentials.key?
+
+        raise CredentialsEntry::Refusal, "There is no key for #{file}: put it into #{@credentials.key_path} or into " \
+                                         "#{@credentials.env_key}, or use --key=environment."
       end
 
       # Rails reads one file of credentials, an environment's own before the common one.
