@@ -23,6 +23,7 @@ class SmallApp
       require "bundler/setup"
     RUBY
     "config/application.rb" => <<~RUBY,
+      require #{File.expand_path("untrusted_images", __dir__).inspect}
       require_relative "boot"
       require "rails"
       require "active_record/railtie"

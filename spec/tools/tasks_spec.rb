@@ -33,7 +33,7 @@ RSpec.describe "The tasks in a Rails application" do
 
   describe "encrypted_s3_service:doctor" do
     it "finds the application's service well" do
-      output, errors, status = rake("encrypted_s3_service:doctor")
+      output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=encrypted")
       expect(status).to be_success, output + errors
       expect(output).to match(/\Aencrypted: bucket #{bucket}/).and include("Everything needed is there.")
       expect(output).not_to include("\e[")
@@ -51,11 +51,17 @@ RSpec.describe "The tasks in a Rails application" do
       expect(output).to match(/FAILED +key +missing/)
     end
 
-    it "examines the service that it is told, and names those there are when there is none of that name" do
-      expect(rake("encrypted_s3_service:doctor", "SERVICE=encrypted").last).to be_success
+    it "examines all services when it is told none" do
+      output, = rake("encrypted_s3_service:doctor", env: { "DUMMY_SECRET_ACCESS_KEY" => "wrong" })
+      names = YAML.unsafe_load(File.read(File.expand_path("../dummy/config/storage.yml", __dir__)).gsub(/<%=.*?%>/, ""))
+                  .select { |_, entry| entry["service"] == "EncryptedS3" }.keys
+      expect(output.scan(/^(\w+): bucket/).flatten).to eq(names)
+    end
+
+    it "names the services there are when there is none of the name that it is told" do
       _output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=local")
       expect(status.exitstatus).to eq(1)
-      expect(errors).to include('config/storage.yml has no EncryptedS3 service "local", only encrypted.')
+      expect(errors).to include('config/storage.yml has no EncryptedS3 service "local", only encrypted')
       expect(errors).not_to include("doctor.rb:")
     end
   end
