@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "json"
+require "yaml"
 require_relative "../support/small_app"
 
 # Run in a small application, in processes of its own.

@@ -2,6 +2,7 @@
 
 require "open3"
 require "rbconfig"
+require "yaml"
 require_relative "../support/dummy_environment"
 
 # The tasks of the dummy application, in a process of their own.
