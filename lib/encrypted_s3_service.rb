@@ -17,7 +17,9 @@ module EncryptedS3Service
   autoload :Checksum, "encrypted_s3_service/checksum"
   autoload :Client, "encrypted_s3_service/client"
   autoload :Configuration, "encrypted_s3_service/configuration"
+  autoload :DerivedKeys, "encrypted_s3_service/derived_keys"
   autoload :EncryptionKey, "encrypted_s3_service/encryption_key"
+  autoload :KeylessClient, "encrypted_s3_service/keyless_client"
 end
 
 require_relative "encrypted_s3_service/engine" if defined?(Rails::Engine)

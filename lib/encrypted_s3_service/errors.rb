@@ -48,6 +48,9 @@ module EncryptedS3Service
   # No configured key opens the object's data key: a wrong key, or a changed envelope.
   class UnwrapError < KeyringError; end
 
+  # The key of a tenant is destroyed, and what its files say with it.
+  class KeyDestroyedError < KeyringError; end
+
   # The bytes are not the ones that were encrypted, or not the ones that were announced.
   class IntegrityError < Error; end
 

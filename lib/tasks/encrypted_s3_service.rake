@@ -33,4 +33,13 @@ namespace :encrypted_s3_service do
       abort e.message
     end
   end
+
+  desc "List the files that nobody can read any more, because their tenants' keys are destroyed"
+  task unreadable: :environment do
+    require "encrypted_s3_service/unreadable_files"
+
+    lines = EncryptedS3Service::UnreadableFiles.new.lines
+    lines.each { |line| puts "#{line.service_name}: #{line.count} files, #{line.bytes} bytes" }
+    puts "#{lines.sum(&:count)} files cannot be read any more. They can be purged."
+  end
 end

@@ -17,12 +17,13 @@ module ActiveStorage
     # @return [::EncryptedS3Service::Client] the same without Rails
     attr_reader :client
 
+    # @param client [::EncryptedS3Service::Client, nil] instead of options
     # @param options [Hash{Symbol => Object}] see EncryptedS3Service::Configuration
     # @raise [::EncryptedS3Service::ConfigurationError]
-    def initialize(**options)
+    def initialize(client: nil, **options)
       super()
-      @client = ::EncryptedS3Service::Client.new(**options)
-      @public = client.configuration.public?
+      @client = client || ::EncryptedS3Service::Client.new(**options)
+      @public = @client.configuration.public?
     end
 
     # @param key [String]
