@@ -6,8 +6,8 @@ require_relative "encryption_key"
 
 module EncryptedS3Service
   # Tenants' keys that need no table: each is derived from one master key and the tenant's id (HKDF with SHA-256, RFC
-  # 5869). Whoever has the master key can derive all of them, so one of them is destroyed only where a salt of the tenant,
-  # kept in the database and nowhere else, goes into it:
+  # 5869). Whoever has the master key can derive all of them, so one of them is destroyed only where a salt of the
+  # tenant, kept in the database and nowhere else, goes into it:
   #
   #     EncryptedS3Service::DerivedKeys.new(master_key, salt: ->(id) { Organisation.find_by(id: id)&.key_salt })
   class DerivedKeys

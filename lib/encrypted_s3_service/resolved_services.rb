@@ -48,7 +48,7 @@ module EncryptedS3Service
     attr_reader :ttl
 
     # @param resolvers [Array<#call>] each is given a name (String) and returns an entry as in `storage.yml`
-    #   (Hash{Symbol => Object}), a service, or nil
+    #   (a Hash), a service, or nil
     # @param limit [Integer]
     # @param ttl [Numeric] seconds
     def initialize(resolvers, limit: DEFAULT_LIMIT, ttl: DEFAULT_TTL)

@@ -5,9 +5,8 @@ require_relative "tenant_keys"
 module EncryptedS3Service
   # The files of tenants whose keys are destroyed.
   class UnreadableFiles
-    # @!attribute service_name [String]
-    # @!attribute count [Integer] files
-    # @!attribute bytes [Integer] of their plaintext, together
+    # What there is of one service: `service_name` (String), `count` (Integer, files) and `bytes` (Integer, of their
+    # plaintext together).
     Line = Data.define(:service_name, :count, :bytes)
 
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
