@@ -20,6 +20,8 @@ module EncryptedS3Service
                                 "so `service: EncryptedS3` could mean either. Remove one of the two from the Gemfile."
     end
 
+    config.encrypted_s3_service = ActiveSupport::OrderedOptions.new
+
     initializer "encrypted_s3_service.conflicts", before: :load_environment_config do
       self.class.refuse_conflicting_gems
     end
@@ -29,3 +31,5 @@ module EncryptedS3Service
     end
   end
 end
+
+require_relative "engine/tenancy"
