@@ -6,7 +6,7 @@ module EncryptedS3Service
   module AttachmentService
     # @param record [Object, nil]
     # @param attribute [Symbol, String, nil]
-    # @return [Symbol, nil] what `has_one_attached …, service:` names, by itself or by a Proc (Rails 7.2), for this record
+    # @return [Symbol, nil] what `has_one_attached …, service:` names for this record, also by a Proc (Rails 7.2)
     def self.of(record, attribute)
       return unless record.respond_to?(:attachment_reflections)
 

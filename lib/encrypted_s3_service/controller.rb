@@ -11,8 +11,8 @@ module EncryptedS3Service
   # It stands after the callback that finds the tenant. An action whose tenant is found later and would have needed
   # another service is refused, since its files would go to the wrong one.
   #
-  # Active Storage's own controllers do not inherit from ApplicationController, so a callback of it never runs for direct
-  # uploads. `config.encrypted_s3_service.active_storage_controllers` includes this module in them, see
+  # Active Storage's own controllers do not inherit from ApplicationController, so a callback of it never runs for
+  # direct uploads. `config.encrypted_s3_service.active_storage_controllers` includes this module in them, see
   # {Controller.include_in}.
   #
   # An action that streams (ActionController::Live) runs, with its callbacks, in a thread of its own, and keeps the
@@ -66,9 +66,9 @@ module EncryptedS3Service
       return if tenant.nil? || tenant == @s3_tenant_at_first
       return if Tenant.service_of(tenant) == EncryptedS3Service.current_service
 
-      raise ConfigurationError, "#{self.class.name} found its tenant after set_active_storage_service had run, so its " \
-                                "files would go to the wrong service. Include EncryptedS3Service::Controller after the " \
-                                "callback that finds the tenant."
+      raise ConfigurationError,
+            "#{self.class.name} found its tenant after set_active_storage_service had run, so its files would go to " \
+            "the wrong service. Include EncryptedS3Service::Controller after the callback that finds the tenant."
     end
   end
 end

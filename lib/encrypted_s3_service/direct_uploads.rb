@@ -1,18 +1,23 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Direct uploads to a service that the server chooses. The browser asks Active Storage's own controller for a blob; what
-  # it shows there to get one on another service than the default is a token that this application has signed. It names
-  # the service, expires, is good for nothing else, and may be bound to a tenant. The plain name of a service is not taken
-  # from a client, who could otherwise choose the one that does not encrypt.
+  # Direct uploads to a service that the server chooses. The browser asks Active Storage's own controller for a blob;
+  # what it shows there to get one on another service than the default is a token that this application has signed. It
+  # names the service, expires, is good for nothing else, and may be bound to a tenant. The plain name of a service is
+  # not taken from a client, who could otherwise choose the one that does not encrypt.
   #
   #     rails_direct_uploads_url(service_token: EncryptedS3Service::DirectUploads.token(:encrypted_amazon))
   #
   # The form helpers make the token by themselves, see {DirectUploads::FormHelper}.
   #
   # A client that shows none gets a blob on the service that is in force, which for Active Storage's controllers is the
-  # tenant's where `config.encrypted_s3_service.active_storage_controllers` is set, and otherwise the default. A blob that
-  # got to another service than its attribute demands is refused when it is attached: {AttachmentValidator}.
+  # tenant's where `config.encrypted_s3_service.active_storage_controllers` is set, and otherwise the default. A blob
+  # that got to another service than its attribute demands is refused when it is attached: {AttachmentValidator}.
+  #
+  # Applications whose own checks stand before Active Storage's controllers may let clients choose by a plain
+  # `service_name` after all, among the services that they list:
+  #
+  #     config.encrypted_s3_service.direct_upload_services = %i[encrypted_amazon encrypted_frankfurt]
   module DirectUploads
     autoload :Controller, "encrypted_s3_service/direct_uploads/controller"
     autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
@@ -49,14 +54,13 @@ module EncryptedS3Service
       # @api private
       def service_of(token, tenant:)
         content = ActiveStorage.verifier.verified(token.to_s, purpose: PURPOSE)
-        unless content.is_a?(Hash)
-          raise DirectUploadRefusedError, "The service_token is invalid or has expired. Load the page again."
-        end
+        refuse("The service_token is invalid or has expired. Load the page again.") unless content.is_a?(Hash)
 
         bound = content["tenant"]
         if bound && bound != tenant&.to_global_id&.to_s
-          raise DirectUploadRefusedError, "The service_token was made for another tenant. Load the page again."
+          refuse("The service_token was made for another tenant. Load the page again.")
         end
+
         ServiceSwitch.existing(content.fetch("service"))
       end
 
@@ -69,12 +73,13 @@ module EncryptedS3Service
         allowed = Array(options.direct_upload_services).map(&:to_s)
         return ServiceSwitch.existing(name) if allowed.include?(name)
 
-        raise DirectUploadRefusedError,
-              "A client may not choose the service by its name. Use a service_token, or list the services that anybody " \
-              "may choose in config.encrypted_s3_service.direct_upload_services."
+        refuse("A client may not choose the service by its name. Use a service_token, or list the services that " \
+               "anybody may choose in config.encrypted_s3_service.direct_upload_services.")
       end
 
       private
+
+      def refuse(reason) = raise(DirectUploadRefusedError, reason)
 
       def options = Engine.config.encrypted_s3_service
     end

@@ -10,8 +10,8 @@ module EncryptedS3Service
   #     end
   #
   # The queue holds the tenant's GlobalID or the service's name, nothing else of `Current`. They are looked up when the
-  # job is performed and not when it is deserialized, which dashboards do too. A job whose tenant or service is gone does
-  # not run: its error goes to the job's own `discard_on`, `retry_on` and `rescue_from`. A retry keeps what it was
+  # job is performed and not when it is deserialized, which dashboards do too. A job whose tenant or service is gone is
+  # not performed: its error goes to the job's own `discard_on`, `retry_on` and `rescue_from`. A retry keeps what it was
   # enqueued with. `perform_now` on a job that was never in a queue stays with what is in force around it.
   #
   # Active Storage's own jobs need none of this: they work on a blob, whose row names its service. The exception is

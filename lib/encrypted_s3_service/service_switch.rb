@@ -79,9 +79,9 @@ module EncryptedS3Service
   # {EncryptedS3Service.current_service}.
   #
   # Of several that name a service the most specific wins: the `service_name:` of a Hash that is attached, then the
-  # `service:` of `has_one_attached` or `has_many_attached` (a name or, from Rails 7.2 on, a Proc), then this block, then
-  # `ActiveStorage::Blob.service` and so `config.active_storage.service`. Files that are stored already stay where they
-  # are, and are read from there.
+  # `service:` of `has_one_attached` or `has_many_attached` (a name or, from Rails 7.2 on, a Proc), then this block,
+  # then `ActiveStorage::Blob.service` and so `config.active_storage.service`. Files that are stored already stay where
+  # they are, and are read from there.
   #
   # @param name [Symbol, String, nil] as in `config/storage.yml`; nil for the application's default, also inside another
   #   block

@@ -83,12 +83,9 @@ module EncryptedS3Service
     # @return [Object] what the block returns
     # @raise [ConfigurationError] when the class does not say which service, or says one that does not exist; then the
     #   block is not run
-    def with_s3_settings(&block)
-      name = s3_service_name
-      EncryptedS3Service.with_service(name) do
-        attribute = s3_current_attribute
-        attribute ? attribute.with(self, &block) : yield
-      end
+    def with_s3_settings(&)
+      attribute = s3_current_attribute
+      EncryptedS3Service.with_service(s3_service_name) { attribute ? attribute.with(self, &) : yield }
     end
 
     # @return [Symbol, nil] where this tenant's new files go; nil for the application's default
@@ -99,7 +96,7 @@ module EncryptedS3Service
       service = s3_declaration.service
       name = service.respond_to?(:call) ? service.call(self) : service
       # Going on with the default would store in plaintext what was to be encrypted.
-      raise ConfigurationError, "The files of #{s3_label} are encrypted, but no service is named for them" if name.blank?
+      raise ConfigurationError, "The files of #{s3_label} are encrypted, but no service is named" if name.blank?
 
       name.to_sym
     end

@@ -63,7 +63,7 @@ RSpec.describe Contract, "with files for services of their own" do
       contract = described_class.create!
       expect(contract.contract_pdf.attach(uploaded_to(:local))).to be_nil
       expect(contract.reload.contract_pdf).not_to be_attached
-      expect(contract.update(appendices: [uploaded_to(:encrypted).signed_id, uploaded_to(:local).signed_id])).to be(false)
+      expect(contract.update(appendices: %i[encrypted local].map { |service| uploaded_to(service) })).to be(false)
       expect(contract.errors[:appendices]).to eq([message])
     end
 

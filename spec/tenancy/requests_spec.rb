@@ -7,7 +7,7 @@ require_relative "../support/plain_by_default"
 RSpec.describe EncryptedS3Service::Controller, type: :request do
   include_context "with an application that stores in plaintext by default"
 
-  let(:upload) { Rack::Test::UploadedFile.new(StringIO.new("sent by a form"), "text/plain", original_filename: "f.txt") }
+  let(:upload) { Rack::Test::UploadedFile.new(StringIO.new("sent by a form"), "text/plain", original_filename: "f") }
 
   def headers_of(organisation) = { "x-organisation" => organisation&.id.to_s }
 
@@ -43,7 +43,8 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
       skip_around_action :set_active_storage_service
       def show = render(plain: ActiveStorage::Blob.service.name)
     end
-    _, _, body = controller.action(:show).call(Rack::MockRequest.env_for("/", "HTTP_X_ORGANISATION" => customer.id.to_s))
+    environment = Rack::MockRequest.env_for("/", "HTTP_X_ORGANISATION" => customer.id.to_s)
+    _, _, body = controller.action(:show).call(environment)
     expect(body.each.to_a.join).to eq("local")
   end
 

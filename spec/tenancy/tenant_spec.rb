@@ -9,12 +9,13 @@ RSpec.describe EncryptedS3Service::Tenant do
   after { Current.reset }
 
   # A model with a declaration of its own.
-  def tenant(attributes = {}, &declaration)
-    Class.new(Organisation) do
+  def tenant(attributes = {}, &)
+    firm = Class.new(Organisation) do
       def self.name = "Firm"
       def storage_service = name
-      class_exec(&declaration)
-    end.new(attributes)
+    end
+    firm.class_exec(&)
+    firm.new(attributes)
   end
 
   it "sends the files of an encrypted customer, and of no other, to the encrypted service" do
@@ -26,7 +27,9 @@ RSpec.describe EncryptedS3Service::Tenant do
 
   it "tells the application for whom it works, and takes that back" do
     Current.organisation = other_customer
-    seen = customer.with_s3_settings { [Current.organisation, other_customer.with_s3_settings { Current.organisation }] }
+    seen = customer.with_s3_settings do
+      [Current.organisation, other_customer.with_s3_settings { Current.organisation }]
+    end
     expect(seen).to eq([customer, other_customer])
     expect(Current.organisation).to eq(other_customer)
     expect { customer.with_s3_settings { raise "no" } }.to raise_error("no")
@@ -67,10 +70,11 @@ RSpec.describe EncryptedS3Service::Tenant do
   it "does not run the block when a service is wanted and none is named, or does not exist", :aggregate_failures do
     unnamed = tenant(name: "") { encrypts_files_with(&:storage_service) }
     unknown = tenant { encrypts_files_with :encrypted_amazn }
+    before = ActiveStorage::Blob.count
     [[unnamed, /Firm .*no service is named/], [unknown, /:encrypted_amazn/]].each do |firm, message|
-      expect { expect { firm.with_s3_settings { store } }.to raise_error(EncryptedS3Service::ConfigurationError, message) }
-        .not_to(change(ActiveStorage::Blob, :count))
+      expect { firm.with_s3_settings { store } }.to raise_error(EncryptedS3Service::ConfigurationError, message)
     end
+    expect(ActiveStorage::Blob.count).to eq(before)
   end
 
   it "tells a class without a declaration, or with a wrong one, what to do" do

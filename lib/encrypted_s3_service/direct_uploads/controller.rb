@@ -13,9 +13,11 @@ module EncryptedS3Service
       # @raise [ConfigurationError] when Rails has nothing to patch any more: tokens would silently be ignored
       def self.install(controller = ActiveStorage::DirectUploadsController)
         return if controller < self
+
         unless controller.private_method_defined?(:blob_args)
-          raise ConfigurationError, "This version of Active Storage has no DirectUploadsController#blob_args, so a direct " \
-                                    "upload's service cannot be chosen. Look for a newer version of this gem."
+          raise ConfigurationError,
+                "This version of Active Storage has no DirectUploadsController#blob_args, so the service of direct " \
+                "uploads cannot be chosen. Look for a newer version of this gem."
         end
 
         controller.prepend(self)
@@ -32,9 +34,11 @@ module EncryptedS3Service
       end
 
       def direct_upload_service
-        return DirectUploads.service_of(params[:service_token], tenant: direct_upload_tenant) if params.key?(:service_token)
-
-        DirectUploads.listed_service(params[:service_name]) if params.key?(:service_name)
+        if params.key?(:service_token)
+          DirectUploads.service_of(params[:service_token], tenant: direct_upload_tenant)
+        elsif params.key?(:service_name)
+          DirectUploads.listed_service(params[:service_name])
+        end
       end
 
       # What EncryptedS3Service::Controller finds, where it is included.

@@ -50,7 +50,8 @@ module EncryptedS3Service
         return options unless settings
 
         settings = settings.is_a?(Hash) ? settings.symbolize_keys : {}
-        service = settings.delete(:service) || AttachmentService.of(record, attribute) || EncryptedS3Service.current_service
+        service = settings.delete(:service) || AttachmentService.of(record, attribute)
+        service ||= EncryptedS3Service.current_service
         return options unless service
 
         options.except(:direct_upload).merge("data-direct-upload-url" => direct_uploads_url_for(service, **settings))
