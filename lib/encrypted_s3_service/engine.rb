@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "rails/engine"
-require "active_support/ordered_options"
 
 module EncryptedS3Service
   # What the gem does in a Rails application besides being found by Active Storage.

@@ -63,12 +63,13 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
         Array.new(4) { |number| [customer, other_customer].rotate(thread + number).first.with_s3_settings { upload } }
       end
     end.flat_map(&:value)
-    killing = false
-    victims.join
     encrypted, plain = blobs.partition { |blob| blob.service_name == "encrypted" }
     expect([encrypted.size, plain.size]).to eq([32, 32])
     expect(encrypted.map { |blob| encrypted_in_bucket?(blob, blob.filename.to_s) }).to all(be(true))
     expect(plain.map { |blob| server.head(bucket, blob.key)[0] }).to all(eq(404))
+  ensure
+    killing = false
+    victims.join
   end
 
   # Stores a file that says in plain words for whom it was.

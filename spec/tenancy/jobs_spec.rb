@@ -8,6 +8,9 @@ require_relative "../support/plain_by_default"
 RSpec.describe EncryptedS3Service::Job do
   include_context "with an application that stores in plaintext by default"
 
+  # An image of one pixel.
+  PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
   let(:name) { "#{SecureRandom.hex(4)}.txt" }
 
   before { clear_enqueued_jobs }
@@ -211,6 +214,15 @@ RSpec.describe EncryptedS3Service::Job do
       expect(preview.service_name).to eq("encrypted")
       expect(preview.download).to start_with(png)
       expect(stored(preview.key).last).not_to start_with(png)
+    end
+
+    it "put a variant beside its file" do
+      blob = attach(Base64.decode64(PIXEL), "a.png", "image/png")
+      other_customer.with_s3_settings { ActiveStorage::TransformJob.perform_later(blob, resize_to_limit: [1, 1]) }
+      perform_enqueued_jobs(only: ActiveStorage::TransformJob)
+      variant = blob.variant(resize_to_limit: [1, 1])
+      expect([server.head(bucket, variant.key)[0], variant.download]).to match([200, start_with(png)])
+      expect(stored(variant.key).last).not_to start_with(png)
     end
 
     def minimal_pdf

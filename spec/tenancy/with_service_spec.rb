@@ -131,6 +131,12 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(place).to eq("mirrored")
   end
 
+  it "ends also where the application has no service of its own" do
+    ActiveStorage::Blob.service = nil
+    expect(described_class.with_service(:encrypted) { place }).to eq("encrypted")
+    expect(place).to be_nil
+  end
+
   it "reads files where they are, whatever is chosen" do
     encrypted = described_class.with_service(:encrypted) { store("one") }
     plain = store("two")
