@@ -8,9 +8,6 @@ require_relative "../support/plain_by_default"
 RSpec.describe EncryptedS3Service::Job do
   include_context "with an application that stores in plaintext by default"
 
-  # An image of one pixel.
-  PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
   let(:name) { "#{SecureRandom.hex(4)}.txt" }
 
   before { clear_enqueued_jobs }
@@ -189,6 +186,9 @@ RSpec.describe EncryptedS3Service::Job do
 
   describe "Active Storage's own jobs, which have none" do
     let(:png) { "\x89PNG\r\n\x1A\n".b }
+    let(:pixel) do
+      "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==".unpack1("m")
+    end
 
     def attach(data, filename, type)
       customer.with_s3_settings do
@@ -217,7 +217,7 @@ RSpec.describe EncryptedS3Service::Job do
     end
 
     it "put a variant beside its file" do
-      blob = attach(Base64.decode64(PIXEL), "a.png", "image/png")
+      blob = attach(pixel, "a.png", "image/png")
       other_customer.with_s3_settings { ActiveStorage::TransformJob.perform_later(blob, resize_to_limit: [1, 1]) }
       perform_enqueued_jobs(only: ActiveStorage::TransformJob)
       variant = blob.variant(resize_to_limit: [1, 1])
