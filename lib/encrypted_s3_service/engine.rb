@@ -54,3 +54,5 @@ module EncryptedS3Service
     end
   end
 end
+
+require_relative "engine/tenancy"
