@@ -23,7 +23,7 @@ module EncryptedS3Service
     autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
 
     # What the tokens are signed for, so that no other token of ActiveStorage.verifier passes for one.
-    PURPOSE = :encrypted_s3_direct_upload
+    PURPOSE = :encrypted_s3_service_token
     # How long a page with a form may stay open, in seconds, unless
     # `config.encrypted_s3_service.direct_upload_token_expires_in` says otherwise.
     DEFAULT_EXPIRY = 24 * 60 * 60

@@ -87,6 +87,17 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     end
   end
 
+  it "is of no use to fetch or to send a file, nor is the token of an address to choose a service" do
+    upload = ActiveStorage.verifier.generate({ key: "k", service_name: "encrypted", service: "encrypted" },
+                                             purpose: EncryptedS3Service::Serving::Token::DIRECT_UPLOAD)
+    expect_refusal(/invalid or has expired/, service_token: upload)
+    path = "/rails/active_storage/encrypted_s3/#{token(:encrypted)}"
+    put path, params: "x"
+    expect(response).to have_http_status(:not_found)
+    get "#{path}/a.txt"
+    expect(response).to have_http_status(:not_found)
+  end
+
   it "refuses a token that is no text" do
     expect(blobs_made { ask(service_token: { a: "b" }) }).to eq(0)
     expect(response).to have_http_status(:forbidden)
