@@ -1,8 +1,10 @@
 //! Reading one encrypted object.
 //!
 //! Nothing is handed out before the authentication tag, which stands at the end of the object, has been checked: small
-//! objects wait for it in memory, large ones as ciphertext in a temporary file.
+//! objects wait for it in memory, large ones as ciphertext in a temporary file. Legacy CBC objects, which have no tag,
+//! wait for the check of their padding in the same way.
 
+mod instruction_file;
 mod ranges;
 mod spool;
 
@@ -18,12 +20,13 @@ pub use self::ranges::RangePlan;
 use self::ranges::Ranges;
 use self::spool::{Spool, SpoolReader};
 use crate::buffer::Buffer;
-use crate::gcm::{self, Opener, TAG_LEN, Tag};
-use crate::keyring::Keyring;
+use crate::cbc::BLOCK_LEN;
+use crate::content::Content;
+use crate::envelope::Envelopes;
 use crate::md5::Digester;
 use crate::store::ObjectStore;
 use crate::task::Task;
-use crate::{Error, ErrorKind, Result, envelope};
+use crate::{Error, ErrorKind, Result};
 
 /// The size of the chunks that a reader gets, in bytes: what Active Storage's own services give.
 pub const CHUNK: usize = 5 * 1024 * 1024;
@@ -77,22 +80,36 @@ impl Download {
     /// Asks the store for the object and waits for its head and envelope.
     ///
     /// # Errors
-    /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet.
-    pub async fn open(store: Arc<dyn ObjectStore>, keyring: &Keyring, plan: &DownloadPlan, key: &str) -> Result<Self> {
-        let (head, ranges) = Ranges::open(store, key, plan.ranges).await?;
+    /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet. `Cbc`
+    /// for a legacy object, all of which is read first: its size shows only at its end.
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        envelopes: &Envelopes,
+        plan: &DownloadPlan,
+        key: &str,
+    ) -> Result<Self> {
+        // What is decrypted at once ends where a block does.
+        let whole_blocks = RangePlan { size: plan.ranges.size.next_multiple_of(BLOCK_LEN as u64), ..plan.ranges };
+        let (head, ranges) = Ranges::open(store.clone(), key, whole_blocks).await?;
+        let file = instruction_file::read(store, envelopes, &head, key).await?;
         let opener = || {
             let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            envelope::open(keyring, metadata, None).map_err(|error| error.for_object(key))
+            envelopes.open(metadata, file.as_deref()).map_err(|error| error.for_object(key))
         };
         let first = opener()?;
-        let size = gcm::plaintext_len(head.size).map_err(|error| error.for_object(key))?;
+        let is_padded = first.is_padded();
+        let size = first.text_len(head.size).map_err(|error| error.for_object(key))?;
         let body = if size <= plan.memory_limit {
             Task::spawn(verify_in_memory(ranges, first, size))
         } else {
             // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
             Task::spawn(verify_in_file(ranges, first, opener()?, size, plan.spool_folder.clone()))
         };
-        Ok(Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) })
+        let mut download = Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) };
+        if is_padded {
+            download.size = download.verified().await?.size();
+        }
+        Ok(download)
     }
 
     /// The size of the plaintext in bytes.
@@ -213,14 +230,25 @@ impl Download {
     }
 }
 
-/// Reads the whole body, decrypts it and checks the tag.
-async fn verify_in_memory(mut ranges: Ranges, mut opener: Opener, size: u64) -> Result<Verified> {
-    let size = usize::try_from(size)
-        .map_err(|_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory")))?;
+impl Verified {
+    /// The size of the plaintext in bytes.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Memory { plaintext, .. } => plaintext.len() as u64,
+            Self::Spooled(reader) => reader.size(),
+        }
+    }
+}
+
+/// Reads the whole body, decrypts its first `size` bytes and checks them.
+async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
+    let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
+    let body = usize::try_from(ranges.size()).map_err(no_memory)?;
+    let size = usize::try_from(size).map_err(no_memory)?;
     // The first range is all of a small object, and is decrypted where it is.
     let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
-    if text.len() < size + TAG_LEN {
-        let mut whole = Buffer::with_capacity(size + TAG_LEN)?;
+    if text.len() < body {
+        let mut whole = Buffer::with_capacity(body)?;
         whole.fill(text.bytes());
         text = whole;
     }
@@ -228,44 +256,39 @@ async fn verify_in_memory(mut ranges: Ranges, mut opener: Opener, size: u64) -> 
     loop {
         let ready = text.len().min(size);
         let piece = text.bytes_from(opened);
-        opener.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
+        content.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
         opened = ready;
         match ranges.next().await? {
             Some(bytes) => drop(text.fill(bytes.bytes())),
             None => break,
         }
     }
-    opener.finish(&tag_of(text.bytes().get(size..).unwrap_or_default())?)?;
-    text.truncate(size);
+    let padding = content.finish(text.bytes().get(size..).unwrap_or_default())?;
+    text.truncate(size - padding);
     Ok(Verified::Memory { plaintext: text, given: 0 })
 }
 
-/// Reads the whole body into a temporary file, checks the tag on the way, and leaves decrypting to the reader.
+/// Reads the whole body into a temporary file, checks it on the way, and leaves decrypting to the reader.
 async fn verify_in_file(
     mut ranges: Ranges,
-    mut opener: Opener,
-    reader: Opener,
+    mut content: Content,
+    reader: Content,
     size: u64,
     folder: Option<PathBuf>,
 ) -> Result<Verified> {
     let mut spool = Spool::create(folder.as_deref())?;
     let mut left = size;
-    let mut tag = Vec::with_capacity(TAG_LEN);
+    let mut trailer = Vec::new();
     while let Some(bytes) = ranges.next().await? {
         let (filled, mut bytes) = spool.append(bytes).await?;
         spool = filled;
         let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        tag.extend_from_slice(bytes.bytes_from(text));
+        trailer.extend_from_slice(bytes.bytes_from(text));
         bytes.truncate(text);
-        // What this makes is thrown away unseen: only the tag is wanted.
-        opener.update(bytes.bytes_from(0))?;
+        // What this makes is thrown away unseen: only the check is wanted.
+        content.update(bytes.bytes_from(0))?;
         left -= text as u64;
     }
-    let tag = tag_of(&tag)?;
-    opener.finish(&tag)?;
-    spool.into_reader(reader, size, tag).map(Verified::Spooled)
-}
-
-fn tag_of(bytes: &[u8]) -> Result<Tag> {
-    bytes.try_into().map_err(|_| Error::new(ErrorKind::Transport, "the store sent fewer bytes than it had announced"))
+    let padding = content.finish(&trailer)?;
+    spool.into_reader(reader, size, padding as u64, trailer).map(Verified::Spooled)
 }
