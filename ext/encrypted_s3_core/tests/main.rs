@@ -9,8 +9,15 @@ mod envelope;
 mod gcm;
 #[path = "main/keyring.rs"]
 mod keyring;
+#[path = "main/legacy.rs"]
+mod legacy;
 #[path = "main/listing.rs"]
 mod listing;
+#[path = "main/policy.rs"]
+mod policy;
+#[cfg(feature = "aws-lc")]
+#[path = "main/rsa.rs"]
+mod rsa;
 #[path = "main/support.rs"]
 mod support;
 #[path = "main/upload.rs"]
