@@ -42,10 +42,7 @@ fn a_bare_configuration_writes_v2_and_each_setting_alone_writes_what_its_client_
     let formats = |settings: &[&str], of: fn(&str) -> Policy| -> Vec<String> {
         settings.iter().map(|setting| writes(of(setting))).collect()
     };
-    assert_eq!(
-        formats(&COMMITMENTS, |name| policy(Some(name), None).unwrap()),
-        ["x-amz-key-v2", "x-amz-3", "x-amz-3"]
-    );
+    assert_eq!(formats(&COMMITMENTS, |name| policy(Some(name), None).unwrap()), ["x-amz-key-v2", "x-amz-3", "x-amz-3"]);
     assert_eq!(
         formats(&PROFILES, |name| policy(None, Some(name)).unwrap()),
         ["x-amz-key-v2", "x-amz-key-v2", "x-amz-3", "x-amz-3"]

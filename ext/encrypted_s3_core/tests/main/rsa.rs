@@ -46,7 +46,10 @@ fn a_public_key_writes_what_the_private_key_reads_in_both_formats() {
     for policy in [Policy::default(), committing()] {
         let object = sealed(&with_policy(policy, vec![public(Some("k"))]));
         assert_eq!(read(&with_policy(policy, vec![private(None)]), &object).unwrap(), b"plaintext");
-        assert_eq!(read(&with_policy(policy, vec![key(None, &[1; 32]), private(Some("k"))]), &object).unwrap(), b"plaintext");
+        assert_eq!(
+            read(&with_policy(policy, vec![key(None, &[1; 32]), private(Some("k"))]), &object).unwrap(),
+            b"plaintext"
+        );
     }
 }
 
@@ -105,11 +108,14 @@ fn wrapped_keys_that_are_changed_or_of_another_length_open_nothing() {
     let reader = envelopes(vec![private(None)]);
     let (mut entries, body) = sealed(&reader);
     let wrapped = STANDARD.decode(value(&mut entries, "x-amz-key-v2")).unwrap();
-    let mut changed: Vec<Vec<u8>> = (0..wrapped.len()).step_by(17).map(|at| {
-        let mut changed = wrapped.clone();
-        changed[at] ^= 0x40;
-        changed
-    }).collect();
+    let mut changed: Vec<Vec<u8>> = (0..wrapped.len())
+        .step_by(17)
+        .map(|at| {
+            let mut changed = wrapped.clone();
+            changed[at] ^= 0x40;
+            changed
+        })
+        .collect();
     changed.extend([wrapped[1..].to_vec(), [&wrapped[..], &[0]].concat(), vec![0; 256], vec![0xff; 256], vec![1; 60]]);
     for wrapped in changed {
         *value(&mut entries, "x-amz-key-v2") = STANDARD.encode(wrapped);
