@@ -25,7 +25,8 @@ pub type Iv = [u8; BLOCK_LEN];
 /// Decrypts one message, whole blocks at a time.
 #[must_use]
 pub struct Opener {
-    cipher: Decryptor<Aes256>,
+    /// The key schedule, on the heap as keys are.
+    cipher: Box<Decryptor<Aes256>>,
     /// The last block of plaintext so far, which holds the padding if no other follows.
     last: Zeroizing<[u8; BLOCK_LEN]>,
     /// Whether `key` is what the wrapped key stood for.
@@ -36,7 +37,7 @@ impl Opener {
     /// Starts reading a message. With `genuine` false it ends as one with broken padding does, whatever is in it: for a
     /// key that could not be unwrapped, which must not be told apart.
     pub(crate) fn new(key: &DataKey, iv: &Iv, genuine: bool) -> Self {
-        let cipher = Decryptor::new(key.expose().into(), iv.into());
+        let cipher = Box::new(Decryptor::new(key.expose().into(), iv.into()));
         Self { cipher, last: Zeroizing::new([0; BLOCK_LEN]), genuine }
     }
 

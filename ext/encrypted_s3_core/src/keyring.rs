@@ -70,7 +70,7 @@ impl KeyMaterial {
         let bytes = wrapped.bytes;
         match (self, wrapped.wrap) {
             (Self::Aes(key), Wrap::AesGcm) => aes::Wrapped::parse(bytes)?.unwrap(key, wrapped.bind),
-            (Self::Aes(key), Wrap::AesWrap) => aes_legacy::unwrap_kw(key, bytes),
+            (Self::Aes(key), Wrap::AesKw) => aes_legacy::unwrap_kw(key, bytes),
             (Self::Aes(key), Wrap::AesEcb) => aes_legacy::unwrap_ecb(key, bytes),
             (Self::Rsa(key), Wrap::RsaOaepSha1) => key.unwrap_oaep_sha1(bytes, wrapped.bind),
             (Self::Rsa(key), Wrap::RsaOaepSha256) => key.unwrap_oaep_sha256(bytes),

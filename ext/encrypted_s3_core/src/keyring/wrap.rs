@@ -12,7 +12,7 @@ pub(crate) enum Wrap {
     /// `kms+context`, in V3 `12`.
     KmsContext,
     /// `AESWrap`: RFC 3394.
-    AesWrap,
+    AesKw,
     /// `RSA/ECB/OAEPWithSHA-256AndMGF1Padding`.
     RsaOaepSha256,
     /// `kms`, without a context.
@@ -38,7 +38,7 @@ impl Wrap {
             "AES/GCM" => Some(Self::AesGcm),
             "RSA-OAEP-SHA1" => Some(Self::RsaOaepSha1),
             "kms+context" => Some(Self::KmsContext),
-            "AESWrap" => Some(Self::AesWrap),
+            "AESWrap" => Some(Self::AesKw),
             "RSA/ECB/OAEPWithSHA-256AndMGF1Padding" => Some(Self::RsaOaepSha256),
             "kms" => Some(Self::Kms),
             _ => None,
@@ -63,7 +63,7 @@ impl Wrap {
 
     pub(super) fn kind(self) -> Kind {
         match self {
-            Self::AesGcm | Self::AesWrap | Self::AesEcb => Kind::Aes,
+            Self::AesGcm | Self::AesKw | Self::AesEcb => Kind::Aes,
             Self::RsaOaepSha1 | Self::RsaOaepSha256 | Self::RsaPkcs1 => Kind::Rsa,
             Self::KmsContext | Self::Kms => Kind::Kms,
         }
