@@ -46,7 +46,8 @@ class StaticKeyring(S3Keyring):
 
     def on_decrypt(self, materials, encrypted_data_keys=None):
         edk = (encrypted_data_keys or materials.encrypted_data_keys)[0]
-        bind = b"115" if materials.algorithm_suite == COMMITTING else b"AES/GCM/NoPadding"
+        # All that a keyring is told of the format: V3 stores no nonce.
+        bind = b"115" if materials.iv is None else b"AES/GCM/NoPadding"
         wrapped = edk.encrypted_data_key
         if edk.key_provider_info == "RSA-OAEP-SHA1":
             payload = self.rsa.decrypt(wrapped, OAEP)

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::envelope::{Envelopes, MAX_INSTRUCTION_FILE};
+use encrypted_s3_core::policy::{Policy, SecurityProfile};
 use encrypted_s3_core::{ErrorKind, Result};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, under, value};
+use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, under, value, with_policy};
 
 struct Object {
     keyring: Envelopes,
@@ -98,7 +99,11 @@ proptest! {
     #[test]
     fn any_mixture_of_entries_is_refused(entries in vec((select(&NAMES[..]), select(&VALUES[..])), 0..12), file in proptest::option::of(any::<[u8; 40]>())) {
         let entries: Entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        prop_assert!(open(&under(&[7; 32]), &entries, file.as_ref().map(|file| &file[..])).is_err());
+        let file = file.as_ref().map(|file| &file[..]);
+        prop_assert!(open(&under(&[7; 32]), &entries, file).is_err());
+        // A V1 envelope is not refused before its body.
+        let legacy = with_policy(Policy::new(None, Some(SecurityProfile::V3AndLegacy)).unwrap(), vec![key(None, &[7; 32])]);
+        prop_assert!(open(&legacy, &entries, file).and_then(|content| decrypt(content, &[0; 32], &[])).is_err());
     }
 }
 
@@ -121,7 +126,7 @@ const NAMES: [&str; 16] = [
     "name",
 ];
 
-const VALUES: [&str; 14] = [
+const VALUES: [&str; 17] = [
     "",
     "115",
     "02",
@@ -136,6 +141,9 @@ const VALUES: [&str; 14] = [
     "{}",
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "AAAAAAAAAAAAAAAA",
+    "AAAAAAAAAAAAAAAAAAAAAA==",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
 ];
 
 #[test]
