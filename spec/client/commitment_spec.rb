@@ -36,6 +36,11 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
     end
   end
 
+  it "stores what opens by OpenSSL alone, as the format is published" do
+    strict.upload(key, StringIO.new(data = random_bytes(6_000_000)))
+    expect(stored_plaintext(key)).to be_bytes(data)
+  end
+
   describe "Amazon's Python client" do
     { "0 bytes" => 0, "17 bytes" => 17, "5 MiB and 1 byte" => 5_242_881 }.each do |name, size|
       it "reads what we write: #{name}" do

@@ -30,6 +30,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
     it "lets the public key write what the private key reads, under #{policy}" do
       data = random_bytes(6_000_000)
       rsa_client(rsa.public_to_pem, commitment_policy: policy).upload(key, StringIO.new(data))
+      expect(stored_plaintext(key, rsa)).to be_bytes(data)
       expect(back.download(key)).to be_bytes(data)
     end
   end
