@@ -89,7 +89,8 @@ impl Download {
         key: &str,
     ) -> Result<Self> {
         // What is decrypted at once ends where a block does.
-        let whole_blocks = RangePlan { size: plan.ranges.size.next_multiple_of(BLOCK_LEN as u64), ..plan.ranges };
+        let size = plan.ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(plan.ranges.size);
+        let whole_blocks = RangePlan { size, ..plan.ranges };
         let (head, ranges) = Ranges::open(store.clone(), key, whole_blocks).await?;
         let file = instruction_file::read(store, envelopes, &head, key).await?;
         let opener = || {

@@ -24,8 +24,9 @@ module S3Server
           builder.get_ring().save(name + '.ring.gz')
     PYTHON
 
-    # Swift logs to syslog or nowhere; this adds a file. It also lets a single metadata entry have the 2 KB that S3 allows
-    # for all of them, which a data key under an RSA key needs; Swift reads that setting from /etc/swift only.
+    # Swift logs to syslog or nowhere; this adds a file. It also lets one metadata entry have the 2 KB that S3 allows
+    # for all of them: a data key under an RSA key needs more than 256 bytes, and Swift reads that setting from
+    # /etc/swift only.
     LOG_MODULE = <<~PYTHON
       import logging
       from swift.common import constraints
