@@ -14,4 +14,5 @@ RSpec.configure do |config|
   # Attachments upload after the commit, which a surrounding transaction would put off for ever.
   config.use_transactional_fixtures = false
   config.include ActiveJob::TestHelper
+  config.include ActiveSupport::Testing::TimeHelpers
 end

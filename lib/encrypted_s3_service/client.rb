@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
+require_relative "checksum"
 require_relative "confidential"
 require_relative "configuration"
 require_relative "errors"
+require_relative "reader"
 require_relative "upload_source"
 
 module EncryptedS3Service
@@ -18,6 +20,11 @@ module EncryptedS3Service
 
     # The most that one object can hold, in bytes: what AES-GCM can encrypt under one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32
+
+    # What is known of an object without reading it.
+    # @!attribute size [Integer] bytes of the plaintext
+    # @!attribute etag [String] the store's entity tag, with its quotes
+    Stat = Data.define(:size, :etag)
 
     # @return [Configuration]
     attr_reader :configuration
@@ -38,20 +45,25 @@ module EncryptedS3Service
     # @param key [String] UTF-8
     # @param io [#read] asked by `read(length, buffer)` only; neither rewound nor closed. A plain File or Tempfile is
     #   read without Ruby and left at its end
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext; it is compared, never sent
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext, or `sha256:` and the Base64 of its SHA-256
+    #   (`sha512:` likewise); it is compared, never sent
     # @param content_type [String, nil] what S3 is told, as it is; nil is `application/octet-stream`
     # @param progress [#call, nil] called after each step with the plaintext bytes that S3 has, and how many there will
     #   be or nil
     # @return [Hash{Symbol => Object}] `bytes:` (Integer, of the plaintext) and `etag:` (String)
     # @raise [ChecksumError] when the bytes do not have the checksum
+    # @raise [UnsupportedOperationError] when the checksum is of another kind
     # @raise [TooLargeError] when there are more than {MAXIMUM_SIZE}; then nothing is stored
     # @raise [Error]
     def upload(key, io, checksum: nil, content_type: nil, progress: nil)
-      source = UploadSource.new(io)
-      sending(key, checksum: checksum, content_type: content_type) do |upload|
+      expected = Checksum.parse(checksum)
+      digest = expected&.digest
+      source = UploadSource.new(io, digest: digest)
+      sending(key, checksum: expected&.md5, content_type: content_type) do |upload|
         total = source.remaining
         refuse_too_large(key, total)
         source.transfer(upload, configuration.part_size) { progress&.call(upload.bytes_sent, total) }
+        expected.check(digest.base64digest) if digest
         upload.finish.tap { |result| progress&.call(result[:bytes], total) }
       end
     end
@@ -77,7 +89,16 @@ module EncryptedS3Service
       handle&.close
     end
 
-    # Reads and decrypts an object into a file, without Ruby; no byte is written before all are authenticated.
+    # Reads an object at the caller's own pace, from anywhere in it.
+    #
+    # @param key [String] UTF-8
+    # @return [Reader] to be closed
+    # @raise [NotFoundError]
+    # @raise [Error]
+    def reader(key) = Reader.new(native.download(object_key(key)))
+
+    # Reads and decrypts an object into a file, without Ruby; no byte of plaintext is written before all are
+    # authenticated. What an exception that is not an {Error} (a timeout, say) leaves in the file is undefined.
     #
     # @param key [String] UTF-8
     # @param file [File, Tempfile] open for writing in binary mode; written from its position on and left behind the
@@ -117,11 +138,19 @@ module EncryptedS3Service
     #   encrypted one, or a legacy one (AES-CBC) whose writer did not note it
     # @raise [NotFoundError]
     # @raise [Error]
-    def size(key)
+    def size(key) = stat(key).size
+
+    # @param key [String] UTF-8
+    # @return [Stat] what is known of an object without reading it; nothing of it is authenticated
+    # @raise [NotFoundError]
+    # @raise [TruncatedError] when it is too short to be one of ours
+    # @raise [Error]
+    def stat(key)
       head = native.head(object_key(key))
       raise NotFoundError, "there is no object #{key.inspect}" unless head
+      raise TruncatedError, "object #{key.inspect} is too short to be an encrypted one" unless head[:size]
 
-      head[:size]
+      Stat.new(**head)
     end
 
     # Deletes an object, and its instruction file where the configuration has those read.

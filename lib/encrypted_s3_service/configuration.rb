@@ -120,7 +120,7 @@ module EncryptedS3Service
     #   in a file beside them; none is written
     # @option options [String] :instruction_file_suffix (".instruction")
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
-    # @option options [Boolean] :public (false) true is refused
+    # @option options [Boolean] :public (false) whether addresses of files are valid for ever
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
     #   `ssekms_encryption_context`, `ssekms_key_id`, `tagging`
@@ -133,12 +133,16 @@ module EncryptedS3Service
       read_http(settings)
       read_upload(settings.nested(:upload))
       read_encryption(settings)
-      refuse_public(settings)
+      @public = settings.boolean(:public, false)
       @problem = find_missing
       raise ConfigurationError, @problem if @problem && !ENV["SECRET_KEY_BASE_DUMMY"]
 
       freeze
     end
+
+    # @return [Boolean] whether addresses of files are valid for ever. They lead to the application all the same;
+    #   nothing in the bucket becomes public
+    def public? = @public
 
     # @return [Boolean] whether nothing is missing; false is possible only with `SECRET_KEY_BASE_DUMMY`
     def complete? = @problem.nil?
@@ -206,7 +210,7 @@ module EncryptedS3Service
       end
       # A file between the two would be a multipart upload of one part: the same bytes in three requests.
       @transfer = { multipart_threshold: [threshold, @part_size].max, part_size: @part_size,
-                    concurrency: settings.integer(:concurrency, DEFAULT_CONCURRENCY, 1..256) }.freeze
+                    concurrency: settings.integer(:concurrency, DEFAULT_CONCURRENCY, 1..64) }.freeze
       @object_settings = read_object_settings(settings)
     end
 
@@ -233,13 +237,6 @@ module EncryptedS3Service
       return suffix || DEFAULT_INSTRUCTION_FILE_SUFFIX if location == "instruction_file"
 
       settings.refuse :instruction_file_suffix, "needs envelope_location: instruction_file" if suffix
-    end
-
-    # An encrypted object's public URL at the store would serve ciphertext.
-    def refuse_public(settings)
-      return unless settings.boolean(:public, false)
-
-      settings.refuse :public, "must not be true: public URLs are not available in this version"
     end
 
     def find_missing

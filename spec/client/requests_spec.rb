@@ -153,7 +153,8 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
       end
 
       it "no digest of a part, no name and no type, when a service stores #{size} bytes" do
-        require "active_storage/engine"
+        require "active_support/all"
+        require "active_storage"
         require "active_storage/service/encrypted_s3_service"
         data = random_bytes(size)
         service = ActiveStorage::Service::EncryptedS3Service.new(**client_settings)

@@ -4,6 +4,7 @@
 //! moved one large file would stay as large as all its parts together.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use memmap2::MmapMut;
@@ -17,16 +18,84 @@ const MAPPED: usize = 256 * 1024;
 #[cfg(target_os = "linux")]
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
 
+/// Memory that the buffers of one transfer use one after the other: new pages cost the system more than what is done
+/// with them, on a virtual machine several times as much.
+#[derive(Clone)]
+pub struct Pool {
+    free: Arc<Mutex<Vec<MmapMut>>>,
+    most: usize,
+}
+
+impl Pool {
+    /// A pool that keeps at most `most` mappings for later.
+    pub fn new(most: usize) -> Self {
+        Self { free: Arc::default(), most }
+    }
+
+    /// An empty buffer for `capacity` bytes, whose memory comes back here.
+    ///
+    /// # Errors
+    /// `TooLarge` when the system has no memory for it.
+    pub fn buffer(&self, capacity: usize) -> Result<Buffer> {
+        if capacity < MAPPED {
+            return Buffer::with_capacity(capacity);
+        }
+        let memory = match self.take(capacity) {
+            Some(memory) => memory,
+            None => map(capacity)?,
+        };
+        Ok(Buffer { memory: Memory::Mapped { memory: Some(memory), pool: Some(self.clone()) }, capacity, length: 0 })
+    }
+
+    fn take(&self, capacity: usize) -> Option<MmapMut> {
+        let mut free = self.free();
+        let fitting = free.iter().position(|memory| memory.len() >= capacity)?;
+        Some(free.swap_remove(fitting))
+    }
+
+    fn give_back(&self, memory: MmapMut) {
+        let mut free = self.free();
+        if free.len() < self.most {
+            free.push(memory);
+        }
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<MmapMut>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} free)", self.free().len())
+    }
+}
+
 /// Bytes with a capacity that does not change. Memory of a large buffer is used only as far as it is filled, and goes
-/// back to the system when the buffer is dropped.
+/// back to the system, or to its pool, when the buffer is dropped.
 pub struct Buffer {
     memory: Memory,
+    capacity: usize,
     length: usize,
 }
 
 enum Memory {
     Heap(Vec<u8>),
-    Mapped(MmapMut),
+    /// `memory` is there until the buffer is dropped.
+    Mapped {
+        memory: Option<MmapMut>,
+        pool: Option<Pool>,
+    },
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Self::Mapped { memory, pool: Some(pool) } = self
+            && let Some(memory) = memory.take()
+        {
+            pool.give_back(memory);
+        }
+    }
 }
 
 impl Buffer {
@@ -35,20 +104,17 @@ impl Buffer {
     /// # Errors
     /// `TooLarge` when the system has no memory for it.
     pub fn with_capacity(capacity: usize) -> Result<Self> {
-        let no_memory = || Error::new(ErrorKind::TooLarge, format!("there is no memory for {capacity} bytes"));
         let memory = if capacity < MAPPED {
             Memory::Heap(vec![0; capacity])
         } else {
-            let mapped = MmapMut::map_anon(capacity).map_err(|error| no_memory().with_source(error))?;
-            prefer_large_pages(&mapped, capacity);
-            Memory::Mapped(mapped)
+            Memory::Mapped { memory: Some(map(capacity)?), pool: None }
         };
-        Ok(Self { memory, length: 0 })
+        Ok(Self { memory, capacity, length: 0 })
     }
 
     /// How many bytes it can hold.
     pub fn capacity(&self) -> usize {
-        self.memory().len()
+        self.capacity
     }
 
     /// How many bytes it can still take.
@@ -112,27 +178,28 @@ impl Buffer {
     fn memory(&self) -> &[u8] {
         match &self.memory {
             Memory::Heap(memory) => memory,
-            Memory::Mapped(memory) => memory,
+            Memory::Mapped { memory, .. } => memory.as_deref().unwrap_or_default(),
         }
     }
 
     fn memory_mut(&mut self) -> &mut [u8] {
         match &mut self.memory {
             Memory::Heap(memory) => memory,
-            Memory::Mapped(memory) => memory,
+            Memory::Mapped { memory, .. } => memory.as_deref_mut().unwrap_or_default(),
         }
     }
 }
 
-/// Asks for pages of 2 MiB: a new mapping is filled once, and most of what that costs is the thousand page faults of
-/// every 4 MiB. A system that has none gives small ones.
-fn prefer_large_pages(memory: &MmapMut, capacity: usize) {
+/// New memory. It asks for pages of 2 MiB, because it is filled from end to end; a system that has none gives small ones.
+fn map(capacity: usize) -> Result<MmapMut> {
+    let memory = MmapMut::map_anon(capacity).map_err(|error| {
+        Error::new(ErrorKind::TooLarge, format!("there is no memory for {capacity} bytes")).with_source(error)
+    })?;
     #[cfg(target_os = "linux")]
     if capacity >= LARGE_PAGE {
         let _refused = memory.advise(memmap2::Advice::HugePage);
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (memory, capacity);
+    Ok(memory)
 }
 
 impl AsRef<[u8]> for Buffer {
@@ -169,6 +236,23 @@ mod tests {
             assert_eq!(buffer.len(), capacity.min(2));
             assert_eq!(buffer.bytes_from(1).len(), capacity.min(2).saturating_sub(1));
         }
+    }
+
+    #[test]
+    fn memory_of_a_pool_is_used_again_and_begins_empty() {
+        let pool = Pool::new(1);
+        for capacity in [MAPPED + 2, MAPPED + 1, MAPPED] {
+            let Ok(mut buffer) = pool.buffer(capacity) else { unreachable!("memory") };
+            assert!(pool.free().is_empty());
+            assert_eq!((buffer.len(), buffer.capacity()), (0, capacity));
+            assert_eq!(buffer.fill(&vec![9; capacity + 1]).len(), 1);
+            drop(buffer);
+            assert_eq!(pool.free().iter().map(|memory| memory.len()).collect::<Vec<_>>(), [MAPPED + 2]);
+        }
+        let Ok(larger) = pool.buffer(MAPPED + 3) else { unreachable!("memory") };
+        assert_eq!(pool.free().len(), 1, "what is too small for it stays");
+        drop(larger);
+        assert_eq!(pool.free().len(), 1, "no more than asked for is kept");
     }
 
     #[test]

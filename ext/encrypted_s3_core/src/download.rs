@@ -9,7 +9,7 @@ mod ranges;
 mod spool;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use self::ranges::RangePlan;
 use self::ranges::Ranges;
-use self::spool::{Spool, SpoolReader};
+use self::spool::{Spool, SpoolReader, Waiting};
 use crate::buffer::Buffer;
 use crate::cbc::BLOCK_LEN;
 use crate::content::Content;
@@ -88,6 +88,49 @@ impl Download {
         plan: &DownloadPlan,
         key: &str,
     ) -> Result<Self> {
+        Self::open_over(store, envelopes, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
+    }
+
+    /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the way.
+    /// When it fails and the position was the file's end, the file is as it was. (If the future is dropped instead, the
+    /// file holds anything: part of the plaintext, or ciphertext.)
+    ///
+    /// A large object waits for its authentication as ciphertext in that file itself, where that can be.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`next`](Self::next), and `Io` when the file cannot be written.
+    pub async fn save(
+        store: Arc<dyn ObjectStore>,
+        envelopes: &Envelopes,
+        plan: &DownloadPlan,
+        key: &str,
+        file: &File,
+        digest: bool,
+    ) -> Result<Written> {
+        let end = spool::end_of(file);
+        let waiting = Waiting::in_place(file).unwrap_or_else(|| Waiting::Folder(plan.spool_folder.clone()));
+        let saving =
+            async { Self::open_over(store, envelopes, plan, key, waiting).await?.write_to(file, digest).await };
+        let written = saving.await;
+        match (&written, end) {
+            (Err(_), Some(end)) => {
+                // Nothing more can be done about a file that cannot be cut off either.
+                let _restored = file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)));
+            }
+            // What waited there had padding.
+            (Ok(written), Some(end)) => file.set_len(end + written.bytes).map_err(|error| unwritable(key, error))?,
+            _ => {}
+        }
+        written
+    }
+
+    async fn open_over(
+        store: Arc<dyn ObjectStore>,
+        envelopes: &Envelopes,
+        plan: &DownloadPlan,
+        key: &str,
+        waiting: Waiting,
+    ) -> Result<Self> {
         // What is decrypted at once ends where a block does.
         let size = plan.ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(plan.ranges.size);
         let whole_blocks = RangePlan { size, ..plan.ranges };
@@ -104,7 +147,7 @@ impl Download {
             Task::spawn(verify_in_memory(ranges, first, size))
         } else {
             // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
-            Task::spawn(verify_in_file(ranges, first, opener()?, size, plan.spool_folder.clone()))
+            Task::spawn(verify_in_file(ranges, first, opener()?, size, waiting))
         };
         let mut download = Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) };
         if is_padded {
@@ -183,20 +226,12 @@ impl Download {
         Ok(bytes)
     }
 
-    /// Writes all that was not read yet into `file`, at its position. `digest` computes the MD5 of that on the way.
-    ///
-    /// # Errors
-    /// As [`next`](Self::next), and `Io` when the file cannot be written.
-    pub async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
+    async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
         let key = self.key.clone();
         let mut bytes = 0;
         let mut md5 = digest.then(Digester::new);
         while let Some(chunk) = self.next().await? {
-            file.write_all(chunk).map_err(|error| {
-                Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
-                    .for_object(&key)
-                    .with_source(error)
-            })?;
+            file.write_all(chunk).map_err(|error| unwritable(&key, error))?;
             if let Some(md5) = &mut md5 {
                 md5.update(chunk).await;
             }
@@ -241,6 +276,12 @@ impl Verified {
     }
 }
 
+fn unwritable(key: &str, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
+        .for_object(key)
+        .with_source(error)
+}
+
 /// Reads the whole body, decrypts its first `size` bytes and checks them.
 async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
     let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
@@ -275,21 +316,21 @@ async fn verify_in_file(
     mut content: Content,
     reader: Content,
     size: u64,
-    folder: Option<PathBuf>,
+    waiting: Waiting,
 ) -> Result<Verified> {
-    let mut spool = Spool::create(folder.as_deref())?;
+    let mut spool = Spool::create(waiting)?;
     let mut left = size;
     let mut trailer = Vec::new();
-    while let Some(bytes) = ranges.next().await? {
-        let (filled, mut bytes) = spool.append(bytes).await?;
-        spool = filled;
+    while let Some(mut bytes) = ranges.next().await? {
         let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         trailer.extend_from_slice(bytes.bytes_from(text));
         bytes.truncate(text);
+        let (filled, mut bytes) = spool.append(bytes).await?;
+        spool = filled;
         // What this makes is thrown away unseen: only the check is wanted.
         content.update(bytes.bytes_from(0))?;
         left -= text as u64;
     }
     let padding = content.finish(&trailer)?;
-    spool.into_reader(reader, size, padding as u64, trailer).map(Verified::Spooled)
+    Ok(Verified::Spooled(spool.into_reader(reader, padding as u64, trailer)))
 }

@@ -15,7 +15,7 @@ use magnus::{
 
 use crate::download::Download;
 use crate::upload::Upload;
-use crate::{error, file, gvl, options, runtime};
+use crate::{binary, error, file, gvl, options, runtime};
 
 /// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
 #[derive(TypedData)]
@@ -95,13 +95,14 @@ impl Client {
         length: Option<u64>,
     ) -> Result<RString, Error> {
         let bytes = call(ruby, async { this.open(&key).await?.range(first, length).await })?;
-        Ok(ruby.str_from_slice(&bytes))
+        Ok(binary::string(ruby, &bytes))
     }
 
     /// Writes the plaintext into the file behind a descriptor, from its position on.
     fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
         let file = file::duplicate(ruby, descriptor)?;
-        let written = call(ruby, async { this.open(&key).await?.write_to(&file, digest).await })?;
+        let saved = CoreDownload::save(this.store(), &this.envelopes, &this.reading, &key, &file, digest);
+        let written = call(ruby, saved)?;
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), written.bytes)?;
         answer.aset(ruby.to_symbol("md5"), written.md5)?;

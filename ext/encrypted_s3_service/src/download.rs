@@ -4,8 +4,8 @@ use encrypted_s3_core::download::{CHUNK, Download as CoreDownload};
 use magnus::{Class, DataTypeFunctions, Error, Module, RModule, RString, Ruby, TypedData, method};
 
 use crate::client::call;
-use crate::error;
 use crate::handle::Handle;
+use crate::{binary, error};
 
 /// An object being read; see [`CoreDownload`].
 #[derive(TypedData)]
@@ -50,7 +50,7 @@ impl Download {
         let mut download = this.download.lock(ruby)?;
         let download = download.as_mut().ok_or_else(|| closed(ruby))?;
         let chunk = call(ruby, download.read(most))?;
-        Ok(chunk.map(|chunk| ruby.str_from_slice(chunk)))
+        Ok(chunk.map(|chunk| binary::string(ruby, chunk)))
     }
 
     /// Passes over bytes, which are authenticated like all others.

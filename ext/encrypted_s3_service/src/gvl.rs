@@ -63,6 +63,11 @@ unsafe extern "C" fn unblock(wake: *mut c_void) {
     unsafe { &*wake.cast::<Notify>() }.notify_one();
 }
 
+/// Runs work that ends by itself, soon, without the GVL; `None` when an interrupt was pending and it did not run.
+pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Option<R> {
+    nogvl(work, &Notify::new())
+}
+
 /// Waits for `future` without the GVL. Signal handlers run meanwhile; an exception raised in the waiting thread, or its
 /// end, drops the future and comes back as the error.
 ///

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 #![allow(missing_docs, reason = "the entry point that magnus generates; nothing else of a cdylib is public")]
 
+mod binary;
 mod client;
 mod download;
 mod error;

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
+require "encrypted_s3_service/serving/addresses"
 
 # Rails' framework for attached files.
 module ActiveStorage
@@ -16,17 +17,18 @@ module ActiveStorage
     # @return [::EncryptedS3Service::Client] the same without Rails
     attr_reader :client
 
+    # @param client [::EncryptedS3Service::Client, nil] instead of options
     # @param options [Hash{Symbol => Object}] see EncryptedS3Service::Configuration
     # @raise [::EncryptedS3Service::ConfigurationError]
-    def initialize(**options)
+    def initialize(client: nil, **options)
       super()
-      @client = ::EncryptedS3Service::Client.new(**options)
-      @public = false
+      @client = client || ::EncryptedS3Service::Client.new(**options)
+      @public = @client.configuration.public?
     end
 
     # @param key [String]
     # @param io [#read] read from its position to its end; neither rewound nor closed
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext; see EncryptedS3Service::Client#upload for others
     # @return [void]
     # @raise [ActiveStorage::IntegrityError] when the bytes do not have the checksum; then nothing is stored
     def upload(key, io, checksum: nil, **)
@@ -50,7 +52,8 @@ module ActiveStorage
     # Rails 8.1, ActiveStorage::Service from 8.2 on).
     #
     # @param key [String]
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext. Composed blobs and variants that are not tracked
+    #   have none, and Rails mirrors them all the same: the authentication of the content has to be enough for them
     # @param verify [Boolean] whether the checksum is compared. Beside the authentication of the content this notices an
     #   object that was put in the place of another
     # @param name [String, Array<String>] as Tempfile takes it
@@ -61,8 +64,9 @@ module ActiveStorage
     # @raise [ActiveStorage::IntegrityError]
     def open(key, checksum: nil, verify: true, name: "ActiveStorage-", tmpdir: nil)
       file = Tempfile.open(name, tmpdir).tap(&:binmode)
-      md5 = fill(file, key, digest: verify)
-      verify_checksum(file, md5, checksum) if verify
+      expected = ::EncryptedS3Service::Checksum.parse(checksum) if verify
+      md5 = fill(file, key, digest: expected&.md5)
+      translate_errors { verify_checksum(file, md5, expected) } if expected
       return opened = file unless block_given?
 
       yield file
@@ -110,25 +114,59 @@ module ActiveStorage
       end
     end
 
-    # A presigned URL would have the browser store plaintext.
-    # @raise [::EncryptedS3Service::UnsupportedOperationError] always
-    def url_for_direct_upload(_key, **)
-      raise ::EncryptedS3Service::UnsupportedOperationError,
-            "Direct uploads are not available in this version; upload through a form of the application."
+    # Reads a file at the caller's own pace; see EncryptedS3Service::Reader. The event ends when the file is opened.
+    #
+    # @param key [String]
+    # @return [::EncryptedS3Service::Reader] to be closed
+    # @raise [ActiveStorage::FileNotFoundError]
+    def reader(key)
+      instrument(:streaming_download, key: key) { translate_errors { client.reader(key) } }
     end
+
+    # @param key [String]
+    # @return [::EncryptedS3Service::Client::Stat] size of the plaintext and entity tag
+    # @raise [ActiveStorage::FileNotFoundError]
+    def stat(key) = translate_errors { client.stat(key) }
+
+    # The address that a browser sends a file to: one of the application, which encrypts and stores it. A presigned URL
+    # of the store would have the browser store plaintext.
+    #
+    # @param key [String]
+    # @param expires_in [ActiveSupport::Duration, Integer] seconds
+    # @param content_type [String]
+    # @param content_length [Integer] bytes
+    # @param checksum [String] Base64 of the MD5
+    # @return [String]
+    # @raise [ArgumentError] when nothing says which host the application has
+    def url_for_direct_upload(key, expires_in:, content_type:, content_length:, checksum:, **)
+      expected = { content_type: content_type, content_length: content_length, checksum: checksum }
+      instrument :url, key: key do |payload|
+        payload[:url] = addresses.direct_upload(key, expected, expires_in: expires_in)
+      end
+    end
+
+    # @return [Hash{String => String}] what the browser has to send with a file
+    def headers_for_direct_upload(_key, content_type:, **) = { "Content-Type" => content_type }
 
     # @return [String] what may be shown of it, which is no secret
     def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
 
     private
 
-    # A presigned URL would serve ciphertext.
-    def private_url(_key, **)
-      raise ::EncryptedS3Service::UnsupportedOperationError,
-            "Files of this service have no URL of their own in this version; serve them through the application: " \
-            "config.active_storage.resolve_model_to_route = :rails_storage_proxy"
+    def private_url(key, expires_in:, filename:, content_type:, disposition:, **)
+      address(key, filename, content_type, disposition, expires_in)
     end
-    alias public_url private_url
+
+    def public_url(key, filename:, content_type: nil, disposition: :attachment, **)
+      address(key, filename, content_type, disposition, nil)
+    end
+
+    def address(key, filename, content_type, disposition, expires_in)
+      addresses.blob(key, filename: filename, content_type: content_type, expires_in: expires_in,
+                          disposition: content_disposition_with(type: disposition, filename: filename))
+    end
+
+    def addresses = ::EncryptedS3Service::Serving::Addresses.new(name)
 
     # Asked by Rails from 8.2 on. Nothing of the metadata is stored with the object, so nothing has to follow it.
     def update_metadata_for(_key, **); end
@@ -141,12 +179,9 @@ module ActiveStorage
       written[:md5]
     end
 
-    # A checksum that names its algorithm is a matter of Rails 8.2 and later.
-    def verify_checksum(file, md5, checksum)
-      return if md5 == checksum
-      return verify_integrity_of(file, checksum: checksum) if checksum.to_s.include?(":")
-
-      raise ActiveStorage::IntegrityError, "The file does not have the checksum that its blob has."
+    # Only an MD5 is computed on the way; a file with another checksum is read once more.
+    def verify_checksum(file, md5, expected)
+      expected.check(md5 || expected.digest.file(file.path).base64digest)
     end
 
     def progress_of(key)

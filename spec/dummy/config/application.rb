@@ -5,9 +5,11 @@ require "rails"
 require "active_model/railtie"
 require "active_job/railtie"
 require "active_record/railtie"
+require_relative "../../support/untrusted_images"
 require "active_storage/engine"
 require "action_controller/railtie"
 require "action_view/railtie"
+require "action_text/engine"
 require "encrypted_s3_service"
 # Bundler loads the gem after Rails; the specs have loaded it before.
 require "encrypted_s3_service/engine"
@@ -22,6 +24,8 @@ module Dummy
     config.hosts.clear
     config.active_storage.service = :encrypted
     config.active_storage.resolve_model_to_route = :rails_storage_proxy
+    guard = ENV.fetch("DUMMY_BASE_CONTROLLER", nil)
+    config.encrypted_s3_service.base_controller = guard if guard
     config.active_job.queue_adapter = :test if Rails.env.test?
     config.active_support.to_time_preserves_timezone = :zone
   end

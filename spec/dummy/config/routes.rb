@@ -2,5 +2,8 @@
 
 Rails.application.routes.draw do
   resources :documents, only: :create
+  resources :tenant_documents, only: %i[new create]
+  resource :tenant_stream, only: :show
+  resource :tenant_late, only: :create, controller: "tenant_late"
   root to: ->(_environment) { [200, { "content-type" => "text/plain" }, ["dummy"]] }
 end

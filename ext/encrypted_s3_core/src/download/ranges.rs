@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Pool};
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::task::Task;
 use crate::{Error, ErrorKind, Result};
@@ -41,6 +41,7 @@ struct Source {
     store: Arc<dyn ObjectStore>,
     key: String,
     etag: Option<String>,
+    pool: Pool,
 }
 
 /// An object's bytes in order.
@@ -71,7 +72,9 @@ impl Ranges {
             return Err(misplaced());
         }
         let etag = Some(head.etag.clone()).filter(|etag| !etag.is_empty());
-        let source = Source { store, key: key.to_owned(), etag };
+        // Those under way, and the one that is worked on.
+        let pool = Pool::new(plan.concurrency + 1);
+        let source = Source { store, key: key.to_owned(), etag, pool };
         let end = plan.size.min(head.size);
         let ranges = Self {
             under_way: VecDeque::from([Task::spawn(source.clone().read(Some(body), 0, end))]),
@@ -115,7 +118,7 @@ impl Source {
     async fn read(self, mut body: Option<Body>, first: u64, end: u64) -> Result<Buffer> {
         let wanted =
             usize::try_from(end - first).map_err(|_| Error::new(ErrorKind::TooLarge, "a range of that size"))?;
-        let mut bytes = Buffer::with_capacity(wanted)?;
+        let mut bytes = self.pool.buffer(wanted)?;
         let mut resumes = 0;
         loop {
             let before = bytes.len();

@@ -1,33 +1,74 @@
-//! The ciphertext of an object that is too large for memory, in a file without a name.
+//! The ciphertext of an object that is too large for memory, in a file.
 //!
 //! Ciphertext, because a file outlives a process that is killed: nothing readable must be left on a disk. It is read
 //! back only after the tag over all of it was checked.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::Seek;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::buffer::Buffer;
 use crate::content::Content;
 use crate::{Error, ErrorKind, Result};
 
+/// Where ciphertext waits for its authentication.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// In a file without a name in this folder, or where the system keeps temporary files.
+    Folder(Option<PathBuf>),
+    /// Behind what a file holds, where the plaintext is to be: one file is written once, not two.
+    Behind(File, u64),
+}
+
+impl Waiting {
+    /// In `file` itself, if what is written there can be read back, and nothing is overwritten by it.
+    pub(super) fn in_place(file: &File) -> Option<Self> {
+        let end = end_of(file)?;
+        let flags = fcntl_getfl(file).ok()?;
+        // With O_APPEND there is no writing to a place.
+        let suitable = flags & OFlags::RWMODE == OFlags::RDWR && !flags.contains(OFlags::APPEND);
+        let file = suitable.then(|| file.try_clone().ok()).flatten()?;
+        Some(Self::Behind(file, end))
+    }
+}
+
+/// The position of `file`, if it is a regular file and that is its end.
+pub(super) fn end_of(mut file: &File) -> Option<u64> {
+    let metadata = file.metadata().ok()?;
+    let position = file.stream_position().ok()?;
+    (metadata.is_file() && metadata.len() == position).then_some(position)
+}
+
 /// Ciphertext on its way to the file.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
+    start: u64,
+    length: u64,
 }
 
 impl Spool {
-    /// A new file in `folder`, or where the system keeps temporary files; unlinked before it holds anything.
-    pub(super) fn create(folder: Option<&Path>) -> Result<Self> {
-        let file = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
-        Ok(Self { file: file.map_err(|error| failed("created", error))? })
+    /// Nothing yet. A file of its own is unlinked before it holds anything.
+    pub(super) fn create(waiting: Waiting) -> Result<Self> {
+        let (file, start) = match waiting {
+            Waiting::Behind(file, start) => (file, start),
+            Waiting::Folder(folder) => {
+                let file = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
+                (file.map_err(|error| failed("created", error))?, 0)
+            }
+        };
+        Ok(Self { file, start, length: 0 })
     }
 
     /// Adds ciphertext, on a thread that may block, and gives the buffer back.
     pub(super) async fn append(mut self, bytes: Buffer) -> Result<(Self, Buffer)> {
         let written = tokio::task::spawn_blocking(move || {
-            self.file.write_all(bytes.bytes()).map_err(|error| failed("written", error))?;
+            let position = self.start + self.length;
+            self.file.write_all_at(bytes.bytes(), position).map_err(|error| failed("written", error))?;
+            self.length += bytes.len() as u64;
             Ok((self, bytes))
         });
         written.await.unwrap_or_else(|error| {
@@ -35,19 +76,23 @@ impl Spool {
         })
     }
 
-    /// The plaintext of what was spooled: `text` bytes of ciphertext, the last `padding` of which are none. `content` is
-    /// a fresh one; `trailer` was checked once already.
-    pub(super) fn into_reader(
-        mut self,
-        content: Content,
-        text: u64,
-        padding: u64,
-        trailer: Vec<u8>,
-    ) -> Result<SpoolReader> {
-        self.file.seek(SeekFrom::Start(0)).map_err(|error| failed("read", error))?;
-        let size = text.saturating_sub(padding);
-        let (content, buffer) = (Some(content), Vec::new());
-        Ok(SpoolReader { file: self.file, content, text, size, left: size, trailer, buffer, given: 0, torn: false })
+    /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one; `trailer`
+    /// was checked once already.
+    pub(super) fn into_reader(self, content: Content, padding: u64, trailer: Vec<u8>) -> SpoolReader {
+        let Self { file, start, length } = self;
+        let size = length.saturating_sub(padding);
+        SpoolReader {
+            file,
+            position: start,
+            content: Some(content),
+            text: length,
+            size,
+            left: size,
+            trailer,
+            buffer: Vec::new(),
+            given: 0,
+            torn: false,
+        }
     }
 }
 
@@ -55,6 +100,7 @@ impl Spool {
 #[derive(Debug)]
 pub(super) struct SpoolReader {
     file: File,
+    position: u64,
     content: Option<Content>,
     /// Bytes of ciphertext not read yet.
     text: u64,
@@ -69,7 +115,8 @@ pub(super) struct SpoolReader {
 }
 
 impl SpoolReader {
-    /// The next `length` bytes of plaintext, fewer at the end, none after it.
+    /// The next `length` bytes of plaintext, fewer at the end, none after it. Of the file, at least as much has been read
+    /// as was handed out.
     ///
     /// # Errors
     /// `Io`, and `Auth` or `Cbc` if the file is not what was written into it.
@@ -100,7 +147,8 @@ impl SpoolReader {
         let wanted = usize::try_from(self.text).unwrap_or(usize::MAX).min(wanted);
         self.buffer.resize(held + wanted, 0);
         let room = self.buffer.get_mut(held..).unwrap_or_default();
-        self.file.read_exact(room).map_err(|error| failed("read", error))?;
+        self.file.read_exact_at(room, self.position).map_err(|error| failed("read", error))?;
+        self.position += wanted as u64;
         content.update(room)?;
         self.text -= wanted as u64;
         if self.text == 0

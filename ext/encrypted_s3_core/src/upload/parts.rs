@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::PartPlan;
 use crate::Result;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Pool};
 use crate::gcm::{TAG_LEN, Tag};
 
 /// What an upload begins with; most files of most applications are no larger.
@@ -14,6 +14,7 @@ const FIRST: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Parts {
     plan: PartPlan,
+    pool: Pool,
     buffer: Buffer,
     cut: usize,
 }
@@ -21,7 +22,9 @@ pub(super) struct Parts {
 impl Parts {
     /// No bytes and no parts yet.
     pub(super) fn new(plan: PartPlan) -> Result<Self> {
-        Ok(Self { plan, buffer: Buffer::with_capacity(FIRST)?, cut: 0 })
+        // Those in flight, the one that waits to be sent and the one that is filled.
+        let pool = Pool::new(plan.concurrency + 2);
+        Ok(Self { plan, pool, buffer: Buffer::with_capacity(FIRST)?, cut: 0 })
     }
 
     /// A buffer that takes at least one byte more, and says where its new bytes will begin. [`cut_off`](Self::cut_off)
@@ -57,7 +60,7 @@ impl Parts {
             parts.push(full.split_to(self.part_size()));
             self.cut += 1;
         }
-        self.buffer = Buffer::with_capacity(self.part_size() + TAG_LEN)?;
+        self.buffer = self.pool.buffer(self.part_size() + TAG_LEN)?;
         self.buffer.fill(&full);
         Ok(parts)
     }
@@ -85,6 +88,7 @@ impl Parts {
     }
 
     fn grow(&mut self, size: usize) -> Result<()> {
+        // Not of the pool: it is larger than a part, and would stay so as one.
         let mut grown = Buffer::with_capacity(size + TAG_LEN)?;
         grown.fill(self.buffer.bytes());
         self.buffer = grown;

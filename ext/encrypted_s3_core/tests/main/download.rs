@@ -1,9 +1,11 @@
 //! What a download promises: authenticated bytes or an error, never anything between.
 
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, RangePlan, Written};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::secret::WrappingKey;
@@ -47,6 +49,10 @@ const PLANS: [DownloadPlan; 3] = [WHOLE, PIECEMEAL, SPOOLED];
 
 async fn open(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Download> {
     Download::open(Arc::new(memory.clone()), &keyring(1), plan, "a key").await
+}
+
+async fn save(memory: &MemoryStore, plan: &DownloadPlan, file: &File, digest: bool) -> Result<Written> {
+    Download::save(Arc::new(memory.clone()), &keyring(1), plan, "a key", file, digest).await
 }
 
 async fn read(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Vec<u8>> {
@@ -226,9 +232,61 @@ async fn a_file_gets_all_of_it() {
     let (memory, ..) = stored(300_000).await;
     for plan in PLANS {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let written = open(&memory, &plan).await.unwrap().write_to(file.as_file(), false).await.unwrap();
+        let written = save(&memory, &plan, file.as_file(), false).await.unwrap();
         assert_eq!((written.bytes, written.md5), (300_000, None));
         assert_eq!(std::fs::read(file.path()).unwrap(), plaintext(300_000));
+    }
+}
+
+/// A file that holds "before ", "before " and "after", or "before " and is only appended to; positioned behind "before ".
+fn begun_file(after: &str, append: bool) -> tempfile::NamedTempFile {
+    let named = tempfile::NamedTempFile::new().unwrap();
+    named.as_file().write_all(b"before ").unwrap();
+    named.as_file().write_all(after.as_bytes()).unwrap();
+    named.as_file().seek(SeekFrom::Start(7)).unwrap();
+    if !append {
+        return named;
+    }
+    let mut appended = OpenOptions::new().read(true).append(true).open(named.path()).unwrap();
+    appended.seek(SeekFrom::End(0)).unwrap();
+    tempfile::NamedTempFile::from_parts(appended, named.into_temp_path())
+}
+
+#[tokio::test]
+async fn a_file_gets_it_at_its_position_whatever_kind_of_file_it_is() {
+    let (memory, ..) = stored(300_000).await;
+    for (after, append) in [("", false), ("after", false), ("", true)] {
+        for plan in PLANS {
+            let file = begun_file(after, append);
+            save(&memory, &plan, file.as_file(), true).await.unwrap();
+            assert_eq!(file.as_file().stream_position().unwrap(), 300_007);
+            assert_eq!(std::fs::read(file.path()).unwrap(), [b"before ", &plaintext(300_000)[..]].concat());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_can_only_be_written_gets_it_too() {
+    let (memory, ..) = stored(300_000).await;
+    let named = tempfile::NamedTempFile::new().unwrap();
+    let file = OpenOptions::new().write(true).open(named.path()).unwrap();
+    save(&memory, &SPOOLED, &file, false).await.unwrap();
+    assert_eq!(std::fs::read(named.path()).unwrap(), plaintext(300_000));
+}
+
+#[tokio::test]
+async fn a_file_keeps_what_it_has_when_the_object_was_changed() {
+    let (memory, object, body) = stored(300_000).await;
+    let mut changed = body.to_vec();
+    changed[299_999] ^= 1;
+    memory.replace(object, changed);
+    for (after, append) in [("", false), ("after", false), ("", true)] {
+        for plan in PLANS {
+            let file = begun_file(after, append);
+            assert_eq!(save(&memory, &plan, file.as_file(), true).await.unwrap_err().kind(), ErrorKind::Auth);
+            assert_eq!(std::fs::read_to_string(file.path()).unwrap(), format!("before {after}"));
+            assert_eq!(file.as_file().stream_position().unwrap(), 7);
+        }
     }
 }
 
@@ -240,7 +298,7 @@ async fn the_md5_of_what_a_file_gets_is_told() {
     upload.write(b"abc").await.unwrap();
     upload.finish().await.unwrap();
     let file = tempfile::tempfile().unwrap();
-    let written = open(&memory, &WHOLE).await.unwrap().write_to(&file, true).await.unwrap();
+    let written = save(&memory, &WHOLE, &file, true).await.unwrap();
     // md5("abc"), RFC 1321 appendix A.5, as base64.
     assert_eq!(written.md5.as_deref(), Some("kAFQmDzST7DWlj99KOF/cg=="));
 }
@@ -253,7 +311,7 @@ async fn a_file_gets_nothing_of_a_changed_object() {
     memory.replace(object, changed);
     for plan in PLANS {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = open(&memory, &plan).await.unwrap().write_to(file.as_file(), true).await.unwrap_err();
+        let error = save(&memory, &plan, file.as_file(), true).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
         assert_eq!(std::fs::read(file.path()).unwrap(), b"");
     }

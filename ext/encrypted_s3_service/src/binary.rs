@@ -1,0 +1,61 @@
+//! Bytes that are handed to Ruby as binary strings.
+
+#![allow(unsafe_code, reason = "magnus cannot fill a string without the GVL")]
+
+use std::ffi::c_long;
+
+use magnus::rb_sys::AsRawValue;
+use magnus::{RString, Ruby};
+
+use crate::gvl;
+
+/// From this many bytes on they are copied without the GVL. What takes long is not the copying but the new memory: the
+/// system may need ten milliseconds to give 5 MiB, in which no other thread could run.
+const UNLOCKED: usize = 256 * 1024;
+
+/// A new binary string of `bytes`.
+pub fn string(ruby: &Ruby, bytes: &[u8]) -> RString {
+    let Ok(length) = c_long::try_from(bytes.len()) else { return ruby.str_from_slice(bytes) };
+    if bytes.len() < UNLOCKED {
+        return ruby.str_from_slice(bytes);
+    }
+    // Counted twice. Ruby lets some 30 MB of strings become garbage before it looks for them, and frees them while the
+    // next 30 MB are made; a download that is read chunk by chunk would grow the process by all of that.
+    ruby.gc_adjust_memory_usage(isize::try_from(length).unwrap_or_default());
+    filled(ruby.str_buf_new(bytes.len()), bytes, length)
+}
+
+/// Memory of a string that is written to where Ruby values may not be.
+struct Target(*mut u8);
+
+// SAFETY: the memory belongs to a string that is locked, so nobody else touches it while this is used.
+unsafe impl Send for Target {}
+
+impl Target {
+    /// # Safety
+    /// There must be room for `bytes`.
+    unsafe fn fill(&mut self, bytes: &[u8]) {
+        // SAFETY: the caller says that there is room; new memory of a string and a Rust slice do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0, bytes.len()) }
+    }
+}
+
+/// Fills an empty string that has the capacity for `bytes`, of which there are `length`.
+fn filled(string: RString, bytes: &[u8], length: c_long) -> RString {
+    let raw = string.as_raw();
+    // SAFETY: `raw` is a string that was just made with room for `length` bytes, too long to lie in the object itself,
+    // so its memory does not move; it stays alive and in its place because `string` is on this stack until the end.
+    // Locked, no other thread can change it meanwhile; a new string is neither locked nor frozen, so locking, setting
+    // the length and unlocking do not raise.
+    unsafe {
+        rb_sys::rb_str_locktmp(raw);
+        let mut target = Target(rb_sys::macros::RSTRING_PTR(raw).cast_mut().cast::<u8>());
+        if gvl::without(|| target.fill(bytes)).is_none() {
+            // An interrupt is pending, which the caller's next wait will see to.
+            target.fill(bytes);
+        }
+        rb_sys::rb_str_unlocktmp(raw);
+        rb_sys::rb_str_set_len(raw, length);
+    }
+    string
+}

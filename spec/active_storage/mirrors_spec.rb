@@ -1,0 +1,128 @@
+# frozen_string_literal: true
+
+require_relative "../active_storage_helper"
+
+RSpec.describe "A mirror of encrypted services" do
+  let(:elsewhere) { "#{bucket}-elsewhere" }
+  let(:key_elsewhere) { service(:elsewhere).client.configuration.encryption_key.bytes }
+  let(:data) { random_bytes(3.megabytes) }
+
+  before(:context) { server.create_bucket("#{bucket}-elsewhere") }
+
+  def service(name) = ActiveStorage::Blob.services.fetch(name)
+
+  # Rails' MirrorJob asks the application's default service, so a mirror has to be that.
+  def with_default(name)
+    before = ActiveStorage::Blob.service
+    ActiveStorage::Blob.service = service(name)
+    yield
+  ensure
+    ActiveStorage::Blob.service = before
+  end
+
+  def in_elsewhere(key) = decrypted(key, name: elsewhere, encryption_key: key_elsewhere)
+
+  # @return [Array(Boolean, Boolean, Boolean)] where a key is: in the first bucket, in the second, on the disk
+  def whereabouts(key) = %i[encrypted elsewhere local].map { |name| service(name).exist?(key) }
+
+  context "as the primary and as a mirror, beside one on the disk" do
+    around { |example| with_default(:mirrored_elsewhere) { example.run } }
+
+    let(:document) { Document.create!(file: attachable(data, "film.bin")) }
+    let(:key) { document.file.key }
+
+    it "stores a file in the primary at once and in the mirrors by a job" do
+      expect(document.file.blob.service_name).to eq("mirrored_elsewhere")
+      expect(whereabouts(key)).to eq([true, false, false])
+      perform_all_jobs
+      expect(whereabouts(key)).to eq([true, true, true])
+      expect(service(:local).download(key)).to be_bytes(data)
+    end
+
+    it "encrypts each copy with the key of the place where it lies, and each place reads its own alone" do
+      perform_enqueued_jobs { document }
+      expect(decrypted(key)).to be_bytes(data)
+      expect(in_elsewhere(key)).to be_bytes(data)
+      expect(service(:elsewhere).download(key)).to be_bytes(data)
+      expect { decrypted(key, name: elsewhere) }.to raise_error(OpenSSL::Cipher::CipherError)
+      restore(key, *server.get(elsewhere, key).drop(1))
+      expect { service(:encrypted).download(key) }.to raise_error(EncryptedS3Service::KeyringError)
+    end
+
+    it "gives a file back from the primary: whole, in chunks, in part and as a file" do
+      perform_enqueued_jobs { document }
+      file = document.reload.file
+      service(:elsewhere).delete(key)
+      service(:local).delete(key)
+      expect(file.download).to be_bytes(data)
+      expect(file.enum_for(:download).to_a.join).to be_bytes(data)
+      expect(file.download_chunk(1000..2000)).to be_bytes(data[1000..2000])
+      expect(file.open(&:read)).to be_bytes(data)
+    end
+
+    it "removes a file everywhere" do
+      perform_enqueued_jobs { key }
+      expect(whereabouts(key)).to eq([true, true, true])
+      document.file.purge
+      expect(whereabouts(key)).to eq([false, false, false])
+    end
+
+    it "removes a picture's variants everywhere" do
+      with_setting(:track_variants, false) do
+        blob = blob_of(Samples.jpeg(120, 80), "clouds.jpg")
+        variant = blob.variant(resize_to_limit: [20, 20])
+        # Rails mirrors an untracked variant without a checksum.
+        perform_enqueued_jobs { variant.processed }
+        expect(whereabouts(variant.key)).to eq([true, true, true])
+        expect(dimensions(in_elsewhere(variant.key))).to eq([20, 13])
+        blob.purge
+        expect(whereabouts(variant.key)).to eq([false, false, false])
+      end
+    end
+
+    it "composes in the primary, and mirrors what came of it" do
+      parts = %w[123 456].map { |text| blob_of(text, "part.txt") }
+      whole = ActiveStorage::Blob.compose(parts, filename: "whole.txt")
+      expect([whole.download, decrypted(whole.key)]).to eq(%w[123456 123456])
+      perform_enqueued_jobs { Document.create!(file: whole) }
+      expect(in_elsewhere(whole.key)).to eq("123456")
+    end
+
+    it "does not mirror what is no longer what was uploaded" do
+      document
+      headers, body = stored(key)
+      restore(key, headers, body.tap { |bytes| bytes.setbyte(100, bytes.getbyte(100) ^ 1) })
+      expect { service(:mirrored_elsewhere).mirror(key, checksum: md5(data)) }
+        .to raise_error(ActiveStorage::IntegrityError)
+      expect(whereabouts(key)).to eq([true, false, false])
+    end
+
+    it "lets a job rest that comes after its file is gone" do
+      key
+      document.file.purge
+      expect { perform_all_jobs }.not_to raise_error
+      expect(whereabouts(key)).to eq([false, false, false])
+    end
+  end
+
+  context "as the only mirror, of a disk" do
+    around { |example| with_default(:mirrored_from_disk) { example.run } }
+
+    it "holds an encrypted copy of what lies on the disk" do
+      document = Document.create!(file: attachable(data, "film.bin"))
+      key = document.file.key
+      expect(whereabouts(key)).to eq([false, false, true])
+      perform_all_jobs
+      expect(decrypted(key)).to be_bytes(data)
+      document.file.purge
+      expect(whereabouts(key)).to eq([false, false, false])
+    end
+  end
+
+  it "shows no key when it is looked at" do
+    text = service(:mirrored_elsewhere).inspect
+    expect(text).to include("elsewhere")
+    expect(text.b).not_to include(key_elsewhere)
+    expect(text).not_to include(server.secret_access_key)
+  end
+end

@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+# A picture in several sizes, one of which is made before anybody asks for it.
+class Photo < ActiveRecord::Base
+  self.table_name = "documents"
+
+  has_one_attached :image do |image|
+    image.variant :thumb, resize_to_limit: [40, 40]
+    image.variant :card, resize_to_fill: [30, 20], preprocessed: true
+  end
+end
