@@ -31,6 +31,8 @@ module Demo
     # @return [void]
     def serve
       @samples.small.each { |sample| store(sample) }
+      # So that the first visitor sees what was made of them, in the bucket as well.
+      Document.find_each { |document| document.file.representation(:thumbnail).processed if document.file.representable? }
       @console.say("\n  The upload page is at #{@console.paint(@web.url, :bold)}. Ctrl-C stops everything.\n\n")
       sleep
     end

@@ -1,0 +1,142 @@
+# frozen_string_literal: true
+
+require_relative "../spec_helper"
+require_relative "../support/browser"
+require_relative "../support/demo_process"
+require_relative "../support/samples"
+
+RSpec.describe "The demo application's page", browser: true do
+  # Where the pictures of the page are left, for people to look at.
+  folder = File.expand_path("../../tmp/screenshots", __dir__)
+
+  before(:context) { @demo = DemoProcess.new unless Browser.missing }
+  after(:context) { @demo&.stop }
+
+  around { |example| Dir.mktmpdir { |files| example.run(@files = files) } }
+
+  let(:demo) { @demo }
+
+  def file(name, data) = File.join(@files, name).tap { |path| File.binwrite(path, data) }
+
+  def objects = server.list(demo.bucket)
+
+  # @return [Capybara::Node::Element] the card of a file
+  def card(name) = find("article", text: /^#{Regexp.escape(name)}$/)
+
+  def upload(*paths)
+    attach_file("files", paths)
+    click_on("Encrypt and store")
+  end
+
+  # Pictures that are only fetched when they come into view do.
+  def load_pictures
+    all("article").each { |article| page.scroll_to(article) }
+    page.scroll_to(0, 0)
+    wait_for("every picture") { evaluate_script(<<~JAVASCRIPT) }
+      Array.from(document.images).every((image) => image.complete && image.naturalWidth > 0)
+    JAVASCRIPT
+  end
+
+  def video_script(script) = evaluate_script("document.querySelector('video').#{script}")
+
+  it "takes several files by Rails' own direct upload, shows how far they are, and what the bucket has of them" do
+    visit demo.url
+    before = objects
+    execute_script(<<~JAVASCRIPT)
+      addEventListener("direct-upload:progress", () => {
+        const shown = Array.from(document.querySelectorAll(".chosen progress"), (bar) => bar.value)
+        sessionStorage.setItem("shown", JSON.stringify([...JSON.parse(sessionStorage.getItem("shown") || "[]"), ...shown]))
+      })
+    JAVASCRIPT
+    secret = "nobody's business " * 200_000
+    upload(file("Holiday.jpg", Samples.jpeg(800, 600)), file("Will.pdf", Samples.pdf), file("Diary.txt", secret))
+    expect(page).to have_css(".notice", text: "3 files are encrypted and stored.")
+    expect(JSON.parse(evaluate_script("sessionStorage.getItem('shown')"))).to include(be > 0)
+    expect(card("Diary.txt")).to have_text("3,600,016 bytes")
+    expect(card("Will.pdf")).to have_text("application/pdf").and have_text("x-amz-key-v2")
+    # The PDF's first bytes are shown as visitors get them; the bucket's own are not those.
+    expect(card("Will.pdf").find(".ours .hex").text).to include("%PDF-1.4")
+    expect(card("Will.pdf").find(".theirs .hex").text).not_to include("%PDF")
+    load_pictures
+    new = (objects - before).map { |key| server.get(demo.bucket, key) }
+    expect(new.size).to be >= 3
+    expect(new.map { |_, headers| headers.keys.grep(/x-amz-meta/) }).to all(include("x-amz-meta-x-amz-key-v2"))
+    expect(new.map(&:last)).to all(satisfy { |body| !body.include?("nobody's business") && !body.start_with?("%PDF", "\xFF\xD8".b) })
+    expect(complaints).to eq([])
+  end
+
+  it "takes files that are dropped on it" do
+    visit demo.url
+    find(".drop").drop(file("Dropped.txt", "dropped"), file("Dropped as well.txt", "dropped"))
+    expect(all(".chosen li").map(&:text)).to contain_exactly(/Dropped.txt/, /Dropped as well.txt/)
+    click_on("Encrypt and store")
+    expect(card("Dropped as well.txt").find(".ours")).to have_text("text/plain")
+    expect(complaints).to eq([])
+  end
+
+  it "says which file was not stored, and leaves nothing of it" do
+    visit demo.url
+    before = objects
+    # Other bytes are sent than were announced.
+    execute_script(<<~JAVASCRIPT)
+      addEventListener("direct-upload:before-storage-request", ({ detail }) => {
+        detail.xhr.send = () => XMLHttpRequest.prototype.send.call(detail.xhr, new Blob(["other"]))
+      })
+    JAVASCRIPT
+    upload(file("Broken.txt", "bytes"))
+    expect(page).to have_css("[role=alert]", text: "Broken.txt was not stored, and nothing of it was kept")
+    expect(page).to have_css("[data-state=failed]", text: "Broken.txt").and have_button("Encrypt and store", disabled: false)
+    expect(objects).to eq(before)
+    expect(complaints).to all(include("422"))
+  end
+
+  it "shows a picture, a document's first page and a film, which plays and seeks" do
+    visit demo.url
+    load_pictures
+    expect(card("Summer evening.png").find("img")["naturalWidth"].to_i).to be > 600
+    expect(card("Invoice 2041.pdf").find("img")["naturalWidth"].to_i).to be > 300
+    poster = URI(video_script("poster")).path
+    expect(fetched(poster)).to include("status" => 200, "type" => %r{\Aimage/})
+    wait_for("the film's length") { video_script("readyState") >= 1 }
+    execute_script("const video = document.querySelector('video'); video.muted = true; video.currentTime = 9; video.play()")
+    wait_for("the film to play on from where it was told to") { video_script("currentTime") > 9.2 }
+    expect(video_script("error")).to be_nil
+    expect(complaints).to eq([])
+  end
+
+  it "deletes a file with all that was made from it" do
+    visit demo.url
+    before = objects
+    upload(file("To be deleted.pdf", Samples.pdf))
+    expect(page).to have_text("To be deleted.pdf is encrypted and stored.")
+    load_pictures
+    expect((objects - before).size).to eq(3)
+    visit demo.url
+    expect(card("To be deleted.pdf").all(".made li").map(&:text)).to contain_exactly(/\APreview/, /\AThumbnail/)
+    click_on("Delete To be deleted.pdf")
+    expect(page).to have_text("The file is deleted, here and in the bucket.")
+    expect(objects - before).to eq([])
+  end
+
+  { "desktop" => [1280, 800], "phone" => [390, 844] }.each do |device, (width, height)|
+    %w[light dark].each do |scheme|
+      it "fits on a #{device}, in #{scheme} colours" do
+        chromium("Emulation.setDeviceMetricsOverride", width: width, height: height, deviceScaleFactor: 1,
+                                                       mobile: device == "phone")
+        chromium("Emulation.setEmulatedMedia", features: [{ name: "prefers-color-scheme", value: scheme }])
+        visit demo.url
+        load_pictures
+        expect(evaluate_script("[document.documentElement.scrollWidth, innerWidth]")).to eq([width, width])
+        expect(complaints).to eq([])
+        picture = chromium("Page.captureScreenshot", captureBeyondViewport: true)["data"].unpack1("m")
+        FileUtils.mkdir_p(folder)
+        File.binwrite(File.join(folder, "demo-#{device}-#{scheme}.png"), picture)
+        # Every text is to be told from what is behind it: the page has the scheme's own background.
+        lightness = evaluate_script("getComputedStyle(document.body).backgroundColor").scan(/\d+/).first(3).sum(&:to_i)
+        expect(lightness).to scheme == "dark" ? be < 150 : be > 600
+      ensure
+        chromium("Emulation.clearDeviceMetricsOverride")
+      end
+    end
+  end
+end
