@@ -74,10 +74,11 @@ module Browser
   module Helpers
     def wait_for(...) = Browser.wait_for(...)
 
-    # @return [Array<String>] what the page complained of since this was last asked: errors of its scripts, answers that
-    #   are none, and what its content security policy kept from happening
+    # @return [Array<String>] what the browser complained of since this was last asked: errors of scripts, answers that are
+    #   none, and what a content security policy kept from happening. Not that a file opened by itself has no icon
     def complaints
-      page.driver.browser.logs.get(:browser).select { |entry| %w[SEVERE WARNING].include?(entry.level) }.map(&:message)
+      entries = page.driver.browser.logs.get(:browser).select { |entry| %w[SEVERE WARNING].include?(entry.level) }
+      entries.map(&:message).grep_v(%r{/favicon\.ico - })
     end
 
     # @return [Object] what the page's script gives to `done`
@@ -119,6 +120,8 @@ RSpec.configure do |config|
   config.before(:each, browser: true) do
     missing = Browser.missing
     skip(missing) if missing
+    # An example that has failed may have left some.
+    complaints
   end
   config.after(:each, browser: true) { Capybara.reset_sessions! unless Browser.missing }
 end

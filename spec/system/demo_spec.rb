@@ -28,13 +28,14 @@ RSpec.describe "The demo application's page", browser: true do
     click_on("Encrypt and store")
   end
 
-  # Pictures that are only fetched when they come into view do.
+  # Pictures are only fetched when they come into view.
   def load_pictures
-    all("article").each { |article| page.scroll_to(article) }
+    all("article img", visible: :all).each do |image|
+      page.scroll_to(image)
+      wait_for("a picture") { image["complete"] == "true" }
+    end
     page.scroll_to(0, 0)
-    wait_for("every picture") { evaluate_script(<<~JAVASCRIPT) }
-      Array.from(document.images).every((image) => image.complete && image.naturalWidth > 0)
-    JAVASCRIPT
+    expect(evaluate_script("Array.from(document.images, (image) => image.naturalWidth)")).to all(be > 0)
   end
 
   def video_script(script) = evaluate_script("document.querySelector('video').#{script}")

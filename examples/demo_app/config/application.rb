@@ -25,6 +25,8 @@ module DemoApp
     config.paths.add "log", with: ENV.fetch("DEMO_LOG", "log/#{Rails.env}.log")
 
     config.active_storage.service = :encrypted_amazon
+    # Shown when they are opened, as pictures and PDFs are.
+    config.active_storage.content_types_allowed_inline += %w[video/mp4 video/webm audio/mpeg audio/ogg text/plain]
     # What Active Storage does later is done at once: what is deleted is gone from the bucket when the page says so.
     config.active_job.queue_adapter = :inline
 

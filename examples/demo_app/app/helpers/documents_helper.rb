@@ -61,6 +61,8 @@ module DocumentsHelper
     return unless document.file.text?
 
     text = document.beginning(EXCERPT)&.force_encoding(Encoding::UTF_8)&.scrub("")
-    tag.p("#{text}…", class: "excerpt") if text.present?
+    return if text.blank?
+
+    tag.p("#{text}#{"…" if document.file.byte_size > EXCERPT}", class: "excerpt")
   end
 end
