@@ -112,8 +112,8 @@ module EncryptedS3Service
       freeze
     end
 
-    # @return [Boolean] whether addresses of files are valid for ever. They lead to the application all the same; nothing
-    #   in the bucket becomes public
+    # @return [Boolean] whether addresses of files are valid for ever. They lead to the application all the same;
+    #   nothing in the bucket becomes public
     def public? = @public
 
     # @return [Boolean] whether nothing is missing; false is possible only with `SECRET_KEY_BASE_DUMMY`

@@ -26,9 +26,9 @@ module EncryptedS3Service
 
     # Settings of the application, beside those of each service in `storage.yml`:
     #
-    # - `base_controller` (`"ActionController::Base"`): what the controllers that serve and take files inherit from. Their
-    #   addresses are signed and expire; a controller of the application with a `before_action` that asks for a login
-    #   protects them further.
+    # - `base_controller` (`"ActionController::Base"`): what the controllers that serve and take files inherit from.
+    #   Their addresses are signed and expire; a controller of the application with a `before_action` that asks for a
+    #   login protects them further.
     config.encrypted_s3_service = ActiveSupport::OrderedOptions.new
     config.encrypted_s3_service.base_controller = "ActionController::Base"
 

@@ -17,8 +17,8 @@ module EncryptedS3Service
     # @param purpose [Symbol] of Serving::Token
     # @return [Array(Hash, ActiveStorage::Service), nil] nil when the token is not valid
     def token_and_service(purpose)
-      token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose)
-      service = token && ActiveStorage::Blob.services.fetch(token[:service_name]) { nil }
+      token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose) || return
+      service = ActiveStorage::Blob.services.fetch(token[:service_name]) { return }
       [token, service] if service.is_a?(ActiveStorage::Service::EncryptedS3Service)
     end
 

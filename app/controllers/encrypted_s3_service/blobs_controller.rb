@@ -67,8 +67,8 @@ module EncryptedS3Service
       file.close
       boundary = SecureRandom.hex
       parts = ranges.map do |range|
-        "\r\n--#{boundary}\r\nContent-Type: #{content_type}\r\n" \
-          "Content-Range: #{content_range(range, file)}\r\n\r\n".b << @service.download_chunk(key, range)
+        head = ["", "--#{boundary}", "Content-Type: #{content_type}", "Content-Range: #{content_range(range, file)}"]
+        "#{head.join("\r\n")}\r\n\r\n".b << @service.download_chunk(key, range)
       end
       data = parts.join << "\r\n--#{boundary}--\r\n"
       describe(file, type: "multipart/byteranges; boundary=#{boundary}")

@@ -15,7 +15,7 @@ module EncryptedS3Service
       super
     end
 
-    # Stores the file. Answers 204, or 404 to a token that is not valid, or 422 to a file that is not what was announced,
+    # Stores the file. Answers 204, or 404 to a token that is not valid, or 422 to a file that is not the announced one,
     # of which nothing is left then.
     # @return [void]
     def update
@@ -35,8 +35,6 @@ module EncryptedS3Service
     def announced?(token)
       token[:checksum].present? && token[:content_length] == request.content_length &&
         token[:content_type] == request.content_mime_type
-    rescue Mime::Type::InvalidMimeType
-      false
     end
   end
 end

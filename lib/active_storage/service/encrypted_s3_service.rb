@@ -127,8 +127,8 @@ module ActiveStorage
     # @raise [ActiveStorage::FileNotFoundError]
     def stat(key) = translate_errors { client.stat(key) }
 
-    # The address that a browser sends a file to: one of the application, which encrypts and stores it. A presigned URL of
-    # the store would have the browser store plaintext.
+    # The address that a browser sends a file to: one of the application, which encrypts and stores it. A presigned URL
+    # of the store would have the browser store plaintext.
     #
     # @param key [String]
     # @param expires_in [ActiveSupport::Duration, Integer] seconds

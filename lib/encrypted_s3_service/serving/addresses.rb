@@ -26,7 +26,7 @@ module EncryptedS3Service
       end
 
       # @param key [String] of the object
-      # @param expected [Hash{Symbol => Object}] `content_type:`, `content_length:` and `checksum:` of what may be written
+      # @param expected [Hash{Symbol => Object}] `content_type:`, `content_length:` and `checksum:` of what may be sent
       # @param expires_in [ActiveSupport::Duration, Integer, nil] seconds
       # @return [String] the URL to write it, once or several times, but only with these bytes
       # @raise [ArgumentError] when nothing says which host the application has

@@ -2,8 +2,8 @@
 
 module EncryptedS3Service
   module Serving
-    # A Rack body that reads an object while it is being sent and holds one chunk of it. Not ActionController::Live, which
-    # needs a second thread for every answer and queues ten chunks for a client that does not take them.
+    # A Rack body that reads an object while it is being sent and holds one chunk of it. Not ActionController::Live,
+    # which needs a second thread for every answer and queues ten chunks for a client that does not take them.
     class Body
       # Bytes of a chunk.
       CHUNK = 1 << 20

@@ -3,9 +3,9 @@
 module EncryptedS3Service
   # What answers the gem's own addresses in a Rails application.
   module Serving
-    # What an address carries: what may be done with which object, signed by the application and for one purpose each, so
-    # that a token is of no use for anything else (ActiveStorage::DiskController, for one, would take the purposes of the
-    # Disk service for any service).
+    # What an address carries: what may be done with which object, signed by the application and for one purpose each,
+    # so that a token is of no use for anything else (ActiveStorage::DiskController, for one, would take the purposes of
+    # the Disk service for any service).
     module Token
       # Reading an object.
       BLOB = :encrypted_s3_blob

@@ -25,6 +25,8 @@ module Dummy
     config.hosts.clear
     config.active_storage.service = :encrypted
     config.active_storage.resolve_model_to_route = :rails_storage_proxy
+    guard = ENV.fetch("DUMMY_BASE_CONTROLLER", nil)
+    config.encrypted_s3_service.base_controller = guard if guard
     config.active_job.queue_adapter = :test if Rails.env.test?
     config.active_support.to_time_preserves_timezone = :zone
   end

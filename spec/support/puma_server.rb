@@ -1,0 +1,85 @@
+# frozen_string_literal: true
+
+require "json"
+require "net/http"
+require "socket"
+require "tmpdir"
+
+# The dummy application in a Puma of its own, whose memory and connections can be looked at from outside.
+class PumaServer
+  RACKUP = <<~'RUBY'
+    require "ENVIRONMENT"
+    run(lambda do |request|
+      next Rails.application.call(request) unless request["PATH_INFO"] == "/busy"
+
+      GC.start
+      [200, {}, [ActiveRecord::Base.connection_pool.stat[:busy].to_s]]
+    end)
+  RUBY
+  ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
+
+  # @yieldparam puma [PumaServer] stopped after the block
+  def self.run(threads: 16)
+    Dir.mktmpdir do |folder|
+      puma = new(folder, threads)
+      yield puma
+    ensure
+      puma&.stop
+    end
+  end
+
+  attr_reader :port
+
+  def initialize(folder, threads)
+    @log = File.join(folder, "log")
+    rackup = File.join(folder, "config.ru")
+    File.write(rackup, RACKUP.sub("ENVIRONMENT", ENVIRONMENT))
+    @pid = Process.spawn({ "TMPDIR" => folder }, "puma", "-t", "#{threads}:#{threads}",
+                         "-b", "tcp://127.0.0.1:0", rackup, %i[out err] => @log)
+    @port = wait_for_port
+  end
+
+  # @yieldparam http [Net::HTTP] a connection
+  def connect(&) = Net::HTTP.start("127.0.0.1", @port, nil, read_timeout: 60, &)
+
+  # A visitor who sends a request and then does what the block says.
+  # @yieldparam socket [TCPSocket]
+  def socket = TCPSocket.new("127.0.0.1", @port)
+
+  # @return [Integer] database connections in use
+  def busy_connections = connect { |http| Integer(http.get("/busy").body) }
+
+  # @return [Integer] bytes in memory now
+  def resident = File.read("/proc/#{@pid}/status")[/^VmRSS:\s*(\d+)/, 1].to_i * 1024
+
+  # @return [Integer] the most bytes in memory until now
+  def peak = File.read("/proc/#{@pid}/status")[/^VmHWM:\s*(\d+)/, 1].to_i * 1024
+
+  # @return [Integer] temporary files without a name that are open
+  def temporary_files
+    Dir.glob("/proc/#{@pid}/fd/*").count do |descriptor|
+      File.readlink(descriptor).match?(/\(deleted\)\z/)
+    rescue Errno::ENOENT
+      false
+    end
+  end
+
+  def stop
+    Process.kill(:TERM, @pid)
+    Process.wait(@pid)
+  end
+
+  private
+
+  # Puma says which port it was given, and begins to listen before it says so.
+  def wait_for_port
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
+    until (port = File.exist?(@log) && File.read(@log)[%r{Listening on http://127\.0\.0\.1:(\d+)}, 1])
+      late = Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+      raise "Puma does not start:\n#{File.read(@log)}" if late || Process.wait(@pid, Process::WNOHANG)
+
+      sleep 0.05
+    end
+    Integer(port)
+  end
+end
