@@ -74,8 +74,8 @@ module Browser
   module Helpers
     def wait_for(...) = Browser.wait_for(...)
 
-    # @return [Array<String>] what the browser complained of since this was last asked: errors of scripts, answers that are
-    #   none, and what a content security policy kept from happening. Not that a file opened by itself has no icon
+    # @return [Array<String>] what the browser complained of since this was last asked: errors of scripts, answers that
+    #   are none, and what a content security policy kept from happening. Not that a file opened by itself has no icon
     def complaints
       entries = page.driver.browser.logs.get(:browser).select { |entry| %w[SEVERE WARNING].include?(entry.level) }
       entries.map(&:message).grep_v(%r{/favicon\.ico - })

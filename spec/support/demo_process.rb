@@ -24,9 +24,6 @@ class DemoProcess
   end
 
   def initialize
-    server = TestStore.server
-    environment = { "S3_ENDPOINT" => server.endpoint, "S3_ACCESS_KEY_ID" => server.access_key_id, "S3_REGION" => server.region,
-                    "S3_SECRET_ACCESS_KEY" => server.secret_access_key, "PORT" => "0", "NO_COLOR" => "1" }
     @in, @out, @thread = Open3.popen2e(environment, RbConfig.ruby, SCRIPT, "--serve")
     @printed = +""
     Timeout.timeout(DEADLINE) { read_until_it_listens }
@@ -43,6 +40,12 @@ class DemoProcess
   end
 
   private
+
+  def environment
+    server = TestStore.server
+    { "S3_ENDPOINT" => server.endpoint, "S3_REGION" => server.region, "S3_ACCESS_KEY_ID" => server.access_key_id,
+      "S3_SECRET_ACCESS_KEY" => server.secret_access_key, "PORT" => "0", "NO_COLOR" => "1" }
+  end
 
   def read_until_it_listens
     until (@url = @printed[/upload page is at (\S+)\. /, 1])

@@ -19,6 +19,13 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
   # What is in the bucket, unfinished uploads included.
   def traces = server.list(bucket) + server.multipart_uploads(bucket)
 
+  # @param speed [Integer] bytes a second
+  def limit_uploads(speed)
+    chromium("Network.enable")
+    chromium("Network.emulateNetworkConditions", offline: false, latency: 0, downloadThroughput: -1,
+                                                 uploadThroughput: speed)
+  end
+
   it "shows its progress, is encrypted in the bucket, attached, and comes back the same" do
     choose(data)
     click_on("Save")
@@ -55,16 +62,12 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
   it "that the visitor walks away from leaves nothing" do
     choose(data)
     before = traces
-    # A second's worth is on its way when the page is left.
-    chromium("Network.enable")
-    chromium("Network.emulateNetworkConditions", offline: false, latency: 0, downloadThroughput: -1,
-                                                 uploadThroughput: 1_000_000)
+    limit_uploads(1_000_000)
     # The form must not be waited for.
     execute_script("setTimeout(() => document.querySelector('input[type=submit]').click())")
     wait_for("progress") { events.any? { |event| event["name"] == "progress" && event["shown"].between?(1, 90) } }
     visit "about:blank"
-    # The application answers others all the while.
-    chromium("Network.emulateNetworkConditions", offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1)
+    limit_uploads(-1)
     visit "/documents/new"
     expect(requests.map(&:status)).not_to include(204)
     expect(traces).to eq(before)

@@ -17,9 +17,8 @@ RSpec.describe "A file that is opened in the browser", browser: true do
   # @return [Float] which part of what is seen is white
   def whiteness
     picture = chromium("Page.captureScreenshot")["data"].unpack1("m")
-    output, = Open3.capture2("magick", "-", "-fill", "black", "-fuzz", "1%", "+opaque", "white", "-format", "%[fx:mean]",
-                             "info:-", stdin_data: picture, binmode: true)
-    Float(output)
+    black_and_white = %w[magick - -fill black -fuzz 1% +opaque white]
+    Float(Open3.capture2(*black_and_white, "-format", "%[fx:mean]", "info:-", stdin_data: picture, binmode: true).first)
   end
 
   it "is shown if it is a picture" do

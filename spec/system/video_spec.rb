@@ -3,12 +3,13 @@
 require_relative "../system_helper"
 
 RSpec.describe "A film of 300 MB in a page", browser: true do
-  # Noise, which cannot be compressed, for seconds; then the same again and again, until it is as long and large as wanted.
+  # Two seconds of noise, which cannot be compressed; then the same again and again.
   def write_film(path, seconds:, bytes:)
     Dir.mktmpdir do |folder|
       piece = File.join(folder, "piece.mp4")
-      Samples.run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=gray:size=640x360:rate=20:duration=2,noise=alls=90:allf=t",
-                  "-c:v", "libx264", "-preset", "ultrafast", "-qp", "6", "-g", "10", "-pix_fmt", "yuv420p", piece)
+      noise = "color=gray:size=640x360:rate=20:duration=2,noise=alls=90:allf=t"
+      Samples.run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", noise, "-c:v", "libx264", "-preset", "ultrafast",
+                  "-qp", "6", "-g", "10", "-pix_fmt", "yuv420p", piece)
       times = [bytes.fdiv(File.size(piece)).ceil, seconds / 2].max
       Samples.run("ffmpeg", "-v", "error", "-stream_loop", (times - 1).to_s, "-i", piece, "-c", "copy",
                   "-movflags", "+faststart", path)

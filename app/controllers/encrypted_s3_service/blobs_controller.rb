@@ -8,8 +8,8 @@ module EncryptedS3Service
     POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'"
     # Chromium's PDF viewer does not start in a sandbox, and runs no script of the application's origin anyway.
     UNSANDBOXED = %w[application/pdf].freeze
-    # What is opened by itself is played by a page of the browser's own, which fetches it again, and may not in a sandbox
-    # without an origin. Scripts stay forbidden.
+    # What is opened by itself is played by a page of the browser's own, which fetches it again; in a sandbox without an
+    # origin it may not. Scripts stay forbidden.
     PLAYED = %w[video/ audio/].freeze
     # Seconds that answers of a public service may be kept.
     PUBLIC_AGE = 86_400

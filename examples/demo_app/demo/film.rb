@@ -34,7 +34,8 @@ module Demo
     # @param path [String] of the MP3 to be written
     # @return [Boolean] whether there is an ffmpeg that could
     def tone(path)
-      ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=4,afade=out:duration=4:curve=exp", "-c:a", "libmp3lame", path)
+      ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=4,afade=out:duration=4:curve=exp",
+             "-c:a", "libmp3lame", path)
     end
 
     def ffmpeg(*arguments)

@@ -6,8 +6,8 @@ module DocumentsHelper
   EXCERPT = 320
 
   # @param document [Document]
-  # @return [ActiveSupport::SafeBuffer] the file itself where a page can show it: a film, a recording, a picture of it, how
-  #   a text begins, or else the ending of its name
+  # @return [ActiveSupport::SafeBuffer] what a page can show of it: the film, the recording, a picture, how the text
+  #   begins, or else the ending of its name
   def media(document)
     file = document.file
     if file.video? then film(file)
@@ -47,8 +47,8 @@ module DocumentsHelper
   end
 
   def picture(file)
-    image = image_tag(rails_representation_path(file.representation(:thumbnail)), loading: "lazy", decoding: "async",
-                                                                               alt: "Preview of #{file.filename}")
+    image = image_tag(rails_representation_path(file.representation(:thumbnail)), alt: "Preview of #{file.filename}",
+                                                                                  loading: "lazy", decoding: "async")
     link_to(safe_join([image, ending(file)]), rails_blob_path(file))
   end
 
