@@ -4,8 +4,8 @@ module Demo
   # Checks what links do beside giving the whole file: ranges, as players ask for them, what a browser has already, and
   # thumbnails.
   class Links
-    # How pictures begin: PNG and JPEG.
-    PICTURES = ["\x89PNG".b, "\xFF\xD8\xFF".b].freeze
+    # How pictures begin: WebP, as the thumbnails are, and PNG and JPEG, as what they are made of.
+    PICTURES = ["RIFF", "\x89PNG".b, "\xFF\xD8\xFF".b].freeze
     private_constant :PICTURES
 
     # @param workplace [Workplace]

@@ -58,6 +58,9 @@ input.addEventListener("change", listChosen)
 for (const type of ["dragover", "dragleave", "drop"]) drop.addEventListener(type, dragged)
 
 form.addEventListener("direct-uploads:start", () => {
+  // All files are sent again after one has failed; those that were stored then are not to be attached twice.
+  for (const stored of form.querySelectorAll(`input[type=hidden][name="${input.name}"]`)) stored.remove()
+  document.querySelector(".notice")?.remove()
   button.disabled = true
   form.setAttribute("aria-busy", "true")
   problem.hidden = true

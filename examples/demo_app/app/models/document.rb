@@ -3,7 +3,7 @@
 # A file that somebody uploaded.
 class Document < ApplicationRecord
   has_one_attached :file do |file|
-    file.variant :thumbnail, resize_to_limit: [1040, 720]
+    file.variant :thumbnail, resize_to_limit: [1040, 720], format: :webp, saver: { quality: 80 }
   end
 
   validate { errors.add(:base, "Choose a file first.") unless file.attached? }
