@@ -3,7 +3,8 @@
 # A file that somebody uploaded.
 class Document < ApplicationRecord
   has_one_attached :file do |file|
-    file.variant :thumbnail, resize_to_limit: [1040, 720], format: :webp, saver: { quality: 80 }
+    # As strings: a symbol would become one on its way through an address, and the variant be made a second time.
+    file.variant :thumbnail, resize_to_limit: [1040, 720], format: "webp", saver: { quality: 80 }
   end
 
   validate { errors.add(:base, "Choose a file first.") unless file.attached? }
