@@ -14,7 +14,7 @@ Gem::Specification.new do |spec|
   spec.required_rubygems_version = ">= 3.3.11"
 
   spec.files = Dir[
-    "lib/**/*.rb", "app/**/*.rb", "config/**/*.rb", "sig/**/*.rbs",
+    "lib/**/*.{rb,rake,tt}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}", "sig/**/*.rbs",
     "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
     "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE.txt"
   ].grep_v(%r{\Aext/[^/]+/(tests|benches|fuzz|target)/})

@@ -43,9 +43,10 @@ module ActiveStorageFeatures
 end
 
 RSpec.configure do |config|
-  config.include EncryptedObjects
-  config.include ActiveStorageFeatures
+  config.define_derived_metadata(file_path: %r{/spec/active_storage/}) { |metadata| metadata[:active_storage] = true }
+  config.include EncryptedObjects, :active_storage
+  config.include ActiveStorageFeatures, :active_storage
 
-  # A job that another spec file left behind is not ours to perform.
-  config.before { queue_adapter.enqueued_jobs.clear if respond_to?(:queue_adapter) }
+  # A job that another spec left behind is not ours to perform.
+  config.before(:each, :active_storage) { enqueued_jobs.clear }
 end

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "checksum"
 require_relative "confidential"
 require_relative "configuration"
 require_relative "errors"
@@ -44,20 +45,25 @@ module EncryptedS3Service
     # @param key [String] UTF-8
     # @param io [#read] asked by `read(length, buffer)` only; neither rewound nor closed. A plain File or Tempfile is
     #   read without Ruby and left at its end
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext; it is compared, never sent
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext, or `sha256:` and the Base64 of its SHA-256
+    #   (`sha512:` likewise); it is compared, never sent
     # @param content_type [String, nil] what S3 is told, as it is; nil is `application/octet-stream`
     # @param progress [#call, nil] called after each step with the plaintext bytes that S3 has, and how many there will
     #   be or nil
     # @return [Hash{Symbol => Object}] `bytes:` (Integer, of the plaintext) and `etag:` (String)
     # @raise [ChecksumError] when the bytes do not have the checksum
+    # @raise [UnsupportedOperationError] when the checksum is of another kind
     # @raise [TooLargeError] when there are more than {MAXIMUM_SIZE}; then nothing is stored
     # @raise [Error]
     def upload(key, io, checksum: nil, content_type: nil, progress: nil)
-      source = UploadSource.new(io)
-      sending(key, checksum: checksum, content_type: content_type) do |upload|
+      expected = Checksum.parse(checksum)
+      digest = expected&.digest
+      source = UploadSource.new(io, digest: digest)
+      sending(key, checksum: expected&.md5, content_type: content_type) do |upload|
         total = source.remaining
         refuse_too_large(key, total)
         source.transfer(upload, configuration.part_size) { progress&.call(upload.bytes_sent, total) }
+        expected.check(digest.base64digest) if digest
         upload.finish.tap { |result| progress&.call(result[:bytes], total) }
       end
     end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "openssl"
+require "securerandom"
 require_relative "confidential"
 require_relative "errors"
 
@@ -26,6 +27,9 @@ module EncryptedS3Service
 
     # @return [String, nil] what is written into the material description of every object; nil writes `{}`
     attr_reader :id
+
+    # @return [String] a fresh key as a configuration takes it: `base64:` and the Base64 of 32 random bytes
+    def self.generate = "#{PREFIX}#{SecureRandom.base64(SIZE)}"
 
     # @param value [Object] what a configuration has for a key
     # @return [Boolean] whether there is no key in it; `base64:` with nothing behind it is what a template leaves of a

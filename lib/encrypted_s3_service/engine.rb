@@ -2,9 +2,11 @@
 
 require "rails/engine"
 require "active_support/ordered_options"
+require_relative "resolved_services"
 require_relative "serving/body"
 require_relative "serving/byte_ranges"
 require_relative "serving/token"
+require_relative "tenant_keys"
 
 module EncryptedS3Service
   # What the gem does in a Rails application besides being found by Active Storage.
@@ -29,11 +31,19 @@ module EncryptedS3Service
     # - `base_controller` (`"ActionController::Base"`): what the controllers that serve and take files inherit from.
     #   Their addresses are signed and expire; a controller of the application with a `before_action` that asks for a
     #   login protects them further.
+    # - `service_resolver`, `resolved_services_limit`, `resolved_services_ttl`: see {ResolvedServices}
+    # - `tenant_keys`: see {TenantKeys}
     config.encrypted_s3_service = ActiveSupport::OrderedOptions.new
     config.encrypted_s3_service.base_controller = "ActionController::Base"
 
     # A store that does not answer is no defect of the application.
     config.action_dispatch.rescue_responses["EncryptedS3Service::TransportError"] = :service_unavailable
+
+    initializer "encrypted_s3_service.resolved_services", before: "active_storage.services" do
+      ActiveSupport.on_load(:active_storage_blob) do
+        ActiveStorage::Service::Registry.prepend(ResolvedServices::Registry)
+      end
+    end
 
     initializer "encrypted_s3_service.conflicts", before: :load_environment_config do
       self.class.refuse_conflicting_gems
@@ -44,3 +54,5 @@ module EncryptedS3Service
     end
   end
 end
+
+require_relative "engine/tenancy"

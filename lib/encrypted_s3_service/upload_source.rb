@@ -12,11 +12,13 @@ module EncryptedS3Service
     READ_SIZE = 1 << 20
 
     # @param io [#read]
+    # @param digest [OpenSSL::Digest, nil] is fed with all that is read, and has it read by Ruby
     # @raise [ArgumentError]
-    def initialize(io)
+    def initialize(io, digest: nil)
       raise ArgumentError, "an io must respond to read, a #{io.class} does not" unless io.respond_to?(:read)
 
       @io = io
+      @digest = digest
     end
 
     # @return [Integer, nil] bytes to come, as far as the IO knows
@@ -36,7 +38,7 @@ module EncryptedS3Service
     # @yield after each step
     # @return [void]
     def transfer(upload, step, &)
-      file = plain_file
+      file = plain_file unless @digest
       file ? transfer_file(upload, file, step, &) : transfer_reads(upload, &)
     end
 
@@ -48,6 +50,7 @@ module EncryptedS3Service
         # IO itself has nil for this, but not everything that imitates it.
         break if data.empty?
 
+        @digest&.update(data)
         upload.write(data)
         yield
       end

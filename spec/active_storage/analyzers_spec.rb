@@ -20,6 +20,15 @@ RSpec.describe "What Active Storage finds out about a file" do
         expect(metadata_of(Samples.png(30, 50), "clouds.png")).to eq(width: 30, height: 50)
       end
 
+      it "comes from #{processor}" do
+        seen = []
+        looking = ->(*, payload) { seen << payload[:analyzer] }
+        ActiveSupport::Notifications.subscribed(looking, "analyze.active_storage") do
+          blob_of(Samples.jpeg(120, 80), "clouds.jpg").analyze
+        end
+        expect(seen).to eq([processor.to_s])
+      end
+
       it "is the width and height as it is looked at, of a picture taken with the camera held upright" do
         expect(metadata_of(Samples.turned_jpeg(80, 120), "clouds.jpg")).to eq(width: 80, height: 120)
       end

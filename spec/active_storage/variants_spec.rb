@@ -73,6 +73,18 @@ RSpec.describe "Variants of a picture", type: :request do
     end
   end
 
+  it "are not made of a picture that was changed in the bucket" do
+    blob = blob_of(picture, "clouds.jpg")
+    headers, body = stored(blob.key)
+    restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(100, bytes.getbyte(100) ^ 1) })
+    [true, false].each do |tracked|
+      with_setting(:track_variants, tracked) do
+        variant = blob.variant(resize_to_limit: [60, 60])
+        expect(objects_added { expect { variant.processed }.to raise_error(ActiveStorage::IntegrityError) }).to eq([])
+      end
+    end
+  end
+
   it "can be taken away one by one" do
     [true, false].each do |tracked|
       with_setting(:track_variants, tracked) do

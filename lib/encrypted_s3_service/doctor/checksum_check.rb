@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+require "stringio"
+require_relative "check"
+
+module EncryptedS3Service
+  class Doctor
+    # Whether the store takes the checksums that Amazon's SDKs send by default, which some compatible stores refuse.
+    # @api private
+    class ChecksumCheck < Check
+      SUBJECT = "checksums"
+      private_constant :SUBJECT
+
+      # @return [Finding]
+      def call
+        problem = problem_with("when_supported")
+        return ok(SUBJECT, "taken by the store (request_checksum_calculation: when_supported)") unless problem
+        return judge(problem) unless problem_with("when_required")
+
+        skipped SUBJECT, "no upload works, with or without them; see s3:PutObject"
+      end
+
+      private
+
+      def judge(problem)
+        return ok(SUBJECT, "sent only when required, as this store needs it") if set_already?
+
+        # The lines that follow are to tell of other things.
+        service.go_on_with(request_checksum_calculation: "when_required")
+        failed SUBJECT, "refused by the store (#{answer_in(problem) || "no answer"}); set " \
+                        "`request_checksum_calculation: when_required`, with which uploads work"
+      end
+
+      def set_already? = service.options[:request_checksum_calculation].to_s == "when_required"
+
+      # @return [Error, nil] what went wrong
+      def problem_with(mode)
+        service.client(request_checksum_calculation: mode)
+               .upload(service.probe("checksum"), StringIO.new("checksums, #{mode}"))
+        nil
+      rescue Error => e
+        e
+      end
+    end
+  end
+end

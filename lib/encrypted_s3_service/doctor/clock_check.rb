@@ -1,0 +1,44 @@
+# frozen_string_literal: true
+
+require "time"
+require_relative "check"
+require_relative "store_address"
+
+module EncryptedS3Service
+  class Doctor
+    # Whether this machine's clock and the store's agree. A signature carries its time; Amazon refuses it when the two
+    # are more than 15 minutes apart (`RequestTimeTooSkewed`), other stores sooner.
+    # @api private
+    class ClockCheck < Check
+      SUBJECT = "clock"
+      # Seconds.
+      TOLERANCE = 300
+      private_constant :SUBJECT
+
+      # @return [Finding]
+      def call
+        before = Time.now
+        date = service.address.request("GET", service.address.root)["date"]
+        return skipped(SUBJECT, "the store does not say what time it has") unless date
+
+        judge(before + ((Time.now - before) / 2) - Time.httpdate(date))
+      rescue ArgumentError
+        skipped SUBJECT, "the store does not say what time it has"
+      rescue *StoreAddress::NETWORK_ERRORS
+        skipped SUBJECT, "the store did not answer"
+      end
+
+      private
+
+      # A Date has whole seconds.
+      def judge(skew)
+        return ok(SUBJECT, "within a few seconds of the store's") if skew.abs <= 5
+        return ok(SUBJECT, describe(skew)) if skew.abs <= TOLERANCE
+
+        failed SUBJECT, "#{describe(skew)}: signatures are refused; set this machine's clock (NTP)"
+      end
+
+      def describe(skew) = "#{skew.abs.round} seconds #{skew.positive? ? "ahead of" : "behind"} the store's"
+    end
+  end
+end

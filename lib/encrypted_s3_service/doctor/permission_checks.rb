@@ -1,0 +1,77 @@
+# frozen_string_literal: true
+
+require "stringio"
+require_relative "check"
+
+module EncryptedS3Service
+  class Doctor
+    # Whether one thing is allowed, by doing it. A subclass has `PERMISSION`, `NEEDED_FOR` and `attempt`.
+    # @api private
+    class PermissionCheck < Check
+      # @return [Finding]
+      def call
+        attempt
+        ok permission, "allowed"
+      rescue AccessError => e
+        failed permission, "refused (#{answer_in(e)}), but needed for #{self.class::NEEDED_FOR}; allow it in the " \
+                           "policy of these credentials, on #{resource}"
+      rescue NotFoundError
+        skipped permission, "needs the object that could not be stored"
+      rescue Error => e
+        failed permission, e.message
+      end
+
+      private
+
+      def permission = self.class::PERMISSION
+
+      def resource = "the objects of #{service.configuration.bucket}"
+
+      # The object that all of them are about.
+      def key = service.probe("permissions")
+    end
+
+    # @api private
+    class PutCheck < PermissionCheck
+      PERMISSION = "s3:PutObject"
+      NEEDED_FOR = "uploads"
+
+      private
+
+      def attempt = service.client.upload(key, StringIO.new("permissions"))
+    end
+
+    # @api private
+    class GetCheck < PermissionCheck
+      PERMISSION = "s3:GetObject"
+      NEEDED_FOR = "downloads"
+
+      private
+
+      def attempt = service.client.download(key)
+    end
+
+    # @api private
+    class ListCheck < PermissionCheck
+      PERMISSION = "s3:ListBucket"
+      NEEDED_FOR = "purging images with variants"
+
+      private
+
+      # There is nothing under it, so it is only listed.
+      def attempt = service.client.delete_prefixed("#{service.folder}/none/")
+
+      def resource = "the bucket #{service.configuration.bucket} itself"
+    end
+
+    # @api private
+    class DeleteCheck < PermissionCheck
+      PERMISSION = "s3:DeleteObject"
+      NEEDED_FOR = "purging files"
+
+      private
+
+      def attempt = service.client.delete(key)
+    end
+  end
+end

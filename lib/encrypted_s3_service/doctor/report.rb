@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  class Doctor
+    # Writes findings as aligned lines, each as soon as it is known.
+    # @api private
+    class Report
+      # What a status is called and, on a terminal, its colour (SGR).
+      LOOKS = { ok: ["ok", 32], warning: ["warning", 33], hint: ["hint", 36], skipped: ["skipped", 90],
+                failed: ["FAILED", 31] }.freeze
+
+      # Columns of the names of what is looked at.
+      WIDTH = 24
+      private_constant :WIDTH
+
+      # @return [Integer] failed findings so far
+      attr_reader :failures
+
+      # @param output [IO]
+      def initialize(output)
+        @output = output
+        @coloured = output.tty? && ENV["NO_COLOR"].to_s.empty?
+        @failures = 0
+      end
+
+      # Begins the part of one service.
+      # @param name [String]
+      # @param bucket [String, nil]
+      # @return [void]
+      def service(name, bucket)
+        write "#{paint(name, 1)}: bucket #{bucket || "(none)"}"
+      end
+
+      # @param finding [Finding]
+      # @return [void]
+      def add(finding)
+        @failures += 1 if finding.failed?
+        word, colour = LOOKS.fetch(finding.status)
+        write "  #{paint(word.ljust(8), colour)} #{finding.subject.ljust(WIDTH)} #{finding.text}"
+      end
+
+      # @return [void]
+      def finish
+        return write paint("Everything needed is there.", 32) if failures.zero?
+
+        write paint("#{failures} #{failures == 1 ? "check" : "checks"} failed.", 31)
+      end
+
+      private
+
+      def write(line)
+        @output.puts(line)
+        @output.flush
+      end
+
+      def paint(text, colour) = @coloured ? "\e[#{colour}m#{text}\e[0m" : text
+    end
+  end
+end

@@ -1,0 +1,96 @@
+# frozen_string_literal: true
+
+require "yaml"
+
+module EncryptedS3Service
+  module Generators
+    # Adds `encrypted_s3: encryption_key:` to the decrypted text of an application's credentials. Everything else in it,
+    # comments and order included, stays byte for byte.
+    # @api private
+    class CredentialsEntry
+      # The text is not changed; the message says why and never quotes it.
+      class Refusal < StandardError; end
+
+      # The section, and the name of the key in it.
+      PATH = %w[encrypted_s3 encryption_key].freeze
+
+      BY_HAND = "Add `encrypted_s3: encryption_key:` by `bin/rails credentials:edit`, with a key of " \
+                "`bin/rails encrypted_s3_service:generate_key`."
+      private_constant :BY_HAND
+
+      # @param text [String] YAML
+      # @raise [Refusal] when it is not a YAML mapping
+      def initialize(text)
+        @text = text.dup.force_encoding(Encoding::UTF_8)
+        @values = parse(@text)
+      end
+
+      # @return [Boolean] whether there is a value already
+      def there?
+        section = @values[PATH.first]
+        section.is_a?(Hash) ? !blank?(section[PATH.last]) : !blank?(section)
+      end
+
+      # @param key [String]
+      # @return [String] the text with the key in it
+      # @raise [Refusal] when there is a value already, or the text is of a form in which there is no safe place for it
+      def add(key)
+        raise Refusal, "The credentials have an encrypted_s3.encryption_key; it is not replaced." if there?
+
+        added = insert(%(encryption_key: "#{key}"))
+        # Whatever the form of the text, this is what must have come out.
+        return added if parse(added) == expected(key)
+
+        raise Refusal, "There is no safe place for the key in these credentials. #{BY_HAND}"
+      end
+
+      private
+
+      def parse(text)
+        raise Refusal, "The credentials are not valid UTF-8. #{BY_HAND}" unless text.valid_encoding?
+
+        values = YAML.unsafe_load(text) || {}
+        raise Refusal, "The credentials are not a YAML mapping. #{BY_HAND}" unless values.is_a?(Hash)
+
+        values
+      rescue Psych::Exception
+        # The error's own message quotes the text.
+        raise Refusal, "The credentials are not valid YAML."
+      end
+
+      def expected(key) = @values.merge(PATH.first => (@values[PATH.first] || {}).merge(PATH.last => key))
+
+      def blank?(value) = value.nil? || value == "" || value == {}
+
+      def insert(line)
+        name, section = section_nodes
+        return append("#{PATH.first}:\n  #{line}\n") unless name
+
+        lines = @text.lines
+        lines[name.end_line] = "#{lines[name.end_line]}\n" unless lines[name.end_line].end_with?("\n")
+        lines.insert(name.end_line + 1, "#{indentation(section)}#{line}\n").join
+      end
+
+      # @return [Array(Psych::Nodes::Node, Psych::Nodes::Node), nil] the section's name and what it has
+      def section_nodes
+        root = (YAML.parse(@text) || nil)&.root
+        return unless root&.mapping?
+
+        root.children.each_slice(2).find { |name, _| name.respond_to?(:value) && name.value == PATH.first }
+      end
+
+      def indentation(section)
+        first = section.mapping? ? section.children.first : nil
+        " " * (first ? first.start_column : 2)
+      end
+
+      def append(section)
+        gap = if @text.strip.empty? then ""
+              else
+                @text.end_with?("\n") ? "\n" : "\n\n"
+              end
+        "#{@text}#{gap}#{section}"
+      end
+    end
+  end
+end

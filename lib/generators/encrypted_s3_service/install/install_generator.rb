@@ -1,0 +1,122 @@
+# frozen_string_literal: true
+
+require "rails/generators/base"
+require "encrypted_s3_service"
+require_relative "credentials_entry"
+require_relative "key_place"
+
+module EncryptedS3Service
+  # The generators of the gem.
+  module Generators
+    # `rails generate encrypted_s3_service:install`: an entry in config/storage.yml, an initializer and a fresh key. It
+    # may be run again: what is there stays, and no second key is made.
+    class InstallGenerator < Rails::Generators::Base
+      # What `--key` may be.
+      KEY_PLACES = %w[credentials environment none].freeze
+
+      # Where the entry goes, from the application's root.
+      STORAGE = "config/storage.yml"
+
+      source_root File.expand_path("templates", __dir__)
+
+      class_option :name, type: :string, default: "encrypted_amazon", banner: "NAME",
+                          desc: "What the service is called in #{STORAGE}"
+      class_option :bucket, type: :string, banner: "BUCKET", desc: "The bucket that holds the files"
+      class_option :region, type: :string, banner: "REGION",
+                            desc: "The bucket's region (us-east-1 without an endpoint)"
+      class_option :endpoint, type: :string, banner: "URL", desc: "The URL of an S3-compatible store; without it Amazon"
+      class_option :key, type: :string, enum: KEY_PLACES, banner: KEY_PLACES.join("|"),
+                         desc: "Where a fresh encryption key goes (credentials if the application can read them, " \
+                               "otherwise environment)"
+
+      # @return [Boolean] true: a script that installs must not go on after a refusal, as Rails' generators let it
+      def self.exit_on_failure? = true
+
+      # Nothing is written before everything that can be refused was looked at.
+      # @return [void]
+      # @raise [Thor::Error] when an option is wrong or the entry's name is taken
+      def check
+        refuse "--name must be a word of letters, digits and _" unless options[:name].match?(/\A[a-z_]\w*\z/i)
+        return if behavior == :revoke || installed? || !storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
+
+        refuse "#{STORAGE} has an entry #{options[:name]} of another service. Choose another --name."
+      end
+
+      # The key goes before the entry that reads it. If the entry then cannot be written, the next run finds the key.
+      # @return [void]
+      # @raise [Thor::Error] when the credentials cannot be changed
+      def store_key
+        return say_status(:keep, "the encryption key, if there is one", :blue) if behavior == :revoke
+        return say_status(:skip, "making a key: the entry has one", :blue) if installed?
+
+        key_place.store unless options[:pretend]
+      rescue CredentialsEntry::Refusal => e
+        refuse e.message
+      end
+
+      # @return [void]
+      def add_storage_entry
+        if installed? && behavior == :invoke
+          say_status(:exist, "an entry with `service: EncryptedS3` in #{STORAGE}", :blue)
+        elsif storage_text.empty? && behavior == :invoke
+          create_file(STORAGE, entry.lstrip)
+        else
+          append_to_file(STORAGE, entry)
+        end
+      end
+
+      # @return [void]
+      def add_initializer
+        path = "config/initializers/encrypted_s3_service.rb"
+        return template("initializer.rb", path) if behavior == :revoke || !exist?(path)
+
+        say_status(:exist, path, :blue)
+      end
+
+      # The last thing said, so that nothing scrolls the key away. It is printed here and nowhere else.
+      # @return [void]
+      def show_next_steps
+        return if behavior == :revoke || options[:pretend] || installed?
+
+        say "\nNext: set `config.active_storage.service = :#{options[:name]}` in config/environments/*.rb, then run " \
+            "`bin/rails encrypted_s3_service:doctor`."
+        say "Keep a copy of the encryption key where the bucket's owner cannot read it: without it the files are lost."
+        key_place.show
+      end
+
+      private
+
+      def refuse(message) = raise(Thor::Error, message)
+
+      def path(relative) = File.join(destination_root, relative)
+
+      def exist?(relative) = File.exist?(path(relative))
+
+      # @return [String] as it was before this run
+      def storage_text = @storage_text ||= exist?(STORAGE) ? File.read(path(STORAGE), encoding: "UTF-8") : ""
+
+      # As text: evaluating the file may ask for secrets that are not on this machine.
+      def installed?
+        @installed ||= storage_text.match?(/^[^#\n]*\bservice["']?\s*:\s*["']?EncryptedS3["']?\s*([,}#]|$)/)
+      end
+
+      def key_place
+        @key_place ||= KeyPlace.new(options[:key], Rails.application.credentials, shell)
+      end
+
+      def entry
+        text = ERB.new(File.read(find_in_source_paths("storage.yml.tt")), trim_mode: "-").result(binding)
+        storage_text.empty? || storage_text.end_with?("\n") ? text : "\n#{text}"
+      end
+
+      # A value of an option as YAML has it.
+      def yaml(value) = value.match?(%r{\A[a-z][\w./:-]*\z}i) && YAML.load(value) == value ? value : value.to_json
+
+      def bucket = options[:bucket] ? yaml(options[:bucket]) : "your-own-bucket-<%= Rails.env %>"
+
+      def region = options[:region] || (options[:endpoint] ? nil : "us-east-1")
+
+      def policy? = Configuration::NAMES.include?(:commitment_policy)
+    end
+  end
+end

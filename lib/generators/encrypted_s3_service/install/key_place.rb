@@ -1,0 +1,114 @@
+# frozen_string_literal: true
+
+require "encrypted_s3_service"
+require "active_support/encrypted_file"
+require_relative "credentials_entry"
+
+module EncryptedS3Service
+  module Generators
+    # Where a new installation keeps its key. A key that is there already is never replaced and never shown.
+    # @api private
+    class KeyPlace
+      # The variable in the environment.
+      VARIABLE = "ENCRYPTION_KEY"
+
+      # What Rails raises for a key of the credentials that is not theirs, or no key at all.
+      WRONG_KEY = [ActiveSupport::MessageEncryptor::InvalidMessage, ActiveSupport::EncryptedFile::InvalidKeyLengthError,
+                   ArgumentError].freeze
+      private_constant :WRONG_KEY
+
+      # @param wanted [String, nil] `credentials`, `environment` or `none`; nil chooses
+      # @param credentials [ActiveSupport::EncryptedConfiguration] the application's
+      # @param shell [Thor::Shell::Basic] told what happens, never the key
+      def initialize(wanted, credentials, shell)
+        @credentials = credentials
+        @shell = shell
+        @wanted = wanted || (credentials.key? ? "credentials" : "environment")
+      end
+
+      # @return [String] what reads the key in config/storage.yml
+      def expression
+        return "Rails.application.credentials.dig(:encrypted_s3, :encryption_key)" if credentials?
+
+        "ENV[#{VARIABLE.inspect}]"
+      end
+
+      # Makes the key, unless there is one, and writes it where it is to be written.
+      # @return [void]
+      # @raise [CredentialsEntry::Refusal] when it cannot be added to the credentials
+      def store
+        case @wanted
+        when "credentials" then store_in_credentials
+        when "environment" then make_for_environment
+        end
+      end
+
+      # Prints the line for the environment, once, if a key was made for it. Not by the shell, which is silent when it
+      # is told to be: the key would be lost.
+      # @return [void]
+      def show
+        return unless @line
+
+        @shell.say "\nThe key is shown this once and stored nowhere. Put this line where the application's " \
+                   "environment comes from:\n\n"
+        $stdout.puts @line
+        @line = nil
+      end
+
+      private
+
+      def credentials? = @wanted == "credentials" || (@wanted == "none" && entry_there?)
+
+      def entry_there?
+        @credentials.key? && CredentialsEntry.new(@credentials.read).there?
+      rescue CredentialsEntry::Refusal, *WRONG_KEY
+        false
+      end
+
+      def store_in_credentials
+        refuse_without_key
+        entry = CredentialsEntry.new(@credentials.read)
+        return say_kept("encrypted_s3.encryption_key in #{file}") if entry.there?
+
+        # Not `change`, which leaves the decrypted text in a temporary file meanwhile.
+        @credentials.write(entry.add(EncryptionKey.generate))
+        @shell.say_status(:insert, "encrypted_s3.encryption_key in #{file}", :green)
+        warn_of_others
+      rescue *WRONG_KEY
+        raise CredentialsEntry::Refusal, "#{file} cannot be decrypted with the key at hand; nothing was changed. " \
+                                         "Bring the right key, or use --key=environment."
+      end
+
+      def make_for_environment
+        return say_kept("#{VARIABLE} of the environment") unless EncryptionKey.blank?(ENV.fetch(VARIABLE, nil))
+
+        @line = "#{VARIABLE}=#{EncryptionKey.generate}"
+      end
+
+      def say_kept(what) = @shell.say_status(:keep, what, :blue)
+
+      def refuse_without_key
+        return if @credentials.key?
+
+        raise CredentialsEntry::Refusal, "There is no key for #{file}: put it into #{@credentials.key_path} or into " \
+                                         "#{@credentials.env_key}, or use --key=environment."
+      end
+
+      # Rails reads one file of credentials, an environment's own before the common one.
+      def warn_of_others
+        others = Dir[@credentials.content_path.dirname.join("credentials", "*.yml.enc")]
+        others.reject! { |other| File.identical?(other, @credentials.content_path) }
+        return if others.empty?
+
+        names = others.map { |other| File.basename(other, ".yml.enc") }.sort.join(", ")
+        @shell.say_status(:note, "credentials of their own, without this key: #{names}. Copy it there by " \
+                                 "`bin/rails credentials:edit --environment NAME` if they use the same bucket", :yellow)
+      end
+
+      def file
+        root = Rails.root.to_s
+        @credentials.content_path.to_s.delete_prefix("#{root}/")
+      end
+    end
+  end
+end

@@ -1,0 +1,45 @@
+# frozen_string_literal: true
+
+namespace :encrypted_s3_service do
+  desc "Print a fresh encryption key, once"
+  task :generate_key do
+    require "encrypted_s3_service"
+
+    $stdout.puts EncryptedS3Service::EncryptionKey.generate
+    warn <<~ADVICE
+
+      This key is stored nowhere. Put it into the credentials (bin/rails credentials:edit):
+
+        encrypted_s3:
+          encryption_key: "base64:…"
+
+      or into the environment as ENCRYPTION_KEY, and name that place in config/storage.yml:
+
+        encryption_key: <%= Rails.application.credentials.dig(:encrypted_s3, :encryption_key) %>
+
+      Keep a copy away from the bucket: whoever loses the key loses the files. Do not put a new key in the place of one
+      that files were encrypted with.
+    ADVICE
+  end
+
+  desc "Try out the EncryptedS3 services of config/storage.yml, or one of them: SERVICE=name"
+  task doctor: :environment do
+    require "encrypted_s3_service/doctor"
+
+    begin
+      doctor = EncryptedS3Service::Doctor.new(EncryptedS3Service::Doctor.rails_configurations)
+      exit 1 unless doctor.run(ENV["SERVICE"].presence)
+    rescue EncryptedS3Service::ConfigurationError => e
+      abort e.message
+    end
+  end
+
+  desc "List the files that nobody can read any more, because their tenants' keys are destroyed"
+  task unreadable: :environment do
+    require "encrypted_s3_service/unreadable_files"
+
+    lines = EncryptedS3Service::UnreadableFiles.new.lines
+    lines.each { |line| puts "#{line.service_name}: #{line.count} files, #{line.bytes} bytes" }
+    puts "#{lines.sum(&:count)} files cannot be read any more. They can be purged."
+  end
+end

@@ -1,0 +1,41 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require "active_storage/service/disk_service"
+require "active_storage/service/s3_service"
+
+# Looks at the Rails that is installed instead of at its version: what a newer one asks of a service shows here.
+RSpec.describe ActiveStorage::Service::EncryptedS3Service, "beside the services of the installed Rails" do
+  interface = ActiveStorage::Service
+  # What the others have for themselves: their settings, and the Disk service's way to a file.
+  own = %i[client bucket multipart_upload_threshold upload_options root root= path_for]
+  # What a service of Rails does for every service, and is right for this one; the last two came with Rails 8.2.
+  inherited = %i[name name= url public? update_metadata headers_for_direct_upload compute_checksum
+                 checksum_implementation]
+
+  [interface::S3Service, interface::DiskService].each do |peer|
+    (peer.public_instance_methods(false) - own - inherited).sort.each do |name|
+      it "can be asked for #{name} in the way that #{peer.name.demodulize} is" do
+        asked = peer.instance_method(name).parameters
+        taken = described_class.instance_method(name).parameters
+        expect(positional(taken, %i[req])).to be <= positional(asked, %i[req])
+        expect(positional(taken, %i[req opt])).to be >= positional(asked, %i[req opt])
+        expect(keywords(asked) - keywords(taken)).to eq([]) unless taken.assoc(:keyrest)
+        expect(keywords(taken, %i[keyreq]) - keywords(asked)).to eq([])
+      end
+    end
+  end
+
+  def positional(parameters, kinds) = parameters.count { |kind, _| kinds.include?(kind) }
+
+  def keywords(parameters, kinds = %i[key keyreq])
+    parameters.filter_map { |kind, name| name if kinds.include?(kind) }
+  end
+
+  it "leaves none of Active Storage's questions without an answer of its own" do
+    unanswered = interface.public_instance_methods(false).select do |name|
+      described_class.instance_method(name).owner == interface
+    end
+    expect(unanswered - inherited).to eq([])
+  end
+end

@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+require "time"
+require_relative "fault_proxy"
+
+# The real S3 server with a clock that is wrong.
+class SkewedStore < FaultProxy
+  # @param seconds [Integer] ahead of ours
+  def self.run(endpoint, seconds)
+    proxy = new(URI(endpoint), seconds)
+    yield proxy
+  ensure
+    proxy&.stop
+  end
+
+  def initialize(backend, seconds)
+    @seconds = seconds
+    super(backend)
+  end
+
+  private
+
+  def forward(request)
+    head, body = super
+    [head.sub(/^date:[^\r]*/i, "Date: #{(Time.now + @seconds).httpdate}"), body]
+  end
+end
+
+# The real S3 server, but it refuses uploads with a checksum that it is not asked to know, as some stores do.
+class ChecksumRefusingStore < FaultProxy
+  REFUSAL = { status: 400, answer: "<Error><Code>InvalidArgument</Code></Error>" }.freeze
+
+  private
+
+  def forward(request)
+    checksummed = request.headers.keys.grep(/\Ax-amz-(checksum-crc|sdk-checksum-|trailer)/).any?
+    checksummed ? answer(REFUSAL) : super
+  end
+end
+
+# The real S3 server, but it gives objects to everybody.
+class OpenStore < FaultProxy
+  def self.run(endpoint, server)
+    proxy = new(URI(endpoint), server)
+    yield proxy
+  ensure
+    proxy&.stop
+  end
+
+  def initialize(backend, server)
+    @server = server
+    super(backend)
+  end
+
+  private
+
+  def forward(request)
+    return super if request.verb != "GET" || request.headers.key?("authorization") || request.target == "/"
+
+    _status, _headers, body = @server.get(*request.target.delete_prefix("/").split("/", 2))
+    ["HTTP/1.1 200 OK\r\ncontent-length: #{body.bytesize}\r\n\r\n", body]
+  end
+end

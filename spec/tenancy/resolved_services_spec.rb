@@ -1,0 +1,120 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+
+# A customer brings a bucket of their own; it is in the database and not in storage.yml.
+RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
+  # @return [Hash] an entry with a key that only this customer has
+  def entry(number) = { service: "EncryptedS3", **TestStore.settings(encryption_key: key_of(number)) }
+
+  def key_of(number) = OpenSSL::Digest.digest("SHA256", "customer #{number}")
+
+  # Resolves `customer-1`, `customer-2` and so on, and counts how often it is asked.
+  def resolver
+    @asked = Hash.new(0)
+    lambda do |name|
+      number = name[/\Acustomer-(\d+)\z/, 1]
+      (@asked[name] += 1) && entry(number) if number
+    end
+  end
+
+  around do |example|
+    @resolvers = [resolver]
+    services = described_class.new(@resolvers, limit: 3, ttl: 1000)
+    EncryptedS3Service.instance_variable_set(:@resolved_services, services)
+    example.run
+  ensure
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+  end
+
+  def services = EncryptedS3Service.resolved_services
+
+  def store(service_name, text = "a contract")
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), filename: "a.txt", service_name: service_name)
+  end
+
+  it "stores a file with the customer's own settings, and finds it again by its row" do
+    blob = store("customer-1")
+    expect(stored_plaintext(blob.key, key_of(1))).to eq("a contract")
+    expect(ActiveStorage::Blob.find(blob.id).download).to eq("a contract")
+    blob.purge
+    expect(server.head(bucket, blob.key)[0]).to eq(404)
+  end
+
+  it "serves such a file by a link, as any other" do
+    blob = store("customer-1")
+    get rails_storage_redirect_path(blob)
+    follow_redirect!
+    expect(response.body).to eq("a contract")
+  end
+
+  it "finds them in a process that has never seen them" do
+    blob = store("customer-1")
+    EncryptedS3Service.instance_variable_set(:@resolved_services, described_class.new(@resolvers))
+    expect(ActiveStorage::Blob.find(blob.id).open(&:read)).to eq("a contract")
+  end
+
+  it "refuses a blob of a service that neither storage.yml nor the resolver knows, as Rails does" do
+    expect { store("nobody") }.to raise_error(ActiveRecord::RecordInvalid, /Service name is invalid/)
+    expect { ActiveStorage::Blob.services.fetch("nobody") }.to raise_error(KeyError, /nobody/)
+    expect(ActiveStorage::Blob.services.fetch("nobody") { |key| "no #{key}" }).to eq("no nobody")
+  end
+
+  it "goes on finding what storage.yml has, without asking the resolver" do
+    expect(ActiveStorage::Blob.services.fetch(:encrypted).name).to eq(:encrypted)
+    expect(@asked).to be_empty
+  end
+
+  it "builds a service once and keeps it, so that its connections are used again" do
+    fetched = Array.new(8) { Thread.new { ActiveStorage::Blob.services.fetch("customer-1") } }.map(&:value)
+    expect(ActiveStorage::Blob.services.fetch(:"customer-1")).to be(services.fetch("customer-1"))
+    expect(fetched.map(&:name).uniq).to eq([:"customer-1"])
+    expect(@asked["customer-1"]).to be <= 8
+    asked = @asked["customer-1"]
+    services.fetch("customer-1")
+    expect(@asked["customer-1"]).to eq(asked)
+  end
+
+  it "keeps no more of them than it is allowed, those that were used last" do
+    %w[1 2 3 1 4].each { |number| services.fetch("customer-#{number}") }
+    expect(services.inspect).to end_with("[:\"customer-3\", :\"customer-1\", :\"customer-4\"]>")
+    services.fetch("customer-1")
+    expect(@asked["customer-1"]).to eq(1)
+  end
+
+  it "shows no setting when it is inspected" do
+    services.fetch("customer-1")
+    expect(services.inspect.b).not_to include(key_of(1), server.secret_access_key)
+  end
+
+  describe "whose settings may change" do
+    let(:current) { { "customer-1" => entry(1) } }
+    let(:services) { described_class.new([->(name) { current[name] }], ttl: 0) }
+
+    it "uses what holds now, and the same service while nothing has changed" do
+      first = services.fetch("customer-1")
+      expect(services.fetch("customer-1")).to be(first)
+      current["customer-1"] = entry(2)
+      expect(services.fetch("customer-1")).not_to be(first)
+      current.clear
+      expect(services.fetch("customer-1")).to be_nil
+    end
+
+    it "can be told at once" do
+      services = described_class.new([->(name) { current[name] }])
+      first = services.fetch("customer-1")
+      current["customer-1"] = entry(2)
+      expect(services.fetch("customer-1")).to be(first)
+      services.forget("customer-1")
+      expect(services.fetch("customer-1")).not_to be(first)
+    end
+  end
+
+  it "says what is wrong with what a resolver returns" do
+    services = described_class.new([->(_) { { bucket: "b" } }])
+    expect { services.fetch("customer-1") }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /no entry with a service for :"customer-1"/)
+    services = described_class.new([->(_) { { service: "EncryptedS3", bucket: "b", encryption_key: "short" } }])
+    expect { services.fetch("customer-1") }.to raise_error(EncryptedS3Service::ConfigurationError, /encryption_key/)
+  end
+end

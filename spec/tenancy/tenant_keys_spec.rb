@@ -1,0 +1,142 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require "encrypted_s3_service/unreadable_files"
+
+RSpec.describe EncryptedS3Service::TenantKeys do
+  # What the application keeps: a key for each tenant.
+  let(:keys) { { "1" => key(1), "2" => key(2) } }
+
+  def key(number) = OpenSSL::Digest.digest("SHA256", "tenant #{number}")
+
+  def configure(sources)
+    Rails.configuration.encrypted_s3_service.tenant_keys = sources
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+  end
+
+  before { configure({ encrypted: keys }) }
+
+  after { configure(nil) }
+
+  def store(tenant, text = "of tenant #{tenant}")
+    name = EncryptedS3Service.tenant_service(:encrypted, tenant)
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), filename: "a.txt", service_name: name.to_s)
+  end
+
+  def key_id(blob) = JSON.parse(stored(blob.key).first.fetch("x-amz-meta-x-amz-matdesc"))["key_id"]
+
+  it "encrypts each tenant's files under the tenant's own key, in the same bucket" do
+    blobs = [1, 2].map { |tenant| store(tenant) }
+    expect(blobs.map(&:service_name)).to eq(%w[encrypted@1 encrypted@2])
+    blobs.each.with_index(1) do |blob, tenant|
+      expect(stored_plaintext(blob.key, key(tenant))).to eq("of tenant #{tenant}")
+      expect { stored_plaintext(blob.key, key(3 - tenant)) }.to raise_error(OpenSSL::Cipher::CipherError)
+    end
+    expect(blobs.map { |blob| key_id(blob) }.uniq.size).to eq(2)
+  end
+
+  it "reads a file whoever asks, and makes variants under the same key in a job that knows no tenant" do
+    path = Tempfile.create(["a", ".png"]).path
+    system("convert", "-size", "64x64", "xc:red", path, exception: true)
+    name = EncryptedS3Service.tenant_service(:encrypted, 1)
+    blob = File.open(path, "rb") do |file|
+      ActiveStorage::Blob.create_and_upload!(io: file, filename: "a.png", service_name: name.to_s)
+    end
+    ActiveStorage::TransformJob.perform_now(blob, { resize_to_limit: [10, 10] })
+    variant = blob.variant_records.sole.image.blob
+    expect(variant.service_name).to eq("encrypted@1")
+    expect(stored_plaintext(variant.key, key(1))).to start_with("\x89PNG".b)
+    expect(key_id(variant)).to eq(key_id(blob))
+  ensure
+    FileUtils.rm_f(path)
+  end
+
+  it "takes records, numbers and texts for tenants, and refuses what cannot be part of a name" do
+    expect([Struct.new(:id).new(7), 7, "7"].map { |tenant| EncryptedS3Service.tenant_service(:encrypted, tenant) })
+      .to all(eq(:"encrypted@7"))
+    [nil, "", "a b", "a/b", "a@b", "x" * 101].each do |id|
+      expect { EncryptedS3Service.tenant_service(:encrypted, id) }.to raise_error(ArgumentError, /tenant's id/)
+    end
+    expect { EncryptedS3Service.tenant_service(:local, 1) }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /no keys for the service local/)
+  end
+
+  it "knows no such service where the application has no keys for it" do
+    configure(nil)
+    expect { store(1) }.to raise_error(EncryptedS3Service::ConfigurationError, /tenant_keys/)
+    expect { ActiveStorage::Blob.services.fetch("encrypted@1") }.to raise_error(KeyError)
+  end
+
+  describe "of which one is destroyed" do
+    let!(:blob) { store(1) }
+
+    before do
+      keys.delete("1")
+      EncryptedS3Service.forget_service("encrypted@1")
+    end
+
+    it "makes its files unreadable, and no others" do
+      blob = ActiveStorage::Blob.find(self.blob.id)
+      reads = [-> { blob.download }, -> { blob.download { nil } }, -> { blob.open { nil } },
+               -> { blob.download_chunk(0..1) }]
+      reads.each do |read|
+        expect(&read).to raise_error(EncryptedS3Service::KeyDestroyedError, /key of encrypted@1 is destroyed/)
+      end
+      expect(store(2).download).to eq("of tenant 2")
+    end
+
+    it "stores nothing under a key that nobody will have" do
+      keys_before = server.list(bucket)
+      expect { store(1) }.to raise_error(EncryptedS3Service::KeyDestroyedError)
+      expect(server.list(bucket)).to match_array(keys_before)
+    end
+
+    it "still lets the files be purged" do
+      ActiveStorage::Blob.find(blob.id).purge
+      expect(server.head(bucket, blob.key)[0]).to eq(404)
+    end
+
+    it "has the files listed" do
+      others = ActiveStorage::Blob.where(service_name: "encrypted@1").where.not(id: blob.id)
+      others.delete_all
+      files = EncryptedS3Service::UnreadableFiles.new
+      expect(files.lines.map(&:to_h)).to eq([{ service_name: "encrypted@1", count: 1, bytes: blob.byte_size }])
+      expect(files.blobs).to eq([blob])
+    end
+  end
+
+  describe EncryptedS3Service::DerivedKeys do
+    let(:master) { "base64:#{["m" * 32].pack("m0")}" }
+
+    # RFC 5869 by hand, with HMAC alone.
+    def hkdf(salt, info)
+      hmac = ->(key, data) { OpenSSL::HMAC.digest("SHA256", key, data) }
+      hmac.call(hmac.call(salt, "m" * 32), "#{info}\x01")
+    end
+
+    it "are HKDF of the master key, the salt and the tenant's id" do
+      info = "encrypted_s3_service tenant key 1:42"
+      expect(described_class.new(master).call("42")).to eq(hkdf("\0" * 32, info))
+      salted = described_class.new(master, salt: ->(id) { "salt of tenant #{id} in the database" })
+      expect(salted.call("42")).to eq(hkdf("salt of tenant 42 in the database", info))
+    end
+
+    it "encrypt, are the same in every process, and go with the salt" do
+      salts = { "1" => SecureRandom.bytes(16) }
+      configure({ encrypted: described_class.new(master, salt: ->(id) { salts[id] }) })
+      blob = store(1)
+      configure({ encrypted: described_class.new(master, salt: ->(id) { salts[id] }) })
+      expect(ActiveStorage::Blob.find(blob.id).download).to eq("of tenant 1")
+      salts.clear
+      EncryptedS3Service.forget_service("encrypted@1")
+      expect { blob.download }.to raise_error(EncryptedS3Service::KeyDestroyedError)
+    end
+
+    it "refuse a salt that could be guessed, and show nothing of the master key" do
+      keys = described_class.new(master, salt: ->(_) { "short" })
+      expect { keys.call("1") }.to raise_error(EncryptedS3Service::ConfigurationError, /salt of tenant 1 has 5 bytes/)
+      expect(keys.inspect).not_to include("mmm")
+      expect { described_class.new("short") }.to raise_error(EncryptedS3Service::ConfigurationError)
+    end
+  end
+end

@@ -1,0 +1,205 @@
+# frozen_string_literal: true
+
+require "json"
+require "yaml"
+require_relative "../support/small_app"
+
+# Run in a small application, in processes of its own.
+RSpec.describe "bin/rails generate encrypted_s3_service:install" do
+  key_pattern = %r{base64:[A-Za-z0-9+/]{43}=}
+  credentials = <<~YAML
+    # Written by hand: keep.
+    secret_key_base: abc # the app's
+
+    aws:
+      access_key_id: AKIDEXAMPLE
+      secret_access_key: "wJalr+EXAMPLE"
+    other: [1, two]
+  YAML
+
+  around { |example| SmallApp.create { |app| (@app = app) && example.run } }
+
+  attr_reader :app
+
+  def install(*, env: {})
+    output, errors, status = app.rails("generate", "encrypted_s3_service:install", *, env: env)
+    expect(status).to be_success, output + errors
+    output + errors
+  end
+
+  def refusal(*, env: {})
+    output, errors, status = app.rails("generate", "encrypted_s3_service:install", *, env: env)
+    expect(status.exitstatus).to eq(1), output + errors
+    output + errors
+  end
+
+  # What the application makes of its storage.yml.
+  def service(name = "encrypted_amazon", env: {})
+    script = <<~RUBY
+      configuration = ActiveStorage::Blob.services.fetch(#{name.inspect}).client.configuration
+      print configuration.to_native.slice(:bucket, :region, :endpoint, :access_key_id, :force_path_style)
+                         .merge(key: [configuration.encryption_key.bytes].pack("m0")).to_json
+    RUBY
+    output, errors, status = app.rails("runner", script, env: env)
+    expect(status).to be_success, output + errors
+    JSON.parse(output, symbolize_names: true)
+  end
+
+  def key_in_credentials = YAML.safe_load(app.credentials).dig("encrypted_s3", "encryption_key")
+
+  # The key, with or without its mark, in no output and in no file but those named.
+  def expect_kept_secret(key, output, except: [])
+    bare = key.delete_prefix("base64:")
+    expect(output).not_to include(bare)
+    expect(app.files.except(*except).select { |_, bytes| bytes.include?(bare) }.keys).to eq([])
+  end
+
+  it "makes a service that the gem takes, with its key in the credentials, which is shown nowhere" do
+    app.credentials = credentials
+    output = install("--bucket", "contracts", "--region", "eu-central-1")
+    key = key_in_credentials
+    expect(key).to match(/\A#{key_pattern}\z/)
+    expect_kept_secret(key, output)
+    expect(service).to include(bucket: "contracts", region: "eu-central-1", access_key_id: "AKIDEXAMPLE",
+                               key: key.delete_prefix("base64:"))
+  end
+
+  it "leaves everything else in the credentials as it is, and behind the former entries of storage.yml" do
+    app.credentials = credentials
+    before = app.read("config/storage.yml")
+    install
+    expect(app.credentials).to start_with(credentials)
+    expect(app.credentials.delete_prefix(credentials).lines.map(&:strip))
+      .to match(["", "encrypted_s3:", /\Aencryption_key: "#{key_pattern}"\z/])
+    expect(app.read("config/storage.yml")).to start_with(before)
+  end
+
+  it "makes no second key and changes nothing when it is run again" do
+    app.credentials = credentials
+    install
+    before = app.files.except("log/all.log")
+    %w[credentials environment none].each do |place|
+      expect(install("--key", place)).to include("exist  an entry with `service: EncryptedS3` in config/storage.yml")
+        .and(satisfy { |output| !output.match?(/base64:/) })
+    end
+    expect(app.files.except("log/all.log")).to eq(before)
+  end
+
+  it "keeps a key that is in the credentials, and reads it" do
+    app.credentials = "#{credentials}encrypted_s3:\n  encryption_key: base64:#{["k" * 32].pack("m0")}\n"
+    before = app.credentials
+    expect(install).to include("keep  encrypted_s3.encryption_key in config/credentials.yml.enc")
+    expect(app.credentials).to eq(before)
+    expect(service[:key]).to eq(["k" * 32].pack("m0"))
+  end
+
+  it "prints the line for the environment exactly once, and writes it into no file, where there are no credentials" do
+    output = install
+    expect(output.scan(key_pattern).size).to eq(1)
+    expect(output.lines.map(&:chomp).grep(/\AENCRYPTION_KEY=#{key_pattern}\z/).size).to eq(1)
+    key = output[key_pattern]
+    expect_kept_secret(key, "")
+    expect(app.exist?("config/credentials.yml.enc")).to be(false)
+    expect(service(env: { "ENCRYPTION_KEY" => key })[:key]).to eq(key.delete_prefix("base64:"))
+  end
+
+  it "prints it also when it is told to be quiet: it would be lost" do
+    expect(install("--key", "environment", "--quiet")).to match(/\AENCRYPTION_KEY=#{key_pattern}\n\z/)
+  end
+
+  it "leaves the credentials alone when the key goes into the environment" do
+    app.credentials = credentials
+    expect(install("--key=environment")).to match(key_pattern)
+    expect(app.credentials).to eq(credentials)
+    expect(app.read("config/storage.yml")).to include('encryption_key: <%= ENV["ENCRYPTION_KEY"] %>')
+  end
+
+  it "makes no key for an environment that has one" do
+    output = install("--key=environment", env: { "ENCRYPTION_KEY" => "k" * 32 })
+    expect(output).to include("keep  ENCRYPTION_KEY of the environment")
+    expect(output).not_to match(/base64:/)
+  end
+
+  it "makes no key when it is told so" do
+    app.credentials = credentials
+    expect(install("--key=none")).not_to match(/base64:/)
+    expect(app.credentials).to eq(credentials)
+    expect(app.read("config/storage.yml")).to include('ENV["ENCRYPTION_KEY"]')
+  end
+
+  it "makes no key and writes nothing when it only pretends" do
+    app.credentials = credentials
+    before = app.files.except("log/all.log")
+    expect(install("--pretend") + install("--pretend", "--key=environment")).not_to match(/base64:/)
+    expect(app.files.except("log/all.log")).to eq(before)
+  end
+
+  it "changes nothing when the credentials cannot be decrypted, and says what to do" do
+    app.credentials = credentials
+    ["0" * 32, "short"].each do |key|
+      app.write("config/master.key", key)
+      before = app.files.except("log/all.log")
+      expect(refusal).to match(/credentials\.yml\.enc cannot be decrypted.*--key=environment/)
+      expect(app.files.except("log/all.log")).to eq(before)
+    end
+  end
+
+  it "says when there is no key for the credentials that it shall write" do
+    expect(refusal("--key=credentials")).to match(/no key for .*credentials.yml.enc.*master\.key/)
+    expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
+  end
+
+  it "uses the credentials of the environment it runs in, and tells of environments that have their own" do
+    app.credentials = credentials
+    app.write("config/credentials/production.yml.enc", "not ours")
+    expect(install).to match(/credentials of their own, without this key: production\./)
+  end
+
+  it "writes an entry for another store, under another name, with odd values quoted" do
+    install("--name", "vault", "--bucket", "0123", "--endpoint", "https://s3.example.com", "--key=environment")
+    expect(service("vault", env: { "ENCRYPTION_KEY" => "k" * 32 }))
+      .to include(bucket: "0123", endpoint: "https://s3.example.com", force_path_style: true)
+  end
+
+  it "does not put itself in the place of another service of that name" do
+    expect(refusal("--name", "local")).to include("config/storage.yml has an entry local of another service")
+    expect(refusal("--name", "a: b")).to include("--name must be a word")
+    expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
+  end
+
+  it "makes a storage.yml where there is none, or one whose last line has no end" do
+    FileUtils.rm(app.path("config/storage.yml"))
+    install("--key=environment")
+    expect(service(env: { "ENCRYPTION_KEY" => "k" * 32 })).to include(bucket: "your-own-bucket-development")
+    app.write("config/storage.yml", "local:\n  service: Disk\n  root: storage")
+    install("--key=environment")
+    expect(YAML.load(app.read("config/storage.yml").gsub(/<%=.*?%>/, "")).keys).to eq(%w[local encrypted_amazon])
+  end
+
+  it "asks for key commitment where the gem has it" do
+    install("--key=environment")
+    policy = app.read("config/storage.yml")[/^  commitment_policy: (.*)$/, 1]
+    known = EncryptedS3Service::Configuration::NAMES.include?(:commitment_policy)
+    expect(policy).to eq(known ? "require_encrypt_allow_decrypt" : nil)
+  end
+
+  it "adds an initializer with its settings commented, and keeps one that is there" do
+    install("--key=environment")
+    initializer = "config/initializers/encrypted_s3_service.rb"
+    expect(app.read(initializer)).to include(%(\n  # config.encrypted_s3_service.base_controller = "Applic))
+    app.write(initializer, "# mine\n")
+    install
+    expect(app.read(initializer)).to eq("# mine\n")
+  end
+
+  it "takes back the entry and the initializer, but not the key" do
+    app.credentials = credentials
+    before = app.read("config/storage.yml")
+    install
+    key = key_in_credentials
+    app.rails("destroy", "encrypted_s3_service:install")
+    expect(app.read("config/storage.yml")).to eq(before)
+    expect(app.exist?("config/initializers/encrypted_s3_service.rb")).to be(false)
+    expect(key_in_credentials).to eq(key)
+  end
+end

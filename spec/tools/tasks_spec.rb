@@ -1,0 +1,74 @@
+# frozen_string_literal: true
+
+require "open3"
+require "rbconfig"
+require "yaml"
+require_relative "../support/dummy_environment"
+
+# The tasks of the dummy application, in a process of their own.
+RSpec.describe "The tasks in a Rails application" do
+  before { DummyEnvironment.prepare }
+
+  # @return [Array(String, String, Process::Status)]
+  def rake(*arguments, env: {})
+    library = File.expand_path("../../lib", __dir__)
+    Open3.capture3({ "SERVICE" => nil, **env }, RbConfig.ruby, "-rbundler/setup", "-I", library, "-S", "rake",
+                   *arguments, chdir: File.expand_path("../dummy", __dir__))
+  end
+
+  describe "encrypted_s3_service:generate_key" do
+    it "prints a key that the gem takes, once, and on stderr what to do with it" do
+      output, errors, status = rake("encrypted_s3_service:generate_key")
+      expect(status).to be_success
+      expect(EncryptedS3Service::EncryptionKey.new(output.chomp).bytes.bytesize).to eq(32)
+      expect(output.lines.size).to eq(1)
+      expect(errors).to include("credentials:edit").and include("ENCRYPTION_KEY").and include("loses the files")
+      expect(errors).not_to include(output.chomp.delete_prefix("base64:"))
+    end
+
+    it "prints another one each time" do
+      keys = Array.new(2) { rake("encrypted_s3_service:generate_key").first }
+      expect(keys.uniq.size).to eq(2)
+    end
+  end
+
+  describe "encrypted_s3_service:doctor" do
+    it "finds the application's service well" do
+      output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=encrypted")
+      expect(status).to be_success, output + errors
+      expect(output).to match(/\Aencrypted: bucket #{bucket}/).and include("Everything needed is there.")
+      expect(output).not_to include("\e[")
+    end
+
+    it "exits with 1 when something fails" do
+      output, _errors, status = rake("encrypted_s3_service:doctor", env: { "DUMMY_SECRET_ACCESS_KEY" => "wrong" })
+      expect(status.exitstatus).to eq(1)
+      expect(output).to match(/FAILED +credentials .*SignatureDoesNotMatch/)
+    end
+
+    it "says what is wrong with settings with which no service can be built" do
+      output, errors, status = rake("encrypted_s3_service:doctor", env: { "DUMMY_ENCRYPTION_KEY" => "" })
+      expect(status.exitstatus).to eq(1), output + errors
+      expect(output).to match(/FAILED +key +missing/)
+    end
+
+    it "examines all services when it is told none" do
+      output, = rake("encrypted_s3_service:doctor", env: { "DUMMY_SECRET_ACCESS_KEY" => "wrong" })
+      names = YAML.unsafe_load(File.read(File.expand_path("../dummy/config/storage.yml", __dir__)).gsub(/<%=.*?%>/, ""))
+                  .select { |_, entry| entry["service"] == "EncryptedS3" }.keys
+      expect(output.scan(/^(\w+): bucket/).flatten).to eq(names)
+    end
+
+    it "names the services there are when there is none of the name that it is told" do
+      _output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=local")
+      expect(status.exitstatus).to eq(1)
+      expect(errors).to include('config/storage.yml has no EncryptedS3 service "local", only encrypted')
+      expect(errors).not_to include("doctor.rb:")
+    end
+  end
+
+  it "are listed with what they do" do
+    output, = rake("-T", "encrypted_s3_service")
+    expect(output).to match(/encrypted_s3_service:doctor +# Try out/).and match(/:generate_key +# Print a fresh/)
+  end
+end
