@@ -16,6 +16,11 @@ module Browser
   # Seconds that a page may take for what is expected of it.
   PATIENCE = 20
 
+  # Chromium's answer about a page that is just being left is one of no known kind; Capybara is to ask again.
+  class Driver < Capybara::Selenium::Driver
+    def invalid_element_errors = super + [Selenium::WebDriver::Error::UnknownError]
+  end
+
   module_function
 
   # @return [String, nil] path of the first of these programs that is installed
@@ -37,10 +42,8 @@ module Browser
     ENV["CI"].to_s.empty? ? message : raise("This run #{message}, because CI is set.")
   end
 
-  # @return [Capybara::Selenium::Driver]
-  def driver(app)
-    Capybara::Selenium::Driver.new(app, browser: :chrome, options: options, service: service)
-  end
+  # @return [Driver]
+  def driver(app) = Driver.new(app, browser: :chrome, options: options, service: service)
 
   def options
     arguments = [*ARGUMENTS, "--user-data-dir=#{profile}", *("--no-sandbox" if Process.uid.zero?)]

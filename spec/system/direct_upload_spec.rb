@@ -29,7 +29,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
   it "shows its progress, is encrypted in the bucket, attached, and comes back the same" do
     choose(data)
     click_on("Save")
-    expect(page).to have_text('"key"')
+    expect(page).to have_current_path("/documents").and have_text('"key"')
     document = JSON.parse(page.text)
     expect(stored_plaintext(document["key"])).to be_bytes(data)
     expect(Document.last.file.key).to eq(document["key"])
@@ -61,7 +61,6 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
 
   it "that the visitor walks away from leaves nothing" do
     choose(data)
-    before = traces
     limit_uploads(1_000_000)
     # The form must not be waited for.
     execute_script("setTimeout(() => document.querySelector('input[type=submit]').click())")
@@ -70,7 +69,8 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
     limit_uploads(-1)
     visit "/documents/new"
     expect(requests.map(&:status)).not_to include(204)
-    expect(traces).to eq(before)
+    key = ActiveStorage::Blob.last.key
+    expect(traces.map(&:to_s)).not_to include(include(key))
     expect(events.map { |event| event["name"] }).not_to include("end")
   ensure
     chromium("Network.disable")
