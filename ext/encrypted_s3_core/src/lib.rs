@@ -18,6 +18,7 @@ pub mod keyring;
 pub mod listing;
 mod md5;
 pub mod policy;
+pub mod rotate;
 pub mod secret;
 pub mod store;
 pub mod task;

@@ -17,6 +17,8 @@ mod legacy;
 mod listing;
 #[path = "main/policy.rs"]
 mod policy;
+#[path = "main/rotate.rs"]
+mod rotate;
 #[cfg(feature = "aws-lc")]
 #[path = "main/rsa.rs"]
 mod rsa;
