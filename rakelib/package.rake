@@ -17,7 +17,8 @@ namespace :package do
     # others, which take minutes, are those of this checkout, so its Makefile must not empty their folder.
     home = File.join(folder, "home")
     environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR),
-                    "MAKEFLAGS" => "-- CLEANOBJS=" }
+                    "MAKEFLAGS" => "-- CLEANOBJS=",
+                    **ENV.slice("RB_SYS_CARGO_TARGET_DIR", "RB_SYS_GLOBAL_RUSTFLAGS") }
     program = <<~RUBY
       require "encrypted_s3_service"
       path = Gem.loaded_specs.fetch("encrypted_s3_service").full_gem_path
