@@ -121,7 +121,8 @@ module EncryptedS3Service
     def download_file(key, file, digest: false, report: nil)
       file.flush
       written = native.download_file(object_key(key), file.fileno, digest ? true : false)
-      report&.merge!(written.delete(:used), size: written[:bytes])
+      used = written.delete(:used)
+      report&.merge!(used, size: written[:bytes])
       written
     end
 
