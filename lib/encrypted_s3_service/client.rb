@@ -68,7 +68,9 @@ module EncryptedS3Service
       end
     end
 
-    # Reads and decrypts an object; no byte is handed out before it is authenticated.
+    # Reads and decrypts an object; no byte is handed out before it is authenticated. Legacy objects (AES-CBC), which are
+    # read only where `security_profile` says so, hold nothing to authenticate them: theirs are handed out once the whole
+    # object was decrypted and its padding found right, which a change in its middle does not disturb.
     #
     # @param key [String] UTF-8
     # @yieldparam chunk [String] binary, of exactly 5 MiB, the last one the rest; nothing for an empty object
@@ -132,7 +134,8 @@ module EncryptedS3Service
     def exist?(key) = !native.head(object_key(key)).nil?
 
     # @param key [String] UTF-8
-    # @return [Integer] bytes of the plaintext
+    # @return [Integer, nil] bytes of the plaintext; nil when that cannot be told: the object is too short to be an
+    #   encrypted one, or a legacy one (AES-CBC) whose writer did not note it
     # @raise [NotFoundError]
     # @raise [Error]
     def size(key) = stat(key).size
@@ -150,6 +153,8 @@ module EncryptedS3Service
       Stat.new(**head)
     end
 
+    # Deletes an object, and its instruction file where the configuration has those read.
+    #
     # @param key [String] UTF-8; nothing happens when there is no such object
     # @return [nil]
     # @raise [Error]

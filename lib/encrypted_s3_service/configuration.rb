@@ -3,6 +3,7 @@
 require_relative "confidential"
 require_relative "encryption_key"
 require_relative "errors"
+require_relative "keyring"
 require_relative "settings"
 
 module EncryptedS3Service
@@ -23,7 +24,9 @@ module EncryptedS3Service
       bucket region endpoint force_path_style access_key_id secret_access_key session_token profile
       http_open_timeout http_read_timeout retry_limit ssl_ca_bundle
       request_checksum_calculation response_checksum_validation
-      encryption_key encryption_key_id memory_limit public upload
+      encryption_key encryption_key_id encryption_key_passphrase decryption_keys
+      commitment_policy security_profile envelope_location instruction_file_suffix
+      memory_limit public upload
     ].freeze
 
     # What S3 is told about every object, from under `upload:`.
@@ -37,6 +40,20 @@ module EncryptedS3Service
 
     # When checksums for the transport are computed and looked at.
     CHECKSUM_MODES = %w[when_supported when_required].freeze
+
+    # Which format is written and which are read, under the names of Amazon's SDKs.
+    COMMITMENT_POLICIES = %w[
+      forbid_encrypt_allow_decrypt require_encrypt_allow_decrypt require_encrypt_require_decrypt
+    ].freeze
+
+    # Whether legacy objects are read, under the names of Amazon's SDKs.
+    SECURITY_PROFILES = %w[v2 v2_and_legacy v3 v3_and_legacy].freeze
+
+    # Where else than in an object's metadata its envelope may be.
+    ENVELOPE_LOCATIONS = %w[metadata instruction_file].freeze
+
+    # What is put behind an object's key to name its instruction file, the same as in Amazon's SDKs.
+    DEFAULT_INSTRUCTION_FILE_SUFFIX = ".instruction"
 
     # Bytes a part of a multipart upload may have, as S3 has it.
     PART_SIZES = ((5 * MEBIBYTE)..(5 * GIBIBYTE))
@@ -89,8 +106,19 @@ module EncryptedS3Service
     # @option options [String] :ssl_ca_bundle path of a PEM file
     # @option options [String] :request_checksum_calculation ("when_supported") or `"when_required"`
     # @option options [String] :response_checksum_validation ("when_supported") or `"when_required"`
-    # @option options [String] :encryption_key see {EncryptionKey}
+    # @option options [String, Pathname, OpenSSL::PKey::RSA] :encryption_key see {EncryptionKey}
     # @option options [String] :encryption_key_id (derived from the key) `""` for none
+    # @option options [String] :encryption_key_passphrase of an encrypted RSA key in PEM
+    # @option options [Hash, Array] :decryption_keys keys that read: by id, or a list of them with the ids that are
+    #   derived from them; each a key as in `encryption_key`, or a Hash of `key`, `passphrase` and (in a list) `id`. AES
+    #   keys may have 16 or 24 bytes, too
+    # @option options [String] :commitment_policy ("forbid_encrypt_allow_decrypt": writes V2, reads V2 and V3)
+    #   `"require_encrypt_allow_decrypt"` writes V3, `"require_encrypt_require_decrypt"` reads nothing else either
+    # @option options [String] :security_profile `"v2_and_legacy"` or `"v3_and_legacy"` read legacy objects, too, the
+    #   bodies of which **nothing authenticates**; without it the profile follows from the policy
+    # @option options [String] :envelope_location ("metadata") `"instruction_file"` also reads objects whose envelope is
+    #   in a file beside them; none is written
+    # @option options [String] :instruction_file_suffix (".instruction")
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [Boolean] :public (false) whether addresses of files are valid for ever
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
@@ -125,9 +153,8 @@ module EncryptedS3Service
     def to_native
       raise ConfigurationError, @problem if @problem
 
-      { bucket: @bucket, region: @region, endpoint: @endpoint, **@access, **@http, **@transfer,
-        memory_limit: @memory_limit,
-        keys: [{ id: @encryption_key.id, key: @encryption_key.bytes }] }
+      { bucket: @bucket, region: @region, endpoint: @endpoint, **@access, **@http, **@transfer, **@formats,
+        memory_limit: @memory_limit, keys: @keyring.to_native }
     end
 
     private
@@ -195,16 +222,26 @@ module EncryptedS3Service
 
     def read_encryption(settings)
       @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
-      key = settings.raw(:encryption_key)
-      return if EncryptionKey.blank?(key)
+      @keyring = Keyring.new(settings)
+      @encryption_key = @keyring.writing
+      @formats = {
+        commitment_policy: settings.choice(:commitment_policy, nil, COMMITMENT_POLICIES),
+        security_profile: settings.choice(:security_profile, nil, SECURITY_PROFILES),
+        instruction_file_suffix: read_instruction_file_suffix(settings)
+      }.freeze
+    end
 
-      id = settings.given?(:encryption_key_id) && (settings.string(:encryption_key_id) || "")
-      @encryption_key = EncryptionKey.new(key, id: id || nil)
+    def read_instruction_file_suffix(settings)
+      location = settings.choice(:envelope_location, ENVELOPE_LOCATIONS.first, ENVELOPE_LOCATIONS)
+      suffix = settings.string(:instruction_file_suffix)
+      return suffix || DEFAULT_INSTRUCTION_FILE_SUFFIX if location == "instruction_file"
+
+      settings.refuse :instruction_file_suffix, "needs envelope_location: instruction_file" if suffix
     end
 
     def find_missing
       return "bucket is missing" unless @bucket
-      return if @encryption_key
+      return @keyring.missing unless @keyring.missing == "encryption_key is missing"
 
       "encryption_key is missing. Make one with: #{EncryptionKey::RECIPE}"
     end

@@ -54,7 +54,8 @@ module EncryptedS3Service
   # The bytes are not the ones that were encrypted, or not the ones that were announced.
   class IntegrityError < Error; end
 
-  # The object or its envelope was changed after it was encrypted.
+  # The object or its envelope was changed after it was encrypted. A legacy object (AES-CBC) that cannot be read raises
+  # this for a wrong key as well: which of the two it is would answer questions about its content.
   class TamperedError < IntegrityError; end
 
   # The object ends too early.

@@ -48,6 +48,14 @@ module EncryptedS3Service
       refuse name, "must be valid UTF-8 without line breaks"
     end
 
+    # @return [String, nil] a text that may hold anything, and is quoted in no message
+    def secret(name)
+      value = raw(name)
+      return value if value.nil? || value.is_a?(String)
+
+      refuse name, "must be a String (quote it in YAML), not #{value.class}"
+    end
+
     # @return [String, nil] a path that may be given as a Pathname too
     def path(name)
       value = raw(name)

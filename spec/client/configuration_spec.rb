@@ -24,7 +24,9 @@ RSpec.describe EncryptedS3Service::Configuration do
       access_key_id: nil, secret_access_key: nil, session_token: nil, profile: nil,
       connect_timeout: 15.0, read_timeout: 60.0, max_attempts: 4, ca_bundle: nil,
       request_checksum_calculation: "when_supported", response_checksum_validation: "when_supported",
-      keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key }],
+      keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key,
+               kind: "aes" }],
+      commitment_policy: nil, security_profile: nil, instruction_file_suffix: nil,
       multipart_threshold: 16_777_216, part_size: 8_388_608, concurrency: 4, memory_limit: 16_777_216
     )
   end

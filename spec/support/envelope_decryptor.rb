@@ -2,30 +2,56 @@
 
 require "openssl"
 
-# Opens objects of Amazon's S3 EncryptionV2 format with OpenSSL alone, as the format is published: so that what the gem
-# writes is not judged by what the gem reads.
+# Opens objects of Amazon's S3 EncryptionV2 and V3 formats with OpenSSL alone, as the formats are published: so that what
+# the gem writes is not judged by what the gem reads.
 module EnvelopeDecryptor
   CONTENT_ALGORITHM = "AES/GCM/NoPadding"
   PREFIX = "x-amz-meta-x-amz-"
+  SUITE = "\x00\x73".b
 
   module_function
 
   # @param headers [Hash{String => String}] of the stored object, names in lower case
   # @param body [String] as it is stored
-  # @param key [String] the 32 bytes that wrap the data key
+  # @param key [String, OpenSSL::PKey::RSA] what wraps the data key: 32 bytes, or a private key
   # @return [String] the plaintext
   def decrypt(headers, body, key)
-    expect(headers, "wrap-alg", "AES/GCM")
-    expect(headers, "cek-alg", CONTENT_ALGORITHM)
-    expect(headers, "tag-len", "128")
-    gcm(data_key(headers, key), entry(headers, "iv").unpack1("m0"), body)
+    headers.key?("#{PREFIX}3") ? decrypt_v3(headers, body, key) : decrypt_v2(headers, body, key)
   end
 
-  def data_key(headers, key)
-    wrapped = entry(headers, "key-v2").unpack1("m0")
+  def decrypt_v2(headers, body, key)
+    expect(headers, "wrap-alg", key.is_a?(String) ? "AES/GCM" : "RSA-OAEP-SHA1")
+    expect(headers, "cek-alg", CONTENT_ALGORITHM)
+    expect(headers, "tag-len", "128")
+    data_key = unwrap(bytes(headers, "key-v2"), key, CONTENT_ALGORITHM)
+    gcm(data_key, bytes(headers, "iv"), body)
+  end
+
+  def decrypt_v3(headers, body, key)
+    expect(headers, "w", key.is_a?(String) ? "02" : "22")
+    expect(headers, "c", "115")
+    data_key = unwrap(bytes(headers, "3"), key, "115")
+    raise "another commitment" unless derive(headers, data_key, "COMMITKEY", 28) == bytes(headers, "d")
+
+    gcm(derive(headers, data_key, "DERIVEKEY", 32), "\x01".b * 12, body, SUITE)
+  end
+
+  def derive(headers, data_key, label, length)
+    OpenSSL::KDF.hkdf(data_key, salt: bytes(headers, "i"), info: SUITE + label, length: length, hash: "SHA512")
+  end
+
+  def unwrap(wrapped, key, bound)
+    return unwrap_by_rsa(wrapped, key, bound) unless key.is_a?(String)
     raise "a wrapped key has 60 bytes, not #{wrapped.bytesize}" unless wrapped.bytesize == 60
 
-    gcm(key, wrapped.byteslice(0, 12), wrapped.byteslice(12..), CONTENT_ALGORITHM)
+    gcm(key, wrapped.byteslice(0, 12), wrapped.byteslice(12..), bound)
+  end
+
+  def unwrap_by_rsa(wrapped, key, bound)
+    payload = key.private_decrypt(wrapped, OpenSSL::PKey::RSA::PKCS1_OAEP_PADDING)
+    raise "wrapped for something else" unless payload[0] == "\x20" && payload.byteslice(33..) == bound
+
+    payload.byteslice(1, 32)
   end
 
   def gcm(key, nonce, sealed, associated_data = "")
@@ -37,6 +63,8 @@ module EnvelopeDecryptor
     ciphertext = sealed.byteslice(0, sealed.bytesize - 16)
     (ciphertext.empty? ? +"" : cipher.update(ciphertext)) + cipher.final
   end
+
+  def bytes(headers, name) = entry(headers, name).unpack1("m0")
 
   def entry(headers, name) = headers.fetch(PREFIX + name)
 

@@ -1,8 +1,10 @@
 //! Reading one encrypted object.
 //!
 //! Nothing is handed out before the authentication tag, which stands at the end of the object, has been checked: small
-//! objects wait for it in memory, large ones as ciphertext in a temporary file.
+//! objects wait for it in memory, large ones as ciphertext in a temporary file. Legacy CBC objects, which have no tag,
+//! wait for the check of their padding in the same way.
 
+mod instruction_file;
 mod ranges;
 mod spool;
 
@@ -18,12 +20,13 @@ pub use self::ranges::RangePlan;
 use self::ranges::Ranges;
 use self::spool::{Spool, SpoolReader, Waiting};
 use crate::buffer::Buffer;
-use crate::gcm::{self, Opener, TAG_LEN, Tag};
-use crate::keyring::Keyring;
+use crate::cbc::BLOCK_LEN;
+use crate::content::Content;
+use crate::envelope::Envelopes;
 use crate::md5::Digester;
 use crate::store::ObjectStore;
 use crate::task::Task;
-use crate::{Error, ErrorKind, Result, envelope};
+use crate::{Error, ErrorKind, Result};
 
 /// The size of the chunks that a reader gets, in bytes: what Active Storage's own services give.
 pub const CHUNK: usize = 5 * 1024 * 1024;
@@ -77,9 +80,15 @@ impl Download {
     /// Asks the store for the object and waits for its head and envelope.
     ///
     /// # Errors
-    /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet.
-    pub async fn open(store: Arc<dyn ObjectStore>, keyring: &Keyring, plan: &DownloadPlan, key: &str) -> Result<Self> {
-        Self::open_over(store, keyring, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
+    /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet. `Cbc`
+    /// for a legacy object, all of which is read first: its size shows only at its end.
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        envelopes: &Envelopes,
+        plan: &DownloadPlan,
+        key: &str,
+    ) -> Result<Self> {
+        Self::open_over(store, envelopes, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
     }
 
     /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the way.
@@ -92,7 +101,7 @@ impl Download {
     /// As [`open`](Self::open) and [`next`](Self::next), and `Io` when the file cannot be written.
     pub async fn save(
         store: Arc<dyn ObjectStore>,
-        keyring: &Keyring,
+        envelopes: &Envelopes,
         plan: &DownloadPlan,
         key: &str,
         file: &File,
@@ -100,38 +109,47 @@ impl Download {
     ) -> Result<Written> {
         let end = spool::end_of(file);
         let waiting = Waiting::in_place(file).unwrap_or_else(|| Waiting::Folder(plan.spool_folder.clone()));
-        let mut download = Self::open_over(store, keyring, plan, key, waiting).await?;
+        let mut download = Self::open_over(store, envelopes, plan, key, waiting).await?;
         let written = download.write_to(file, digest).await;
-        if written.is_err()
-            && let Some(end) = end
-        {
+        let Some(end) = end else { return written };
+        match &written {
+            // The padding of a legacy object waited there, too.
+            Ok(written) => file.set_len(end + written.bytes).map_err(|error| unwritable(key, error))?,
             // Nothing more can be done about a file that cannot be cut off either.
-            let _restored = file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)));
+            Err(_) => drop(file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)))),
         }
         written
     }
 
     async fn open_over(
         store: Arc<dyn ObjectStore>,
-        keyring: &Keyring,
+        envelopes: &Envelopes,
         plan: &DownloadPlan,
         key: &str,
         waiting: Waiting,
     ) -> Result<Self> {
-        let (head, ranges) = Ranges::open(store, key, plan.ranges).await?;
+        // What is decrypted at once ends where a block does.
+        let whole_blocks = RangePlan { size: plan.ranges.size.next_multiple_of(BLOCK_LEN as u64), ..plan.ranges };
+        let (head, ranges) = Ranges::open(store.clone(), key, whole_blocks).await?;
+        let file = instruction_file::read(store, envelopes, &head, key).await?;
         let opener = || {
             let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            envelope::open(keyring, metadata, None).map_err(|error| error.for_object(key))
+            envelopes.open(metadata, file.as_deref()).map_err(|error| error.for_object(key))
         };
         let first = opener()?;
-        let size = gcm::plaintext_len(head.size).map_err(|error| error.for_object(key))?;
+        let is_padded = first.is_padded();
+        let size = first.text_len(head.size).map_err(|error| error.for_object(key))?;
         let body = if size <= plan.memory_limit {
             Task::spawn(verify_in_memory(ranges, first, size))
         } else {
             // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
             Task::spawn(verify_in_file(ranges, first, opener()?, size, waiting))
         };
-        Ok(Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) })
+        let mut download = Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) };
+        if is_padded {
+            download.size = download.verified().await?.size();
+        }
+        Ok(download)
     }
 
     /// The size of the plaintext in bytes.
@@ -209,11 +227,7 @@ impl Download {
         let mut bytes = 0;
         let mut md5 = digest.then(Digester::new);
         while let Some(chunk) = self.next().await? {
-            file.write_all(chunk).map_err(|error| {
-                Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
-                    .for_object(&key)
-                    .with_source(error)
-            })?;
+            file.write_all(chunk).map_err(|error| unwritable(&key, error))?;
             if let Some(md5) = &mut md5 {
                 md5.update(chunk).await;
             }
@@ -248,14 +262,25 @@ impl Download {
     }
 }
 
-/// Reads the whole body, decrypts it and checks the tag.
-async fn verify_in_memory(mut ranges: Ranges, mut opener: Opener, size: u64) -> Result<Verified> {
-    let size = usize::try_from(size)
-        .map_err(|_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory")))?;
+impl Verified {
+    /// The size of the plaintext in bytes.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Memory { plaintext, .. } => plaintext.len() as u64,
+            Self::Spooled(reader) => reader.size(),
+        }
+    }
+}
+
+/// Reads the whole body, decrypts its first `size` bytes and checks them.
+async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
+    let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
+    let body = usize::try_from(ranges.size()).map_err(no_memory)?;
+    let size = usize::try_from(size).map_err(no_memory)?;
     // The first range is all of a small object, and is decrypted where it is.
     let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
-    if text.len() < size + TAG_LEN {
-        let mut whole = Buffer::with_capacity(size + TAG_LEN)?;
+    if text.len() < body {
+        let mut whole = Buffer::with_capacity(body)?;
         whole.fill(text.bytes());
         text = whole;
     }
@@ -263,44 +288,45 @@ async fn verify_in_memory(mut ranges: Ranges, mut opener: Opener, size: u64) -> 
     loop {
         let ready = text.len().min(size);
         let piece = text.bytes_from(opened);
-        opener.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
+        content.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
         opened = ready;
         match ranges.next().await? {
             Some(bytes) => drop(text.fill(bytes.bytes())),
             None => break,
         }
     }
-    opener.finish(&tag_of(text.bytes().get(size..).unwrap_or_default())?)?;
-    text.truncate(size);
+    let padding = content.finish(text.bytes().get(size..).unwrap_or_default())?;
+    text.truncate(size - padding);
     Ok(Verified::Memory { plaintext: text, given: 0 })
 }
 
-/// Reads the whole body into a temporary file, checks the tag on the way, and leaves decrypting to the reader.
+/// Reads the whole body into a temporary file, checks it on the way, and leaves decrypting to the reader.
 async fn verify_in_file(
     mut ranges: Ranges,
-    mut opener: Opener,
-    reader: Opener,
+    mut content: Content,
+    reader: Content,
     size: u64,
     waiting: Waiting,
 ) -> Result<Verified> {
     let mut spool = Spool::create(waiting)?;
     let mut left = size;
-    let mut tag = Vec::with_capacity(TAG_LEN);
+    let mut trailer = Vec::new();
     while let Some(mut bytes) = ranges.next().await? {
         let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        tag.extend_from_slice(bytes.bytes_from(text));
+        trailer.extend_from_slice(bytes.bytes_from(text));
         bytes.truncate(text);
         let (filled, mut bytes) = spool.append(bytes).await?;
         spool = filled;
-        // What this makes is thrown away unseen: only the tag is wanted.
-        opener.update(bytes.bytes_from(0))?;
+        // What this makes is thrown away unseen: only the check is wanted.
+        content.update(bytes.bytes_from(0))?;
         left -= text as u64;
     }
-    let tag = tag_of(&tag)?;
-    opener.finish(&tag)?;
-    Ok(Verified::Spooled(spool.into_reader(reader, tag)))
+    let padding = content.finish(&trailer)?;
+    Ok(Verified::Spooled(spool.into_reader(reader, padding as u64, trailer)))
 }
 
-fn tag_of(bytes: &[u8]) -> Result<Tag> {
-    bytes.try_into().map_err(|_| Error::new(ErrorKind::Transport, "the store sent fewer bytes than it had announced"))
+fn unwritable(key: &str, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
+        .for_object(key)
+        .with_source(error)
 }

@@ -5,66 +5,110 @@
 //! version reads that format and wrap, and only then the keys. A bucket writer controls every byte looked at here; what
 //! is refused before a key is used cannot be turned into a question about the key.
 
+mod commitment;
+mod length;
 mod metadata;
 mod rfc2047;
+mod v1;
 mod v2;
 mod v3;
 
+use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gcm::{Opener, Sealer};
+use crate::gcm::Sealer;
 use crate::keyring::Keyring;
+use crate::policy::Policy;
 use metadata::{Entries, names};
 
+pub use length::plaintext_len;
 pub use metadata::MAX_INSTRUCTION_FILE;
 
-/// Starts a new object: a fresh data key and nonce, wrapped by the keyring's writing key, in the V2 format.
-///
-/// Returns what encrypts the body and the metadata to store with it, as (name, value) pairs in ASCII whose names lack
-/// the `x-amz-meta-` prefix. The body is the ciphertext and then the tag. The plaintext's length is not among the
-/// entries: it is optional, and nothing vouches for it.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
-pub fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)> {
-    v2::seal(keyring)
+/// How envelopes are made and read: by which keys, in which formats, and from where.
+#[derive(Debug)]
+pub struct Envelopes {
+    /// The wrapping keys.
+    pub keyring: Keyring,
+    /// What is written and what is read.
+    pub policy: Policy,
+    /// What is put behind an object's key to name its instruction file (`.instruction` by custom). `None` reads none:
+    /// then whoever can write to the bucket cannot give an object another envelope by adding one.
+    pub instruction_file_suffix: Option<String>,
 }
 
-/// Reads an object's envelope and unwraps its data key; returns what decrypts the body and checks the tag.
-///
-/// `metadata` are the object's own metadata entries as (name, value) pairs, without the `x-amz-meta-` prefix, in any
-/// case, other people's entries included. `instruction_file` is the body of the instruction file, read up to
-/// [`MAX_INSTRUCTION_FILE`] and one byte more; `None` when there is none or it is not to be used. It counts only when
-/// the metadata holds no wrapped key.
-///
-/// # Errors
-/// In the order of the checks:
-/// [`ErrorKind::MissingEnvelope`], [`ErrorKind::FormatConfusion`], [`ErrorKind::Malformed`] and
-/// [`ErrorKind::Unsupported`] for what the envelope is; [`ErrorKind::LegacyDisabled`] for V1, for wraps that do not bind
-/// the content algorithm and for CBC; [`ErrorKind::KeyMismatch`] when another kind of key wrapped the data key;
-/// [`ErrorKind::Unwrap`] when no configured key opens it.
-pub fn open<'a>(
-    keyring: &Keyring,
-    metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
-    instruction_file: Option<&[u8]>,
-) -> Result<Opener> {
-    match Envelope::read(metadata, instruction_file)? {
-        Envelope::V1 => Err(Error::new(
-            ErrorKind::LegacyDisabled,
-            "the object is in the legacy V1 format (AES-CBC without integrity), which this version does not read",
-        )),
-        Envelope::V2(envelope) => envelope.open(keyring),
-        Envelope::V3 => Err(Error::new(
-            ErrorKind::Unsupported,
-            "the object is in the key-committing V3 format, which this version does not read yet",
-        )),
+impl From<Keyring> for Envelopes {
+    /// The default policy, without instruction files.
+    fn from(keyring: Keyring) -> Self {
+        Self { keyring, policy: Policy::default(), instruction_file_suffix: None }
+    }
+}
+
+impl Envelopes {
+    /// Starts a new object: a fresh data key and nonce or message id, wrapped by the keyring's writing key, in the
+    /// format that the policy asks for.
+    ///
+    /// Returns what encrypts the body and the metadata to store with it, as (name, value) pairs in ASCII whose names
+    /// lack the `x-amz-meta-` prefix. The body is the ciphertext and then the tag. The plaintext's length is not among
+    /// the entries: it is optional, and nothing vouches for it. Instruction files are not written: an object and its
+    /// file cannot be replaced in one step, so that a failure between the two would lose the older object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
+    pub fn seal(&self) -> Result<(Sealer, Vec<(String, String)>)> {
+        if self.policy.writes_committing() { v3::seal(&self.keyring) } else { v2::seal(&self.keyring) }
+    }
+
+    /// Reads an object's envelope and unwraps its data key; returns what decrypts the body and checks it.
+    ///
+    /// `metadata` are the object's own metadata entries as (name, value) pairs, without the `x-amz-meta-` prefix, in any
+    /// case, other people's entries included. `instruction_file` is the body of the instruction file, read up to
+    /// [`MAX_INSTRUCTION_FILE`] and one byte more; `None` when there is none or it is not to be used. It counts only
+    /// when the metadata holds no wrapped key.
+    ///
+    /// # Errors
+    /// In the order of the checks:
+    /// [`ErrorKind::MissingEnvelope`], [`ErrorKind::FormatConfusion`], [`ErrorKind::Malformed`] and
+    /// [`ErrorKind::Unsupported`] for what the envelope is; [`ErrorKind::CommitmentRequired`] and
+    /// [`ErrorKind::LegacyDisabled`] for what the policy forbids; [`ErrorKind::KeyMismatch`] when another kind of key
+    /// wrapped the data key; [`ErrorKind::Unwrap`] when no configured key opens it, and [`ErrorKind::AlgMismatch`] when
+    /// it was wrapped for another content algorithm; [`ErrorKind::Commitment`] when it is not the key that a V3 object
+    /// commits to.
+    pub fn open<'a>(
+        &self,
+        metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
+        instruction_file: Option<&[u8]>,
+    ) -> Result<Content> {
+        let envelope = Envelope::read(metadata, instruction_file)?;
+        envelope.check(self.policy)?;
+        match envelope {
+            Envelope::V1(envelope) => envelope.open(&self.keyring),
+            Envelope::V2(envelope) => envelope.open(&self.keyring),
+            Envelope::V3(envelope) => envelope.open(&self.keyring),
+        }
+    }
+
+    /// The key of the instruction file that has to be read for an object with this `metadata`, if there is one to read.
+    pub(crate) fn instruction_file_for<'a>(
+        &self,
+        key: &str,
+        metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Option<String> {
+        let file = self.instruction_file(key)?;
+        let mut names = metadata.into_iter().map(|(name, _)| name);
+        let complete = names.any(|name| names::WRAPPED_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name)));
+        (!complete).then_some(file)
+    }
+
+    /// The key under which the instruction file of an object would be, where those are read.
+    pub fn instruction_file(&self, key: &str) -> Option<String> {
+        self.instruction_file_suffix.as_ref().map(|suffix| format!("{key}{suffix}"))
     }
 }
 
 /// A whole and well-formed envelope, by format.
 enum Envelope {
-    V1,
+    V1(v1::Envelope),
     V2(v2::Envelope),
-    V3,
+    V3(v3::Envelope),
 }
 
 impl Envelope {
@@ -75,12 +119,23 @@ impl Envelope {
         let object = Entries::from_metadata(metadata)?;
         let entries = if object.holds_any(&names::WRAPPED_KEYS) { object } else { join(object, instruction_file)? };
         match names::WRAPPED_KEYS.map(|name| entries.holds(name)) {
-            [true, false, false] => read_v1(&entries).map(|()| Self::V1),
+            [true, false, false] => v1::Envelope::read(&entries).map(Self::V1),
             [false, true, false] => v2::Envelope::read(&entries).map(Self::V2),
-            [false, false, true] => v3::check(&entries).map(|()| Self::V3),
+            [false, false, true] => v3::Envelope::read(&entries).map(Self::V3),
             [false, false, false] => Err(missing("the instruction file holds no wrapped data key")),
             _ => Err(confusion("wrapped data keys of several formats")),
         }
+    }
+
+    /// Whether the policy lets such an object be read; decided before any key is used.
+    fn check(&self, policy: Policy) -> Result<()> {
+        let legacy = match self {
+            Self::V1(_) => Some("is in the legacy V1 format (AES-CBC without integrity)"),
+            Self::V2(envelope) => envelope.legacy(),
+            Self::V3(_) => return Ok(()),
+        };
+        policy.allow_uncommitted()?;
+        legacy.map_or(Ok(()), |what| policy.allow_legacy(what))
     }
 }
 
@@ -88,7 +143,10 @@ impl Envelope {
 /// the object keeps the entries that commit to the key, so that replacing the file cannot replace the key.
 fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
     let Some(file) = instruction_file else {
-        return Err(missing("the object's metadata holds no wrapped data key, and there is no instruction file"));
+        return Err(missing(
+            "its metadata holds no wrapped data key, and no instruction file was read (those are read where \
+             envelope_location is instruction_file)",
+        ));
     };
     let file = Entries::from_instruction_file(file)?;
     if file.holds_any(&names::V3_CONTENT) {
@@ -98,14 +156,6 @@ fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
         return Err(confusion("an object and an instruction file of different formats"));
     }
     object.and(file)
-}
-
-/// V1 is not decrypted; this much tells a V1 object from a broken one.
-fn read_v1(entries: &Entries) -> Result<()> {
-    refuse_v3_entries(entries)?;
-    entries.base64(names::V1_KEY)?;
-    entries.base64(names::IV)?;
-    Ok(())
 }
 
 /// Without this an object could be passed off as key-committing by adding the entries that say so.

@@ -4,6 +4,9 @@
 //! tried first. The description is not authenticated: it chooses the order, never whether a key may be used.
 
 mod aes;
+mod aes_legacy;
+mod rsa;
+mod wrap;
 
 use std::collections::HashSet;
 
@@ -11,6 +14,10 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DataKey, WrappingKey};
+use wrap::Kind;
+
+pub use rsa::{MAX_BITS as MAX_RSA_BITS, MIN_BITS as MIN_RSA_BITS, RsaKey};
+pub(crate) use wrap::{Wrap, WritingWrap};
 
 /// The most characters a key id may have; S3 holds 2 KB of metadata for an object in total.
 pub const MAX_ID_LEN: usize = 128;
@@ -25,7 +32,63 @@ pub struct Key {
     /// the official clients do by default.
     pub id: Option<String>,
     /// The key itself.
-    pub key: WrappingKey,
+    pub key: KeyMaterial,
+}
+
+/// A wrapping key of either kind.
+#[derive(Debug)]
+pub enum KeyMaterial {
+    /// An AES key, which wraps and unwraps.
+    Aes(WrappingKey),
+    /// An RSA key, whose public half wraps and whose private half unwraps.
+    Rsa(RsaKey),
+}
+
+impl From<WrappingKey> for KeyMaterial {
+    fn from(key: WrappingKey) -> Self {
+        Self::Aes(key)
+    }
+}
+
+impl From<RsaKey> for KeyMaterial {
+    fn from(key: RsaKey) -> Self {
+        Self::Rsa(key)
+    }
+}
+
+impl KeyMaterial {
+    /// Whether this key could unwrap what was wrapped by a key of `kind`.
+    fn reads(&self, kind: Kind) -> bool {
+        match self {
+            Self::Aes(_) => kind == Kind::Aes,
+            Self::Rsa(key) => kind == Kind::Rsa && key.is_private(),
+        }
+    }
+
+    /// The data key, or `None` when this is not the key.
+    fn unwrap(&self, wrapped: &WrappedKey<'_>) -> Result<Option<DataKey>> {
+        let bytes = wrapped.bytes;
+        match (self, wrapped.wrap) {
+            (Self::Aes(key), Wrap::AesGcm) => aes::Wrapped::parse(bytes)?.unwrap(key, wrapped.bind),
+            (Self::Aes(key), Wrap::AesKw) => aes_legacy::unwrap_kw(key, bytes),
+            (Self::Aes(key), Wrap::AesEcb) => aes_legacy::unwrap_ecb(key, bytes),
+            (Self::Rsa(key), Wrap::RsaOaepSha1) => key.unwrap_oaep_sha1(bytes, wrapped.bind),
+            (Self::Rsa(key), Wrap::RsaOaepSha256) => key.unwrap_oaep_sha256(bytes),
+            (Self::Rsa(key), Wrap::RsaPkcs1) => key.unwrap_pkcs1(bytes),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A wrapped data key as an envelope has it.
+#[derive(Clone, Copy)]
+pub(crate) struct WrappedKey<'a> {
+    pub(crate) wrap: Wrap,
+    pub(crate) bytes: &'a [u8],
+    /// The text that ties it to the content algorithm, for the wraps that do so.
+    pub(crate) bind: &'a str,
+    /// What the envelope says of the key; one that cannot be read names no key.
+    pub(crate) material_description: &'a str,
 }
 
 /// One or more wrapping keys; the first is the writing key.
@@ -49,10 +112,13 @@ impl Keyring {
         Ok(Self { writing, further: keys.collect() })
     }
 
-    /// Wraps `data_key` by the writing key with `AES/GCM` and returns the wrapped key's bytes. `bind` is the text that
-    /// ties it to the content algorithm.
-    pub(crate) fn wrap_aes_gcm(&self, data_key: &DataKey, bind: &str) -> Result<Vec<u8>> {
-        aes::wrap(&self.writing.key, data_key, bind)
+    /// Wraps `data_key` by the writing key; returns how, and the wrapped key's bytes. `bind` is the text that ties it to
+    /// the content algorithm.
+    pub(crate) fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<(WritingWrap, Vec<u8>)> {
+        match &self.writing.key {
+            KeyMaterial::Aes(key) => Ok((WritingWrap::AesGcm, aes::wrap(key, data_key, bind)?)),
+            KeyMaterial::Rsa(key) => Ok((WritingWrap::RsaOaepSha1, key.wrap(data_key, bind)?)),
+        }
     }
 
     /// The material description of what the writing key wraps: compact JSON, in ASCII, because S3 hands non-ASCII
@@ -64,41 +130,80 @@ impl Keyring {
         }
     }
 
-    /// Unwraps an `AES/GCM` wrapped key by whichever key opens it: first the one that `material_description` names, then
-    /// the others. A description that cannot be read names no key.
+    /// Unwraps a data key by whichever key opens it: first the one that the material description names, then the others.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`] when `wrapped` does not have the length of a wrapped key, [`ErrorKind::Unwrap`] when no
-    /// key opens it.
-    pub(crate) fn unwrap_aes_gcm(&self, wrapped: &[u8], bind: &str, material_description: &str) -> Result<DataKey> {
-        let wrapped = aes::Wrapped::parse(wrapped)?;
-        let wanted = wanted_id(material_description);
-        let named = |key: &&Key| wanted.is_some() && key.id == wanted;
-        let in_order = self.keys().filter(named).chain(self.keys().filter(|key| !named(key)));
-        for key in in_order {
-            if let Some(data_key) = wrapped.unwrap(&key.key, bind)? {
+    /// [`ErrorKind::KeyMismatch`] when there is no key of the kind that wrapped it, [`ErrorKind::Malformed`] when its
+    /// length is not that of such a wrapped key, [`ErrorKind::Unwrap`] when no key opens it, and
+    /// [`ErrorKind::AlgMismatch`] when one does and it was wrapped for another content algorithm.
+    pub(crate) fn unwrap(&self, wrapped: WrappedKey<'_>) -> Result<DataKey> {
+        self.check_kind(wrapped.wrap.kind())?;
+        let wanted = wanted_id(wrapped.material_description);
+        for key in self.in_order(wrapped.wrap.kind(), wanted.as_deref()) {
+            if let Some(data_key) = key.key.unwrap(&wrapped)? {
                 return Ok(data_key);
             }
         }
         Err(self.no_key_fits(wanted.as_deref()))
     }
 
+    /// Unwraps a data key whose wrap must not tell whether it fitted: a failure to do so comes as a random key and
+    /// `false`. All keys are tried, whichever fits, so that the time says nothing either.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyMismatch`] when there is no key of the kind that wrapped it.
+    pub(crate) fn unwrap_quietly(&self, wrapped: WrappedKey<'_>) -> Result<(DataKey, bool)> {
+        self.check_kind(wrapped.wrap.kind())?;
+        let mut found = (DataKey::generate()?, false);
+        let wanted = wanted_id(wrapped.material_description);
+        for key in self.in_order(wrapped.wrap.kind(), wanted.as_deref()) {
+            let opened = key.key.unwrap(&wrapped)?;
+            if let (Some(data_key), false) = (opened, found.1) {
+                found = (data_key, true);
+            }
+        }
+        Ok(found)
+    }
+
     fn keys(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.writing).chain(&self.further)
     }
 
+    /// The keys that can read, the wanted one first.
+    fn in_order(&self, kind: Kind, wanted: Option<&str>) -> impl Iterator<Item = &Key> {
+        let named = move |key: &&Key| wanted.is_some() && key.id.as_deref() == wanted;
+        let reading = move |key: &&Key| key.key.reads(kind);
+        self.keys().filter(named).chain(self.keys().filter(move |key| !named(key))).filter(reading)
+    }
+
+    /// What no key could ever read is refused by name.
+    fn check_kind(&self, kind: Kind) -> Result<()> {
+        if self.keys().any(|key| key.key.reads(kind)) {
+            return Ok(());
+        }
+        let problem = match kind {
+            Kind::Kms => "which is not supported",
+            Kind::Rsa if self.keys().any(|key| matches!(key.key, KeyMaterial::Rsa(_))) => {
+                "and this service has public RSA keys only, which write and cannot read: configure the private key as \
+                 encryption_key, or among decryption_keys"
+            }
+            Kind::Rsa | Kind::Aes => "and this service has no such key: configure it among decryption_keys",
+        };
+        Err(Error::new(ErrorKind::KeyMismatch, format!("the object's data key was wrapped by {kind}, {problem}")))
+    }
+
     fn no_key_fits(&self, wanted: Option<&str>) -> Error {
-        let message = match wanted {
-            Some(id) if self.keys().any(|key| key.id.as_deref() == Some(id)) => {
-                format!(
-                    "the key {id:?} does not open the object's data key: a wrong key under this id or a changed envelope"
-                )
-            }
-            Some(id) if is_valid_id(id) => {
-                format!(
-                    "the object asks for the key {id:?}, which is not configured, and no other key opens its data key"
-                )
-            }
+        let message = match wanted.map(|id| (id, self.keys().find(|key| key.id.as_deref() == Some(id)))) {
+            Some((id, Some(Key { key: KeyMaterial::Rsa(key), .. }))) if !key.is_private() => format!(
+                "the key {id:?} is configured as a public RSA key, which writes and cannot read, and no other key opens \
+                 the object's data key: configure the private key as encryption_key, or among decryption_keys"
+            ),
+            Some((id, Some(_))) => format!(
+                "the key {id:?} does not open the object's data key: a wrong key under this id or a changed envelope"
+            ),
+            Some((id, None)) if is_valid_id(id) => format!(
+                "the object asks for the key {id:?}, which is not configured, and no other key opens its data key"
+            ),
             Some(_) | None => {
                 "no configured key opens the object's data key: a wrong key or a changed envelope".to_owned()
             }

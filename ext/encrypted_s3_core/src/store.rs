@@ -4,6 +4,7 @@
 
 mod aws;
 mod aws_error;
+mod file;
 mod memory;
 mod settings;
 
@@ -14,6 +15,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 pub use aws::{AwsStore, AwsStoreSettings, ChecksumUse, Credentials};
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use settings::ObjectSettings;
 

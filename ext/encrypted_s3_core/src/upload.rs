@@ -20,10 +20,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::checksum::ExpectedMd5;
 use self::parts::Parts;
 use self::transfer::{Command, Transfer};
+use crate::envelope::Envelopes;
 use crate::gcm::{MAX_PLAINTEXT, Sealer, TAG_LEN};
-use crate::keyring::Keyring;
 use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
-use crate::{Error, ErrorKind, Result, envelope};
+use crate::{Error, ErrorKind, Result};
 
 /// Plaintext is encrypted and digested in pieces of this size, which the processor's cache holds between the two.
 const PIECE: usize = 64 * 1024;
@@ -116,14 +116,14 @@ impl Upload {
     /// `ChecksumMismatch` for a checksum that is not the base64 of an MD5; `Internal` without randomness.
     pub fn begin(
         store: Arc<dyn ObjectStore>,
-        keyring: &Keyring,
+        envelopes: &Envelopes,
         plan: PartPlan,
         key: &str,
         options: UploadOptions,
     ) -> Result<Self> {
         let checksum = options.checksum.as_deref().map(ExpectedMd5::new).transpose();
         let checksum = checksum.map_err(|error| error.for_object(key))?;
-        let (sealer, metadata) = envelope::seal(keyring)?;
+        let (sealer, metadata) = envelopes.seal()?;
         let object =
             NewObject { key: key.to_owned(), content_type: options.content_type, metadata, settings: options.settings };
         let acknowledged = Arc::new(AtomicU64::new(0));

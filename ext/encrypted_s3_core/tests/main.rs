@@ -1,6 +1,8 @@
 //! The crate's tests from outside, as one binary: linking the SDK once is slow enough.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "main/commitment.rs"]
+mod commitment;
 #[path = "main/download.rs"]
 mod download;
 #[path = "main/envelope.rs"]
@@ -9,8 +11,15 @@ mod envelope;
 mod gcm;
 #[path = "main/keyring.rs"]
 mod keyring;
+#[path = "main/legacy.rs"]
+mod legacy;
 #[path = "main/listing.rs"]
 mod listing;
+#[path = "main/policy.rs"]
+mod policy;
+#[cfg(feature = "aws-lc")]
+#[path = "main/rsa.rs"]
+mod rsa;
 #[path = "main/support.rs"]
 mod support;
 #[path = "main/upload.rs"]

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
-use encrypted_s3_core::gcm;
-use encrypted_s3_core::keyring::Keyring;
+use encrypted_s3_core::envelope::{self, Envelopes};
 use encrypted_s3_core::listing;
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::task::Task;
@@ -23,7 +22,7 @@ use crate::{binary, error, file, gvl, options, runtime};
 #[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
 pub struct Client {
     settings: AwsStoreSettings,
-    keyring: Keyring,
+    envelopes: Envelopes,
     parts: PartPlan,
     reading: DownloadPlan,
     /// Connections belong to the runtime, and so to the process, in which they were made.
@@ -42,6 +41,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("download_range", method!(Client::download_range, 3))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
     class.define_method("head", method!(Client::head, 1))?;
+    class.define_method("metadata", method!(Client::metadata, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
     class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))
 }
@@ -51,7 +51,7 @@ impl Client {
     fn new(ruby: &Ruby, settings: RHash) -> Result<Self, Error> {
         Ok(Self {
             settings: options::store(ruby, settings)?,
-            keyring: options::keyring(ruby, settings)?,
+            envelopes: options::envelopes(ruby, settings)?,
             parts: options::part_plan(ruby, settings)?,
             reading: options::download_plan(ruby, settings)?,
             store: Mutex::new(None),
@@ -73,13 +73,13 @@ impl Client {
     }
 
     fn open(&self, key: &str) -> impl Future<Output = CoreResult<CoreDownload>> {
-        CoreDownload::open(self.store(), &self.keyring, &self.reading, key)
+        CoreDownload::open(self.store(), &self.envelopes, &self.reading, key)
     }
 
     fn upload(ruby: &Ruby, this: &Self, key: String, options: RHash) -> Result<Upload, Error> {
         let options = options::upload(ruby, options)?;
         let _context = runtime::get(ruby)?.enter();
-        CoreUpload::begin(this.store(), &this.keyring, this.parts, &key, options)
+        CoreUpload::begin(this.store(), &this.envelopes, this.parts, &key, options)
             .map(Upload::new)
             .map_err(|error| error::raised(ruby, &error))
     }
@@ -102,7 +102,7 @@ impl Client {
     /// Writes the plaintext into the file behind a descriptor, from its position on.
     fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
         let file = file::duplicate(ruby, descriptor)?;
-        let saved = CoreDownload::save(this.store(), &this.keyring, &this.reading, &key, &file, digest);
+        let saved = CoreDownload::save(this.store(), &this.envelopes, &this.reading, &key, &file, digest);
         let written = call(ruby, saved)?;
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), written.bytes)?;
@@ -110,22 +110,38 @@ impl Client {
         Ok(answer)
     }
 
-    /// What is known of an object without reading it, or nil. Its `size` is nil when it is too short to be one of ours:
-    /// whether it is there is another question than whether it can be read.
+    /// What is known of an object without reading it, or nil. Its `size` is nil when it is too short to be one of ours
+    /// or a legacy one whose writer did not note it: whether it is there is another question than whether it can be read.
     fn head(ruby: &Ruby, this: &Self, key: String) -> Result<Option<RHash>, Error> {
         let head = match request(ruby, this.store().head(&key))? {
             Ok(head) => head,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error::raised(ruby, &error)),
         };
+        let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let answer = ruby.hash_new();
-        answer.aset(ruby.to_symbol("size"), gcm::plaintext_len(head.size).ok())?;
+        answer.aset(ruby.to_symbol("size"), envelope::plaintext_len(metadata, head.size))?;
         answer.aset(ruby.to_symbol("etag"), head.etag)?;
         Ok(Some(answer))
     }
 
+    /// The stored size of an object's body and its user metadata, names without the `x-amz-meta-` prefix, or nil.
+    fn metadata(ruby: &Ruby, this: &Self, key: String) -> Result<Option<(u64, RHash)>, Error> {
+        match request(ruby, this.store().head(&key))? {
+            Ok(head) => Ok(Some((head.size, ruby.hash_from_iter(head.metadata)))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error::raised(ruby, &error)),
+        }
+    }
+
+    /// Deletes an object, and its instruction file where those are read: left alone, it would be taken for that of a
+    /// later object.
     fn delete(ruby: &Ruby, this: &Self, key: String) -> Result<(), Error> {
-        request(ruby, this.store().delete(&key))?.map_err(|error| error::raised(ruby, &error))
+        let deleted = match this.envelopes.instruction_file(&key) {
+            Some(file) => this.store().delete_many(vec![key, file]),
+            None => this.store().delete(&key),
+        };
+        request(ruby, deleted)?.map_err(|error| error::raised(ruby, &error))
     }
 
     fn delete_prefixed(ruby: &Ruby, this: &Self, prefix: String) -> Result<(), Error> {

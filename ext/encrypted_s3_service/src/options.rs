@@ -4,8 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use encrypted_s3_core::Result as CoreResult;
 use encrypted_s3_core::download::{DownloadPlan, RangePlan};
-use encrypted_s3_core::keyring::{Key, Keyring};
+use encrypted_s3_core::envelope::Envelopes;
+use encrypted_s3_core::keyring::{Key, KeyMaterial, Keyring, RsaKey};
+use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::{AwsStoreSettings, ChecksumUse, Credentials, ObjectSettings};
 use encrypted_s3_core::upload::{PartPlan, UploadOptions};
@@ -39,16 +42,43 @@ pub fn store(ruby: &Ruby, hash: RHash) -> Result<AwsStoreSettings, Error> {
     })
 }
 
-/// The wrapping keys, the writing one first.
-pub fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {
+/// The wrapping keys, the writing one first, and the formats they are used in.
+pub fn envelopes(ruby: &Ruby, hash: RHash) -> Result<Envelopes, Error> {
+    Ok(Envelopes {
+        keyring: keyring(ruby, hash)?,
+        policy: policy(ruby, hash)?,
+        instruction_file_suffix: entry(ruby, hash, "instruction_file_suffix")?,
+    })
+}
+
+fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {
     let mut keys = Vec::new();
     for key in entry::<RArray>(ruby, hash, "keys")?.into_iter() {
         let key = RHash::try_convert(key)?;
         let bytes = Zeroizing::new(entry::<RString>(ruby, key, "key")?.to_bytes().to_vec());
-        let wrapping_key = WrappingKey::from_bytes(&bytes).map_err(|error| error::raised(ruby, &error))?;
-        keys.push(Key { id: entry(ruby, key, "id")?, key: wrapping_key });
+        let material = key_material(&entry::<String>(ruby, key, "kind")?, &bytes);
+        keys.push(Key { id: entry(ruby, key, "id")?, key: material.map_err(|error| error::raised(ruby, &error))? });
     }
     Keyring::new(keys).map_err(|error| error::raised(ruby, &error))
+}
+
+fn key_material(kind: &str, bytes: &[u8]) -> CoreResult<KeyMaterial> {
+    match kind {
+        "rsa_private" => RsaKey::from_private_der(bytes).map(KeyMaterial::from),
+        "rsa_public" => RsaKey::from_public_der(bytes).map(KeyMaterial::from),
+        _ => WrappingKey::from_bytes(bytes).map(KeyMaterial::from),
+    }
+}
+
+fn policy(ruby: &Ruby, hash: RHash) -> Result<Policy, Error> {
+    let commitment = entry::<Option<String>>(ruby, hash, "commitment_policy")?;
+    let profile = entry::<Option<String>>(ruby, hash, "security_profile")?;
+    let policy = || {
+        let commitment = commitment.as_deref().map(CommitmentPolicy::from_name).transpose()?;
+        let profile = profile.as_deref().map(SecurityProfile::from_name).transpose()?;
+        Policy::new(commitment, profile)
+    };
+    policy().map_err(|error| error::raised(ruby, &error))
 }
 
 /// How uploads are cut up.

@@ -86,6 +86,11 @@ impl Ranges {
         Ok((head, ranges))
     }
 
+    /// Size of the stored object in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors

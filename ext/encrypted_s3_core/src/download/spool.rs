@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::buffer::Buffer;
-use crate::gcm::{Opener, Tag};
+use crate::content::Content;
 use crate::{Error, ErrorKind, Result};
 
 /// Where ciphertext waits for its authentication.
@@ -76,10 +76,13 @@ impl Spool {
         })
     }
 
-    /// The plaintext of what was spooled. `opener` is a fresh one; `tag` was checked once already.
-    pub(super) fn into_reader(self, opener: Opener, tag: Tag) -> SpoolReader {
-        let Self { file, start, length } = self;
-        SpoolReader { file, position: start, opener: Some(opener), left: length, tag, buffer: Vec::new(), torn: false }
+    /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one; `trailer`
+    /// was checked once already.
+    pub(super) fn into_reader(self, content: Content, padding: u64, trailer: Vec<u8>) -> SpoolReader {
+        let Self { file, start, length: text } = self;
+        let size = text.saturating_sub(padding);
+        let (content, buffer) = (Some(content), Vec::new());
+        SpoolReader { file, position: start, content, text, size, left: size, trailer, buffer, given: 0, torn: false }
     }
 }
 
@@ -88,10 +91,16 @@ impl Spool {
 pub(super) struct SpoolReader {
     file: File,
     position: u64,
-    opener: Option<Opener>,
+    content: Option<Content>,
+    /// Bytes of ciphertext not read yet.
+    text: u64,
+    /// Bytes of plaintext: all of them, and those not handed out yet.
+    size: u64,
     left: u64,
-    tag: Tag,
+    trailer: Vec<u8>,
+    /// Plaintext, the first `given` bytes of which were handed out.
     buffer: Vec<u8>,
+    given: usize,
     torn: bool,
 }
 
@@ -99,27 +108,44 @@ impl SpoolReader {
     /// The next `length` bytes of plaintext, fewer at the end, none after it.
     ///
     /// # Errors
-    /// `Io`, and `Auth` if the file is not what was written into it.
+    /// `Io`, and `Auth` or `Cbc` if the file is not what was written into it.
     pub(super) fn read(&mut self, length: usize) -> Result<&[u8]> {
         // Set until this has come to its end: what failed once must not look like the end of the object later.
         if std::mem::replace(&mut self.torn, true) {
             return Err(Error::new(ErrorKind::Closed, "reading the temporary file has failed before"));
         }
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(length);
-        self.buffer.resize(length, 0);
-        self.file.read_exact_at(&mut self.buffer, self.position).map_err(|error| failed("read", error))?;
-        self.position += length as u64;
-        if let Some(opener) = &mut self.opener {
-            opener.update(&mut self.buffer)?;
-        }
+        self.buffer.drain(..self.given);
+        self.fill(length)?;
+        self.given = length;
         self.left -= length as u64;
-        if self.left == 0
-            && let Some(opener) = self.opener.take()
-        {
-            opener.finish(&self.tag)?;
-        }
         self.torn = false;
-        Ok(&self.buffer)
+        Ok(self.buffer.get(..length).unwrap_or_default())
+    }
+
+    /// Size of the plaintext in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Decrypts more until the buffer holds `length` bytes. Whole blocks are decrypted, and their rest is kept.
+    fn fill(&mut self, length: usize) -> Result<()> {
+        let Some(content) = &mut self.content else { return Ok(()) };
+        let held = self.buffer.len();
+        let wanted = content.whole(length.saturating_sub(held));
+        let wanted = usize::try_from(self.text).unwrap_or(usize::MAX).min(wanted);
+        self.buffer.resize(held + wanted, 0);
+        let room = self.buffer.get_mut(held..).unwrap_or_default();
+        self.file.read_exact_at(room, self.position).map_err(|error| failed("read", error))?;
+        self.position += wanted as u64;
+        content.update(room)?;
+        self.text -= wanted as u64;
+        if self.text == 0
+            && let Some(content) = self.content.take()
+        {
+            content.finish(&self.trailer)?;
+        }
+        Ok(())
     }
 
     /// Bytes of memory that this holds.

@@ -22,13 +22,13 @@ pub(super) mod names {
     pub(in super::super) const WRAP_ALGORITHM: &str = "x-amz-wrap-alg";
     pub(in super::super) const TAG_LENGTH: &str = "x-amz-tag-len";
     pub(in super::super) const MATERIAL_DESCRIPTION: &str = "x-amz-matdesc";
-    pub(super) const PLAINTEXT_LENGTH: &str = "x-amz-unencrypted-content-length";
+    pub(in super::super) const PLAINTEXT_LENGTH: &str = "x-amz-unencrypted-content-length";
     pub(in super::super) const V3_KEY: &str = "x-amz-3";
     pub(in super::super) const V3_SUITE: &str = "x-amz-c";
     pub(in super::super) const V3_WRAP_ALGORITHM: &str = "x-amz-w";
     pub(in super::super) const V3_COMMITMENT: &str = "x-amz-d";
     pub(in super::super) const V3_MESSAGE_ID: &str = "x-amz-i";
-    const V3_MATERIAL_DESCRIPTION: &str = "x-amz-m";
+    pub(in super::super) const V3_MATERIAL_DESCRIPTION: &str = "x-amz-m";
     const V3_ENCRYPTION_CONTEXT: &str = "x-amz-t";
 
     /// The entry that marks the format: V1, V2, V3.

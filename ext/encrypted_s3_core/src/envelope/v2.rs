@@ -5,16 +5,17 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::metadata::{Entries, names};
 use super::{malformed, refuse_v3_entries, unsupported};
-use crate::error::{Error, ErrorKind, Result};
+use crate::cbc::{self, Iv};
+use crate::content::Content;
+use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, Opener, Sealer, TAG_LEN};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, Wrap, WrappedKey};
 use crate::secret::{DataKey, fill_random};
 
 /// The content algorithm, and the text that its name binds into the wrapped key.
 const GCM: &str = "AES/GCM/NoPadding";
 /// Java's name for AES-CBC and the one Ruby reads as well; the padding is the same.
 const CBC: [&str; 2] = ["AES/CBC/PKCS5Padding", "AES/CBC/PKCS7Padding"];
-const AES_GCM_WRAP: &str = "AES/GCM";
 /// The tag's length, in bits as the entry states it.
 const TAG_BITS: &str = "128";
 const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS says another length");
@@ -27,12 +28,12 @@ pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)>
     let data_key = DataKey::generate()?;
     let mut nonce: Nonce = [0; NONCE_LEN];
     fill_random(&mut nonce)?;
-    let wrapped = keyring.wrap_aes_gcm(&data_key, GCM)?;
+    let (wrap, wrapped) = keyring.wrap(&data_key, GCM)?;
     let entries = [
         (names::V2_KEY, STANDARD.encode(wrapped)),
         (names::IV, STANDARD.encode(nonce)),
         (names::CONTENT_ALGORITHM, GCM.to_owned()),
-        (names::WRAP_ALGORITHM, AES_GCM_WRAP.to_owned()),
+        (names::WRAP_ALGORITHM, wrap.v2_name().to_owned()),
         (names::TAG_LENGTH, TAG_BITS.to_owned()),
         (names::MATERIAL_DESCRIPTION, keyring.material_description()),
     ];
@@ -40,38 +41,18 @@ pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)>
     Ok((Sealer::new(&data_key, &nonce, NO_AAD)?, entries))
 }
 
-/// A V2 envelope that is whole, whether or not this version reads its algorithms.
+/// A whole V2 envelope.
 pub(super) struct Envelope {
-    content: Content,
+    cipher: Cipher,
     wrap: Wrap,
     wrapped_key: Vec<u8>,
     material_description: String,
 }
 
-enum Content {
-    Gcm(Nonce),
-    Cbc,
-}
-
 #[derive(Clone, Copy)]
-enum Wrap {
-    AesGcm,
-    RsaOaepSha1,
-    KmsContext,
-    /// Binds nothing to the key, so that a bucket writer may name another content algorithm (CVE-2020-8912).
-    Legacy,
-}
-
-impl Wrap {
-    fn read(entries: &Entries) -> Result<Self> {
-        match entries.require(names::WRAP_ALGORITHM)? {
-            AES_GCM_WRAP => Ok(Self::AesGcm),
-            "RSA-OAEP-SHA1" => Ok(Self::RsaOaepSha1),
-            "kms+context" => Ok(Self::KmsContext),
-            "AESWrap" | "kms" | "RSA/ECB/OAEPWithSHA-256AndMGF1Padding" => Ok(Self::Legacy),
-            other => Err(unsupported(names::WRAP_ALGORITHM, other)),
-        }
-    }
+enum Cipher {
+    Gcm(Nonce),
+    Cbc(Iv),
 }
 
 impl Envelope {
@@ -85,10 +66,11 @@ impl Envelope {
         if algorithm != GCM && !CBC.contains(&algorithm) {
             return Err(unsupported(names::CONTENT_ALGORITHM, algorithm));
         }
-        let wrap = Wrap::read(entries)?;
-        let content = if algorithm == GCM { gcm(entries)? } else { cbc(entries, wrap)? };
+        let wrap = entries.require(names::WRAP_ALGORITHM)?;
+        let wrap = Wrap::from_v2_name(wrap).ok_or_else(|| unsupported(names::WRAP_ALGORITHM, wrap))?;
+        let cipher = if algorithm == GCM { gcm(entries)? } else { cbc(entries, wrap)? };
         Ok(Self {
-            content,
+            cipher,
             wrap,
             wrapped_key: entries.base64(names::V2_KEY)?,
             // Copying tools lose it; Java's client takes that for an empty one.
@@ -96,48 +78,43 @@ impl Envelope {
         })
     }
 
-    /// Unwraps the data key, if this version reads such objects at all.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<Opener> {
-        let nonce = match &self.content {
-            Content::Gcm(nonce) => nonce,
-            Content::Cbc => return Err(legacy("is encrypted by AES-CBC, without integrity")),
-        };
-        match self.wrap {
-            Wrap::Legacy => Err(legacy("has its data key wrapped in a way that does not bind the content algorithm")),
-            Wrap::RsaOaepSha1 => Err(mismatch("an RSA key")),
-            Wrap::KmsContext => Err(mismatch("AWS KMS")),
-            Wrap::AesGcm => {
-                let data_key = keyring.unwrap_aes_gcm(&self.wrapped_key, GCM, &self.material_description)?;
-                Opener::new(&data_key, nonce, NO_AAD)
+    /// What makes the object a legacy one, if it is.
+    pub(super) fn legacy(&self) -> Option<&'static str> {
+        match self.cipher {
+            Cipher::Cbc(_) => Some("is encrypted by AES-CBC, without integrity"),
+            Cipher::Gcm(_) if self.wrap.is_legacy() => {
+                Some("has its data key wrapped in a way that does not bind the content algorithm")
             }
+            Cipher::Gcm(_) => None,
+        }
+    }
+
+    /// Unwraps the data key.
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<Content> {
+        let data_key = keyring.unwrap(WrappedKey {
+            wrap: self.wrap,
+            bytes: &self.wrapped_key,
+            bind: GCM,
+            material_description: &self.material_description,
+        })?;
+        match &self.cipher {
+            Cipher::Gcm(nonce) => Opener::new(&data_key, nonce, NO_AAD).map(Content::Gcm),
+            Cipher::Cbc(iv) => Ok(Content::Cbc(cbc::Opener::new(&data_key, iv, true))),
         }
     }
 }
 
-fn gcm(entries: &Entries) -> Result<Content> {
+fn gcm(entries: &Entries) -> Result<Cipher> {
     if entries.get(names::TAG_LENGTH) != Some(TAG_BITS) {
         return Err(malformed(names::TAG_LENGTH, "is not 128"));
     }
-    entries.bytes(names::IV).map(Content::Gcm)
+    entries.bytes(names::IV).map(Cipher::Gcm)
 }
 
 /// The current wraps never went with CBC: whoever sees that sees a downgrade.
-fn cbc(entries: &Entries, wrap: Wrap) -> Result<Content> {
-    match wrap {
-        Wrap::Legacy => entries.bytes::<16>(names::IV).map(|_| Content::Cbc),
-        Wrap::AesGcm | Wrap::RsaOaepSha1 | Wrap::KmsContext => {
-            Err(unsupported(names::CONTENT_ALGORITHM, entries.require(names::CONTENT_ALGORITHM)?))
-        }
+fn cbc(entries: &Entries, wrap: Wrap) -> Result<Cipher> {
+    if wrap.is_legacy() {
+        return entries.bytes(names::IV).map(Cipher::Cbc);
     }
-}
-
-fn legacy(what: &str) -> Error {
-    Error::new(ErrorKind::LegacyDisabled, format!("the object {what}; this version does not read legacy objects"))
-}
-
-fn mismatch(what: &str) -> Error {
-    Error::new(
-        ErrorKind::KeyMismatch,
-        format!("the object's data key was wrapped by {what}; this service has an AES key"),
-    )
+    Err(unsupported(names::CONTENT_ALGORITHM, entries.require(names::CONTENT_ALGORITHM)?))
 }

@@ -1,36 +1,84 @@
 //! The V3 format: AES-256-GCM under a key derived from the data key, with a commitment to the data key.
-//!
-//! This version recognises V3 objects, so that mixed or broken envelopes are told apart from whole ones, and decrypts
-//! none.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::commitment::{Derivation, ID_LEN, Id, SUITE_ID};
 use super::metadata::{Entries, names};
 use super::{confusion, unsupported};
+use crate::content::Content;
 use crate::error::Result;
+use crate::gcm::{NONCE_LEN, Nonce, Opener, Sealer};
+use crate::keyring::{Keyring, Wrap, WrappedKey};
+use crate::secret::{DataKey, fill_random};
 
-/// AES-256-GCM with HKDF-SHA512 and key commitment; the only suite that is ever stored.
+/// AES-256-GCM with HKDF-SHA512 and key commitment: the only suite that is ever stored, and the text that its number
+/// binds into the wrapped key.
 const SUITE: &str = "115";
-/// `AES/GCM`, `kms+context` and `RSA-OAEP-SHA1`; V3 knows these short names only.
-const WRAPS: [&str; 3] = ["02", "12", "22"];
 
-/// Length of the message id and of the commitment in bytes.
-const ID_LEN: usize = 28;
+/// The content key is derived for one object, so that the nonce need not differ.
+const NONCE: Nonce = [1; NONCE_LEN];
 
-/// Checks that the entries are a whole V3 envelope.
-pub(super) fn check(entries: &Entries) -> Result<()> {
-    if entries.holds_any(&names::OLDER) {
-        return Err(confusion("V2 entries beside a V3 wrapped data key"));
-    }
-    let wrapped_key = [names::V3_KEY, names::V3_WRAP_ALGORITHM];
-    wrapped_key.iter().chain(&names::V3_CONTENT).try_for_each(|name| entries.require(name).map(drop))?;
-    one_of(entries, names::V3_SUITE, &[SUITE])?;
-    one_of(entries, names::V3_WRAP_ALGORITHM, &WRAPS)?;
-    entries.base64(names::V3_KEY)?;
-    entries.bytes::<ID_LEN>(names::V3_MESSAGE_ID)?;
-    entries.bytes::<ID_LEN>(names::V3_COMMITMENT)?;
-    Ok(())
+/// Starts an object under a fresh data key and message id; the metadata entries are the whole envelope.
+pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)> {
+    let data_key = DataKey::generate()?;
+    let mut message_id: Id = [0; ID_LEN];
+    fill_random(&mut message_id)?;
+    let derivation = Derivation::new(&data_key, &message_id);
+    let (wrap, wrapped) = keyring.wrap(&data_key, SUITE)?;
+    let entries = [
+        (names::V3_KEY, STANDARD.encode(wrapped)),
+        (names::V3_WRAP_ALGORITHM, wrap.v3_name().to_owned()),
+        (names::V3_SUITE, SUITE.to_owned()),
+        (names::V3_COMMITMENT, STANDARD.encode(derivation.commitment()?)),
+        (names::V3_MESSAGE_ID, STANDARD.encode(message_id)),
+        (names::V3_MATERIAL_DESCRIPTION, keyring.material_description()),
+    ];
+    let entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok((Sealer::new(&derivation.content_key()?, &NONCE, &SUITE_ID)?, entries))
 }
 
-fn one_of(entries: &Entries, name: &str, allowed: &[&str]) -> Result<()> {
-    let value = entries.require(name)?;
-    if allowed.contains(&value) { Ok(()) } else { Err(unsupported(name, value)) }
+/// A whole V3 envelope.
+pub(super) struct Envelope {
+    wrap: Wrap,
+    wrapped_key: Vec<u8>,
+    commitment: Id,
+    message_id: Id,
+    material_description: String,
+}
+
+impl Envelope {
+    /// Reads the entries and checks that they are whole and agree with each other.
+    pub(super) fn read(entries: &Entries) -> Result<Self> {
+        if entries.holds_any(&names::OLDER) {
+            return Err(confusion("V2 entries beside a V3 wrapped data key"));
+        }
+        let wrapped_key = [names::V3_KEY, names::V3_WRAP_ALGORITHM];
+        wrapped_key.iter().chain(&names::V3_CONTENT).try_for_each(|name| entries.require(name).map(drop))?;
+        let suite = entries.require(names::V3_SUITE)?;
+        if suite != SUITE {
+            return Err(unsupported(names::V3_SUITE, suite));
+        }
+        let wrap = entries.require(names::V3_WRAP_ALGORITHM)?;
+        Ok(Self {
+            wrap: Wrap::from_v3_name(wrap).ok_or_else(|| unsupported(names::V3_WRAP_ALGORITHM, wrap))?,
+            wrapped_key: entries.base64(names::V3_KEY)?,
+            message_id: entries.bytes(names::V3_MESSAGE_ID)?,
+            commitment: entries.bytes(names::V3_COMMITMENT)?,
+            material_description: entries.get(names::V3_MATERIAL_DESCRIPTION).unwrap_or("{}").to_owned(),
+        })
+    }
+
+    /// Unwraps the data key and checks that the object commits to it, before the key of the content is derived.
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<Content> {
+        let data_key = keyring.unwrap(WrappedKey {
+            wrap: self.wrap,
+            bytes: &self.wrapped_key,
+            bind: SUITE,
+            material_description: &self.material_description,
+        })?;
+        let derivation = Derivation::new(&data_key, &self.message_id);
+        derivation.verify(&self.commitment)?;
+        Opener::new(&derivation.content_key()?, &NONCE, &SUITE_ID).map(Content::Gcm)
+    }
 }

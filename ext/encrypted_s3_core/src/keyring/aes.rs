@@ -69,6 +69,6 @@ fn cipher_for<C: KeyInit + AeadCore<NonceSize = U12>>(key: &WrappingKey) -> Resu
     C::new_from_slice(key.expose()).map_err(|_| internal())
 }
 
-fn internal() -> Error {
+pub(super) fn internal() -> Error {
     Error::new(ErrorKind::Internal, "the cipher that wraps data keys refused its key")
 }

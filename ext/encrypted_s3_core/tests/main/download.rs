@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, RangePlan, Written};
+use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::{MemoryStore, NewObject};
@@ -14,8 +15,8 @@ use encrypted_s3_core::{ErrorKind, Result};
 
 const PLAN: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
 
-fn keyring(byte: u8) -> Keyring {
-    Keyring::new(vec![Key { id: None, key: WrappingKey::from_bytes(&[byte; 32]).unwrap() }]).unwrap()
+fn keyring(byte: u8) -> Envelopes {
+    Keyring::new(vec![Key { id: None, key: WrappingKey::from_bytes(&[byte; 32]).unwrap().into() }]).unwrap().into()
 }
 
 fn plaintext(size: usize) -> Vec<u8> {

@@ -4,31 +4,31 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use encrypted_s3_core::envelope::{self, MAX_INSTRUCTION_FILE};
-use encrypted_s3_core::keyring::Keyring;
+use encrypted_s3_core::envelope::{Envelopes, MAX_INSTRUCTION_FILE};
+use encrypted_s3_core::policy::{Policy, SecurityProfile};
 use encrypted_s3_core::{ErrorKind, Result};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::support::{Entries, key, keyring, kind, open, open_all, seal_all, value};
+use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, under, value, with_policy};
 
 struct Object {
-    keyring: Keyring,
+    keyring: Envelopes,
     entries: Entries,
     body: Vec<u8>,
 }
 
 impl Object {
     fn new(plaintext: &[u8], lengths: &[usize]) -> Self {
-        let keyring = Keyring::new(vec![key(Some("k1"), &[7; 32])]).unwrap();
-        let (sealer, entries) = envelope::seal(&keyring).unwrap();
+        let keyring = envelopes(vec![key(Some("k1"), &[7; 32])]);
+        let (sealer, entries) = keyring.seal().unwrap();
         let body = seal_all(sealer, plaintext, lengths);
         Self { keyring, entries, body }
     }
 
     fn read(&self, lengths: &[usize]) -> Result<Vec<u8>> {
-        open_all(open(&self.keyring, &self.entries, None)?, &self.body, lengths)
+        decrypt(open(&self.keyring, &self.entries, None)?, &self.body, lengths)
     }
 
     fn kind(&self) -> Option<ErrorKind> {
@@ -99,7 +99,11 @@ proptest! {
     #[test]
     fn any_mixture_of_entries_is_refused(entries in vec((select(&NAMES[..]), select(&VALUES[..])), 0..12), file in proptest::option::of(any::<[u8; 40]>())) {
         let entries: Entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        prop_assert!(open(&keyring(&[7; 32]), &entries, file.as_ref().map(|file| &file[..])).is_err());
+        let file = file.as_ref().map(|file| &file[..]);
+        prop_assert!(open(&under(&[7; 32]), &entries, file).is_err());
+        // A V1 envelope is not refused before its body.
+        let legacy = with_policy(Policy::new(None, Some(SecurityProfile::V3AndLegacy)).unwrap(), vec![key(None, &[7; 32])]);
+        prop_assert!(open(&legacy, &entries, file).and_then(|content| decrypt(content, &[0; 32], &[])).is_err());
     }
 }
 
@@ -122,7 +126,7 @@ const NAMES: [&str; 16] = [
     "name",
 ];
 
-const VALUES: [&str; 14] = [
+const VALUES: [&str; 17] = [
     "",
     "115",
     "02",
@@ -137,6 +141,9 @@ const VALUES: [&str; 14] = [
     "{}",
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "AAAAAAAAAAAAAAAA",
+    "AAAAAAAAAAAAAAAAAAAAAA==",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
 ];
 
 #[test]
@@ -195,7 +202,7 @@ fn envelopes_do_not_fit_other_objects() {
     let mut objects = [Object::new(b"one", &[]), Object::new(b"two", &[])];
     let other = objects[1].entries.clone();
     assert_eq!(
-        kind(open_all(open(&objects[0].keyring, &other, None).unwrap(), &objects[0].body, &[])),
+        kind(decrypt(open(&objects[0].keyring, &other, None).unwrap(), &objects[0].body, &[])),
         Some(ErrorKind::Auth)
     );
     let nonce = STANDARD.encode(objects[1].bytes("x-amz-iv"));
@@ -277,7 +284,7 @@ fn other_metadata_and_a_wrong_length_do_not_matter() {
 
 #[test]
 fn nothing_is_plaintext_for_want_of_an_envelope() {
-    let keyring = keyring(&[7; 32]);
+    let keyring = under(&[7; 32]);
     assert_eq!(kind(open(&keyring, &[], None)), Some(ErrorKind::MissingEnvelope));
     assert_eq!(kind(open(&keyring, &[], Some(b"{}"))), Some(ErrorKind::MissingEnvelope));
 }
@@ -286,7 +293,7 @@ fn nothing_is_plaintext_for_want_of_an_envelope() {
 fn instruction_files_are_read() {
     let (object, file) = Object::new(b"plaintext", &[]).into_instruction_file();
     let read = |entries: &[(String, String)], file: &[u8]| {
-        open_all(open(&object.keyring, entries, Some(file))?, &object.body, &[])
+        decrypt(open(&object.keyring, entries, Some(file))?, &object.body, &[])
     };
     assert_eq!(read(&[], &file).unwrap(), b"plaintext");
     let length = vec![("x-amz-unencrypted-content-length".to_owned(), "9".to_owned())];
@@ -329,15 +336,21 @@ fn v3(names: &[&str]) -> Entries {
 
 #[test]
 fn v3_is_told_apart_from_what_only_looks_like_it() {
-    use ErrorKind::{FormatConfusion, Malformed, Unsupported};
+    use ErrorKind::{FormatConfusion, Malformed, Unsupported, Unwrap};
 
     const WHOLE: [&str; 5] = ["x-amz-3", "x-amz-w", "x-amz-c", "x-amz-d", "x-amz-i"];
     let (wrap, content) = WHOLE.split_at(2);
-    let keyring = keyring(&[7; 32]);
-    assert_eq!(kind(open(&keyring, &v3(&WHOLE), None)), Some(Unsupported));
+    let keyring = under(&[7; 32]);
+    // It holds no key that anything would open, which shows only after everything else was looked at.
+    assert_eq!(kind(open(&keyring, &v3(&WHOLE), None)), Some(Unwrap));
     for missing in WHOLE.iter().skip(1) {
         let rest: Vec<&str> = WHOLE.iter().filter(|name| *name != missing).copied().collect();
         assert_eq!(kind(open(&keyring, &v3(&rest), None)), Some(Malformed), "without {missing}");
+    }
+    for (name, text) in [("x-amz-c", "114"), ("x-amz-c", "0115"), ("x-amz-w", "01"), ("x-amz-w", "AES/GCM")] {
+        let mut entries = v3(&WHOLE);
+        *value(&mut entries, name) = text.to_owned();
+        assert_eq!(kind(open(&keyring, &entries, None)), Some(Unsupported), "{name}: {text}");
     }
     for (name, text) in [("x-amz-3", "A"), ("x-amz-d", "AAAA"), ("x-amz-i", "AAAA"), ("x-amz-i", "")] {
         let mut entries = v3(&WHOLE);
@@ -349,7 +362,8 @@ fn v3_is_told_apart_from_what_only_looks_like_it() {
         assert_eq!(kind(open(&keyring, &entries, None)), Some(FormatConfusion), "with {name}");
     }
 
-    let mut v1 = vec![("x-amz-key".to_owned(), "AAAA".to_owned()), ("x-amz-iv".to_owned(), "AAAA".to_owned())];
+    let iv = STANDARD.encode([1; 16]);
+    let mut v1 = vec![("x-amz-key".to_owned(), "AAAA".to_owned()), ("x-amz-iv".to_owned(), iv)];
     assert_eq!(kind(open(&keyring, &v1, None)), Some(ErrorKind::LegacyDisabled));
     v1.extend(v3(&["x-amz-i"]));
     assert_eq!(kind(open(&keyring, &v1, None)), Some(FormatConfusion));
@@ -357,7 +371,7 @@ fn v3_is_told_apart_from_what_only_looks_like_it() {
     // What is in the file can be replaced without the object; nothing that commits to the key may come from there.
     let with_file =
         |object: &[&str], file: &[&str]| kind(open(&keyring, &v3(object), Some(&instruction_file(v3(file)))));
-    assert_eq!(with_file(content, wrap), Some(Unsupported));
+    assert_eq!(with_file(content, wrap), Some(Unwrap));
     assert_eq!(with_file(content, &["x-amz-3", "x-amz-w", "x-amz-i"]), Some(FormatConfusion));
     assert_eq!(with_file(&[], &WHOLE), Some(FormatConfusion));
     assert_eq!(with_file(&[], wrap), Some(FormatConfusion));
@@ -367,7 +381,7 @@ fn v3_is_told_apart_from_what_only_looks_like_it() {
 
 #[test]
 fn instruction_files_that_are_none_are_malformed() {
-    let keyring = keyring(&[7; 32]);
+    let keyring = under(&[7; 32]);
     let deep = "[".repeat(10_000);
     let files: [&[u8]; 8] = [b"", b"{", b"[]", b"\"x-amz-key-v2\"", b"null", b"\xff", b"{} {}", deep.as_bytes()];
     for file in files {

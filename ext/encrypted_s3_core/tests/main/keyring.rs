@@ -1,21 +1,21 @@
 //! Which keys are accepted, which one writes, and which one is tried.
 
 use encrypted_s3_core::ErrorKind;
-use encrypted_s3_core::envelope;
+use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::Keyring;
 use encrypted_s3_core::secret::{DataKey, WrappingKey};
 
-use crate::support::{Entries, key, keyring, kind, open, open_all, seal_all, value};
+use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, under, value};
 
 const PLAINTEXT: &[u8] = b"not a secret";
 
-fn sealed(keyring: &Keyring) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = envelope::seal(keyring).unwrap();
+fn sealed(keyring: &Envelopes) -> (Entries, Vec<u8>) {
+    let (sealer, entries) = keyring.seal().unwrap();
     (entries, seal_all(sealer, PLAINTEXT, &[]))
 }
 
-fn reads(keyring: &Keyring, (entries, body): &(Entries, Vec<u8>)) -> bool {
-    open(keyring, entries, None).and_then(|opener| open_all(opener, body, &[])).is_ok_and(|text| text == PLAINTEXT)
+fn reads(keyring: &Envelopes, (entries, body): &(Entries, Vec<u8>)) -> bool {
+    open(keyring, entries, None).and_then(|opener| decrypt(opener, body, &[])).is_ok_and(|text| text == PLAINTEXT)
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn wrapping_keys_have_the_lengths_of_aes_keys() {
 
 #[test]
 fn every_length_of_wrapping_key_round_trips_and_opens_nothing_of_the_others() {
-    let keyrings = [16, 24, 32].map(|length| keyring(&vec![3; length]));
+    let keyrings = [16, 24, 32].map(|length| under(&vec![3; length]));
     for (i, writer) in keyrings.iter().enumerate() {
         let object = sealed(writer);
         for (j, reader) in keyrings.iter().enumerate() {
@@ -60,7 +60,7 @@ fn a_keyring_needs_keys_with_valid_and_different_ids() {
 
 #[test]
 fn the_material_description_names_the_writing_key() {
-    let described = |id| sealed(&Keyring::new(vec![key(id, &[1; 32])]).unwrap()).0;
+    let described = |id| sealed(&envelopes(vec![key(id, &[1; 32])])).0;
     assert_eq!(value(&mut described(None), "x-amz-matdesc"), "{}");
     assert_eq!(value(&mut described(Some("k1")), "x-amz-matdesc"), r#"{"key_id":"k1"}"#);
     assert_eq!(value(&mut described(Some(r#"a "b" \c"#)), "x-amz-matdesc"), r#"{"key_id":"a \"b\" \\c"}"#);
@@ -68,9 +68,9 @@ fn the_material_description_names_the_writing_key() {
 
 #[test]
 fn the_first_key_writes_and_all_keys_read() {
-    let old = Keyring::new(vec![key(Some("old"), &[1; 32])]).unwrap();
-    let new = Keyring::new(vec![key(Some("new"), &[2; 32])]).unwrap();
-    let both = Keyring::new(vec![key(Some("new"), &[2; 32]), key(Some("old"), &[1; 32])]).unwrap();
+    let old = envelopes(vec![key(Some("old"), &[1; 32])]);
+    let new = envelopes(vec![key(Some("new"), &[2; 32])]);
+    let both = envelopes(vec![key(Some("new"), &[2; 32]), key(Some("old"), &[1; 32])]);
     assert!(reads(&both, &sealed(&old)));
     assert!(reads(&new, &sealed(&both)));
     assert!(!reads(&old, &sealed(&both)));
@@ -78,7 +78,7 @@ fn the_first_key_writes_and_all_keys_read() {
 
 #[test]
 fn the_material_description_only_chooses_the_order() {
-    let keyring = Keyring::new(vec![key(Some("a"), &[1; 32]), key(Some("b"), &[2; 32])]).unwrap();
+    let keyring = envelopes(vec![key(Some("a"), &[1; 32]), key(Some("b"), &[2; 32])]);
     let junk = [r#"{"key_id":"b"}"#, r#"{"key_id":7}"#, r#"{"key_id":null}"#, "[]", "{", "b", "", "{}", "\u{1f511}"];
     for description in junk {
         let mut object = sealed(&keyring);
@@ -92,22 +92,22 @@ fn the_material_description_only_chooses_the_order() {
 
 #[test]
 fn a_key_that_is_not_configured_is_named() {
-    let (mut entries, _) = sealed(&Keyring::new(vec![key(Some("2019-key"), &[1; 32])]).unwrap());
-    let unknown = open(&Keyring::new(vec![key(Some("other"), &[2; 32])]).unwrap(), &entries, None).unwrap_err();
+    let (mut entries, _) = sealed(&envelopes(vec![key(Some("2019-key"), &[1; 32])]));
+    let unknown = open(&envelopes(vec![key(Some("other"), &[2; 32])]), &entries, None).unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Unwrap);
     assert!(unknown.to_string().contains("\"2019-key\", which is not configured"), "{unknown}");
-    let wrong = open(&Keyring::new(vec![key(Some("2019-key"), &[2; 32])]).unwrap(), &entries, None).unwrap_err();
+    let wrong = open(&envelopes(vec![key(Some("2019-key"), &[2; 32])]), &entries, None).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::Unwrap);
     assert!(!wrong.to_string().contains("not configured"), "{wrong}");
     // A description with anything but ASCII in it comes back from S3 encoded.
     *value(&mut entries, "x-amz-matdesc") = r#"=?UTF-8?Q?{"key=5Fid":"2018-key","a":"=C3=83=C2=A9"}?="#.to_owned();
-    let encoded = open(&keyring(&[2; 32]), &entries, None).unwrap_err();
+    let encoded = open(&under(&[2; 32]), &entries, None).unwrap_err();
     assert!(encoded.to_string().contains("\"2018-key\""), "{encoded}");
 }
 
 #[test]
 fn keys_do_not_print() {
-    let keyring = Keyring::new(vec![key(Some("k1"), &[0xab; 32])]).unwrap();
+    let keyring = envelopes(vec![key(Some("k1"), &[0xab; 32])]);
     let printed = format!("{keyring:?} {:?}", WrappingKey::from_bytes(&[0xab; 16]).unwrap());
     assert!(printed.contains("k1") && printed.contains("[redacted]"));
     assert!(!printed.contains("171") && !printed.contains("ab, ab"), "{printed}");

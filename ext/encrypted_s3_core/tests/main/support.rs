@@ -1,24 +1,38 @@
 //! What several of the modules need.
 
-use encrypted_s3_core::envelope;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use encrypted_s3_core::content::Content;
+use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::gcm::{Backend, Opener, Sealer, TAG_LEN, plaintext_len};
-use encrypted_s3_core::keyring::{Key, Keyring};
+use encrypted_s3_core::keyring::{Key, Keyring, RsaKey};
+use encrypted_s3_core::policy::Policy;
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::{ErrorKind, Result};
 
 pub type Entries = Vec<(String, String)>;
 
 pub fn key(id: Option<&str>, bytes: &[u8]) -> Key {
-    Key { id: id.map(str::to_owned), key: WrappingKey::from_bytes(bytes).unwrap() }
+    Key { id: id.map(str::to_owned), key: WrappingKey::from_bytes(bytes).unwrap().into() }
 }
 
-pub fn keyring(bytes: &[u8]) -> Keyring {
-    Keyring::new(vec![key(None, bytes)]).unwrap()
+/// The default policy with these keys.
+pub fn envelopes(keys: Vec<Key>) -> Envelopes {
+    Keyring::new(keys).unwrap().into()
 }
 
-pub fn open(keyring: &Keyring, entries: &[(String, String)], instruction_file: Option<&[u8]>) -> Result<Opener> {
+/// The default policy with one AES key without an id.
+pub fn under(bytes: &[u8]) -> Envelopes {
+    envelopes(vec![key(None, bytes)])
+}
+
+pub fn with_policy(policy: Policy, keys: Vec<Key>) -> Envelopes {
+    Envelopes { policy, ..envelopes(keys) }
+}
+
+pub fn open(envelopes: &Envelopes, entries: &[(String, String)], instruction_file: Option<&[u8]>) -> Result<Content> {
     let entries = entries.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    envelope::open(keyring, entries, instruction_file)
+    envelopes.open(entries, instruction_file)
 }
 
 pub fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
@@ -65,4 +79,63 @@ pub fn open_all<B: Backend>(mut opener: Opener<B>, body: &[u8], lengths: &[usize
     let tag: [u8; TAG_LEN] = body[length..].try_into().unwrap();
     opener.finish(&tag)?;
     Ok(plaintext)
+}
+
+/// Decrypts a whole body of any format and hands out what was checked.
+pub fn decrypt(mut content: Content, body: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
+    let length = usize::try_from(content.text_len(body.len() as u64)?).unwrap();
+    // CBC takes whole blocks.
+    let lengths: Vec<usize> = match &content {
+        Content::Gcm(_) => lengths.to_vec(),
+        Content::Cbc(_) => lengths.iter().map(|length| length.saturating_mul(16) & !15).collect(),
+    };
+    let mut plaintext = body[..length].to_vec();
+    for piece in pieces(&mut plaintext, &lengths) {
+        content.update(piece)?;
+    }
+    let padding = content.finish(&body[length..])?;
+    plaintext.truncate(length - padding);
+    Ok(plaintext)
+}
+
+/// The private key in a PEM file of the traditional kind (PKCS#1), which the crate takes as PKCS#8.
+pub fn rsa_private(pem: &str) -> RsaKey {
+    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+    let pkcs1 = STANDARD.decode(lines.collect::<String>()).unwrap();
+    // PrivateKeyInfo: version 0, rsaEncryption without parameters, the key.
+    let algorithm = b"\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    let content = [&algorithm[..], &der(0x04, &pkcs1)].concat();
+    RsaKey::from_private_der(&der(0x30, &content)).unwrap()
+}
+
+/// A DER value of 256 to 65,535 bytes.
+pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82, high, low], content].concat()
+}
+
+/// The private key of a vector that was made with an RSA key of so many bits, in PEM.
+pub fn rsa_pem(bits: usize) -> String {
+    let path = format!("{}/../../spec/vectors/rb-v2-rsa{bits}-100.json", env!("CARGO_MANIFEST_DIR"));
+    let vector: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    vector["key"]["private_key_pem"].as_str().unwrap().to_owned()
+}
+
+/// The `SubjectPublicKeyInfo` of a private key in PEM.
+pub fn rsa_public_der(pem: &str) -> Vec<u8> {
+    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+    let pkcs1 = STANDARD.decode(lines.collect::<String>()).unwrap();
+    // A sequence of version, modulus (a length in two bytes) and exponent (a length in one).
+    let modulus = &pkcs1[7..];
+    let length = usize::from(u16::from_be_bytes([modulus[2], modulus[3]]));
+    let (modulus, exponent) = modulus.split_at(4 + length);
+    let exponent = &exponent[..2 + usize::from(exponent[1])];
+    spki(&[modulus, exponent].concat())
+}
+
+/// The `SubjectPublicKeyInfo` around a modulus and an exponent in DER.
+pub fn spki(numbers: &[u8]) -> Vec<u8> {
+    let algorithm = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    let bits = [&[0], &der(0x30, numbers)[..]].concat();
+    der(0x30, &[&algorithm[..], &der(0x03, &bits)].concat())
 }

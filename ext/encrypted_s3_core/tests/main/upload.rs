@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::MemoryStore;
@@ -12,9 +13,9 @@ use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 const MIB: usize = 1024 * 1024;
 const PLAN: PartPlan = PartPlan { multipart_threshold: 12 * MIB, part_size: 5 * MIB, concurrency: 2 };
 
-fn keyring() -> Keyring {
-    let key = WrappingKey::from_bytes(&[7; 32]).unwrap();
-    Keyring::new(vec![Key { id: Some("k".into()), key }]).unwrap()
+fn keyring() -> Envelopes {
+    let key = WrappingKey::from_bytes(&[7; 32]).unwrap().into();
+    Keyring::new(vec![Key { id: Some("k".into()), key }]).unwrap().into()
 }
 
 /// Bytes that differ everywhere, so that a lost, doubled or moved part shows.

@@ -2,23 +2,27 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::Result;
+use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::gcm::{Backend, Nonce, Opener};
+use encrypted_s3_core::keyring::Key;
+use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 use encrypted_s3_core::secret::DataKey;
+use encrypted_s3_core::store::{MemoryStore, NewObject};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Entries, keyring, open, open_all};
+use crate::support::{Entries, decrypt, key, open, open_all, rsa_private, with_policy};
 
 /// How many there are in this repository. A folder that lost some would pass without a sound.
 const TOTAL: usize = 94;
-const OPENED: usize = 17;
-
-/// Kinds that are known before any policy or key matters.
-const OF_THE_ENVELOPE: [&str; 4] = ["missing-envelope", "malformed", "format-confusion", "unsupported"];
+/// All valid ones but the three of KMS.
+const OPENED: usize = 49;
 
 struct Vector {
     name: String,
@@ -71,9 +75,40 @@ impl Vector {
         })
     }
 
-    /// The wrapping key; for vectors of other kinds of keys any AES key, which must do no good.
-    fn wrapping_key(&self) -> Vec<u8> {
-        bytes(&self.json["key"]["base64"]).unwrap_or_else(|| vec![0x5a; 32])
+    /// The wrapping key; for vectors of KMS any AES key, which must do no good.
+    fn key(&self) -> Key {
+        let value = &self.json["key"];
+        match value["private_key_pem"].as_str() {
+            Some(pem) => Key { id: None, key: rsa_private(pem).into() },
+            None => key(None, &bytes(&value["base64"]).unwrap_or_else(|| vec![0x5a; 32])),
+        }
+    }
+
+    /// A key of the same kind that is not the vector's.
+    fn wrong_key(&self) -> Key {
+        let value = &self.json["key"];
+        let Some(pem) = value["private_key_pem"].as_str() else {
+            let mut wrong = bytes(&value["base64"]).unwrap();
+            wrong[0] ^= 1;
+            return key(None, &wrong);
+        };
+        let others = Self::all()
+            .into_iter()
+            .filter_map(|vector| vector.json["key"]["private_key_pem"].as_str().map(str::to_owned));
+        Key { id: None, key: rsa_private(&others.into_iter().find(|other| other != pem).unwrap()).into() }
+    }
+
+    /// The policy that the vector is made for.
+    fn policy(&self) -> Policy {
+        let option = |name: &str| self.json["options"][name].as_bool().unwrap();
+        assert_eq!(option("legacy_wrapping"), option("legacy_unauthenticated"), "{}: one switch for both", self.name);
+        let profile = if option("legacy_wrapping") { SecurityProfile::V3AndLegacy } else { SecurityProfile::V3 };
+        Policy::new(Some(commitment(option("require_commitment"))), Some(profile)).unwrap()
+    }
+
+    fn envelopes(&self, policy: Policy) -> Envelopes {
+        let suffix = self.json["instruction_file"]["suffix"].as_str().unwrap_or(".instruction").to_owned();
+        Envelopes { instruction_file_suffix: Some(suffix), ..with_policy(policy, vec![self.key()]) }
     }
 
     fn is_valid(&self) -> bool {
@@ -88,29 +123,42 @@ impl Vector {
         metadata.chain(file).map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
     }
 
-    /// The kind of error that this version has to answer with; `None` when it has to decrypt. The vector says what a
-    /// reader of all formats does; ours reads V2 with a static AES key.
+    /// The kind of error that has to come; `None` when it has to decrypt. KMS is the one wrap that is only recognised.
     fn expected_error(&self) -> Option<&str> {
-        let stated = self.json["error_kind"].as_str();
-        if let Some(kind) = stated.filter(|kind| OF_THE_ENVELOPE.contains(kind)) {
-            return Some(kind);
-        }
-        let entries = self.entries();
-        let text = |name: &str| entries.get(name).and_then(Value::as_str).unwrap_or_default();
-        match (text("x-amz-wrap-alg"), text("x-amz-cek-alg")) {
-            _ if entries.contains_key("x-amz-3") => Some("unsupported"),
-            _ if entries.contains_key("x-amz-key") => Some("legacy-disabled"),
-            ("AESWrap" | "kms" | "RSA/ECB/OAEPWithSHA-256AndMGF1Padding", _) => Some("legacy-disabled"),
-            (_, "AES/CBC/PKCS5Padding" | "AES/CBC/PKCS7Padding") => Some("legacy-disabled"),
-            ("RSA-OAEP-SHA1" | "kms+context", _) => Some("key-mismatch"),
-            ("AES/GCM", "AES/GCM/NoPadding") => stated,
-            other => panic!("{}: no expectation for {other:?}", self.name),
+        match self.json["error_kind"].as_str() {
+            None if self.json["key"]["kind"] == "kms" => Some("key-mismatch"),
+            stated => stated,
         }
     }
 
-    fn read(&self, lengths: &[usize]) -> Result<Vec<u8>> {
-        let opener = open(&keyring(&self.wrapping_key()), &self.metadata(), self.instruction_file())?;
-        open_all(opener, &self.body(), lengths)
+    fn read(&self, policy: Policy, lengths: &[usize]) -> Result<Vec<u8>> {
+        let content = open(&self.envelopes(policy), &self.metadata(), self.instruction_file())?;
+        decrypt(content, &self.body(), lengths)
+    }
+
+    /// Whether the object is none of V2 and V3 as they are written today.
+    fn is_legacy(&self) -> bool {
+        self.json["options"]["legacy_wrapping"] == true
+    }
+
+    /// The object as it lies in a bucket, read as any other.
+    async fn download(&self, envelopes: &Envelopes, plan: &DownloadPlan) -> Result<Vec<u8>> {
+        let memory = MemoryStore::new();
+        let object = NewObject { key: "a key".into(), metadata: self.metadata(), ..NewObject::default() };
+        memory.replace(object, self.body());
+        if let Some(file) = self.instruction_file() {
+            let suffix = self.json["instruction_file"]["suffix"].as_str().unwrap();
+            memory.replace(NewObject { key: format!("a key{suffix}"), ..NewObject::default() }, file.to_vec());
+        }
+        let mut download = Download::open(Arc::new(memory), envelopes, plan, "a key").await?;
+        let size = download.size();
+        let mut plaintext = Vec::new();
+        // Steps that end within a block.
+        while let Some(chunk) = download.read(997).await? {
+            plaintext.extend_from_slice(chunk);
+        }
+        assert_eq!(size, plaintext.len() as u64, "{}", self.name);
+        Ok(plaintext)
     }
 
     fn check_plaintext(&self, plaintext: &[u8]) {
@@ -137,35 +185,127 @@ impl Vector {
     }
 }
 
-#[test]
-fn every_vector_is_read_or_refused_as_this_version_promises() {
-    let mut opened = 0;
-    for vector in Vector::all() {
-        for lengths in [&[usize::MAX][..], &[1, 15, 0, 17, 1000]] {
-            match (vector.read(lengths), vector.expected_error()) {
-                (Ok(plaintext), None) => {
-                    assert!(vector.is_valid(), "{}", vector.name);
-                    vector.check_plaintext(&plaintext);
-                }
-                (Err(error), Some(kind)) => assert_eq!(error.kind().name(), kind, "{}: {error}", vector.name),
-                (Ok(_), Some(kind)) => panic!("{}: decrypted, should be {kind}", vector.name),
-                (Err(error), None) => panic!("{}: {} {error}", vector.name, error.kind().name()),
-            }
+fn commitment(required: bool) -> CommitmentPolicy {
+    if required { CommitmentPolicy::RequireEncryptRequireDecrypt } else { CommitmentPolicy::RequireEncryptAllowDecrypt }
+}
+
+fn strict() -> Policy {
+    Policy::new(Some(commitment(true)), None).unwrap()
+}
+
+/// Checks one reading of a vector against what has to come of it.
+fn check(vector: &Vector, read: Result<Vec<u8>>, expected: Option<&str>) {
+    match (read, expected) {
+        (Ok(plaintext), None) => {
+            assert!(vector.is_valid(), "{}", vector.name);
+            vector.check_plaintext(&plaintext);
         }
-        opened += usize::from(vector.expected_error().is_none());
-    }
-    if std::env::var_os("S3EC_VECTORS").is_none() {
-        assert!(opened >= OPENED, "only {opened} vectors were decrypted");
+        (Err(error), Some(kind)) => assert_eq!(error.kind().name(), kind, "{}: {error}", vector.name),
+        (Ok(_), Some(kind)) => panic!("{}: decrypted, should be {kind}", vector.name),
+        (Err(error), None) => panic!("{}: {} {error}", vector.name, error.kind().name()),
     }
 }
 
 #[test]
+fn every_vector_is_read_or_refused_with_its_kind_under_its_options() {
+    let mut opened = 0;
+    for vector in Vector::all() {
+        for lengths in [&[usize::MAX][..], &[1, 15, 0, 17, 1000]] {
+            check(&vector, vector.read(vector.policy(), lengths), vector.expected_error());
+        }
+        opened += usize::from(vector.expected_error().is_none());
+    }
+    if std::env::var_os("S3EC_VECTORS").is_none() {
+        assert_eq!(opened, OPENED, "vectors were decrypted");
+    }
+}
+
+#[tokio::test]
+async fn every_vector_is_read_or_refused_with_its_kind_as_an_object_in_a_bucket() {
+    let ranges = [1 << 20, 16, 50].map(|size| RangePlan { size, concurrency: 3 });
+    for vector in Vector::all() {
+        let envelopes = vector.envelopes(vector.policy());
+        for (ranges, memory_limit) in [(ranges[0], 1 << 30), (ranges[0], 0), (ranges[1], 1 << 30), (ranges[2], 0)] {
+            // A megabyte in ranges of 16 bytes tells nothing that 70,000 bytes do not.
+            if ranges.size > 1000 || vector.body().len() < 100_000 {
+                let plan = DownloadPlan { ranges, memory_limit, spool_folder: None };
+                check(&vector, vector.download(&envelopes, &plan).await, vector.expected_error());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_strict_policy_refuses_what_has_no_commitment_before_anything_else() {
+    let mut refused = 0;
+    for vector in Vector::all() {
+        let read = vector.read(strict(), &[]);
+        match (vector.json["default_policy_error"].as_str(), vector.expected_error()) {
+            (Some(kind), _) => {
+                check(&vector, read, Some(kind));
+                refused += 1;
+            }
+            (None, None) => check(&vector, read, None),
+            (None, Some(_)) => assert!(read.is_err(), "{}", vector.name),
+        }
+    }
+    assert!(refused >= 35 || std::env::var_os("S3EC_VECTORS").is_some(), "only {refused}");
+}
+
+#[test]
+fn a_bare_configuration_reads_v2_and_v3_and_no_legacy() {
+    for vector in Vector::all().iter().filter(|vector| vector.is_valid()) {
+        let expected = if vector.is_legacy() { Some("legacy-disabled") } else { vector.expected_error() };
+        check(vector, vector.read(Policy::default(), &[]), expected);
+    }
+}
+
+#[test]
+fn the_legacy_policies_of_both_clients_read_the_same() {
+    let policies = [
+        Policy::new(None, Some(SecurityProfile::V2AndLegacy)).unwrap(),
+        Policy::new(None, Some(SecurityProfile::V3AndLegacy)).unwrap(),
+    ];
+    for vector in Vector::all().iter().filter(|vector| vector.is_legacy()) {
+        for policy in policies {
+            check(vector, vector.read(policy, &[]), vector.expected_error());
+        }
+    }
+}
+
+#[test]
+fn kms_is_refused_by_name() {
+    let mut refused = 0;
+    for vector in Vector::all().iter().filter(|vector| vector.json["key"]["kind"] == "kms" && vector.is_valid()) {
+        let error = vector.read(vector.policy(), &[]).unwrap_err();
+        assert!(error.to_string().contains("wrapped by AWS KMS, which is not supported"), "{error}");
+        refused += 1;
+    }
+    assert!(refused >= 3 || std::env::var_os("S3EC_VECTORS").is_some(), "only {refused}");
+}
+
+#[tokio::test]
+async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() {
+    let plan =
+        DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 1 }, memory_limit: 1 << 20, spool_folder: None };
+    let mut refused = 0;
+    for vector in Vector::all().iter().filter(|vector| vector.instruction_file().is_some()) {
+        let envelopes = Envelopes { instruction_file_suffix: None, ..vector.envelopes(vector.policy()) };
+        check(vector, vector.download(&envelopes, &plan).await, Some("missing-envelope"));
+        refused += 1;
+    }
+    assert!(refused >= 9 || std::env::var_os("S3EC_VECTORS").is_some(), "only {refused}");
+}
+
+/// V1 has no check of its own for a wrong key, and must not have one: it fails as a damaged body does.
+#[test]
 fn wrong_keys_open_nothing() {
     for vector in Vector::all().iter().filter(|vector| vector.is_valid() && vector.expected_error().is_none()) {
-        let mut key = vector.wrapping_key();
-        key[0] ^= 1;
-        let error = open(&keyring(&key), &vector.metadata(), vector.instruction_file()).unwrap_err();
-        assert_eq!(error.kind().name(), "unwrap", "{}", vector.name);
+        let envelopes = with_policy(vector.policy(), vec![vector.wrong_key()]);
+        let content = open(&envelopes, &vector.metadata(), vector.instruction_file());
+        let error = content.and_then(|content| decrypt(content, &vector.body(), &[])).unwrap_err();
+        let expected = if vector.entries().contains_key("x-amz-key") { "cbc" } else { "unwrap" };
+        assert_eq!(error.kind().name(), expected, "{}", vector.name);
     }
 }
 

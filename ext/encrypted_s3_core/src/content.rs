@@ -1,0 +1,70 @@
+//! What decrypts an object's body, whichever way it was encrypted.
+
+use crate::cbc;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gcm::{self, TAG_LEN};
+
+/// A body about to be decrypted, in order and in place. What it makes is unchecked until it was finished.
+#[derive(Debug)]
+#[must_use]
+pub enum Content {
+    /// V2 and V3: the ciphertext is followed by its authentication tag.
+    Gcm(gcm::Opener),
+    /// Legacy: nothing is authenticated, and how long the plaintext is shows at the end.
+    Cbc(cbc::Opener),
+}
+
+impl Content {
+    /// How many of the `body_len` bytes of the body are ciphertext; the others are its trailer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::TooLarge`] or [`ErrorKind::Cbc`] when no message is so long.
+    pub fn text_len(&self, body_len: u64) -> Result<u64> {
+        match self {
+            Self::Gcm(_) => gcm::plaintext_len(body_len),
+            Self::Cbc(_) if body_len > 0 && body_len.is_multiple_of(cbc::BLOCK_LEN as u64) => Ok(body_len),
+            Self::Cbc(_) => Err(cbc::failed()),
+        }
+    }
+
+    /// How many bytes must be decrypted at once so that there are `wanted` at least.
+    pub(crate) fn whole(&self, wanted: usize) -> usize {
+        match self {
+            Self::Gcm(_) => wanted,
+            Self::Cbc(_) => wanted.next_multiple_of(cbc::BLOCK_LEN),
+        }
+    }
+
+    /// Decrypts the next bytes of the text; [`Content::whole`] ones, but at the end.
+    ///
+    /// # Errors
+    /// Those of the cipher.
+    pub fn update(&mut self, data: &mut [u8]) -> Result<()> {
+        match self {
+            Self::Gcm(opener) => opener.update(data),
+            Self::Cbc(opener) => opener.update(data),
+        }
+    }
+
+    /// Checks that the text was what was encrypted, as far as the format lets that be known, and returns how many bytes
+    /// at its end are padding.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] or [`ErrorKind::Cbc`]; [`ErrorKind::Transport`] for a trailer of the wrong length.
+    pub fn finish(self, trailer: &[u8]) -> Result<usize> {
+        match self {
+            Self::Gcm(opener) => {
+                let tag: &[u8; TAG_LEN] = trailer.try_into().map_err(|_| {
+                    Error::new(ErrorKind::Transport, "the store sent fewer bytes than it had announced")
+                })?;
+                opener.finish(tag).map(|()| 0)
+            }
+            Self::Cbc(opener) => opener.finish(),
+        }
+    }
+
+    /// Whether the plaintext is as long as the text.
+    pub(crate) fn is_padded(&self) -> bool {
+        matches!(self, Self::Cbc(_))
+    }
+}

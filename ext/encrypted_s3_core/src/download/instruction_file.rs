@@ -1,0 +1,41 @@
+//! The instruction file of an object, which holds the envelope that is not in the object's metadata.
+
+use std::sync::Arc;
+
+use crate::envelope::{Envelopes, MAX_INSTRUCTION_FILE};
+use crate::store::{ObjectHead, ObjectStore, Reading};
+use crate::task::Task;
+use crate::{ErrorKind, Result};
+
+/// The file's bytes, or one more than is allowed; `None` when none is to be read, or there is none.
+///
+/// # Errors
+/// What the store says, but for `NotFound`.
+pub(super) async fn read(
+    store: Arc<dyn ObjectStore>,
+    envelopes: &Envelopes,
+    head: &ObjectHead,
+    key: &str,
+) -> Result<Option<Vec<u8>>> {
+    let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let Some(file) = envelopes.instruction_file_for(key, metadata) else { return Ok(None) };
+    match Task::spawn(fetch(store, file)).join().await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // It is there and has no byte.
+        Err(error) if error.kind() == ErrorKind::InvalidRange => Ok(Some(Vec::new())),
+        Err(error) => Err(error),
+    }
+}
+
+async fn fetch(store: Arc<dyn ObjectStore>, file: String) -> Result<Vec<u8>> {
+    let range = Some((0, MAX_INSTRUCTION_FILE as u64));
+    let mut body = store.get(&file, Reading { range, if_match: None }).await?.body;
+    let mut bytes = Vec::new();
+    while bytes.len() <= MAX_INSTRUCTION_FILE
+        && let Some(piece) = body.next().await
+    {
+        bytes.extend_from_slice(&piece?);
+    }
+    Ok(bytes)
+}

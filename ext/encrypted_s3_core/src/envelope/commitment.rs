@@ -1,0 +1,64 @@
+//! Key commitment of the V3 format: from the data key and the object's message id, HKDF with SHA-512 (RFC 5869) makes
+//! the key of the content and a value that only this data key gives (S3 Encryption Client specification, key
+//! derivation). Two data keys that open one ciphertext can be found for AES-GCM alone; not with this.
+
+use hkdf::Hkdf;
+use sha2::Sha512;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::{DATA_KEY_LEN, DataKey};
+
+/// Length of the message id and of the commitment in bytes.
+pub(super) const ID_LEN: usize = 28;
+
+/// The number of the suite, as additional data of the content and in the labels below.
+pub(super) const SUITE_ID: [u8; 2] = [0x00, 0x73];
+
+const COMMIT_LABEL: &[u8] = b"\x00\x73COMMITKEY";
+const DERIVE_LABEL: &[u8] = b"\x00\x73DERIVEKEY";
+
+/// 28 bytes: what is random about an object, or what commits to its key.
+pub(super) type Id = [u8; ID_LEN];
+
+/// What both values are made from.
+pub(super) struct Derivation(Hkdf<Sha512>);
+
+impl Derivation {
+    pub(super) fn new(data_key: &DataKey, message_id: &Id) -> Self {
+        Self(Hkdf::new(Some(message_id), data_key.expose()))
+    }
+
+    /// The value that is stored with the object.
+    pub(super) fn commitment(&self) -> Result<Id> {
+        let mut commitment = [0; ID_LEN];
+        self.0.expand(COMMIT_LABEL, &mut commitment).map_err(|_| internal())?;
+        Ok(commitment)
+    }
+
+    /// Compares the stored value in constant time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Commitment`] when the data key is not the one that the object was encrypted under.
+    pub(super) fn verify(&self, stored: &Id) -> Result<()> {
+        if self.commitment()?.ct_eq(stored).into() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Commitment,
+            "the key commitment does not match: the object's data key was exchanged or its envelope changed",
+        ))
+    }
+
+    /// The key of the content.
+    pub(super) fn content_key(&self) -> Result<DataKey> {
+        let mut key = Zeroizing::new([0; DATA_KEY_LEN]);
+        self.0.expand(DERIVE_LABEL, key.as_mut_slice()).map_err(|_| internal())?;
+        DataKey::from_bytes(key.as_slice())
+    }
+}
+
+fn internal() -> Error {
+    Error::new(ErrorKind::Internal, "HKDF refused a length")
+}

@@ -1,0 +1,42 @@
+//! The V1 format: AES-CBC without integrity, the data key wrapped in ways that are not named. Read only.
+
+use super::metadata::{Entries, names};
+use super::refuse_v3_entries;
+use crate::cbc::{self, Iv};
+use crate::content::Content;
+use crate::error::Result;
+use crate::keyring::{Keyring, Wrap, WrappedKey};
+
+/// A data key under AES-ECB has at most this many bytes, one under RSA more; Java's client tells them apart so.
+const MAX_AES_WRAPPED: usize = 48;
+
+/// A whole V1 envelope.
+pub(super) struct Envelope {
+    wrapped_key: Vec<u8>,
+    iv: Iv,
+    material_description: String,
+}
+
+impl Envelope {
+    /// Reads the entries and checks that they are whole.
+    pub(super) fn read(entries: &Entries) -> Result<Self> {
+        refuse_v3_entries(entries)?;
+        Ok(Self {
+            wrapped_key: entries.base64(names::V1_KEY)?,
+            iv: entries.bytes(names::IV)?,
+            material_description: entries.get(names::MATERIAL_DESCRIPTION).unwrap_or("{}").to_owned(),
+        })
+    }
+
+    /// Unwraps the data key. That it cannot be unwrapped is not told here: PKCS#1 v1.5 and ECB's padding would answer
+    /// questions about the wrapping key (Bleichenbacher). The body then fails as a damaged one does.
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<Content> {
+        let (data_key, genuine) = keyring.unwrap_quietly(WrappedKey {
+            wrap: if self.wrapped_key.len() > MAX_AES_WRAPPED { Wrap::RsaPkcs1 } else { Wrap::AesEcb },
+            bytes: &self.wrapped_key,
+            bind: "",
+            material_description: &self.material_description,
+        })?;
+        Ok(Content::Cbc(cbc::Opener::new(&data_key, &self.iv, genuine)))
+    }
+}

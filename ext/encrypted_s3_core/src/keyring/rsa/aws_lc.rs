@@ -1,0 +1,121 @@
+//! RSA by aws-lc.
+
+use std::fmt;
+
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
+    PrivateDecryptingKey, PublicEncryptingKey,
+};
+use zeroize::Zeroizing;
+
+use super::{check_bits, oaep_sha256, parse_payload, refused};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::{DATA_KEY_LEN, DataKey};
+
+/// An RSA key of 2,048 to 4,096 bits: a public one, which only wraps, or a private one, which also unwraps.
+///
+/// Wiped when dropped; neither `Clone` nor comparable nor printable.
+pub struct RsaKey {
+    public: OaepPublicEncryptingKey,
+    private: Option<Private>,
+}
+
+struct Private {
+    key: PrivateDecryptingKey,
+    /// For the one padding that aws-lc-rs does not offer.
+    der: Zeroizing<Box<[u8]>>,
+}
+
+impl RsaKey {
+    /// A private key from the DER of its PKCS#8 `PrivateKeyInfo`, unencrypted. The caller wipes its own copy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when it is none, or not one of 2,048 to 4,096 bits.
+    pub fn from_private_der(pkcs8: &[u8]) -> Result<Self> {
+        let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| refused("is no private RSA key in PKCS#8"))?;
+        check_bits(key.key_size_bits())?;
+        let public = wrapping(key.public_key())?;
+        Ok(Self { public, private: Some(Private { key, der: Zeroizing::new(pkcs8.into()) }) })
+    }
+
+    /// A public key from the DER of its X.509 `SubjectPublicKeyInfo`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when it is none, or not one of 2,048 to 4,096 bits.
+    pub fn from_public_der(spki: &[u8]) -> Result<Self> {
+        let key = PublicEncryptingKey::from_der(spki).map_err(|_| refused("is no public RSA key"))?;
+        check_bits(key.key_size_bits())?;
+        Ok(Self { public: wrapping(key)?, private: None })
+    }
+
+    pub(in super::super) fn is_private(&self) -> bool {
+        self.private.is_some()
+    }
+
+    /// Wraps `data_key` by `RSA-OAEP-SHA1`, bound to the text `bind`.
+    pub(in super::super) fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<Vec<u8>> {
+        let payload = Zeroizing::new([&[DATA_KEY_LEN as u8][..], data_key.expose(), bind.as_bytes()].concat());
+        let mut wrapped = vec![0; self.public.ciphertext_size()];
+        let length = self
+            .public
+            .encrypt(&OAEP_SHA1_MGF1SHA1, &payload, &mut wrapped, None)
+            .map_err(|_| Error::new(ErrorKind::Internal, "aws-lc refused to wrap a data key by RSA"))?
+            .len();
+        wrapped.truncate(length);
+        Ok(wrapped)
+    }
+
+    /// Unwraps `RSA-OAEP-SHA1`; `None` when this is not the key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlgMismatch`] and [`ErrorKind::Malformed`] when it is, and what it holds is not what it should.
+    pub(in super::super) fn unwrap_oaep_sha1(&self, wrapped: &[u8], bind: &str) -> Result<Option<DataKey>> {
+        let payload = self.decrypt(|key, room| {
+            let key = OaepPrivateDecryptingKey::new(key.clone()).ok()?;
+            key.decrypt(&OAEP_SHA1_MGF1SHA1, wrapped, room, None).ok().map(|payload| payload.len())
+        });
+        payload.map(|payload| parse_payload(&payload, bind)).transpose()
+    }
+
+    /// Unwraps OAEP with SHA-256 for the label and SHA-1 for MGF1, which is what Java's
+    /// `RSA/ECB/OAEPWithSHA-256AndMGF1Padding` means; `None` when this is not the key.
+    pub(in super::super) fn unwrap_oaep_sha256(&self, wrapped: &[u8]) -> Result<Option<DataKey>> {
+        let Some(private) = &self.private else { return Ok(None) };
+        whole(oaep_sha256::decrypt(&private.der, wrapped)?)
+    }
+
+    /// Unwraps PKCS#1 v1.5; `None` when the padding is not right or the length is not a data key's. The caller must not
+    /// let that be told apart from a wrong data key.
+    pub(in super::super) fn unwrap_pkcs1(&self, wrapped: &[u8]) -> Result<Option<DataKey>> {
+        whole(self.decrypt(|key, room| {
+            let key = Pkcs1PrivateDecryptingKey::new(key.clone()).ok()?;
+            key.decrypt(wrapped, room).ok().map(|payload| payload.len())
+        }))
+    }
+
+    /// Runs `decrypt` with the private key and room for the plaintext, and takes as much of it as it returns.
+    fn decrypt(
+        &self,
+        decrypt: impl FnOnce(&PrivateDecryptingKey, &mut [u8]) -> Option<usize>,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let private = self.private.as_ref()?;
+        let mut plaintext = Zeroizing::new(vec![0; private.key.key_size_bytes()]);
+        let length = decrypt(&private.key, &mut plaintext)?;
+        plaintext.truncate(length);
+        Some(plaintext)
+    }
+}
+
+fn wrapping(key: PublicEncryptingKey) -> Result<OaepPublicEncryptingKey> {
+    OaepPublicEncryptingKey::new(key).map_err(|_| refused("cannot wrap data keys"))
+}
+
+fn whole(data_key: Option<Zeroizing<Vec<u8>>>) -> Result<Option<DataKey>> {
+    data_key.filter(|bytes| bytes.len() == DATA_KEY_LEN).map(|bytes| DataKey::from_bytes(&bytes)).transpose()
+}
+
+impl fmt::Debug for RsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_private() { "RsaKey(private, [redacted])" } else { "RsaKey(public)" })
+    }
+}

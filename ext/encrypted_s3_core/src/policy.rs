@@ -1,0 +1,178 @@
+//! Which formats are written and which are read, under the names that Amazon's SDKs give these choices.
+//!
+//! Two settings of a client decide: the commitment policy about key commitment (V3) and the security profile about the
+//! legacy forms. Combinations that say one thing and its opposite are refused when the policy is made, not when an
+//! object is read.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Whether objects are written with key commitment, and whether ones without it are read (S3 Encryption Client
+/// specification, key commitment).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitmentPolicy {
+    /// V2 is written, V2 and V3 are read.
+    ForbidEncryptAllowDecrypt,
+    /// V3 is written, V2 and V3 are read.
+    RequireEncryptAllowDecrypt,
+    /// V3 is written, nothing else is read.
+    RequireEncryptRequireDecrypt,
+}
+
+impl CommitmentPolicy {
+    /// The policy that the SDKs call `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] for any other name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        [Self::ForbidEncryptAllowDecrypt, Self::RequireEncryptAllowDecrypt, Self::RequireEncryptRequireDecrypt]
+            .into_iter()
+            .find(|policy| policy.name() == name)
+            .ok_or_else(|| {
+                wrong(
+                    "commitment_policy must be one of forbid_encrypt_allow_decrypt, require_encrypt_allow_decrypt, \
+                     require_encrypt_require_decrypt",
+                )
+            })
+    }
+
+    /// The SDKs' name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ForbidEncryptAllowDecrypt => "forbid_encrypt_allow_decrypt",
+            Self::RequireEncryptAllowDecrypt => "require_encrypt_allow_decrypt",
+            Self::RequireEncryptRequireDecrypt => "require_encrypt_require_decrypt",
+        }
+    }
+}
+
+/// Which client of Amazon's a service stands for: which format it is of, and whether it reads legacy forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecurityProfile {
+    /// The V2 client.
+    V2,
+    /// The V2 client with legacy forms.
+    V2AndLegacy,
+    /// The V3 client.
+    V3,
+    /// The V3 client with legacy forms.
+    V3AndLegacy,
+}
+
+impl SecurityProfile {
+    /// The profile that the SDKs call `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] for any other name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        [Self::V2, Self::V2AndLegacy, Self::V3, Self::V3AndLegacy]
+            .into_iter()
+            .find(|profile| profile.name() == name)
+            .ok_or_else(|| wrong("security_profile must be one of v2, v2_and_legacy, v3, v3_and_legacy"))
+    }
+
+    /// The SDKs' name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::V2AndLegacy => "v2_and_legacy",
+            Self::V3 => "v3",
+            Self::V3AndLegacy => "v3_and_legacy",
+        }
+    }
+
+    fn reads_legacy(self) -> bool {
+        matches!(self, Self::V2AndLegacy | Self::V3AndLegacy)
+    }
+
+    /// What Amazon's client of this profile does unless it is told otherwise. Legacy objects have no commitment, so
+    /// that the V3 client's own default would read none of them.
+    fn default_commitment(self) -> CommitmentPolicy {
+        match self {
+            Self::V2 | Self::V2AndLegacy => CommitmentPolicy::ForbidEncryptAllowDecrypt,
+            Self::V3 => CommitmentPolicy::RequireEncryptRequireDecrypt,
+            Self::V3AndLegacy => CommitmentPolicy::RequireEncryptAllowDecrypt,
+        }
+    }
+}
+
+/// What is written and what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    commitment: CommitmentPolicy,
+    reads_legacy: bool,
+}
+
+impl Default for Policy {
+    /// V2 is written, V2 and V3 are read, legacy forms are not.
+    fn default() -> Self {
+        Self { commitment: CommitmentPolicy::ForbidEncryptAllowDecrypt, reads_legacy: false }
+    }
+}
+
+impl Policy {
+    /// The policy of two settings, each of which follows from the other where it is not given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`], naming both settings, for a V2 profile that is to write V3, and for legacy reading
+    /// under a policy that reads V3 only.
+    pub fn new(commitment: Option<CommitmentPolicy>, profile: Option<SecurityProfile>) -> Result<Self> {
+        use CommitmentPolicy::{ForbidEncryptAllowDecrypt, RequireEncryptRequireDecrypt};
+
+        let Some(profile) = profile else {
+            return Ok(commitment.map_or_else(Self::default, |commitment| Self { commitment, reads_legacy: false }));
+        };
+        let commitment = commitment.unwrap_or_else(|| profile.default_commitment());
+        let problem = match profile {
+            SecurityProfile::V2 | SecurityProfile::V2AndLegacy if commitment != ForbidEncryptAllowDecrypt => {
+                "writes V3: use security_profile v3 or v3_and_legacy, or leave it out"
+            }
+            SecurityProfile::V3AndLegacy if commitment == RequireEncryptRequireDecrypt => {
+                "reads V3 only, and no legacy object is V3: use commitment_policy require_encrypt_allow_decrypt"
+            }
+            _ => return Ok(Self { commitment, reads_legacy: profile.reads_legacy() }),
+        };
+        Err(wrong(format!(
+            "security_profile {} contradicts commitment_policy {}, which {problem}",
+            profile.name(),
+            commitment.name(),
+        )))
+    }
+
+    /// Whether new objects commit to their key.
+    pub(crate) fn writes_committing(self) -> bool {
+        self.commitment != CommitmentPolicy::ForbidEncryptAllowDecrypt
+    }
+
+    /// Lets an object without key commitment pass.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CommitmentRequired`].
+    pub(crate) fn allow_uncommitted(self) -> Result<()> {
+        if self.commitment != CommitmentPolicy::RequireEncryptRequireDecrypt {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::CommitmentRequired,
+            "the object has no key commitment, and commitment_policy require_encrypt_require_decrypt reads V3 only; \
+             require_encrypt_allow_decrypt would read it",
+        ))
+    }
+
+    /// Lets a legacy object pass; `what` is what makes it one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LegacyDisabled`].
+    pub(crate) fn allow_legacy(self, what: &str) -> Result<()> {
+        if self.reads_legacy {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::LegacyDisabled,
+            format!("the object {what}; only security_profile v2_and_legacy or v3_and_legacy reads such objects"),
+        ))
+    }
+}
+
+fn wrong(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}

@@ -1,0 +1,151 @@
+//! What RSA keys are accepted, and what they can and cannot do.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use encrypted_s3_core::ErrorKind;
+use encrypted_s3_core::envelope::Envelopes;
+use encrypted_s3_core::keyring::{Key, RsaKey};
+use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
+
+use crate::support::{
+    Entries, decrypt, der, envelopes, key, kind, open, rsa_pem, rsa_private, rsa_public_der, seal_all, spki, value,
+    with_policy,
+};
+
+static PEM: LazyLock<String> = LazyLock::new(|| rsa_pem(2048));
+
+fn private(id: Option<&str>) -> Key {
+    Key { id: id.map(str::to_owned), key: rsa_private(&PEM).into() }
+}
+
+fn public(id: Option<&str>) -> Key {
+    Key { id: id.map(str::to_owned), key: RsaKey::from_public_der(&rsa_public_der(&PEM)).unwrap().into() }
+}
+
+fn larger() -> Key {
+    Key { id: None, key: rsa_private(&rsa_pem(4096)).into() }
+}
+
+fn committing() -> Policy {
+    Policy::new(Some(CommitmentPolicy::RequireEncryptRequireDecrypt), None).unwrap()
+}
+
+fn sealed(envelopes: &Envelopes) -> (Entries, Vec<u8>) {
+    let (sealer, entries) = envelopes.seal().unwrap();
+    (entries, seal_all(sealer, b"plaintext", &[]))
+}
+
+fn read(envelopes: &Envelopes, (entries, body): &(Entries, Vec<u8>)) -> encrypted_s3_core::Result<Vec<u8>> {
+    decrypt(open(envelopes, entries, None)?, body, &[])
+}
+
+#[test]
+fn a_public_key_writes_what_the_private_key_reads_in_both_formats() {
+    for policy in [Policy::default(), committing()] {
+        let object = sealed(&with_policy(policy, vec![public(Some("k"))]));
+        assert_eq!(read(&with_policy(policy, vec![private(None)]), &object).unwrap(), b"plaintext");
+        assert_eq!(
+            read(&with_policy(policy, vec![key(None, &[1; 32]), private(Some("k"))]), &object).unwrap(),
+            b"plaintext"
+        );
+    }
+}
+
+#[test]
+fn the_wrap_is_named_as_the_format_has_it_and_as_long_as_the_modulus() {
+    for (bits, writer) in [(2048, public(None)), (4096, larger())] {
+        let (mut v2, _) = sealed(&envelopes(vec![writer]));
+        assert_eq!(value(&mut v2, "x-amz-wrap-alg"), "RSA-OAEP-SHA1");
+        assert_eq!(STANDARD.decode(value(&mut v2, "x-amz-key-v2")).unwrap().len(), bits / 8);
+        // S3 holds 2 KB of metadata.
+        assert!(v2.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() < 1024);
+    }
+    let (mut v3, _) = sealed(&with_policy(committing(), vec![public(None)]));
+    assert_eq!(value(&mut v3, "x-amz-w"), "22");
+}
+
+#[test]
+fn a_public_key_reads_nothing_and_the_error_says_what_to_configure() {
+    let object = sealed(&envelopes(vec![public(Some("front"))]));
+    let error = read(&envelopes(vec![public(Some("front"))]), &object).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyMismatch);
+    assert!(error.to_string().contains("configure the private key as encryption_key"), "{error}");
+    // The same where another private key is there, which cannot help.
+    let error = read(&envelopes(vec![public(Some("front")), larger()]), &object).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unwrap);
+    assert!(error.to_string().contains("\"front\" is configured as a public RSA key"), "{error}");
+}
+
+#[test]
+fn keys_of_another_kind_are_told_apart_from_wrong_keys() {
+    let aes = vec![key(Some("a"), &[1; 32])];
+    let by_rsa = sealed(&envelopes(vec![public(None)]));
+    let by_aes = sealed(&envelopes(vec![key(Some("a"), &[1; 32])]));
+    let error = read(&envelopes(aes), &by_rsa).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyMismatch);
+    assert!(error.to_string().contains("wrapped by an RSA key"), "{error}");
+    let error = read(&envelopes(vec![private(None)]), &by_aes).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyMismatch);
+    assert!(error.to_string().contains("wrapped by an AES key"), "{error}");
+    assert_eq!(kind(read(&envelopes(vec![larger()]), &by_rsa)), Some(ErrorKind::Unwrap));
+}
+
+/// An object of one format whose wrapped key goes into an envelope of the other.
+#[test]
+fn a_wrapped_key_is_bound_to_its_format() {
+    let reader = || vec![private(None)];
+    let (mut v2, body) = sealed(&envelopes(vec![public(None)]));
+    let (mut v3, other) = sealed(&with_policy(committing(), vec![public(None)]));
+    std::mem::swap(value(&mut v2, "x-amz-key-v2"), value(&mut v3, "x-amz-3"));
+    assert_eq!(kind(read(&envelopes(reader()), &(v2, body))), Some(ErrorKind::AlgMismatch));
+    assert_eq!(kind(read(&with_policy(committing(), reader()), &(v3, other))), Some(ErrorKind::AlgMismatch));
+}
+
+#[test]
+fn wrapped_keys_that_are_changed_or_of_another_length_open_nothing() {
+    let reader = envelopes(vec![private(None)]);
+    let (mut entries, body) = sealed(&reader);
+    let wrapped = STANDARD.decode(value(&mut entries, "x-amz-key-v2")).unwrap();
+    let mut changed: Vec<Vec<u8>> = (0..wrapped.len())
+        .step_by(17)
+        .map(|at| {
+            let mut changed = wrapped.clone();
+            changed[at] ^= 0x40;
+            changed
+        })
+        .collect();
+    changed.extend([wrapped[1..].to_vec(), [&wrapped[..], &[0]].concat(), vec![0; 256], vec![0xff; 256], vec![1; 60]]);
+    for wrapped in changed {
+        *value(&mut entries, "x-amz-key-v2") = STANDARD.encode(wrapped);
+        assert_eq!(kind(read(&reader, &(entries.clone(), body.clone()))), Some(ErrorKind::Unwrap));
+    }
+}
+
+#[test]
+fn what_is_no_rsa_key_of_a_sound_size_is_refused() {
+    let exponent = b"\x02\x03\x01\x00\x01";
+    let of_bytes = |length: usize| {
+        let modulus = [&[0, 0xc1], &vec![0x5b; length - 1][..]].concat();
+        spki(&[&der(0x02, &modulus)[..], exponent].concat())
+    };
+    for length in [2048 / 8 - 8, 4096 / 8 + 8, 1024] {
+        assert_eq!(kind(RsaKey::from_public_der(&of_bytes(length))), Some(ErrorKind::Configuration), "{length} bytes");
+    }
+    for length in [2048 / 8, 3072 / 8, 4096 / 8] {
+        assert!(RsaKey::from_public_der(&of_bytes(length)).is_ok(), "{length} bytes");
+    }
+    let private = rsa_public_der(&PEM);
+    for junk in [&b""[..], b"junk", &[0x30; 300], &private[1..]] {
+        assert_eq!(kind(RsaKey::from_public_der(junk)), Some(ErrorKind::Configuration));
+        assert_eq!(kind(RsaKey::from_private_der(junk)), Some(ErrorKind::Configuration));
+    }
+    assert_eq!(kind(RsaKey::from_private_der(&private)), Some(ErrorKind::Configuration), "a public key");
+}
+
+#[test]
+fn keys_do_not_print() {
+    let printed = format!("{:?} {:?}", private(Some("k1")), public(Some("k2")));
+    assert!(printed.contains("RsaKey(private, [redacted])") && printed.contains("RsaKey(public)"), "{printed}");
+}

@@ -1,0 +1,32 @@
+# frozen_string_literal: true
+
+require "aws-sdk-s3"
+
+# Amazon's Ruby clients of the envelope formats, against the bucket of the specs.
+module AwsClients
+  CONNECTION = %i[endpoint region access_key_id secret_access_key force_path_style].freeze
+
+  module_function
+
+  # @return [Aws::S3::Client]
+  def plain = Aws::S3::Client.new(**TestStore.settings.slice(*CONNECTION))
+
+  # @param key [String, OpenSSL::PKey::RSA]
+  # @return [Aws::S3::EncryptionV2::Client]
+  def v2(key, **options)
+    schema = key.is_a?(String) ? :aes_gcm : :rsa_oaep_sha1
+    Aws::S3::EncryptionV2::Client.new(client: plain, encryption_key: key, key_wrap_schema: schema,
+                                      content_encryption_schema: :aes_gcm_no_padding, security_profile: :v2, **options)
+  end
+
+  # The one that writes AES-CBC; its warning of itself is kept off the screen.
+  # @param key [String, OpenSSL::PKey::RSA]
+  # @return [Aws::S3::Encryption::Client]
+  def v1(key, **options)
+    screen = $stderr
+    $stderr = StringIO.new
+    Aws::S3::Encryption::Client.new(client: plain, encryption_key: key, **options)
+  ensure
+    $stderr = screen
+  end
+end

@@ -1,0 +1,103 @@
+"""Amazon's S3 encryption client for Python with a static AES or RSA key, for the specs.
+
+The client itself wraps data keys by KMS only and names every wrap so. Its keyring is replaceable, and what it calls the
+wrap is set right before the request is sent; everything else of the format is the client's own. Takes one JSON request
+on standard input and answers with JSON on standard output.
+"""
+import base64
+import json
+import os
+import sys
+
+import boto3
+from botocore.config import Config
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from s3_encryption import S3EncryptionClient, S3EncryptionClientConfig
+from s3_encryption.materials.encrypted_data_key import EncryptedDataKey
+from s3_encryption.materials.keyring import S3Keyring
+from s3_encryption.materials.materials import AlgorithmSuite, CommitmentPolicy
+
+COMMITTING = AlgorithmSuite.ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY
+PLAIN = AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF
+OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+
+
+class StaticKeyring(S3Keyring):
+    """Wraps by AES/GCM or RSA-OAEP-SHA1, as the other languages' clients do with a key of one's own."""
+
+    def __init__(self, request):
+        pem = request.get("private_key_pem")
+        self.rsa = pem and serialization.load_pem_private_key(pem.encode(), None)
+        self.aes = None if pem else AESGCM(base64.b64decode(request["wrapping_key"]))
+
+    def on_encrypt(self, materials):
+        data_key = os.urandom(32)
+        bind = b"115" if materials.encryption_algorithm == COMMITTING else b"AES/GCM/NoPadding"
+        if self.rsa:
+            wrapped = self.rsa.public_key().encrypt(b"\x20" + data_key + bind, OAEP)
+        else:
+            nonce = os.urandom(12)
+            wrapped = nonce + self.aes.encrypt(nonce, data_key, bind)
+        materials.plaintext_data_key = data_key
+        materials.encrypted_data_key = EncryptedDataKey("static", b"S3Keyring", wrapped)
+        return materials
+
+    def on_decrypt(self, materials, encrypted_data_keys=None):
+        edk = (encrypted_data_keys or materials.encrypted_data_keys)[0]
+        # All that a keyring is told of the format: V3 stores no nonce.
+        bind = b"115" if materials.iv is None else b"AES/GCM/NoPadding"
+        wrapped = edk.encrypted_data_key
+        if edk.key_provider_info == "RSA-OAEP-SHA1":
+            payload = self.rsa.decrypt(wrapped, OAEP)
+            if payload[:1] != b"\x20" or payload[33:] != bind:
+                raise ValueError("a wrapped key of another content algorithm")
+            materials.plaintext_data_key = payload[1:33]
+        elif edk.key_provider_info == "AES/GCM":
+            materials.plaintext_data_key = self.aes.decrypt(wrapped[:12], wrapped[12:], bind)
+        else:
+            raise ValueError(edk.key_provider_info)
+        return materials
+
+
+def name_the_wrap(request):
+    """The handler that names the wrap as the format has it for such a key."""
+    rsa = "private_key_pem" in request
+
+    def handler(params, **_):
+        headers = params["headers"]
+        if "x-amz-meta-x-amz-w" in headers:
+            headers["x-amz-meta-x-amz-w"] = "22" if rsa else "02"
+        else:
+            headers["x-amz-meta-x-amz-wrap-alg"] = "RSA-OAEP-SHA1" if rsa else "AES/GCM"
+
+    return handler
+
+
+def main():
+    request = json.load(sys.stdin)
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=request["endpoint"],
+        region_name=request["region"],
+        aws_access_key_id=request["access_key_id"],
+        aws_secret_access_key=request["secret_access_key"],
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+    )
+    policy = CommitmentPolicy[request["commitment_policy"].upper()]
+    suite = PLAIN if policy == CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT else COMMITTING
+    config = S3EncryptionClientConfig(StaticKeyring(request), encryption_algorithm=suite, commitment_policy=policy)
+    client = S3EncryptionClient(s3, config)
+    where = {"Bucket": request["bucket"], "Key": request["key"]}
+    if request["action"] == "put":
+        s3.meta.events.register("before-call.s3.PutObject", name_the_wrap(request))
+        client.put_object(**where, Body=base64.b64decode(request["body"]))
+        answer = {}
+    else:
+        body = client.get_object(**where)["Body"].read()
+        answer = {"body": base64.b64encode(body).decode()}
+    json.dump(answer, sys.stdout)
+
+
+main()
