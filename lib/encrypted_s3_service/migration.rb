@@ -3,6 +3,7 @@
 require "encrypted_s3_service"
 require_relative "migration/copy"
 require_relative "migration/failure"
+require_relative "migration/former_keys"
 require_relative "migration/places"
 require_relative "migration/progress"
 require_relative "migration/rehearsal"
@@ -24,6 +25,9 @@ module EncryptedS3Service
   # service. Until then readers use the old file, after that the new one. Nothing is deleted unless `delete` says so,
   # and then only files whose copy was read back once more. So it may be killed at any moment and run again: what was
   # moved stays moved, what was half copied is copied anew.
+  #
+  # Where both keep their files in the same place (one bucket, before and after encryption, or a tenant's own key in it)
+  # a file gets a new key, so that no copy ever overwrites the file that it is a copy of. Elsewhere keys stay the same.
   #
   # Tracked variants and preview images are blobs of their own and go with the files they belong to. Variants that are
   # not tracked (`variants/<key>/…`) have no rows; they are made anew when they are asked for.
@@ -57,12 +61,10 @@ module EncryptedS3Service
     end
 
     # @return [Result]
-    # @raise [ConfigurationError] when both services keep their files in the same place, where a copy would overwrite
-    #   what it is a copy of
     def run
       return examine if @dry_run
 
-      @places.refuse_shared_storage
+      announce_new_keys if @places.shared?
       moved = pass("moved", @places.from_name, Copy.new(@places))
       removed = @delete ? pass("deleted", @places.to_name, Removal.new(@places)) : Pass.new
       Result.new(moved: moved.files, bytes: moved.bytes, removed: removed.files,
@@ -76,6 +78,11 @@ module EncryptedS3Service
       def initialize(files = 0, bytes = 0, failures = []) = super
     end
     private_constant :Pass
+
+    def announce_new_keys
+      @progress.say("#{@places.from_name} and #{@places.to_name} keep their files in the same place: each file " \
+                    "gets a new key.")
+    end
 
     def examine
       found = pass("to be moved", @places.from_name, Rehearsal.new(@places))

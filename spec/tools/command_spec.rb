@@ -265,10 +265,12 @@ RSpec.describe "The command encrypted_s3_service" do
     end
 
     it "has no option for a key, and is refused with status 2 when it is wrong" do
-      { [] => /not said what to do/, ["shred", "x"] => /no "shred"/, ["decrypt"] => /not said of what/,
-        ["encrypt", "x"] => /say where to/, %w[decrypt x y] => /too many/, ["inspect", "s3://bucket"] => %r{s3://BUCKET/KEY},
-        ["decrypt", "x", "--key", "k"] => /ambiguous|invalid option/, ["decrypt", "x", "--config", "y"] => /belong together/ }
-        .each do |arguments, message|
+      wrong = {
+        [] => /not said what to do/, %w[shred x] => /no "shred"/, %w[decrypt] => /not said of what/,
+        %w[encrypt x] => /say where to/, %w[decrypt x y] => /too many/, %w[inspect s3://bucket] => %r{s3://BUCKET/KEY},
+        %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /belong together/
+      }
+      wrong.each do |arguments, message|
         expect(fail_with(2, *arguments)).to match(message).and include("--help")
       end
     end

@@ -193,14 +193,61 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   end
 
   describe "the services" do
-    it "must not keep their files in the same place" do
-      blob = blob_of("data", "a.txt")
-      expect { migrate(from: :encrypted, to: :published) }
-        .to raise_error(EncryptedS3Service::ConfigurationError, /encrypted and published keep .* the same place/)
-      expect { migrate(from: :local, to: :mirrored_from_disk) }
-        .to raise_error(EncryptedS3Service::ConfigurationError, /same place/)
-      expect(blob.reload.download).to eq("data")
-      expect(server.list(bucket).grep(/probe/)).to eq([])
+    describe "that keep their files in the same place" do
+      def in_bucket(*blobs) = server.list(bucket) & blobs.map { |blob| blob.is_a?(String) ? blob : blob.key }
+
+      it "give each file a new key, and overwrite nothing" do
+        blob = blob_of("data", "a.txt", metadata: { "custom" => { "a" => "b" } })
+        before = stored(old = blob.key).last
+        expect(migrate(from: :encrypted, to: :published)).to have_attributes(moved: 1, failures: [])
+        expect(output.string).to include("encrypted and published keep their files in the same place")
+        expect(stored(old).last).to eq(before)
+        expect(blob.reload).to have_attributes(service_name: "published", download: "data")
+        expect([blob.key, blob.custom_metadata]).to match([/\A[a-z0-9]{28}\z/, { "a" => "b" }])
+        expect(blob.key).not_to eq(old)
+      end
+
+      it "delete old files when they are told to, in a later run too, and never the new ones" do
+        blob = blob_of("data", "a.txt")
+        old = blob.key
+        migrate(from: :encrypted, to: :published)
+        migrate(from: :published, to: :encrypted)
+        middle = described_class::FormerKeys.of(blob.reload)
+        expect([middle.first, middle.size]).to eq([old, 2])
+        expect(migrate(from: :published, to: :encrypted, delete: true)).to have_attributes(removed: 1, failures: [])
+        expect(in_bucket(*middle)).to eq([])
+        expect(blob.reload).to have_attributes(service_name: "encrypted", download: "data",
+                                               metadata: { "identified" => true })
+        expect(migrate(from: :published, to: :encrypted, delete: true)).to have_attributes(removed: 0, failures: [])
+        expect(blob.reload.download).to eq("data")
+      end
+
+      it "are told by the folder that a mirror has, too" do
+        blob = local_blob("data")
+        old = blob.key
+        migrate(from: :local, to: :mirrored_from_disk, delete: true)
+        expect(blob.reload).to have_attributes(service_name: "mirrored_from_disk", download: "data")
+        expect(stored_plaintext(blob.key)).to eq("data")
+        expect(service(:local).exist?(old)).to be(false)
+      end
+
+      it "are told where nothing in their settings does, by a file that is removed again" do
+        # As if the name of a service did not tell its place.
+        allow_any_instance_of(described_class::Places).to receive(:name_of) { |_, service| service.object_id }
+        blob = blob_of("data", "a.txt")
+        migrate(from: :encrypted, to: :published, delete: true)
+        expect(blob.reload.download).to eq("data")
+        expect(server.list(bucket).grep(/probe/)).to eq([])
+      end
+
+      it "leave an old file that was changed alone, and report it" do
+        blob = blob_of("data", "a.txt")
+        headers, body = stored(blob.key)
+        restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(1, bytes.getbyte(1) ^ 1) })
+        result = migrate(from: :encrypted, to: :published, delete: true)
+        expect(result).to have_attributes(moved: 0, failures: [have_attributes(blob_id: blob.id)])
+        expect(in_bucket(blob)).to eq([blob.key])
+      end
     end
 
     it "must be there, and two" do
@@ -225,6 +272,10 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(migrate(to: to, blobs: ActiveStorage::Blob.where(id: mine.id))).to have_attributes(moved: 1, failures: [])
       expect(stored_plaintext(mine.key, key)).to eq("mine")
       expect([mine, other].map { |blob| blob.reload.service_name }).to eq(["encrypted@7", "local"])
+      migrate(from: to, to: :encrypted, delete: true)
+      expect(stored_plaintext(mine.reload.key)).to eq("mine")
+      migrate(from: :encrypted, to: to, delete: true)
+      expect(stored_plaintext(mine.reload.key, key)).to eq("mine")
       migrate(from: to, to: :local, delete: true)
       expect(mine.reload).to have_attributes(service_name: "local", download: "mine")
     ensure

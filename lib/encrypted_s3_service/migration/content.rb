@@ -11,20 +11,27 @@ module EncryptedS3Service
     class Content
       # @param blob [ActiveStorage::Blob]
       def initialize(blob)
-        @key = blob.key
+        @blob = blob
         @size = blob.byte_size
-        @checksum = blob.checksum.presence
+        @checksum = announced
       end
+
+      # @return [String, nil] the blob's own checksum
+      def announced = @blob.checksum.presence
+
+      # @return [Hash] what Active Storage itself tells a service of the blob: type, disposition, name
+      def description = @blob.send(:service_metadata)
 
       # Reads the file in a service and compares it. Where there is no checksum the first that is read sets one.
       # @param service [ActiveStorage::Service]
+      # @param key [String] under which it is there
       # @yieldparam chunk [String]
       # @return [void]
       # @raise [IntegrityError]
-      def check(service, &)
+      def check(service, key, &)
         algorithm, expected = algorithm_and_digest
         digest = OpenSSL::Digest.new(algorithm)
-        bytes = read(service, digest, &)
+        bytes = read(service, key, digest, &)
         raise IntegrityError, "#{service.name} has #{bytes} bytes of it, not #{@size}" unless bytes == @size
 
         found = digest.base64digest
@@ -36,9 +43,9 @@ module EncryptedS3Service
 
       private
 
-      def read(service, digest)
+      def read(service, key, digest)
         bytes = 0
-        service.download(@key) do |chunk|
+        service.download(key) do |chunk|
           digest.update(chunk)
           bytes += chunk.bytesize
           yield chunk if block_given?

@@ -17,17 +17,17 @@ module EncryptedS3Service
       # @return [Integer, nil] bytes that were moved; nil when somebody else has moved or purged it
       # @raise [StandardError] when it could not be copied; then the row is as it was
       def call(id)
-        blob = find(id) or return
-        @keys[id] = blob.key
+        blob = connected { rows(id).first } or return
+        @keys[id] = key = @places.new_key(blob.key)
         content = Content.new(blob)
         with_file do |file|
-          content.check(@places.from) { |chunk| file.write(chunk) }
+          content.check(@places.from, blob.key) { |chunk| file.write(chunk) }
           # Another run may have moved it meanwhile, and a reader may be at work there.
-          return unless find(id)
+          return unless connected { rows(id).exists? }
 
-          @places.targets.each { |target| store(target, blob, file, content) }
+          @places.targets.each { |target| store(target, key, file, content) }
         end
-        flip(id) ? blob.byte_size : nil
+        blob.byte_size if connected { flip(id, blob.key, key) }
       end
 
       # Whoever purges a blob deletes its file where the row said when it was read. Copies of blobs whose rows are gone
@@ -43,21 +43,23 @@ module EncryptedS3Service
 
       private
 
-      def find(id) = database { ActiveStorage::Blob.find_by(id: id, service_name: @places.from_name) }
+      def rows(id) = ActiveStorage::Blob.where(id: id, service_name: @places.from_name)
 
       # Compare and set: the row is left alone when it is gone or names another service by now.
-      def flip(id)
-        database do
-          row = ActiveStorage::Blob.where(id: id, service_name: @places.from_name)
-          row.update_all(service_name: @places.to_name) == 1
+      def flip(id, former, key)
+        return rows(id).update_all(service_name: @places.to_name) == 1 if key == former
+
+        ActiveStorage::Blob.transaction do
+          blob = rows(id).lock.find_by(key: former) or next false
+          metadata = FormerKeys.added(blob, former)
+          rows(id).where(key: former).update_all(service_name: @places.to_name, key: key, metadata: metadata) == 1
         end
       end
 
-      def store(target, blob, file, content)
+      def store(target, key, file, content)
         file.rewind
-        # What Active Storage itself tells a service of a blob.
-        target.upload(blob.key, file, checksum: blob.checksum.presence, **blob.send(:service_metadata))
-        content.check(target)
+        target.upload(key, file, checksum: content.announced, **content.description)
+        content.check(target, key)
       end
 
       # Without a name, so that a process that is killed leaves no plaintext behind.
@@ -69,7 +71,7 @@ module EncryptedS3Service
       end
 
       # A connection is held for the time of a query, not for that of a copy.
-      def database(&) = ActiveStorage::Blob.connection_pool.with_connection(&)
+      def connected(&) = ActiveStorage::Blob.connection_pool.with_connection(&)
     end
   end
 end

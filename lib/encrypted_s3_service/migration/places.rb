@@ -1,12 +1,18 @@
 # frozen_string_literal: true
 
+require "openssl"
 require "securerandom"
 
 module EncryptedS3Service
   class Migration
-    # The two services of a migration.
+    # The two services of a migration, and under which key a file is in each.
     # @api private
     class Places
+      # Characters of a key, as Active Storage makes them, and how many (ActiveStorage::Blob::MINIMUM_TOKEN_LENGTH).
+      KEY_BASE = 36
+      KEY_LENGTH = 28
+      private_constant :KEY_BASE, :KEY_LENGTH
+
       # @return [String] the name of the service that blobs are moved from
       attr_reader :from_name
 
@@ -33,18 +39,31 @@ module EncryptedS3Service
       # @return [Array<ActiveStorage::Service>] those that have to have the file in the end
       def targets = parts_of(@to)
 
-      # Found out by a file of a few bytes that is stored and removed again: whether two entries mean one place does not
-      # show in their settings (aliases of hosts, links between folders).
-      # @return [void]
-      # @raise [ConfigurationError]
-      def refuse_shared_storage
-        shared = targets.any? { |target| seen_by_source?(target) }
-        return unless shared
+      # Whether both keep their files in the same place (one bucket, with and without encryption, or with another key),
+      # where a copy under the same key would overwrite what it is a copy of, and deleting the old file would delete the
+      # new one. Asked of the settings, and by a file of a few bytes that is stored and removed again: aliases of hosts
+      # and links between folders do not show in settings. A wrong yes does no harm.
+      # @return [Boolean]
+      def shared?
+        return @shared if defined?(@shared)
 
-        raise ConfigurationError,
-              "#{from_name} and #{to_name} keep their files in the same place, so each copy would overwrite the file " \
-              "that it is a copy of. Give #{to_name} another bucket or folder."
+        @shared = parts_of(@from).product(targets).any? { |pair| pair.map { |service| name_of(service) }.uniq.one? } ||
+                  targets.any? { |target| seen_by_source?(target) }
       end
+
+      # @param key [String] of a blob that is to be moved
+      # @return [String] the key that it will have: the same, or where that would overwrite the old file always the same
+      #   other one, so that a copy that was begun before is overwritten. Who does not know the old key cannot guess it
+      def new_key(key)
+        return key unless shared?
+
+        OpenSSL::Digest.hexdigest("SHA256", "#{to_name}\0#{key}").to_i(16).to_s(KEY_BASE).rjust(KEY_LENGTH, "0")
+                       .slice(-KEY_LENGTH..)
+      end
+
+      # @param blob [ActiveStorage::Blob] that was moved
+      # @return [Array<String>] keys under which the old service may still have its file
+      def old_keys(blob) = (FormerKeys.of(blob) + [blob.key]).uniq - (shared? ? [blob.key] : [])
 
       private
 
@@ -54,6 +73,19 @@ module EncryptedS3Service
         parts_of(@from).any? { |source| source.exist?(key) }
       ensure
         target.delete(key) if key
+      end
+
+      # What tells the place of a service among those of its kind; nil where it is not known.
+      def name_of(service)
+        if service.respond_to?(:client) && service.client.respond_to?(:configuration)
+          service.client.configuration.bucket
+        elsif service.respond_to?(:bucket)
+          service.bucket.name
+        elsif service.respond_to?(:root)
+          File.expand_path(service.root)
+        else
+          service.object_id
+        end
       end
 
       def parts_of(service)

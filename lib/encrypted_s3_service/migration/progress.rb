@@ -20,6 +20,10 @@ module EncryptedS3Service
         @terminal = output.respond_to?(:tty?) && output.tty?
       end
 
+      # @param text [String]
+      # @return [void]
+      def say(text) = @output&.puts(text)
+
       # @param verb [String] what happens to files
       # @param blobs [ActiveRecord::Relation] that it will happen to, relatives aside
       # @return [void]

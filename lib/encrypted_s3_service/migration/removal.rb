@@ -16,11 +16,12 @@ module EncryptedS3Service
       # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
       # @raise [StandardError] when the copy is not what the blob has to be; then the old file stays
       def call(id)
-        blob = connected { find(ActiveStorage::Blob, id) } or return
-        return unless @places.from.exist?(blob.key)
+        blob = connected { rows(id).first } or return
+        keys = @places.old_keys(blob).select { |key| @places.from.exist?(key) }
+        return if keys.empty?
 
-        compare(blob)
-        connected { delete(blob) }
+        compare(blob, keys.last)
+        connected { delete(blob, keys) }
       end
 
       # @return [void]
@@ -28,26 +29,31 @@ module EncryptedS3Service
 
       private
 
-      def compare(blob)
+      def rows(id) = ActiveStorage::Blob.where(id: id, service_name: @places.to_name)
+
+      def compare(blob, old_key)
         content = Content.new(blob)
         # Where there is no checksum, the old file is what the copy is compared with.
-        content.check(@places.from) if blob.checksum.blank?
-        @places.targets.each { |target| content.check(target) }
+        content.check(@places.from, old_key) unless content.announced
+        @places.targets.each { |target| content.check(target, blob.key) }
       end
 
       # Under a lock, or the row could be moved back in the middle of it.
-      def delete(blob)
+      def delete(blob, keys)
         ActiveStorage::Blob.transaction do
-          next unless find(ActiveStorage::Blob.lock, blob.id)
+          current = rows(blob.id).lock.find_by(key: blob.key) or next
 
-          @places.from.delete(blob.key)
-          # Variants without rows, as ActiveStorage::Blob#delete has it.
-          @places.from.delete_prefixed("variants/#{blob.key}/") if blob.image?
+          keys.each { |key| delete_file(key, blob.image?) }
+          current.update_columns(metadata: FormerKeys.removed(current, keys)) if FormerKeys.of(current).any?
           blob.byte_size
         end
       end
 
-      def find(blobs, id) = blobs.find_by(id: id, service_name: @places.to_name)
+      def delete_file(key, image)
+        @places.from.delete(key)
+        # Variants without rows, as ActiveStorage::Blob#delete has it.
+        @places.from.delete_prefixed("variants/#{key}/") if image
+      end
 
       def connected(&) = ActiveStorage::Blob.connection_pool.with_connection(&)
     end

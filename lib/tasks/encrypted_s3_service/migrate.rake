@@ -7,7 +7,7 @@ namespace :encrypted_s3_service do
     require "encrypted_s3_service/migration/command"
 
     exit 1 unless EncryptedS3Service::Migration::Command.new(ENV.to_h).run
-  rescue EncryptedS3Service::ConfigurationError => e
+  rescue EncryptedS3Service::Error => e
     abort e.message
   end
 end
