@@ -44,7 +44,8 @@ module EncryptedS3Service
     # Checks the names; the storage is not touched.
     # @param from [Symbol, String] the name of a service
     # @param to [Symbol, String] the name of another; that of a tenant's service, too (see {TenantKeys})
-    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are moved, if they are in `from`
+    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are moved, if they are in `from`. It need not
+    #   ask for the service, and must not if old files are to be deleted, since their blobs are in `to` then
     # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included
     # @param dry_run [Boolean] whether it is only looked which files would be moved, and whether they are there
     # @param concurrency [Integer] files on their way at once

@@ -268,7 +268,8 @@ RSpec.describe "The command encrypted_s3_service" do
       wrong = {
         [] => /not said what to do/, %w[shred x] => /no "shred"/, %w[decrypt] => /not said of what/,
         %w[encrypt x] => /say where to/, %w[decrypt x y] => /too many/, %w[inspect s3://bucket] => %r{s3://BUCKET/KEY},
-        %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /belong together/
+        %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /belong together/,
+        %w[decrypt x -o s3://a/b] => /local files only/, %w[encrypt s3://a/b -o x] => /local files only/
       }
       wrong.each do |arguments, message|
         expect(fail_with(2, *arguments)).to match(message).and include("--help")

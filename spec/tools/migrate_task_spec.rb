@@ -29,27 +29,31 @@ RSpec.describe "encrypted_s3_service:migrate" do
   def text_of(number) = "file #{number} of many\n" * (number % 50)
 
   # @return [Array<String>] their keys
-  def create_files(count)
+  def create_files(count, name = "local")
+    service = ActiveStorage::Blob.services.fetch(name)
     keys = Array.new(count) { |number| "m#{SecureRandom.hex(10)}#{number}" }
     rows = keys.map.with_index do |key, number|
       text = text_of(number)
-      local.upload(key, StringIO.new(text))
-      { key: key, filename: "#{number}.txt", content_type: "text/plain", service_name: "local",
+      service.upload(key, StringIO.new(text))
+      { key: key, filename: "#{number}.txt", content_type: "text/plain", service_name: name,
         byte_size: text.bytesize, checksum: md5(text), metadata: "{}", created_at: Time.current }
     end
     ActiveStorage::Blob.insert_all!(rows)
     keys
   end
 
-  def moved = ActiveStorage::Blob.where(service_name: "encrypted").count
+  def moved(to = "encrypted") = ActiveStorage::Blob.where(service_name: to).count
 
   # Kills the task, as nothing can be handled, when it has moved some files.
-  def migrate_and_kill(at:)
-    log = Tempfile.create("migrate")
-    process = Process.detach(Process.spawn(*command(*arguments, "DELETE=true"), **place, %i[out err] => log))
-    sleep 0.01 until moved >= at || !process.alive?
+  def migrate_and_kill(at:, from: "local", to: "encrypted")
+    log = File.open(File::NULL, "w")
+    process = Process.detach(Process.spawn(*command("FROM=#{from}", "TO=#{to}", "DELETE=true"), **place,
+                                           %i[out err] => log))
+    sleep 0.01 until moved(to) >= at || !process.alive?
     Process.kill(:KILL, process.pid) if process.alive?
     process.value
+  ensure
+    log&.close
   end
 
   it "may be killed and run again: in the end every file is moved once, and none is lost" do
@@ -70,6 +74,18 @@ RSpec.describe "encrypted_s3_service:migrate" do
     expect(keys.select { |key| local.exist?(key) }).to eq([])
     wrong = blobs.each_index.reject { |number| blobs[number].download == text_of(number) }
     expect(wrong).to eq([])
+  end
+
+  it "may be killed within one bucket, too: the old files are those that are deleted in the end" do
+    old = create_files(300, "encrypted")
+    expect(migrate_and_kill(at: rand(1..250), from: "encrypted", to: "published").termsig).to eq(9)
+    output, status = migrate("FROM=encrypted", "TO=published", "DELETE=true")
+    expect(status).to be_success, output
+    blobs = ActiveStorage::Blob.order(:id).to_a
+    expect(blobs.map(&:service_name).uniq).to eq(["published"])
+    expect(server.list(bucket) & old).to eq([])
+    expect(blobs.each_index.reject { |number| blobs[number].download == text_of(number) }).to eq([])
+    expect(blobs.map(&:metadata).uniq).to eq([{}])
   end
 
   it "reports what failed and exits with 1, without anything of a file's content" do

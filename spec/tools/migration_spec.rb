@@ -222,6 +222,15 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect(blob.reload.download).to eq("data")
       end
 
+      it "forget the old keys of files that a run has deleted before it was killed" do
+        blob = blob_of("data", "a.txt")
+        old = blob.key
+        migrate(from: :encrypted, to: :published)
+        service(:encrypted).delete(old)
+        expect(migrate(from: :encrypted, to: :published, delete: true)).to have_attributes(removed: 0, failures: [])
+        expect(blob.reload).to have_attributes(download: "data", metadata: { "identified" => true })
+      end
+
       it "are told by the folder that a mirror has, too" do
         blob = local_blob("data")
         old = blob.key

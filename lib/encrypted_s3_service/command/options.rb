@@ -93,9 +93,20 @@ module EncryptedS3Service
       end
 
       def check(name)
-        raise Error, "encrypt: say where to: --output OBJECT" if name == "encrypt" && @target.nil?
-        raise Error, "inspect writes no file" if name == "inspect" && @target
+        check_places(name)
         raise Error, "--config and --service belong together" if @config.nil? != @service.nil?
+      end
+
+      def check_places(name)
+        case name
+        when "encrypt"
+          raise Error, "encrypt: say where to: --output OBJECT" unless @target
+          raise Error, "encrypt reads local files only" if BucketObject.address?(@source)
+        when "decrypt"
+          raise Error, "decrypt writes local files only" if @target && BucketObject.address?(@target)
+        else
+          raise Error, "inspect writes no file" if @target
+        end
       end
 
       def parser

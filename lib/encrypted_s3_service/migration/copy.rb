@@ -49,10 +49,8 @@ module EncryptedS3Service
       def flip(id, former, key)
         return rows(id).update_all(service_name: @places.to_name) == 1 if key == former
 
-        ActiveStorage::Blob.transaction do
-          blob = rows(id).lock.find_by(key: former) or next false
-          metadata = FormerKeys.added(blob, former)
-          rows(id).where(key: former).update_all(service_name: @places.to_name, key: key, metadata: metadata) == 1
+        FormerKeys.change(rows(id).where(key: former)) do |blob|
+          { service_name: @places.to_name, key: key, metadata: FormerKeys.added(blob, former) }
         end
       end
 

@@ -15,6 +15,20 @@ module EncryptedS3Service
       # @return [Array<String>]
       def of(blob) = Array(blob.metadata[NAME])
 
+      # Changes a row by what is in it, if it is still there. Locked by a write, since SQLite fails when a transaction
+      # that has begun with reading wants to write after another one has.
+      # @param row [ActiveRecord::Relation] of one blob
+      # @yieldparam blob [ActiveStorage::Blob]
+      # @yieldreturn [Hash] its new columns
+      # @return [Boolean] whether it was there
+      def change(row)
+        ActiveStorage::Blob.transaction do
+          next false unless row.update_all("byte_size = byte_size") == 1
+
+          row.update_all(yield(row.first)) == 1
+        end
+      end
+
       # @param blob [ActiveStorage::Blob]
       # @param key [String]
       # @return [Hash] the metadata with the key

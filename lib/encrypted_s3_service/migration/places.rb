@@ -44,11 +44,12 @@ module EncryptedS3Service
       # new one. Asked of the settings, and by a file of a few bytes that is stored and removed again: aliases of hosts
       # and links between folders do not show in settings. A wrong yes does no harm.
       # @return [Boolean]
+      # @raise [StandardError] when the new service takes no files, before any of them is tried
       def shared?
         return @shared if defined?(@shared)
 
-        @shared = parts_of(@from).product(targets).any? { |pair| pair.map { |service| name_of(service) }.uniq.one? } ||
-                  targets.any? { |target| seen_by_source?(target) }
+        seen = targets.map { |target| seen_by_source?(target) }.any?
+        @shared = seen || parts_of(@from).map { |service| name_of(service) }.intersect?(targets.map { |s| name_of(s) })
       end
 
       # @param key [String] of a blob that is to be moved

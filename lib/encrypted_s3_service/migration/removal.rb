@@ -18,10 +18,12 @@ module EncryptedS3Service
       def call(id)
         blob = connected { rows(id).first } or return
         keys = @places.old_keys(blob).select { |key| @places.from.exist?(key) }
-        return if keys.empty?
-
-        compare(blob, keys.last)
-        connected { delete(blob, keys) }
+        if keys.any?
+          compare(blob, keys.last)
+          deleted = connected { delete(blob, keys) } or return
+        end
+        forget(blob, keys)
+        deleted
       end
 
       # @return [void]
@@ -41,11 +43,20 @@ module EncryptedS3Service
       # Under a lock, or the row could be moved back in the middle of it.
       def delete(blob, keys)
         ActiveStorage::Blob.transaction do
-          current = rows(blob.id).lock.find_by(key: blob.key) or next
+          next unless rows(blob.id).lock.exists?(key: blob.key)
 
           keys.each { |key| delete_file(key, blob.image?) }
-          current.update_columns(metadata: FormerKeys.removed(current, keys)) if FormerKeys.of(current).any?
           blob.byte_size
+        end
+      end
+
+      # In one place what is not there is nowhere: it was deleted by a run that was killed before it came here.
+      def forget(blob, deleted)
+        gone = @places.shared? ? FormerKeys.of(blob) : FormerKeys.of(blob) & deleted
+        return if gone.empty?
+
+        connected do
+          FormerKeys.change(rows(blob.id)) { |current| { metadata: FormerKeys.removed(current, gone) } }
         end
       end
 
