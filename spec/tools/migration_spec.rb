@@ -194,6 +194,15 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
   describe "the services" do
     describe "that keep their files in the same place" do
+      def resolving(resolver)
+        Rails.configuration.encrypted_s3_service.service_resolver = resolver
+        EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+        yield
+      ensure
+        Rails.configuration.encrypted_s3_service.service_resolver = nil
+        EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+      end
+
       def in_bucket(*blobs) = server.list(bucket) & blobs.map { |blob| blob.is_a?(String) ? blob : blob.key }
 
       it "give each file a new key, and overwrite nothing" do
@@ -240,13 +249,17 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect(service(:local).exist?(old)).to be(false)
       end
 
-      it "are told where nothing in their settings does, by a file that is removed again" do
-        # As if the name of a service did not tell its place.
-        allow_any_instance_of(described_class::Places).to receive(:name_of) { |_, service| service.object_id }
-        blob = blob_of("data", "a.txt")
-        migrate(from: :encrypted, to: :published, delete: true)
-        expect(blob.reload.download).to eq("data")
-        expect(server.list(bucket).grep(/probe/)).to eq([])
+      it "are told where their settings do not show it, by a file that is removed again" do
+        Dir.mktmpdir do |folder|
+          File.symlink(service(:local).root, link = File.join(folder, "link"))
+          resolving(->(name) { { service: "Disk", root: link } if name == "linked" }) do
+            blob = local_blob("data")
+            old = blob.key
+            expect(migrate(from: :local, to: :linked, delete: true)).to have_attributes(moved: 1, removed: 1)
+            expect([service(:local).exist?(old), blob.reload.download]).to eq([false, "data"])
+            expect(Dir.glob("#{link}/**/migration-probe*")).to eq([])
+          end
+        end
       end
 
       it "leave an old file that was changed alone, and report it" do

@@ -50,11 +50,11 @@ module EncryptedS3Service
       # @raise [Error]
       def write(file, force:, **)
         OutputFile.refuse_existing(@metadata_path, force)
-        entries = nil
         OutputFile.write(@path, force: force) do |body|
           _bytes, entries = Native::Local.seal(@configuration.to_native, @path, file.fileno, body.fileno)
+          # In here, because a body without its metadata would be of no use to anybody.
+          OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
         end
-        OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
       end
 
       private
