@@ -20,6 +20,16 @@ module EncryptedS3Service
   autoload :DerivedKeys, "encrypted_s3_service/derived_keys"
   autoload :EncryptionKey, "encrypted_s3_service/encryption_key"
   autoload :KeylessClient, "encrypted_s3_service/keyless_client"
+
+  # What needs Rails.
+  autoload :AttachmentService, "encrypted_s3_service/attachment_service"
+  autoload :AttachmentValidator, "encrypted_s3_service/attachment_validator"
+  autoload :Controller, "encrypted_s3_service/controller"
+  autoload :CurrentTenant, "encrypted_s3_service/current_tenant"
+  autoload :DirectUploads, "encrypted_s3_service/direct_uploads"
+  autoload :Job, "encrypted_s3_service/job"
+  autoload :JobSettings, "encrypted_s3_service/job_settings"
+  autoload :Tenant, "encrypted_s3_service/tenant"
 end
 
 require_relative "encrypted_s3_service/engine" if defined?(Rails::Engine)

@@ -73,8 +73,8 @@ module EncryptedS3Service
       end
     end
 
-    # Reads and decrypts an object; no byte is handed out before it is authenticated. Legacy objects (AES-CBC), which are
-    # read only where `security_profile` says so, hold nothing to authenticate them: theirs are handed out once the whole
+    # Reads and decrypts an object; no byte is handed out before it is authenticated. Legacy objects (AES-CBC), read
+    # where `security_profile` says so, hold nothing to authenticate them: their bytes are handed out once the whole
     # object was decrypted and its padding found right, which a change in its middle does not disturb.
     #
     # @param key [String] UTF-8

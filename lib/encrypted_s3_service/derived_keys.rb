@@ -24,7 +24,11 @@ module EncryptedS3Service
     #   key is destroyed
     # @raise [ConfigurationError] when the master key is none
     def initialize(master_key, salt: nil)
-      @master = EncryptionKey.new(master_key).bytes
+      key = EncryptionKey.new(master_key)
+      # What is made from a public key is no secret.
+      raise ConfigurationError, "the tenants' master key must have 32 bytes, not be of RSA" unless key.kind == "aes"
+
+      @master = key.bytes
       @salt = salt
     end
 

@@ -56,3 +56,5 @@ module EncryptedS3Service
     end
   end
 end
+
+require_relative "engine/tenancy"

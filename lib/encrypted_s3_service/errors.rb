@@ -88,6 +88,12 @@ module EncryptedS3Service
   # The native extension is not built, or does not fit this Ruby or this version of the gem.
   class NativeLoadError < Error; end
 
+  # The tenant for whom a job was enqueued does not exist any more. The job does not run.
+  class MissingTenantError < Error; end
+
+  # A client asked for a direct upload to a service that it may not choose. Its message may be shown to the client.
+  class DirectUploadRefusedError < Error; end
+
   # Something Active Storage can ask of a service that this one does not do.
   class UnsupportedOperationError < Error; end
 end

@@ -12,7 +12,7 @@ module EncryptedS3Service
     # @raise [ConfigurationError]
     def initialize(name, **options)
       # Never used; a client without any would not be complete.
-      super(**options, encryption_key: SecureRandom.bytes(32))
+      super(**options.except(:encryption_key_passphrase), encryption_key: SecureRandom.bytes(32))
       @name = name
     end
 

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../support/aws_clients"
+require_relative "../support/ruby_process"
 
 # What Amazon's first Ruby client wrote: AES-CBC, without integrity.
 RSpec.describe EncryptedS3Service::Client, "legacy objects" do
@@ -59,6 +60,20 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
           expect(e.code).to eq("legacy-disabled")
         }
     end
+  end
+
+  it "take no more memory than others: they wait for their check as ciphertext in a file" do
+    skip "no /proc" unless File.exist?("/proc/self/status")
+    aws.put_object(bucket: bucket, key: key, body: StringIO.new("\0" * 150_000_000))
+    settings = TestStore.settings(security_profile: "v2_and_legacy")
+    output, = RubyProcess.run(<<~'RUBY', settings, key)
+      client, key = EncryptedS3Service::Client.new(**input[0]), input[1]
+      most = -> { File.read("/proc/self/status")[/VmHWM:\s*(\d+)/, 1].to_i }
+      before = most.call
+      File.open(File::NULL, "wb") { |file| client.download_file(key, file) }
+      puts most.call - before
+    RUBY
+    expect(Integer(output)).to be < 80_000
   end
 
   it "are never written" do

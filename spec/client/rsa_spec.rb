@@ -88,6 +88,13 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       end
     end
 
+    it "may be a public key in its traditional form" do
+      numbers = OpenSSL::ASN1::Sequence([rsa.n, rsa.e].map { |number| OpenSSL::ASN1::Integer(number) })
+      pem = "-----BEGIN RSA PUBLIC KEY-----\n#{[numbers.to_der].pack("m")}-----END RSA PUBLIC KEY-----\n"
+      rsa_client(pem).upload(key, StringIO.new("data"))
+      expect(back.download(key)).to eq("data")
+    end
+
     it "may be in YAML as a block" do
       entry = YAML.safe_load("encryption_key: |\n#{rsa.private_to_pem.gsub(/^/, "  ")}", symbolize_names: true)
       front.upload(key, StringIO.new("data"))

@@ -218,6 +218,7 @@ RSpec.describe "A link to a file", type: :request do
       payload = { key: blob.key, service_name: "encrypted", content_type: "a/b", disposition: "inline" }
       tokens = [ActiveStorage.verifier.generate(payload, purpose: :blob_key),
                 ActiveStorage.verifier.generate(payload, purpose: :encrypted_s3_direct_upload),
+                ActiveStorage.verifier.generate(payload, purpose: :encrypted_s3_service_token),
                 *%w[local unknown].map do |name|
                   ActiveStorage.verifier.generate({ **payload, service_name: name }, purpose: :encrypted_s3_blob)
                 end]

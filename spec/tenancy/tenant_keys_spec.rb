@@ -138,5 +138,13 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(keys.inspect).not_to include("mmm")
       expect { described_class.new("short") }.to raise_error(EncryptedS3Service::ConfigurationError)
     end
+
+    it "refuse an RSA key, half of which is public" do
+      rsa = OpenSSL::PKey::RSA.new(2048)
+      [rsa.public_to_pem, rsa.to_pem].each do |pem|
+        expect { described_class.new(pem) }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /master key must have 32 bytes, not be of RSA/)
+      end
+    end
   end
 end

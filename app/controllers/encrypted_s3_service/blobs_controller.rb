@@ -8,9 +8,12 @@ module EncryptedS3Service
     POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'"
     # Chromium's PDF viewer does not start in a sandbox, and runs no script of the application's origin anyway.
     UNSANDBOXED = %w[application/pdf].freeze
+    # What is opened by itself is played by a page of the browser's own, which fetches it again; in a sandbox without an
+    # origin it may not. Scripts stay forbidden.
+    PLAYED = %w[video/ audio/].freeze
     # Seconds that answers of a public service may be kept.
     PUBLIC_AGE = 86_400
-    private_constant :POLICY, :UNSANDBOXED, :PUBLIC_AGE
+    private_constant :POLICY, :UNSANDBOXED, :PLAYED, :PUBLIC_AGE
 
     # Answers 200 or 206 with the file, 304 if the client has it, 404 to a token that is not valid or a file that is not
     # there, 416 to a range that is not there.
@@ -102,7 +105,11 @@ module EncryptedS3Service
       "private, max-age=#{[expires_at - Time.now.to_i, 0].max}, no-transform"
     end
 
-    def policy = UNSANDBOXED.include?(content_type) ? "default-src 'none'; object-src 'self'" : "#{POLICY}; sandbox"
+    def policy
+      return "default-src 'none'; object-src 'self'" if UNSANDBOXED.include?(content_type)
+
+      "#{POLICY}; sandbox#{" allow-same-origin" if content_type.start_with?(*PLAYED)}"
+    end
 
     # Of the version and not of the name: the object's key stays in here, and an object that was replaced has another.
     def etag(file) = %("#{OpenSSL::Digest::SHA256.hexdigest("#{key}\0#{file.etag}").first(32)}")

@@ -5,6 +5,7 @@ require "rails"
 require "active_model/railtie"
 require "active_job/railtie"
 require "active_record/railtie"
+require_relative "../../../spec/support/active_storage_javascript"
 require_relative "../../../spec/support/untrusted_images"
 require "active_storage/engine"
 require "action_controller/railtie"
@@ -24,16 +25,18 @@ module DemoApp
     config.paths.add "log", with: ENV.fetch("DEMO_LOG", "log/#{Rails.env}.log")
 
     config.active_storage.service = :encrypted_amazon
-    # The bucket holds ciphertext, so a link to the bucket would be of no use: the application serves the files.
-    config.active_storage.resolve_model_to_route = :rails_storage_proxy
-    # No file is read again after it is stored, only when somebody asks for it.
-    config.active_storage.analyzers = []
-    config.active_storage.previewers = []
+    # Shown when they are opened, as pictures and PDFs are.
+    config.active_storage.content_types_allowed_inline += %w[video/mp4 video/webm audio/mpeg audio/ogg text/plain]
+    # What Active Storage does later is done at once: what is deleted is gone from the bucket when the page says so.
+    config.active_job.queue_adapter = :inline
 
     config.content_security_policy do |policy|
       policy.default_src :none
+      policy.script_src :self
       policy.style_src :self
       policy.img_src :self
+      policy.media_src :self
+      policy.connect_src :self
       policy.form_action :self
       policy.base_uri :none
       policy.frame_ancestors :none

@@ -2,5 +2,6 @@
 
 Rails.application.routes.draw do
   resources :documents, only: %i[index create destroy]
+  get "/activestorage.js", to: ActiveStorageJavascript
   root to: "documents#index"
 end

@@ -1,6 +1,5 @@
 # frozen_string_literal: true
 
-require "net/http"
 require "openssl"
 require_relative "progress"
 
@@ -12,11 +11,11 @@ module Demo
     private_constant :READ_SIZE
 
     # @param workplace [Workplace]
-    # @param web [Application]
+    # @param visitor [Visitor]
     # @param console [Console]
-    def initialize(workplace, web, console)
+    def initialize(workplace, visitor, console)
       @workplace = workplace
-      @web = web
+      @visitor = visitor
       @console = console
     end
 
@@ -27,12 +26,20 @@ module Demo
     # @return [Hash{Symbol => Float}] seconds each of them took
     def check(sample, document, checks)
       ways = { download: "Active Storage, download", open: "Active Storage, open",
-               http: "HTTP, proxy route", aws: "Aws::S3::EncryptionV2" }
+               http: "HTTP, link", proxy: "HTTP, proxy route", aws: "Aws::S3::EncryptionV2" }
       ways.filter_map do |way, name|
         seconds = nil
         checks.attempt("#{name}: byte for byte") { seconds = read(way, name, sample, document, checks) }
         [way, seconds] if seconds
       end.to_h
+    end
+
+    # @return [Aws::S3::EncryptionV2::Client] which knows the key
+    def aws_client
+      @aws_client ||= Aws::S3::EncryptionV2::Client.new(
+        client: @workplace.aws, encryption_key: @workplace.key, key_wrap_schema: :aes_gcm,
+        content_encryption_schema: :aes_gcm_no_padding, security_profile: :v2
+      )
     end
 
     private
@@ -64,17 +71,22 @@ module Demo
       document.file.open { |file| each_piece(file, &) }
     end
 
-    def http(document, progress)
-      path = Rails.application.routes.url_helpers.rails_storage_proxy_path(document.file, only_path: true)
-      uri = URI.join(@web.url, path)
-      Net::HTTP.new(uri.host, uri.port, nil).start do |http|
-        # A response that ends too early must not be waited for.
-        http.request_get(uri.request_uri, "connection" => "close") do |response|
-          check_response(response, document.file.blob)
-          response.read_body do |chunk|
-            yield chunk
-            progress.add(chunk.bytesize)
-          end
+    def http(document, progress, &)
+      visit(urls.rails_blob_path(document.file, only_path: true), document, progress, &)
+    end
+
+    def proxy(document, progress, &)
+      visit(urls.rails_storage_proxy_path(document.file, only_path: true), document, progress, &)
+    end
+
+    def urls = Rails.application.routes.url_helpers
+
+    def visit(path, document, progress)
+      @visitor.get(path) do |response|
+        check_response(response, document.file.blob)
+        response.read_body do |chunk|
+          yield chunk
+          progress.add(chunk.bytesize)
         end
       end
     end
@@ -97,13 +109,6 @@ module Demo
       end
     ensure
       FileUtils.rm_f(path)
-    end
-
-    def aws_client
-      @aws_client ||= Aws::S3::EncryptionV2::Client.new(
-        client: @workplace.aws, encryption_key: @workplace.key, key_wrap_schema: :aes_gcm,
-        content_encryption_schema: :aes_gcm_no_padding, security_profile: :v2
-      )
     end
 
     def each_piece(file)

@@ -2,6 +2,7 @@
 
 require "openssl"
 require_relative "drawing"
+require_relative "film"
 
 module Demo
   # A file that was made for the demonstration.
@@ -36,11 +37,12 @@ module Demo
       @dir = dir
     end
 
-    # @return [Array<Sample>] a text, a picture and a PDF
+    # @return [Array<Sample>] a text, a picture, a PDF, and a film and a recording where there is ffmpeg
     def small
       [make("Letter to Zoë.txt", "text/plain") { |file| file << text },
        make("Summer evening.png", "image/png") { |file| file << Drawing.png(640, 480) },
-       make("Invoice 2041.pdf", "application/pdf") { |file| file << Drawing.pdf("Invoice 2041", invoice) }]
+       make("Invoice 2041.pdf", "application/pdf") { |file| file << Drawing.pdf("Invoice 2041", invoice) },
+       *recorded]
     end
 
     # @return [Sample] measurements, line by line
@@ -56,12 +58,25 @@ module Demo
 
     private
 
+    def recorded
+      tone = sample("Tuning fork.mp3", "audio/mpeg") { |path| Film.tone(path) }
+      film = sample("Sunset at sea.mp4", "video/mp4") { |path| Film.sunset(path) }
+      [tone, film].compact
+    end
+
     def make(name, content_type)
-      path = File.join(@dir, name)
-      File.open(path, "wb") do |file|
-        file.sync = true
-        yield file
+      sample(name, content_type) do |path|
+        File.open(path, "wb") do |file|
+          file.sync = true
+          yield file
+        end
       end
+    end
+
+    def sample(name, content_type)
+      path = File.join(@dir, name)
+      return unless yield path
+
       Sample.new(path: path, content_type: content_type, size: File.size(path),
                  sha256: OpenSSL::Digest::SHA256.file(path).hexdigest)
     end

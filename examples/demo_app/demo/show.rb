@@ -2,10 +2,13 @@
 
 require_relative "bucket_object"
 require_relative "checks"
+require_relative "direct_upload"
+require_relative "links"
 require_relative "progress"
 require_relative "readers"
 require_relative "samples"
 require_relative "units"
+require_relative "visitor"
 
 module Demo
   # What there is to see.
@@ -22,7 +25,9 @@ module Demo
       @web = web
       @console = console
       @samples = Samples.new(workplace.dir)
-      @readers = Readers.new(workplace, web, console)
+      @visitor = Visitor.new(web.url)
+      @readers = Readers.new(workplace, @visitor, console)
+      @links = Links.new(workplace, @visitor, @readers.aws_client)
       @rows = [["File", "Size", "Upload", "Download", "HTTP", "AWS client", "Checks"]]
       @failures = []
     end
@@ -31,6 +36,9 @@ module Demo
     # @return [void]
     def serve
       @samples.small.each { |sample| store(sample) }
+      # So that the first visitor sees what was made of them, in the bucket as well.
+      files = Document.all.map(&:file).select(&:representable?)
+      files.each { |file| file.representation(:thumbnail).processed }
       @console.say("\n  The upload page is at #{@console.paint(@web.url, :bold)}. Ctrl-C stops everything.\n\n")
       sleep
     end
@@ -40,6 +48,8 @@ module Demo
     def prove
       @samples.small.each { |sample| prove_one(sample) }
       prove_one(@samples.large)
+      prove_direct_upload
+      prove_deletion
       summarize
     end
 
@@ -71,7 +81,28 @@ module Demo
       @console.say("  In the bucket")
       @console.facts(object.facts, 4)
       object.check(checks)
-      { upload: seconds, **@readers.check(sample, document, checks) }
+      times = @readers.check(sample, document, checks)
+      @links.check(sample, document, checks)
+      { upload: seconds, **times }
+    end
+
+    def prove_direct_upload
+      @console.title("Direct upload  as Active Storage's JavaScript does it, request by request")
+      checks = Checks.new(@console, "Direct upload")
+      checks.attempt("direct upload") { DirectUpload.new(@workplace, @visitor, @web.url).check(checks) }
+      @failures.concat(checks.failures)
+    end
+
+    def prove_deletion
+      @console.title("Deletion  of all files on the page")
+      checks = Checks.new(@console, "Deletion")
+      checks.attempt("deletion") do
+        Document.ids.each { |id| @visitor.submit("/documents/#{id}", "_method" => "delete") }
+        left = @workplace.server.list(@workplace.bucket)
+        checks.add("the bucket is empty: thumbnails and previews are gone as well",
+                   ("#{left.size} objects are left" if left.any?))
+      end
+      @failures.concat(checks.failures)
     end
 
     # Active Storage computes a checksum before it uploads. That time is not the upload's.

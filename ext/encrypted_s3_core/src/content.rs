@@ -9,7 +9,7 @@ use crate::gcm::{self, TAG_LEN};
 #[must_use]
 pub enum Content {
     /// V2 and V3: the ciphertext is followed by its authentication tag.
-    Gcm(gcm::Opener),
+    Gcm(Box<gcm::Opener>),
     /// Legacy: nothing is authenticated, and how long the plaintext is shows at the end.
     Cbc(cbc::Opener),
 }

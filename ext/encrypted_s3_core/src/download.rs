@@ -109,14 +109,17 @@ impl Download {
     ) -> Result<Written> {
         let end = spool::end_of(file);
         let waiting = Waiting::in_place(file).unwrap_or_else(|| Waiting::Folder(plan.spool_folder.clone()));
-        let mut download = Self::open_over(store, envelopes, plan, key, waiting).await?;
-        let written = download.write_to(file, digest).await;
-        let Some(end) = end else { return written };
-        match &written {
-            // The padding of a legacy object waited there, too.
-            Ok(written) => file.set_len(end + written.bytes).map_err(|error| unwritable(key, error))?,
-            // Nothing more can be done about a file that cannot be cut off either.
-            Err(_) => drop(file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)))),
+        let saving =
+            async { Self::open_over(store, envelopes, plan, key, waiting).await?.write_to(file, digest).await };
+        let written = saving.await;
+        match (&written, end) {
+            (Err(_), Some(end)) => {
+                // Nothing more can be done about a file that cannot be cut off either.
+                let _restored = file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)));
+            }
+            // What waited there had padding.
+            (Ok(written), Some(end)) => file.set_len(end + written.bytes).map_err(|error| unwritable(key, error))?,
+            _ => {}
         }
         written
     }
@@ -129,7 +132,8 @@ impl Download {
         waiting: Waiting,
     ) -> Result<Self> {
         // What is decrypted at once ends where a block does.
-        let whole_blocks = RangePlan { size: plan.ranges.size.next_multiple_of(BLOCK_LEN as u64), ..plan.ranges };
+        let size = plan.ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(plan.ranges.size);
+        let whole_blocks = RangePlan { size, ..plan.ranges };
         let (head, ranges) = Ranges::open(store.clone(), key, whole_blocks).await?;
         let file = instruction_file::read(store, envelopes, &head, key).await?;
         let opener = || {
@@ -272,6 +276,12 @@ impl Verified {
     }
 }
 
+fn unwritable(key: &str, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
+        .for_object(key)
+        .with_source(error)
+}
+
 /// Reads the whole body, decrypts its first `size` bytes and checks them.
 async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
     let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
@@ -323,10 +333,4 @@ async fn verify_in_file(
     }
     let padding = content.finish(&trailer)?;
     Ok(Verified::Spooled(spool.into_reader(reader, padding as u64, trailer)))
-}
-
-fn unwritable(key: &str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
-        .for_object(key)
-        .with_source(error)
 }

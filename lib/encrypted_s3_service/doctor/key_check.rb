@@ -18,10 +18,12 @@ module EncryptedS3Service
       # @return [Finding]
       def call
         key = service.configuration.tap(&:to_native).encryption_key
-        key ? judge(key) : skipped(SUBJECT, "the entry has keys of another kind")
+        return skipped(SUBJECT, "the entry has keys of another kind") unless key
+
+        key.kind == "aes" ? judge(key) : judge_rsa(key)
       rescue ConfigurationError => e
         # The store is examined all the same, with a key that is thrown away.
-        service.go_on_with(encryption_key: EncryptionKey.generate)
+        service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil)
         return failed(SUBJECT, "missing; #{MAKE}") if EncryptionKey.blank?(service.options[:encryption_key])
 
         failed SUBJECT, e.message
@@ -37,6 +39,12 @@ module EncryptedS3Service
         else
           ok SUBJECT, "#{EncryptionKey::SIZE} bytes, #{key.id ? "id #{key.id}" : "without an id"}"
         end
+      end
+
+      def judge_rsa(key)
+        return ok(SUBJECT, "a private RSA key, id #{key.id}") if key.reads?
+
+        warning SUBJECT, "a public RSA key, which writes and cannot read: files are stored and not served"
       end
 
       # All the same byte, counting up or down, or a few bytes again and again.

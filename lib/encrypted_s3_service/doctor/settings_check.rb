@@ -23,7 +23,7 @@ module EncryptedS3Service
       private
 
       def without_key
-        service.configuration(encryption_key: EncryptionKey.generate).to_native
+        service.configuration(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil).to_native
         ok SUBJECT, "valid but for the key"
       rescue ConfigurationError => e
         failed SUBJECT, e.message

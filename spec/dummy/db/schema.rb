@@ -38,4 +38,28 @@ ActiveRecord::Schema[7.1].define(version: 1) do
     t.string :variation_digest, null: false
     t.index %i[blob_id variation_digest], name: "variant_uniqueness", unique: true
   end
+
+  create_table :organisations, force: :cascade do |t|
+    t.string :name
+    t.boolean :encrypted, null: false, default: false
+  end
+
+  create_table :contracts, force: :cascade do |t|
+    t.references :organisation
+  end
+
+  # As delayed_job_active_record's generator makes it.
+  create_table :delayed_jobs, force: :cascade do |t|
+    t.integer :priority, default: 0, null: false
+    t.integer :attempts, default: 0, null: false
+    t.text :handler, null: false
+    t.text :last_error
+    t.datetime :run_at
+    t.datetime :locked_at
+    t.datetime :failed_at
+    t.string :locked_by
+    t.string :queue
+    t.timestamps null: true
+    t.index %i[priority run_at], name: "delayed_jobs_priority"
+  end
 end

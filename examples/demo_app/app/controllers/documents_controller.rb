@@ -12,21 +12,18 @@ class DocumentsController < ApplicationController
     list
   end
 
-  # Stores a file.
+  # Stores the files of a form, or takes those that the browser has stored already.
   # @return [void]
   def create
-    @document = Document.new(file: chosen_file)
-    return redirect_to(documents_path, notice: "#{@document.file.filename} is encrypted and stored.") if @document.save
+    documents = (chosen_files.presence || [nil]).map { |file| store(file) }
+    @document = documents.find { |document| document.errors.any? }
+    return redirect_to(documents_path, notice: notice_of(documents)) unless @document
 
-    show_problem
-  rescue EncryptedS3Service::Error => e
-    # Active Storage uploads after the record is saved.
-    @document.destroy
-    @document.errors.add(:base, "The file could not be stored: #{e.message}")
-    show_problem
+    list
+    render :index, status: :unprocessable_entity
   end
 
-  # Deletes a file.
+  # Deletes a file, and what was made from it.
   # @return [void]
   def destroy
     document = Document.find(params[:id])
@@ -38,14 +35,30 @@ class DocumentsController < ApplicationController
   private
 
   # Anything else that may be sent under this name is not what the form sends.
-  def chosen_file
-    file = params[:file]
-    file if file.is_a?(ActionDispatch::Http::UploadedFile)
+  def chosen_files
+    Array(params[:files]).filter_map do |file|
+      case file
+      when ActionDispatch::Http::UploadedFile then file
+      when String then ActiveStorage::Blob.find_signed(file)
+      end
+    end
   end
 
-  def show_problem
-    list
-    render :index, status: :unprocessable_entity
+  def store(file)
+    document = Document.new(file: file)
+    document.save
+    document
+  rescue EncryptedS3Service::Error, ActiveStorage::Error => e
+    # Active Storage uploads after the record is saved.
+    document.destroy
+    document.errors.add(:base, "The file could not be stored: #{e.message}")
+    document
+  end
+
+  def notice_of(documents)
+    return "#{documents.size} files are encrypted and stored." if documents.many?
+
+    "#{documents.first.file.filename} is encrypted and stored."
   end
 
   def list

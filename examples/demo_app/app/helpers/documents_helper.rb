@@ -2,12 +2,20 @@
 
 # Small parts of the page.
 module DocumentsHelper
-  # @param blob [ActiveStorage::Blob]
-  # @return [ActiveSupport::SafeBuffer] the picture itself, or the ending of the file's name
-  def thumbnail(blob)
-    return image_tag(rails_storage_proxy_path(blob), alt: "", class: "thumbnail") if shown_as_picture?(blob)
+  # Characters of a text that are shown in place of a picture.
+  EXCERPT = 320
 
-    tag.span(blob.filename.extension.presence&.first(4) || "file", class: "thumbnail ending", aria: { hidden: true })
+  # @param document [Document]
+  # @return [ActiveSupport::SafeBuffer] what a page can show of it: the film, the recording, a picture, how the text
+  #   begins, or else the ending of its name
+  def media(document)
+    file = document.file
+    if file.video? then film(file)
+    elsif file.audio? then safe_join([ending(file), audio(file)])
+    elsif file.representable? then picture(file)
+    else
+      excerpt(document) || ending(file)
+    end
   end
 
   # @param bytes [Integer]
@@ -16,27 +24,45 @@ module DocumentsHelper
 
   # @param bytes [Integer]
   # @return [String]
-  def readable_size(bytes) = bytes < 1024 ? exact_size(bytes) : "#{number_to_human_size(bytes)} (#{exact_size(bytes)})"
+  def readable_size(bytes) = bytes < 1024 ? exact_size(bytes) : number_to_human_size(bytes)
 
-  # @param data [String] binary
-  # @param width [Integer] bytes in a line
-  # @return [ActiveSupport::SafeBuffer] offset, hexadecimal bytes and printable characters, line by line
-  def hex_dump(data, width)
-    lines = data.b.scan(/.{1,#{width}}/mn).each_with_index.map do |piece, line|
-      safe_join([tag.span(format("%02<at>x", at: line * width), class: "offset"),
-                 piece.unpack1("H*").scan(/../).join(" ").ljust((width * 3) - 1),
-                 tag.span(printable(piece), class: "characters")], "  ")
-    end
-    # It can be wider than the page, and then is scrolled, which must be possible without a mouse.
-    tag.pre(safe_join(lines, "\n"), class: "hex", tabindex: 0)
+  # @param blob [ActiveStorage::Blob]
+  # @return [Array<String>] its type, its size, and what its analysis found out
+  def facts(blob)
+    width, height, duration = blob.metadata.values_at("width", "height", "duration")
+    [blob.content_type, readable_size(blob.byte_size), ("#{width.to_i} × #{height.to_i}" if width && height),
+     ("#{number_with_precision(duration, precision: 1, strip_insignificant_zeros: true)} s" if duration)].compact
   end
 
   private
 
-  def printable(data) = data.each_char.map { |char| char.match?(/[ -~]/n) ? char : "·" }.join
+  def film(file)
+    poster = rails_representation_path(file.representation(:thumbnail)) if file.representable?
+    tag.video(src: rails_blob_path(file), poster: poster, controls: true, preload: "metadata", playsinline: true,
+              aria: { label: file.filename })
+  end
 
-  # Larger pictures would make the page slow.
-  def shown_as_picture?(blob)
-    blob.content_type.in?(%w[image/png image/jpeg image/gif image/webp]) && blob.byte_size < 4.megabytes
+  def audio(file)
+    tag.audio(src: rails_blob_path(file), controls: true, preload: "metadata", aria: { label: file.filename })
+  end
+
+  def picture(file)
+    image = image_tag(rails_representation_path(file.representation(:thumbnail)), alt: "Preview of #{file.filename}",
+                                                                                  loading: "lazy", decoding: "async")
+    link_to(safe_join([image, ending(file)]), rails_blob_path(file))
+  end
+
+  # Below a picture it is seen only if that cannot be made.
+  def ending(file)
+    tag.span(file.filename.extension.presence&.first(5) || "file", class: "ending", aria: { hidden: true })
+  end
+
+  def excerpt(document)
+    return unless document.file.text?
+
+    text = document.beginning(EXCERPT)&.force_encoding(Encoding::UTF_8)&.scrub("")
+    return if text.blank?
+
+    tag.p("#{text}#{"…" if document.file.byte_size > EXCERPT}", class: "excerpt")
   end
 end

@@ -2,7 +2,10 @@
 
 # A file that somebody uploaded.
 class Document < ApplicationRecord
-  has_one_attached :file
+  has_one_attached :file do |file|
+    # As strings: a symbol would become one on its way through an address, and the variant be made a second time.
+    file.variant :thumbnail, resize_to_limit: [1040, 720], format: "webp", saver: { quality: 80 }
+  end
 
   validate { errors.add(:base, "Choose a file first.") unless file.attached? }
 
@@ -18,5 +21,12 @@ class Document < ApplicationRecord
     file.blob.download_chunk(0...count) if file.byte_size.between?(1, PREVIEWED)
   rescue ActiveStorage::Error, EncryptedS3Service::Error
     nil
+  end
+
+  # @return [Hash{ActiveStorage::Blob => String}] what Active Storage made from the file so far, and what it is
+  def made_from_it
+    preview = file.blob.preview_image.blob
+    pictures = [file.blob, preview].compact.flat_map { |blob| blob.variant_records.map { |record| record.image.blob } }
+    { preview => "Preview" }.compact_blank.merge(pictures.compact.to_h { |blob| [blob, "Thumbnail"] }).except(nil)
   end
 end

@@ -79,10 +79,20 @@ impl Spool {
     /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one; `trailer`
     /// was checked once already.
     pub(super) fn into_reader(self, content: Content, padding: u64, trailer: Vec<u8>) -> SpoolReader {
-        let Self { file, start, length: text } = self;
-        let size = text.saturating_sub(padding);
-        let (content, buffer) = (Some(content), Vec::new());
-        SpoolReader { file, position: start, content, text, size, left: size, trailer, buffer, given: 0, torn: false }
+        let Self { file, start, length } = self;
+        let size = length.saturating_sub(padding);
+        SpoolReader {
+            file,
+            position: start,
+            content: Some(content),
+            text: length,
+            size,
+            left: size,
+            trailer,
+            buffer: Vec::new(),
+            given: 0,
+            torn: false,
+        }
     }
 }
 
@@ -105,7 +115,8 @@ pub(super) struct SpoolReader {
 }
 
 impl SpoolReader {
-    /// The next `length` bytes of plaintext, fewer at the end, none after it.
+    /// The next `length` bytes of plaintext, fewer at the end, none after it. Of the file, at least as much has been read
+    /// as was handed out.
     ///
     /// # Errors
     /// `Io`, and `Auth` or `Cbc` if the file is not what was written into it.

@@ -98,7 +98,7 @@ impl Envelope {
             material_description: &self.material_description,
         })?;
         match &self.cipher {
-            Cipher::Gcm(nonce) => Opener::new(&data_key, nonce, NO_AAD).map(Content::Gcm),
+            Cipher::Gcm(nonce) => Opener::new(&data_key, nonce, NO_AAD).map(|opener| Content::Gcm(Box::new(opener))),
             Cipher::Cbc(iv) => Ok(Content::Cbc(cbc::Opener::new(&data_key, iv, true))),
         }
     }

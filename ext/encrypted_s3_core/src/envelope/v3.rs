@@ -79,6 +79,6 @@ impl Envelope {
         })?;
         let derivation = Derivation::new(&data_key, &self.message_id);
         derivation.verify(&self.commitment)?;
-        Opener::new(&derivation.content_key()?, &NONCE, &SUITE_ID).map(Content::Gcm)
+        Opener::new(&derivation.content_key()?, &NONCE, &SUITE_ID).map(|opener| Content::Gcm(Box::new(opener)))
     }
 }

@@ -88,7 +88,8 @@ impl Parts {
     }
 
     fn grow(&mut self, size: usize) -> Result<()> {
-        let mut grown = self.pool.buffer(size + TAG_LEN)?;
+        // Not of the pool: it is larger than a part, and would stay so as one.
+        let mut grown = Buffer::with_capacity(size + TAG_LEN)?;
         grown.fill(self.buffer.bytes());
         self.buffer = grown;
         Ok(())

@@ -112,3 +112,13 @@ fn keys_do_not_print() {
     assert!(printed.contains("k1") && printed.contains("[redacted]"));
     assert!(!printed.contains("171") && !printed.contains("ab, ab"), "{printed}");
 }
+
+#[cfg(not(feature = "aws-lc"))]
+#[test]
+fn without_aws_lc_an_rsa_key_is_refused_by_the_feature_it_needs() {
+    use encrypted_s3_core::keyring::RsaKey;
+    for error in [RsaKey::from_private_der(b"any"), RsaKey::from_public_der(b"any")].map(|key| key.unwrap_err()) {
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("needs the feature `aws-lc`"), "{error}");
+    }
+}

@@ -2,6 +2,7 @@
 //! wrong with it.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::sync::Arc;
 
 use aes::Aes256;
@@ -57,11 +58,15 @@ fn entries(wrapping_key: u8) -> Entries {
     pairs.into_iter().map(|(name, bytes)| (name.to_owned(), STANDARD.encode(bytes))).collect()
 }
 
-async fn download(body: &[u8], plan: &DownloadPlan) -> encrypted_s3_core::Result<Download> {
+fn stored(body: &[u8]) -> Arc<MemoryStore> {
     let memory = MemoryStore::new();
     let object = NewObject { key: "a key".into(), metadata: entries(1), ..NewObject::default() };
     memory.replace(object, body.to_vec());
-    Download::open(Arc::new(memory), &reader(1), plan, "a key").await
+    Arc::new(memory)
+}
+
+async fn download(body: &[u8], plan: &DownloadPlan) -> encrypted_s3_core::Result<Download> {
+    Download::open(stored(body), &reader(1), plan, "a key").await
 }
 
 #[tokio::test]
@@ -81,6 +86,25 @@ async fn every_size_comes_back_in_chunks_and_in_ranges() {
             if size > 0 {
                 let range = download(&body, &plan).await.unwrap().range(middle as u64, Some(5)).await.unwrap();
                 assert_eq!(range, &text[middle..(middle + 5).min(size)]);
+            }
+        }
+    }
+}
+
+/// A large object waits as ciphertext in the very file, which must not keep its padding, nor anything of a bad one.
+#[tokio::test]
+async fn a_file_gets_the_plaintext_and_nothing_else() {
+    for size in [0, 1, 30_000, 30_016, 100_007] {
+        let (text, whole) = (plaintext(size), body(&plaintext(size)));
+        for plan in PLANS {
+            for valid in [true, false] {
+                let body = if valid { whole.clone() } else { encrypt(&vec![0; whole.len()]) };
+                let named = tempfile::NamedTempFile::new().unwrap();
+                named.as_file().write_all(b"before ").unwrap();
+                let saved = Download::save(stored(&body), &reader(1), &plan, "a key", named.as_file(), false).await;
+                let expected = if valid { &text[..] } else { b"" };
+                assert_eq!(kind(saved), (!valid).then_some(ErrorKind::Cbc));
+                assert!(std::fs::read(named.path()).unwrap() == [b"before ", expected].concat(), "{size} bytes");
             }
         }
     }

@@ -113,29 +113,3 @@ pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
     [&[tag, 0x82, high, low], content].concat()
 }
-
-/// The private key of a vector that was made with an RSA key of so many bits, in PEM.
-pub fn rsa_pem(bits: usize) -> String {
-    let path = format!("{}/../../spec/vectors/rb-v2-rsa{bits}-100.json", env!("CARGO_MANIFEST_DIR"));
-    let vector: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    vector["key"]["private_key_pem"].as_str().unwrap().to_owned()
-}
-
-/// The `SubjectPublicKeyInfo` of a private key in PEM.
-pub fn rsa_public_der(pem: &str) -> Vec<u8> {
-    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
-    let pkcs1 = STANDARD.decode(lines.collect::<String>()).unwrap();
-    // A sequence of version, modulus (a length in two bytes) and exponent (a length in one).
-    let modulus = &pkcs1[7..];
-    let length = usize::from(u16::from_be_bytes([modulus[2], modulus[3]]));
-    let (modulus, exponent) = modulus.split_at(4 + length);
-    let exponent = &exponent[..2 + usize::from(exponent[1])];
-    spki(&[modulus, exponent].concat())
-}
-
-/// The `SubjectPublicKeyInfo` around a modulus and an exponent in DER.
-pub fn spki(numbers: &[u8]) -> Vec<u8> {
-    let algorithm = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
-    let bits = [&[0], &der(0x30, numbers)[..]].concat();
-    der(0x30, &[&algorithm[..], &der(0x03, &bits)].concat())
-}

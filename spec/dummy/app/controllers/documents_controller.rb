@@ -2,6 +2,8 @@
 
 # A form's other end.
 class DocumentsController < ActionController::Base
+  def new; end
+
   def create
     document = Document.create!(file: params.require(:file))
     render json: { key: document.file.blob.key, path: rails_storage_proxy_path(document.file) }

@@ -1,0 +1,48 @@
+# frozen_string_literal: true
+
+require "open3"
+require "tempfile"
+require_relative "drawing"
+
+module Demo
+  # Makes a film and a recording with ffmpeg, in the formats that all browsers play.
+  module Film
+    # Seconds that the film takes.
+    LENGTH = 12
+    # The view sinks by a quarter of the picture, while a bar below tells how far the film is.
+    FILTERS = "[0]crop=640:360:0:'120*(1-t/#{LENGTH})',fps=25[view];" \
+              "[view][1]overlay=x='-w+w*t/#{LENGTH}':y=H-h,format=yuv420p[film]".freeze
+    private_constant :LENGTH, :FILTERS
+
+    module_function
+
+    # @param path [String] of the MP4 to be written
+    # @return [Boolean] whether there is an ffmpeg that could
+    def sunset(path)
+      Tempfile.create(%w[sunset .png], binmode: true) do |picture|
+        picture.write(Drawing.png(640, 480))
+        picture.flush
+        ffmpeg("-loop", "1", "-framerate", "25", "-t", LENGTH.to_s, "-i", picture.path,
+               "-f", "lavfi", "-i", "color=white@0.8:size=640x8:rate=25:duration=#{LENGTH},format=rgba",
+               "-f", "lavfi", "-i", "sine=frequency=220:duration=#{LENGTH},volume=0.2",
+               "-filter_complex", FILTERS, "-map", "[film]", "-map", "2", "-t", LENGTH.to_s,
+               "-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-g", "50", "-c:a", "aac",
+               "-movflags", "+faststart", path)
+      end
+    end
+
+    # @param path [String] of the MP3 to be written
+    # @return [Boolean] whether there is an ffmpeg that could
+    def tone(path)
+      ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=4,afade=out:duration=4:curve=exp",
+             "-c:a", "libmp3lame", path)
+    end
+
+    def ffmpeg(*arguments)
+      _, status = Open3.capture2e("ffmpeg", "-nostdin", "-v", "error", "-y", *arguments)
+      status.success?
+    rescue Errno::ENOENT
+      false
+    end
+  end
+end

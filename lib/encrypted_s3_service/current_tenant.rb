@@ -1,0 +1,56 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  # The attribute in which an application keeps the tenant of a request or job, named in one line:
+  #
+  #     config.encrypted_s3_service.current_tenant = "Current.organisation"
+  #
+  # The class is looked up by its name each time, so that it may be reloaded.
+  class CurrentTenant
+    # @return [CurrentTenant, nil] nil when the application names none
+    # @raise [ConfigurationError]
+    def self.configured
+      path = Engine.config.encrypted_s3_service.current_tenant
+      new(path) if path
+    end
+
+    # @return [Object, nil] the tenant of this request or job
+    def self.get = configured&.get
+
+    # @param path [String] class and attribute, such as "Current.organisation"
+    # @raise [ConfigurationError]
+    def initialize(path)
+      @class_name, dot, @attribute = path.to_s.rpartition(".")
+      return unless dot.empty? || @class_name.empty?
+
+      raise ConfigurationError, "current_tenant is a class and an attribute, as in \"Current.organisation\", and not " \
+                                "#{path.inspect}"
+    end
+
+    # @return [Object, nil]
+    def get = owner.public_send(@attribute)
+
+    # Sets the attribute while the block runs. It is written only where it changes: an action that streams shares the
+    # object behind `Current` with the thread that took the request, which may be serving the next one by the time the
+    # stream ends.
+    #
+    # @param tenant [Object]
+    # @yield
+    # @return [Object] what the block returns
+    def with(tenant)
+      before = get
+      return yield if before.equal?(tenant)
+
+      begin
+        owner.public_send(:"#{@attribute}=", tenant)
+        yield
+      ensure
+        owner.public_send(:"#{@attribute}=", before)
+      end
+    end
+
+    private
+
+    def owner = @class_name.constantize
+  end
+end

@@ -1,0 +1,87 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  # Direct uploads to a service that the server chooses. The browser asks Active Storage's own controller for a blob;
+  # what it shows there to get one on another service than the default is a token that this application has signed. It
+  # names the service, expires, is good for nothing else, and may be bound to a tenant. The plain name of a service is
+  # not taken from a client, who could otherwise choose the one that does not encrypt.
+  #
+  #     rails_direct_uploads_url(service_token: EncryptedS3Service::DirectUploads.token(:encrypted_amazon))
+  #
+  # The form helpers make the token by themselves, see {DirectUploads::FormHelper}.
+  #
+  # A client that shows none gets a blob on the service that is in force, which for Active Storage's controllers is the
+  # tenant's where `config.encrypted_s3_service.active_storage_controllers` is set, and otherwise the default. A blob
+  # that got to another service than its attribute demands is refused when it is attached: {AttachmentValidator}.
+  #
+  # Applications whose own checks stand before Active Storage's controllers may let clients choose by a plain
+  # `service_name` after all, among the services that they list:
+  #
+  #     config.encrypted_s3_service.direct_upload_services = %i[encrypted_amazon encrypted_frankfurt]
+  module DirectUploads
+    autoload :Controller, "encrypted_s3_service/direct_uploads/controller"
+    autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
+
+    # What the tokens are signed for, so that no other token of ActiveStorage.verifier passes for one.
+    PURPOSE = :encrypted_s3_service_token
+    # How long a page with a form may stay open, in seconds, unless
+    # `config.encrypted_s3_service.direct_upload_token_expires_in` says otherwise.
+    DEFAULT_EXPIRY = 24 * 60 * 60
+
+    class << self
+      # @param service [Symbol, String] where the file is to go
+      # @param tenant [Object, false, nil] for whom alone the token is good, something with a GlobalID. It takes that
+      #   Active Storage's controllers know the tenant (`config.encrypted_s3_service.active_storage_controllers`); where
+      #   they do, nil is the current one and false none
+      # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds; nil for the configured
+      # @return [String] a token for `rails_direct_uploads_url(service_token: …)`
+      # @raise [ConfigurationError] when there is no such service
+      def token(service, tenant: nil, expires_in: nil)
+        raise ConfigurationError, "A direct upload's token names a service, not nil" if service.nil?
+
+        content = { "service" => ServiceSwitch.existing(service).to_s }
+        tenant = CurrentTenant.get if tenant.nil? && options.active_storage_controllers
+        content["tenant"] = tenant.to_global_id.to_s if tenant
+        expires_in ||= options.direct_upload_token_expires_in || DEFAULT_EXPIRY
+        ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in)
+      end
+
+      # @param token [String]
+      # @param tenant [Object, nil] of the request
+      # @return [Symbol] the service it names
+      # @raise [DirectUploadRefusedError] when it is not ours, has expired or is another tenant's
+      # @raise [ConfigurationError] when the service does not exist any more
+      # @api private
+      def service_of(token, tenant:)
+        content = ActiveStorage.verifier.verified(token.to_s, purpose: PURPOSE)
+        refuse("The service_token is invalid or has expired. Load the page again.") unless content.is_a?(Hash)
+
+        bound = content["tenant"]
+        if bound && bound != tenant&.to_global_id&.to_s
+          refuse("The service_token was made for another tenant. Load the page again.")
+        end
+
+        ServiceSwitch.existing(content.fetch("service"))
+      end
+
+      # @param name [String] as a client sends it
+      # @return [Symbol] the service, when `config.encrypted_s3_service.direct_upload_services` has it
+      # @raise [DirectUploadRefusedError]
+      # @raise [ConfigurationError] when the setting names a service that does not exist
+      # @api private
+      def listed_service(name)
+        allowed = Array(options.direct_upload_services).map(&:to_s)
+        return ServiceSwitch.existing(name) if allowed.include?(name)
+
+        refuse("A client may not choose the service by its name. Use a service_token, or list the services that " \
+               "anybody may choose in config.encrypted_s3_service.direct_upload_services.")
+      end
+
+      private
+
+      def refuse(reason) = raise(DirectUploadRefusedError, reason)
+
+      def options = Engine.config.encrypted_s3_service
+    end
+  end
+end

@@ -1,0 +1,48 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  module DirectUploads
+    # Prepended to ActiveStorage::DirectUploadsController, whose `create` hands its private `blob_args` to
+    # ActiveStorage::Blob.create_before_direct_upload! in every version from 7.0.2 on
+    # (`app/controllers/active_storage/direct_uploads_controller.rb`). A refused request is answered with 403 and
+    # `{"error": "…"}`; it never gets a blob on the default service instead.
+    # @api private
+    module Controller
+      # @param controller [Class] Active Storage's
+      # @return [void]
+      # @raise [ConfigurationError] when Rails has nothing to patch any more: tokens would silently be ignored
+      def self.install(controller = ActiveStorage::DirectUploadsController)
+        return if controller < self
+
+        unless controller.private_method_defined?(:blob_args)
+          raise ConfigurationError,
+                "This version of Active Storage has no DirectUploadsController#blob_args, so the service of direct " \
+                "uploads cannot be chosen. Look for a newer version of this gem."
+        end
+
+        controller.prepend(self)
+        controller.rescue_from(DirectUploadRefusedError) do |error|
+          render json: { error: error.message }, status: :forbidden
+        end
+      end
+
+      private
+
+      def blob_args
+        service = direct_upload_service
+        service ? super.merge(service_name: service) : super
+      end
+
+      def direct_upload_service
+        if params.key?(:service_token)
+          DirectUploads.service_of(params[:service_token], tenant: direct_upload_tenant)
+        elsif params.key?(:service_name)
+          DirectUploads.listed_service(params[:service_name])
+        end
+      end
+
+      # What EncryptedS3Service::Controller finds, where it is included.
+      def direct_upload_tenant = respond_to?(:s3_tenant, true) ? s3_tenant : CurrentTenant.get
+    end
+  end
+end

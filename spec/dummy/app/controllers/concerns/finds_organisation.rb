@@ -1,0 +1,10 @@
+# frozen_string_literal: true
+
+# How a request tells its customer, in the application's controllers and in Active Storage's.
+module FindsOrganisation
+  extend ActiveSupport::Concern
+
+  included do
+    before_action { Current.organisation = Organisation.find_by(id: request.headers["x-organisation"]) }
+  end
+end

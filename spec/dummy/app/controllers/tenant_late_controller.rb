@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+# Finds its customer when the service has been chosen already.
+class TenantLateController < ActionController::Base
+  include EncryptedS3Service::Controller
+  include FindsOrganisation
+
+  def create
+    render json: { service: Document.create!(file: params.require(:file)).file.blob.service_name }
+  end
+end

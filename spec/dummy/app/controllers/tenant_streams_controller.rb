@@ -1,0 +1,18 @@
+# frozen_string_literal: true
+
+# Stores a file in the midst of a stream.
+class TenantStreamsController < TenantController
+  include ActionController::Live
+
+  # Where the action waits when it has begun to answer.
+  cattr_accessor :gate, default: Queue.new
+
+  def show
+    response.stream.write("begun\n")
+    gate.pop
+    blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("streamed"), filename: "s.txt")
+    response.stream.write("#{blob.service_name}\n")
+  ensure
+    response.stream.close
+  end
+end

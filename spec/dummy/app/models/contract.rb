@@ -1,0 +1,12 @@
+# frozen_string_literal: true
+
+# Some of its files are encrypted whoever the customer is.
+class Contract < ActiveRecord::Base
+  belongs_to :organisation, optional: true
+
+  has_one_attached :contract_pdf, service: :encrypted
+  has_one_attached :scan, service: ->(contract) { contract.organisation&.encrypted? ? :encrypted : :local }
+  has_one_attached :flyer, service: :local
+  has_one_attached :note
+  has_many_attached :appendices, service: :encrypted
+end

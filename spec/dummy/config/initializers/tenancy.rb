@@ -1,0 +1,6 @@
+# frozen_string_literal: true
+
+Rails.application.configure do
+  config.encrypted_s3_service.current_tenant = "Current.organisation"
+  config.encrypted_s3_service.active_storage_controllers = "FindsOrganisation"
+end

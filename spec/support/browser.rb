@@ -1,0 +1,130 @@
+# frozen_string_literal: true
+
+require "capybara/dsl"
+require "capybara/rspec/matchers"
+require "capybara/rspec/matcher_proxies"
+require "selenium-webdriver"
+require "tmpdir"
+require "fileutils"
+
+# A real Chromium without a window, for groups with `browser: true`. They say what Capybara's users say.
+module Browser
+  # Chromium as it must be to run as root in a container and to talk with nobody but us.
+  ARGUMENTS = %w[--headless=new --disable-gpu --disable-quic --no-first-run --disable-background-networking
+                 --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars
+                 --autoplay-policy=no-user-gesture-required].freeze
+  # Seconds that a page may take for what is expected of it.
+  PATIENCE = 20
+
+  # Chromium's answer about a page that is just being left is one of no known kind; Capybara is to ask again.
+  class Driver < Capybara::Selenium::Driver
+    def invalid_element_errors = super + [Selenium::WebDriver::Error::UnknownError]
+  end
+
+  module_function
+
+  # @return [String, nil] path of the first of these programs that is installed
+  def program(*names)
+    names.product(ENV.fetch("PATH", "").split(File::PATH_SEPARATOR)).map { |name, folder| File.join(folder, name) }
+         .find { |path| File.executable?(path) }
+  end
+
+  def chromium = program("chromium", "chromium-browser", "google-chrome")
+
+  def chromedriver = program("chromedriver")
+
+  # Without a browser there is nothing to be seen here, except that continuous integration is not set up as it must be.
+  # @return [String, nil] why an example is skipped
+  def missing
+    return if chromium && chromedriver
+
+    message = "needs Chromium and chromedriver in the PATH"
+    ENV["CI"].to_s.empty? ? message : raise("This run #{message}, because CI is set.")
+  end
+
+  # @return [Driver]
+  def driver(app) = Driver.new(app, browser: :chrome, options: options, service: service)
+
+  def options
+    arguments = [*ARGUMENTS, "--user-data-dir=#{profile}", *("--no-sandbox" if Process.uid.zero?)]
+    Selenium::WebDriver::Options.chrome(binary: chromium, args: arguments,
+                                        "goog:loggingPrefs": { browser: "ALL" })
+  end
+
+  def service = Selenium::WebDriver::Service.chrome(path: chromedriver)
+
+  # @return [String] a new folder that is gone when the run has ended
+  def profile
+    Dir.mktmpdir("chromium").tap do |folder|
+      at_exit { FileUtils.rm_rf(folder) }
+    end
+  end
+
+  # Waits for what no matcher of Capybara's can see.
+  # @return [Object] the first thing that the block gives and that is neither nil nor false
+  def wait_for(what, seconds = PATIENCE)
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
+    loop do
+      result = yield
+      return result if result
+      raise "#{what} did not come within #{seconds} s" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+      sleep 0.05
+    end
+  end
+
+  # What specs say for themselves.
+  module Helpers
+    def wait_for(...) = Browser.wait_for(...)
+
+    # @return [Array<String>] what the browser complained of since this was last asked: errors of scripts, answers that
+    #   are none, and what a content security policy kept from happening. Not that a file opened by itself has no icon
+    def complaints
+      entries = page.driver.browser.logs.get(:browser).select { |entry| %w[SEVERE WARNING].include?(entry.level) }
+      entries.map(&:message).grep_v(%r{/favicon\.ico - })
+    end
+
+    # @return [Object] what the page's script gives to `done`
+    def evaluate_async(script, *arguments)
+      page.evaluate_async_script("const done = arguments[arguments.length - 1]; #{script}", *arguments)
+    end
+
+    # Fetches a file as a script of the page does.
+    # @return [Hash] "status", "type", "size" and "sha256" (hexadecimal) of it
+    def fetched(path)
+      evaluate_async(<<~'JAVASCRIPT', path)
+        fetch(arguments[0]).then(async (answer) => {
+          const data = await answer.arrayBuffer()
+          const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data))
+          const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")
+          done({ status: answer.status, type: answer.headers.get("content-type"), size: data.byteLength, sha256 })
+        }, (error) => done({ error: String(error) }))
+      JAVASCRIPT
+    end
+
+    # Sends a command of Chromium's own protocol.
+    def chromium(command, **parameters) = page.driver.browser.execute_cdp(command, **parameters)
+  end
+end
+
+Capybara.register_driver(:chromium) { |app| Browser.driver(app) }
+Capybara.default_driver = :chromium
+Capybara.server = :puma, { Silent: true, Threads: "0:8" }
+Capybara.default_max_wait_time = Browser::PATIENCE
+Capybara.enable_aria_label = true
+
+RSpec.configure do |config|
+  config.include Capybara::DSL, browser: true
+  config.include Capybara::RSpecMatchers, browser: true
+  # Both have a method `all`.
+  config.include Capybara::RSpecMatcherProxies, browser: true
+  config.include Browser::Helpers, browser: true
+
+  config.before(:each, browser: true) do
+    missing = Browser.missing
+    skip(missing) if missing
+    # An example that has failed may have left some.
+    complaints
+  end
+  config.after(:each, browser: true) { Capybara.reset_sessions! unless Browser.missing }
+end

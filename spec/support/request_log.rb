@@ -1,0 +1,25 @@
+# frozen_string_literal: true
+
+# Lets a Rack application answer, and remembers what it was asked and how its answers began.
+class RequestLog
+  Entry = Struct.new(:verb, :path, :range, :status, :headers)
+
+  def initialize(app)
+    @app = app
+    @entries = Queue.new
+  end
+
+  def call(environment)
+    status, headers, body = @app.call(environment)
+    @entries << Entry.new(*environment.values_at("REQUEST_METHOD", "PATH_INFO", "HTTP_RANGE"), status, headers.to_h.dup)
+    [status, headers, body]
+  end
+
+  # @return [Array<Entry>] since they were last cleared
+  def entries
+    taken = Array.new(@entries.size) { @entries.pop }
+    taken.each { |entry| @entries << entry }
+  end
+
+  def clear = @entries.clear
+end

@@ -1,0 +1,129 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/plain_by_default"
+
+RSpec.describe Contract, "with files for services of their own" do
+  include_context "with an application that stores in plaintext by default"
+
+  def file(text = "terms", **more) = { io: StringIO.new(text), filename: "a.txt", **more }
+
+  # A blob as a direct upload leaves it.
+  def uploaded_to(service, text = "terms")
+    ActiveStorage::Blob.create_and_upload!(**file(text), service_name: service)
+  end
+
+  describe "service: and the switch" do
+    it "lets the attribute's service win over the switch, and the switch over the default" do
+      switches = [nil, :encrypted, :mirrored]
+      places = switches.map do |service|
+        EncryptedS3Service.with_service(service) do
+          contract = described_class.create!(contract_pdf: file, flyer: file, note: file)
+          [contract.contract_pdf, contract.flyer, contract.note].map { |attached| attached.blob.service_name }
+        end
+      end
+      expect(places).to eq([%w[encrypted local local], %w[encrypted local encrypted], %w[encrypted local mirrored]])
+    end
+
+    it "lets the attribute's Proc win in the same way" do
+      places = [customer, other_customer].flat_map do |organisation|
+        [nil, :encrypted].map do |service|
+          EncryptedS3Service.with_service(service) do
+            described_class.create!(organisation: organisation, scan: file).scan.blob.service_name
+          end
+        end
+      end
+      expect(places).to eq(%w[encrypted encrypted local local])
+    end
+
+    it "lets the service that comes with the file win over all" do
+      contract = EncryptedS3Service.with_service(:encrypted) do
+        described_class.create!(flyer: file(service_name: :mirrored))
+      end
+      expect(contract.flyer.blob.service_name).to eq("mirrored")
+    end
+
+    it "stores what the attribute has encrypted" do
+      contract = described_class.create!(contract_pdf: file("our terms"))
+      expect(encrypted_in_bucket?(contract.contract_pdf.blob, "our terms")).to be(true)
+    end
+  end
+
+  describe "a file that lives elsewhere" do
+    let(:message) { "was not uploaded to encrypted storage. Please choose the file again" }
+
+    it "is refused by an attribute of the encrypted service, in words" do
+      contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)
+      expect(contract.save).to be(false)
+      expect(contract.errors.full_messages).to eq(["Contract pdf #{message}"])
+      expect(contract.errors.details[:contract_pdf]).to eq([{ error: :stored_elsewhere }])
+    end
+
+    it "is refused when it is given as a blob, to a stored record, or among many" do
+      contract = described_class.create!
+      expect(contract.contract_pdf.attach(uploaded_to(:local))).to be_nil
+      expect(contract.reload.contract_pdf).not_to be_attached
+      expect(contract.update(appendices: %i[encrypted local].map { |service| uploaded_to(service) })).to be(false)
+      expect(contract.errors[:appendices]).to eq([message])
+    end
+
+    it "is refused by the Proc's service" do
+      contract = described_class.new(organisation: customer, scan: uploaded_to(:local).signed_id)
+      expect(contract).not_to be_valid
+      contract.organisation = other_customer
+      expect(contract).to be_valid
+    end
+
+    it "is refused by any attribute while an encrypted customer is at work, unless that names a service itself" do
+      contract = described_class.new(note: uploaded_to(:local).signed_id, flyer: uploaded_to(:local).signed_id)
+      expect(customer.with_s3_settings { contract.valid? }).to be(false)
+      expect(contract.errors.attribute_names).to eq([:note])
+      expect(other_customer.with_s3_settings { contract.valid? }).to be(true)
+    end
+
+    it "is refused when it was chosen before the customer was known" do
+      contract = described_class.new(note: file)
+      expect(customer.with_s3_settings { contract.save }).to be(false)
+    end
+
+    it "is said in the application's own words, where it has some" do
+      I18n.backend.store_translations(:en, errors: { messages: { stored_elsewhere: "is in the wrong place" } })
+      contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)
+      contract.valid?
+      expect(contract.errors[:contract_pdf]).to eq(["is in the wrong place"])
+    ensure
+      I18n.reload!
+    end
+  end
+
+  it "takes what lives where it must" do
+    contract = described_class.create!(contract_pdf: uploaded_to(:encrypted, "our terms").signed_id,
+                                       appendices: [uploaded_to(:encrypted).signed_id])
+    expect(described_class.find(contract.id).contract_pdf.download).to eq("our terms")
+  end
+
+  it "takes what the record has already, when its form is sent again" do
+    old = described_class.new(appendices: [uploaded_to(:local)])
+    old.save!(validate: false)
+    again = described_class.find(old.id)
+    again.update!(appendices: again.appendices.map(&:signed_id) + [file("more")])
+    expect(again.reload.appendices.map { |appendix| appendix.blob.service_name }).to eq(%w[local encrypted])
+  end
+
+  it "does not ask where files are that are taken away" do
+    old = described_class.new(contract_pdf: uploaded_to(:local), appendices: [uploaded_to(:local)])
+    old.save!(validate: false)
+    old.update!(contract_pdf: nil, appendices: [])
+    expect(described_class.find(old.id).contract_pdf).not_to be_attached
+  end
+
+  it "says it once in a class that declares the attachment anew" do
+    heir = Class.new(described_class) do
+      def self.name = "Heir"
+      has_one_attached :contract_pdf, service: :encrypted
+    end
+    record = heir.new(contract_pdf: uploaded_to(:local))
+    record.valid?
+    expect(record.errors.count).to eq(1)
+  end
+end

@@ -1,0 +1,240 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/plain_by_default"
+
+RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
+  include ActiveSupport::Testing::TimeHelpers
+  include_context "with an application that stores in plaintext by default"
+
+  let(:text) { "sent by a browser" }
+  let(:announced) do
+    { filename: "direct.txt", byte_size: text.bytesize, checksum: md5(text), content_type: "text/plain" }
+  end
+
+  # @return [ActiveStorage::Blob] of the last answer
+  def created = ActiveStorage::Blob.find_signed!(response.parsed_body.fetch("signed_id"))
+
+  # Asks for a blob, as Rails' JavaScript does.
+  def ask(organisation: nil, blob: announced, **query)
+    post rails_direct_uploads_path(**query), params: { blob: blob }, as: :json,
+                                             headers: { "x-organisation" => organisation&.id.to_s }
+  end
+
+  # The second half of a direct upload, as Rails' JavaScript does it.
+  # @return [ActiveStorage::Blob] whose file it was
+  def send_file
+    blob = created
+    url, headers = response.parsed_body["direct_upload"].values_at("url", "headers")
+    put url, params: text, headers: headers
+    expect(response).to have_http_status(:no_content)
+    blob
+  end
+
+  def token(...) = described_class.token(...)
+
+  # @return [Integer] blobs that the block made
+  def blobs_made
+    before = ActiveStorage::Blob.count
+    yield
+    ActiveStorage::Blob.count - before
+  end
+
+  def expect_refusal(message, **)
+    expect(blobs_made { ask(**) }).to eq(0)
+    expect(response).to have_http_status(:forbidden)
+    expect(response.parsed_body["error"]).to match(message)
+  end
+
+  def with_options(**options)
+    settings = Rails.application.config.encrypted_s3_service
+    before = settings.slice(*options.keys)
+    settings.merge!(options)
+    yield
+  ensure
+    options.each_key { |name| before.key?(name) ? settings[name] = before[name] : settings.delete(name) }
+  end
+
+  it "goes where it always went without a token" do
+    ask
+    expect(response).to have_http_status(:ok)
+    expect(created.service_name).to eq("local")
+  end
+
+  it "goes where the token says" do
+    ask(service_token: token(:encrypted))
+    expect(response).to have_http_status(:ok)
+    expect(created).to have_attributes(service_name: "encrypted", byte_size: text.bytesize)
+    expect(response.parsed_body["direct_upload"]["url"]).not_to include("X-Amz-Signature")
+  end
+
+  it "goes to the service of a customer that Active Storage's controllers know" do
+    ask(organisation: customer)
+    expect(created.service_name).to eq("encrypted")
+  end
+
+  it "lets the token win over the customer's service" do
+    ask(organisation: customer, service_token: token(:local))
+    expect(created.service_name).to eq("local")
+  end
+
+  it "refuses a token that was altered, is empty or was signed for something else", :aggregate_failures do
+    good = token(:encrypted)
+    blob_token = ActiveStorage.verifier.generate({ "service" => "encrypted" }, purpose: :blob_token)
+    no_purpose = ActiveStorage.verifier.generate({ "service" => "encrypted" })
+    ["#{good}x", good.swapcase, "", "encrypted", blob_token, no_purpose, store.signed_id].each do |wrong|
+      expect_refusal(/invalid or has expired/, service_token: wrong)
+    end
+  end
+
+  it "is of no use to fetch or to send a file, nor is the token of an address to choose a service" do
+    upload = ActiveStorage.verifier.generate({ key: "k", service_name: "encrypted", service: "encrypted" },
+                                             purpose: EncryptedS3Service::Serving::Token::DIRECT_UPLOAD)
+    expect_refusal(/invalid or has expired/, service_token: upload)
+    path = "/rails/active_storage/encrypted_s3/#{token(:encrypted)}"
+    put path, params: "x"
+    expect(response).to have_http_status(:not_found)
+    get "#{path}/a.txt"
+    expect(response).to have_http_status(:not_found)
+  end
+
+  it "refuses a token that is no text" do
+    expect(blobs_made { ask(service_token: { a: "b" }) }).to eq(0)
+    expect(response).to have_http_status(:forbidden)
+  end
+
+  it "refuses a token that has expired" do
+    old = [token(:encrypted), token(:encrypted, expires_in: 1.minute)]
+    configured = with_options(direct_upload_token_expires_in: 2.minutes) { token(:encrypted) }
+    travel 3.minutes do
+      ask(service_token: old.first)
+      expect(response).to have_http_status(:ok)
+      expect_refusal(/expired/, service_token: old.last)
+      expect_refusal(/expired/, service_token: configured)
+    end
+    travel(25.hours) { expect_refusal(/expired/, service_token: old.first) }
+  end
+
+  it "refuses the token of another customer" do
+    theirs = token(:encrypted, tenant: customer)
+    ask(organisation: customer, service_token: theirs)
+    expect(created.service_name).to eq("encrypted")
+    expect_refusal(/another tenant/, organisation: other_customer, service_token: theirs)
+    expect_refusal(/another tenant/, service_token: theirs)
+  end
+
+  it "binds a token to the customer at work, where Active Storage's controllers know customers" do
+    bound, free = customer.with_s3_settings { [token(:encrypted), token(:encrypted, tenant: false)] }
+    expect_refusal(/another tenant/, organisation: other_customer, service_token: bound)
+    ask(organisation: other_customer, service_token: free)
+    expect(created.service_name).to eq("encrypted")
+    unbound = with_options(active_storage_controllers: nil) { customer.with_s3_settings { token(:encrypted) } }
+    ask(service_token: unbound)
+    expect(created.service_name).to eq("encrypted")
+  end
+
+  it "makes no token for a service that does not exist, and does not honour one for a service that is gone" do
+    expect { token(:encrypted_amazn) }.to raise_error(EncryptedS3Service::ConfigurationError)
+    expect { token(nil) }.to raise_error(EncryptedS3Service::ConfigurationError)
+    gone = ActiveStorage.verifier.generate({ "service" => "gone" }, purpose: described_class::PURPOSE)
+    expect(blobs_made { expect { ask(service_token: gone) }.to raise_error(EncryptedS3Service::ConfigurationError) })
+      .to eq(0)
+  end
+
+  it "refuses the plain name of a service" do
+    expect_refusal(/direct_upload_services/, service_name: "encrypted")
+    expect_refusal(/direct_upload_services/, service_name: "local")
+  end
+
+  it "pays no heed to a service's name among the facts about the file" do
+    ask(blob: announced.merge(service_name: "encrypted"))
+    expect(created.service_name).to eq("local")
+  end
+
+  it "takes the plain names that the application lists, and no others" do
+    with_options(direct_upload_services: %i[encrypted]) do
+      ask(service_name: "encrypted")
+      expect(created.service_name).to eq("encrypted")
+      expect_refusal(/may not choose/, service_name: "mirrored")
+      expect_refusal(/may not choose/, service_name: "")
+    end
+  end
+
+  it "does not start with a Rails that it cannot patch" do
+    expect { described_class::Controller.install(Class.new(ActionController::Base)) }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /no DirectUploadsController#blob_args/)
+  end
+
+  it "ends in an error that a person can read, when the client left the token away" do
+    ask
+    contract = Contract.new(contract_pdf: send_file.signed_id)
+    expect(contract.save).to be(false)
+    expect(contract.errors.full_messages.join).to include("Please choose the file again")
+  end
+
+  describe "the form" do
+    let(:page) { TenantController.new.tap { |controller| controller.request = request_of_page }.view_context }
+    let(:request_of_page) { ActionDispatch::TestRequest.create }
+
+    # @return [Hash] the parameters of the URL that a field sends the browser to
+    def query_of(html, id)
+      field = Nokogiri::HTML5.fragment(html).at_css("##{id}")
+      Rack::Utils.parse_query(URI(field["data-direct-upload-url"]).query)
+    end
+
+    it "sends a file where its attribute's files go" do
+      get "/tenant_documents/new"
+      ask(**query_of(response.body, "contract_contract_pdf").symbolize_keys)
+      expect(created.service_name).to eq("encrypted")
+      contract = Contract.create!(contract_pdf: send_file.signed_id)
+      expect(contract.reload.contract_pdf.download).to eq(text)
+      expect(encrypted_in_bucket?(contract.contract_pdf.blob, text)).to be(true)
+    end
+
+    it "has Rails' own URL where nothing chooses a service, and a customer's token where a customer is at work" do
+      get "/tenant_documents/new"
+      expect(query_of(response.body, "contract_note")).to eq({})
+      get "/tenant_documents/new", headers: { "x-organisation" => customer.id.to_s }
+      query = query_of(response.body, "contract_note").symbolize_keys
+      expect_refusal(/another tenant/, organisation: other_customer, **query)
+      ask(organisation: customer, **query)
+      expect(created.service_name).to eq("encrypted")
+    end
+
+    it "takes a service by its option" do
+      html = page.form_with(model: Contract.new, url: "/") do |form|
+        form.file_field(:note, direct_upload: { service: :encrypted })
+      end
+      ask(**query_of(html, "contract_note").symbolize_keys)
+      expect(created.service_name).to eq("encrypted")
+      html = page.file_field_tag(:any, direct_upload: { service: :mirrored, expires_in: 1.hour })
+      ask(**query_of(html, "any").symbolize_keys)
+      expect(created.service_name).to eq("mirrored")
+    end
+
+    it "asks the attribute's Proc" do
+      contract = Contract.new(organisation: customer)
+      html = page.form_with(model: contract, url: "/") { |form| form.file_field(:scan, direct_upload: true) }
+      ask(**query_of(html, "contract_scan").symbolize_keys)
+      expect(created.service_name).to eq("encrypted")
+    end
+
+    it "leaves other file fields as Rails makes them" do
+      html = page.form_with(model: Contract.new, url: "/") { |form| form.file_field(:contract_pdf, class: "wide") }
+      expect(html).to include('class="wide"').and include('type="file"')
+      expect(html).not_to include("direct")
+      expect(page.file_field_tag(:any, direct_upload: true)).to include('/rails/active_storage/direct_uploads"')
+    end
+
+    it "has a URL for what is no file field" do
+      query = Rack::Utils.parse_query(URI(page.direct_uploads_url_for(:encrypted)).query)
+      ask(**query.symbolize_keys)
+      expect(created.service_name).to eq("encrypted")
+    end
+
+    it "does not render for a service that does not exist" do
+      expect { page.file_field_tag(:any, direct_upload: { service: :encrypted_amazn }) }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /encrypted_amazn/)
+    end
+  end
+end

@@ -1,0 +1,233 @@
+# frozen_string_literal: true
+
+require "delayed_job_active_record"
+require_relative "../rails_helper"
+require_relative "../support/dummy_process"
+require_relative "../support/plain_by_default"
+
+RSpec.describe EncryptedS3Service::Job do
+  include_context "with an application that stores in plaintext by default"
+
+  let(:name) { "#{SecureRandom.hex(4)}.txt" }
+
+  before { clear_enqueued_jobs }
+
+  after do
+    Current.reset
+    TenantJob.queue_adapter = ActiveJob::Base.queue_adapter
+  end
+
+  # Where, and for whom, a job has made its file.
+  def made(name)
+    blob = ActiveStorage::Blob.find_by(filename: name)
+    blob && [blob.service_name, blob.metadata.dig("custom", "tenant")]
+  end
+
+  # What a queue would hold of a job.
+  def data_of(job) = JSON.parse(job.serialize.to_json)
+
+  def execute(data) = ActiveJob::Base.execute(data)
+
+  it "works for the customer for whom it was enqueued" do
+    [customer, other_customer].each do |organisation|
+      organisation.with_s3_settings { TenantJob.perform_later("#{organisation.name} #{name}") }
+    end
+    perform_enqueued_jobs
+    expect([made("encrypted #{name}"), made("plain #{name}")]).to eq([%w[encrypted encrypted], %w[local plain]])
+    expect([place, Current.organisation]).to eq(["local", nil])
+  end
+
+  it "stores in the bucket what it makes" do
+    customer.with_s3_settings { TenantJob.perform_later(name) }
+    perform_enqueued_jobs
+    expect(encrypted_in_bucket?(ActiveStorage::Blob.find_by!(filename: name), "made by #{name}")).to be(true)
+  end
+
+  it "takes the service with it where there is no customer, and one that was chosen on top of the customer's" do
+    EncryptedS3Service.with_service(:encrypted) { TenantJob.perform_later(name) }
+    other_customer.with_s3_settings do
+      EncryptedS3Service.with_service(:mirrored) { TenantJob.perform_later("top #{name}") }
+    end
+    perform_enqueued_jobs
+    expect([made(name), made("top #{name}")]).to eq([["encrypted", nil], %w[mirrored plain]])
+  end
+
+  it "puts the customer's id into the queue and nothing else of the request" do
+    Current.person = "somebody"
+    data = customer.with_s3_settings { data_of(TenantJob.new(name)) }
+    expect(data["encrypted_s3_service"]).to eq("tenant" => customer.to_global_id.to_s)
+    expect(data.to_s).not_to include("somebody")
+  end
+
+  it "keeps the customer of the moment at which it was enqueued, when it goes to the queue after the transaction" do
+    job = TenantJob.new(name)
+    customer.with_s3_settings { job.enqueue }
+    expect(data_of(job)["encrypted_s3_service"]).to eq("tenant" => customer.to_global_id.to_s)
+    other_customer.with_s3_settings { job.enqueue }
+    expect(data_of(job)["encrypted_s3_service"]).to eq("tenant" => other_customer.to_global_id.to_s)
+  end
+
+  it "follows the customer's settings as they are when it is performed" do
+    other_customer.with_s3_settings { TenantJob.perform_later(name) }
+    other_customer.update!(encrypted: true)
+    perform_enqueued_jobs
+    expect(made(name)).to eq(%w[encrypted plain])
+  end
+
+  it "keeps its customer when it is tried again" do
+    perform_enqueued_jobs { customer.with_s3_settings { TenantJob.perform_later(name, fail_first: true) } }
+    expect(made(name)).to eq(%w[encrypted encrypted])
+  end
+
+  it "looks nobody up when a dashboard deserializes it" do
+    data = customer.with_s3_settings { data_of(TenantJob.new(name)) }
+    customer.destroy!
+    expect(ActiveJob::Base.deserialize(data)).to be_a(TenantJob)
+  end
+
+  it "puts back what was in force around it when it runs inline, amid another customer's" do
+    TenantJob.queue_adapter = :inline
+    data = customer.with_s3_settings { data_of(TenantJob.new(name, nested: "nested #{name}")) }
+    other_customer.with_s3_settings do
+      execute(data)
+      expect(EncryptedS3Service.current_service).to be_nil
+    end
+    expect([made(name), made("nested #{name}")]).to eq([%w[encrypted encrypted]] * 2)
+    customer.with_s3_settings do
+      TenantJob.perform_later("inline #{name}")
+      expect(place).to eq("encrypted")
+    end
+    expect(made("inline #{name}")).to eq(%w[encrypted encrypted])
+  end
+
+  it "stays with its caller's settings when it is performed without a queue" do
+    customer.with_s3_settings { TenantJob.perform_now(name) }
+    expect(made(name)).to eq(%w[encrypted encrypted])
+  end
+
+  it "runs jobs that were enqueued before it was there" do
+    execute(data_of(TenantJob.new(name)).except("encrypted_s3_service"))
+    expect(made(name)).to eq(["local", nil])
+  end
+
+  it "is refused when the class of the customer knows no service" do
+    Current.organisation = "a string"
+    expect { TenantJob.perform_later(name) }.to raise_error(EncryptedS3Service::ConfigurationError, /String/)
+  end
+
+  describe "without its customer" do
+    let(:orphan) { customer.with_s3_settings { data_of(TenantJob.new(name)) }.tap { customer.destroy! } }
+
+    it "is not performed, and says for whom it was" do
+      gid = customer.to_global_id.to_s
+      expect { execute(orphan) }.to raise_error(EncryptedS3Service::MissingTenantError, /#{gid}/)
+      expect(made(name)).to be_nil
+      expect([place, Current.organisation]).to eq(["local", nil])
+    end
+
+    it "is discarded where its class says so" do
+      discarding = stub_const("DiscardingJob", Class.new(TenantJob) do
+        discard_on EncryptedS3Service::MissingTenantError
+      end)
+      expect { execute(orphan.merge("job_class" => discarding.name)) }.not_to raise_error
+      expect(made(name)).to be_nil
+    end
+
+    it "is tried again where its class says so, still for that customer" do
+      patient = stub_const("PatientJob", Class.new(TenantJob) do
+        retry_on EncryptedS3Service::MissingTenantError, wait: 1.minute
+      end)
+      execute(orphan.merge("job_class" => patient.name))
+      expect(enqueued_jobs.last["encrypted_s3_service"]).to eq("tenant" => customer.to_global_id.to_s)
+      expect(made(name)).to be_nil
+    end
+  end
+
+  it "is not performed when its service is gone" do
+    data = data_of(TenantJob.new(name)).merge("encrypted_s3_service" => { "service" => "gone" })
+    expect { execute(data) }.to raise_error(EncryptedS3Service::ConfigurationError, /:gone/)
+    expect(made(name)).to be_nil
+  end
+
+  it "keeps customers apart in the threads of the async adapter" do
+    TenantJob.queue_adapter = adapter = ActiveJob::QueueAdapters::AsyncAdapter.new(max_threads: 4)
+    names = Array.new(40) do |number|
+      organisation = [customer, other_customer][number % 2]
+      "#{organisation.name} #{number} #{name}".tap do |file|
+        organisation.with_s3_settings { TenantJob.perform_later(file) }
+      end
+    end
+    adapter.shutdown
+    expect(names.map { |file| made(file) }).to eq([%w[encrypted encrypted], %w[local plain]] * 20)
+  end
+
+  it "works in the worker of a real queue, which is another process" do
+    TenantJob.queue_adapter = :delayed_job
+    [customer, other_customer].each do |organisation|
+      organisation.with_s3_settings { TenantJob.perform_later("#{organisation.name} #{name}", fail_first: true) }
+    end
+    EncryptedS3Service.with_service(:encrypted) { TenantJob.perform_later("nobody #{name}") }
+    leaver = Organisation.create!(name: "leaver", encrypted: true)
+    leaver.with_s3_settings { TenantJob.perform_later("leaver #{name}") }
+    leaver.destroy!
+    printed, status = DummyProcess.run(<<~RUBY)
+      require "delayed_job_active_record"
+      ActiveJob::Base.queue_adapter = :delayed_job
+      worker = Delayed::Worker.new(quiet: true)
+      2.times { worker.work_off }
+    RUBY
+    expect([printed, status.success?]).to eq(["", true])
+    expect(%w[encrypted plain nobody leaver].map { |who| made("#{who} #{name}") })
+      .to eq([%w[encrypted encrypted], %w[local plain], ["encrypted", nil], nil])
+    expect(Delayed::Job.pluck(:last_error)).to match([/Organisation.*does not exist/])
+  ensure
+    Delayed::Job.delete_all
+  end
+
+  describe "Active Storage's own jobs, which have none" do
+    let(:png) { "\x89PNG\r\n\x1A\n".b }
+    let(:pixel) do
+      "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==".unpack1("m")
+    end
+
+    def attach(data, filename, type)
+      customer.with_s3_settings do
+        Contract.create!(note: { io: StringIO.new(data), filename: filename, content_type: type }).note.blob
+      end
+    end
+
+    it "analyze and purge a customer's file where it is, with another default" do
+      blob = attach(png, "a.png", "image/png")
+      perform_enqueued_jobs(only: ActiveStorage::AnalyzeJob)
+      expect(blob.reload).to be_analyzed
+      Contract.last.note.purge_later
+      perform_enqueued_jobs(only: ActiveStorage::PurgeJob)
+      expect(server.head(bucket, blob.key)[0]).to eq(404)
+      expect(ActiveStorage::Blob).not_to exist(blob.id)
+    end
+
+    it "put a preview beside its file" do
+      blob = attach(minimal_pdf, "a.pdf", "application/pdf")
+      other_customer.with_s3_settings { ActiveStorage::PreviewImageJob.perform_later(blob, []) }
+      perform_enqueued_jobs(only: ActiveStorage::PreviewImageJob)
+      preview = blob.reload.preview_image.blob
+      expect(preview.service_name).to eq("encrypted")
+      expect(preview.download).to start_with(png)
+      expect(stored(preview.key).last).not_to start_with(png)
+    end
+
+    it "put a variant beside its file" do
+      blob = attach(pixel, "a.png", "image/png")
+      other_customer.with_s3_settings { ActiveStorage::TransformJob.perform_later(blob, resize_to_limit: [1, 1]) }
+      perform_enqueued_jobs(only: ActiveStorage::TransformJob)
+      variant = blob.variant(resize_to_limit: [1, 1])
+      expect([server.head(bucket, variant.key)[0], variant.download]).to match([200, start_with(png)])
+      expect(stored(variant.key).last).not_to start_with(png)
+    end
+
+    def minimal_pdf
+      "%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" \
+        "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    end
+  end
+end

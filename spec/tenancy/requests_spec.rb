@@ -1,0 +1,102 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/dummy_process"
+require_relative "../support/plain_by_default"
+
+RSpec.describe EncryptedS3Service::Controller, type: :request do
+  include_context "with an application that stores in plaintext by default"
+
+  let(:upload) { Rack::Test::UploadedFile.new(StringIO.new("sent by a form"), "text/plain", original_filename: "f") }
+
+  def headers_of(organisation) = { "x-organisation" => organisation&.id.to_s }
+
+  def send_form(organisation, path = "/tenant_documents", **more)
+    post path, params: { file: upload, **more }, headers: headers_of(organisation)
+  end
+
+  it "stores what a customer's form sends where the customer's files go" do
+    sent = [customer, other_customer, nil].map do |organisation|
+      send_form(organisation)
+      response.parsed_body.values_at("service", "tenant")
+    end
+    expect(sent).to eq([%w[encrypted encrypted], %w[local plain], ["local", nil]])
+    expect([place, Current.organisation]).to eq(["local", nil])
+  end
+
+  it "ends with a request that fails" do
+    expect { send_form(customer, fail: "yes") }.to raise_error("after the file")
+    expect(place).to eq("local")
+  end
+
+  it "refuses an action whose customer is found too late, instead of storing in plaintext" do
+    expect do
+      expect { send_form(customer, "/tenant_late") }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /after the callback that finds the tenant/)
+    end.not_to(change(ActiveStorage::Blob, :count))
+    send_form(other_customer, "/tenant_late")
+    expect(response.parsed_body["service"]).to eq("local")
+  end
+
+  it "leaves alone a controller that skips it" do
+    controller = Class.new(TenantController) do
+      skip_around_action :set_active_storage_service
+      def show = render(plain: ActiveStorage::Blob.service.name)
+    end
+    environment = Rack::MockRequest.env_for("/", "HTTP_X_ORGANISATION" => customer.id.to_s)
+    _, _, body = controller.action(:show).call(environment)
+    expect(body.each.to_a.join).to eq("local")
+  end
+
+  it "says so when the tenant's class is none" do
+    controller = Class.new(TenantDocumentsController) do
+      private
+
+      def s3_tenant = "a string"
+    end
+    expect { controller.action(:new).call(Rack::MockRequest.env_for("/")) }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /String is used as a tenant/)
+  end
+
+  # In a process without Rails' test helpers, which take the thread away from ActionController::Live.
+  it "lets a stream keep the service it began with, whatever else its thread's requests do" do
+    printed, = DummyProcess.run(<<~RUBY)
+      encrypted = Organisation.create!(name: "encrypted", encrypted: true)
+      plain = Organisation.create!(name: "plain")
+      environment = Rack::MockRequest.env_for("/tenant_stream", "HTTP_X_ORGANISATION" => encrypted.id.to_s)
+      _, _, body = Rails.application.call(environment)
+      # The thread of the stream shares this object with ours, and the end of a request empties it.
+      Current.reset
+      plain.with_s3_settings { TenantStreamsController.gate.push(:go) }
+      body.each { |line| puts line }
+      body.close
+      puts ActiveStorage::Blob.new.service_name
+    RUBY
+    expect(printed.lines.map(&:chomp)).to eq(%w[begun encrypted local])
+  end
+
+  describe "Active Storage's own controllers" do
+    it "have what the application says, and once" do
+      callbacks = ActiveStorage::DirectUploadsController._process_action_callbacks.map(&:filter)
+      expect(callbacks.count(:set_active_storage_service)).to eq(1)
+      expect { Rails.application.reloader.prepare! }.not_to(
+        change { ActiveStorage::DirectUploadsController._process_action_callbacks.count }
+      )
+    end
+
+    it "have it where a middleware knows the tenant, and not where nothing is configured" do
+      base = Class.new(ActionController::Base)
+      described_class.include_in(nil, base)
+      expect(base).not_to include(described_class)
+      described_class.include_in(true, base)
+      expect(base).to include(described_class)
+      expect(base).not_to include(FindsOrganisation)
+    end
+
+    it "serve what is stored for any customer to whoever has its URL, from where it is" do
+      blob = customer.with_s3_settings { store("encrypted text") }
+      get rails_service_blob_proxy_path(blob.signed_id, blob.filename), headers: headers_of(other_customer)
+      expect(response.body).to eq("encrypted text")
+    end
+  end
+end

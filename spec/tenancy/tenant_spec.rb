@@ -1,0 +1,89 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/plain_by_default"
+
+RSpec.describe EncryptedS3Service::Tenant do
+  include_context "with an application that stores in plaintext by default"
+
+  after { Current.reset }
+
+  # A model with a declaration of its own.
+  def tenant(attributes = {}, &)
+    firm = Class.new(Organisation) do
+      def self.name = "Firm"
+      def storage_service = name
+    end
+    firm.class_exec(&)
+    firm.new(attributes)
+  end
+
+  it "sends the files of an encrypted customer, and of no other, to the encrypted service" do
+    blobs = [customer, other_customer].map { |organisation| organisation.with_s3_settings { store("theirs") } }
+    expect(blobs.map(&:service_name)).to eq(%w[encrypted local])
+    expect(encrypted_in_bucket?(blobs.first, "theirs")).to be(true)
+    expect(place).to eq("local")
+  end
+
+  it "tells the application for whom it works, and takes that back" do
+    Current.organisation = other_customer
+    seen = customer.with_s3_settings do
+      [Current.organisation, other_customer.with_s3_settings { Current.organisation }]
+    end
+    expect(seen).to eq([customer, other_customer])
+    expect(Current.organisation).to eq(other_customer)
+    expect { customer.with_s3_settings { raise "no" } }.to raise_error("no")
+    expect([Current.organisation, place]).to eq([other_customer, "local"])
+  end
+
+  it "uses the default for a customer without encryption also amid an encrypted one" do
+    customer.with_s3_settings do
+      expect(other_customer.with_s3_settings { place }).to eq("local")
+      expect(place).to eq("encrypted")
+    end
+  end
+
+  it "takes a service of the tenant's own, by a method or by a block" do
+    by_method = tenant(name: "mirrored") { encrypts_files_with(&:storage_service) }
+    by_block = tenant(name: "encr") { encrypts_files_with(unless: :new_record?) { |firm| "#{firm.name}ypted" } }
+    expect(by_method.with_s3_settings { place }).to eq("mirrored")
+    expect(by_block.with_s3_settings { place }).to eq("local")
+    by_block.save!
+    expect(by_block.with_s3_settings { place }).to eq("encrypted")
+  end
+
+  it "takes a condition that is called" do
+    firm = tenant(encrypted: true) { encrypts_files_with :encrypted, if: ->(organisation) { organisation.encrypted } }
+    expect(firm.s3_service_name).to eq(:encrypted)
+    firm.encrypted = false
+    expect([firm.s3_service_name, firm.encrypts_files?]).to eq([nil, false])
+  end
+
+  it "sets another attribute, or none, where the class says so" do
+    person = tenant { encrypts_files_with :encrypted, current: "Current.person" }
+    nobody = tenant { encrypts_files_with :encrypted, current: false }
+    expect(person.with_s3_settings { [Current.person, Current.organisation] }).to eq([person, nil])
+    expect(nobody.with_s3_settings { [Current.person, Current.organisation] }).to eq([nil, nil])
+    expect(Current.person).to be_nil
+  end
+
+  it "does not run the block when a service is wanted and none is named, or does not exist", :aggregate_failures do
+    unnamed = tenant(name: "") { encrypts_files_with(&:storage_service) }
+    unknown = tenant { encrypts_files_with :encrypted_amazn }
+    before = ActiveStorage::Blob.count
+    [[unnamed, /Firm .*no service is named/], [unknown, /:encrypted_amazn/]].each do |firm, message|
+      expect { firm.with_s3_settings { store } }.to raise_error(EncryptedS3Service::ConfigurationError, message)
+    end
+    expect(ActiveStorage::Blob.count).to eq(before)
+  end
+
+  it "tells a class without a declaration, or with a wrong one, what to do" do
+    silent = Class.new { include EncryptedS3Service::Tenant }
+    expect { silent.new.with_s3_settings { store } }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /add encrypts_files_with/)
+    expect { silent.encrypts_files_with }.to raise_error(EncryptedS3Service::ConfigurationError, /names no service/)
+    expect { silent.encrypts_files_with(:encrypted, when: :rich?) }.to raise_error(ArgumentError, /when/)
+    expect { silent.encrypts_files_with(:encrypted, current: "organisation") }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /Current.organisation/)
+  end
+end
