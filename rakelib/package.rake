@@ -13,11 +13,14 @@ namespace :package do
     package = File.join(folder, specification.file_name)
     Gem::Package.build(specification, false, false, package)
 
-    # Outside of the bundle, as an application has it. Nothing that was compiled here is used: RubyGems builds in its
-    # own way, and empties the target folder afterwards.
+    # Outside of the bundle, as an application has it. RubyGems builds in its own way, and empties the target folder
+    # afterwards, so it gets a copy: the crates of others, which take minutes, need not be compiled again; ours are.
     home = File.join(folder, "home")
+    target = File.expand_path("../target", __dir__)
+    copy = File.join(folder, "target")
+    sh "cp", "-a", target, copy, verbose: false if File.exist?(target)
     environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR),
-                    "RB_SYS_CARGO_TARGET_DIR" => nil, "RB_SYS_GLOBAL_RUSTFLAGS" => nil }
+                    "RB_SYS_CARGO_TARGET_DIR" => copy, "RB_SYS_GLOBAL_RUSTFLAGS" => "" }
     program = <<~RUBY
       require "encrypted_s3_service"
       path = Gem.loaded_specs.fetch("encrypted_s3_service").full_gem_path

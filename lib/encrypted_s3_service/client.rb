@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "checksum"
+require_relative "client/rotation"
 require_relative "confidential"
 require_relative "configuration"
 require_relative "errors"
@@ -17,6 +18,7 @@ module EncryptedS3Service
   #   client.download("reports/1") { |chunk| socket.write(chunk) }
   class Client
     include Confidential
+    include Rotation
 
     # The most that one object can hold, in bytes: what AES-GCM can encrypt under one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32
@@ -24,7 +26,9 @@ module EncryptedS3Service
     # What is known of an object without reading it.
     # @!attribute size [Integer] bytes of the plaintext
     # @!attribute etag [String] the store's entity tag, with its quotes
-    Stat = Data.define(:size, :etag)
+    # @!attribute format [String, nil] `"v2"`, `"v3"`, `"v1"`; nil when the metadata do not say
+    # @!attribute key_id [String, nil] the id of the key that the object asks for
+    Stat = Data.define(:size, :etag, :format, :key_id)
 
     # What the store holds of an object besides its body.
     # @!attribute size [Integer] bytes of the body as it is stored
@@ -78,13 +82,16 @@ module EncryptedS3Service
     # object was decrypted and its padding found right, which a change in its middle does not disturb.
     #
     # @param key [String] UTF-8
+    # @param report [Hash{Symbol => Object}, nil] is told how the object was opened, before any byte is handed out:
+    #   `format:` (`"v2"`, `"v3"`; `"v1"` for a legacy object), `key_id:` (String or nil), `current:` (whether that is
+    #   the key that new objects get; nil in V1) and `size:` (Integer, bytes of the whole plaintext)
     # @yieldparam chunk [String] binary, of exactly 5 MiB, the last one the rest; nothing for an empty object
     # @return [String, nil] the whole object, binary; nil with a block
     # @raise [NotFoundError]
     # @raise [IntegrityError] before the first byte is handed out, when the object is not what was stored
     # @raise [Error]
-    def download(key)
-      handle = native.download(object_key(key))
+    def download(key, report: nil)
+      handle = opened(key, report)
       return read_all(handle) unless block_given?
 
       while (chunk = handle.read)
@@ -97,10 +104,11 @@ module EncryptedS3Service
     # Reads an object at the caller's own pace, from anywhere in it.
     #
     # @param key [String] UTF-8
+    # @param report [Hash, nil] see {#download}
     # @return [Reader] to be closed
     # @raise [NotFoundError]
     # @raise [Error]
-    def reader(key) = Reader.new(native.download(object_key(key)))
+    def reader(key, report: nil) = Reader.new(opened(key, report))
 
     # Reads and decrypts an object into a file, without Ruby; no byte of plaintext is written before all are
     # authenticated. What an exception that is not an {Error} (a timeout, say) leaves in the file is undefined.
@@ -109,28 +117,32 @@ module EncryptedS3Service
     # @param file [File, Tempfile] open for writing in binary mode; written from its position on and left behind the
     #   last byte
     # @param digest [Boolean] whether the MD5 of the plaintext is computed on the way
+    # @param report [Hash, nil] see {#download}
     # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `md5:` (String of Base64, or nil)
     # @raise [NotFoundError]
     # @raise [IntegrityError]
     # @raise [FileError] when the file cannot be written
     # @raise [Error]
-    def download_file(key, file, digest: false)
+    def download_file(key, file, digest: false, report: nil)
       file.flush
-      native.download_file(object_key(key), file.fileno, digest ? true : false)
+      written = native.download_file(object_key(key), file.fileno, digest ? true : false)
+      report&.merge!(written.delete(:used), size: written[:bytes])
+      written
     end
 
     # @param key [String] UTF-8
     # @param range [Range<Integer>] of bytes; may be endless, may exclude its end, may reach past the object's end
+    # @param report [Hash, nil] see {#download}
     # @return [String] binary and authenticated; empty for an empty range
     # @raise [ArgumentError] when it is no range of whole numbers from 0 on
     # @raise [InvalidRangeError] when it begins at or after the object's end
     # @raise [NotFoundError]
     # @raise [Error]
-    def download_chunk(key, range)
+    def download_chunk(key, range, report: nil)
       first, length = first_and_length(range)
       return String.new(encoding: Encoding::BINARY) if length && length <= 0
 
-      native.download_range(object_key(key), first, length)
+      opened(key, report).range(first, length)
     end
 
     # @param key [String] UTF-8
@@ -195,12 +207,16 @@ module EncryptedS3Service
     # @param source_keys [Array<String>] in order
     # @param destination_key [String]
     # @param content_type [String, nil] as in {#upload}
+    # @param reading [#call] called for each source with its key and a block that reads it, which takes a `report` as
+    #   {#download} does
     # @return [Hash{Symbol => Object}] as {#upload} does
     # @raise [NotFoundError] when a source is missing; then nothing is stored
     # @raise [Error]
-    def compose(source_keys, destination_key, content_type: nil)
+    def compose(source_keys, destination_key, content_type: nil, reading: ->(_key, &read) { read.call(nil) })
       sending(destination_key, checksum: nil, content_type: content_type) do |upload|
-        source_keys.each { |key| download(key) { |chunk| upload.write(chunk) } }
+        source_keys.each do |key|
+          reading.call(key) { |report| download(key, report: report) { |chunk| upload.write(chunk) } }
+        end
         upload.finish
       end
     end
@@ -217,6 +233,11 @@ module EncryptedS3Service
     def native = @native || build_native
 
     def build_native = Native::Client.new(configuration.to_native)
+
+    # @return [Native::Download]
+    def opened(key, report)
+      native.download(object_key(key)).tap { |handle| report&.merge!(handle.used, size: handle.size) }
+    end
 
     # Yields an upload and aborts it unless the block came to its end, however it was left.
     def sending(key, checksum:, content_type:)

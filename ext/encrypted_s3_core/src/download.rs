@@ -22,7 +22,8 @@ use self::spool::{Spool, SpoolReader, Waiting};
 use crate::buffer::Buffer;
 use crate::cbc::BLOCK_LEN;
 use crate::content::Content;
-use crate::envelope::Envelopes;
+use crate::envelope::{Envelopes, Format, Opened};
+use crate::keyring::KeyUse;
 use crate::md5::Digester;
 use crate::store::ObjectStore;
 use crate::task::Task;
@@ -49,6 +50,8 @@ pub struct Written {
     pub bytes: u64,
     /// The base64 of its MD5, if that was asked for.
     pub md5: Option<String>,
+    /// What opened the object.
+    pub used: Used,
 }
 
 /// An object whose head and envelope were read. Dropping it ends the transfer.
@@ -56,8 +59,18 @@ pub struct Written {
 pub struct Download {
     key: String,
     etag: String,
+    used: Used,
     size: u64,
     body: Stage,
+}
+
+/// What opened an object: for whoever keeps records, or wants old keys to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The object's format.
+    pub format: Format,
+    /// The key; `None` in V1, where that is not told.
+    pub key: Option<KeyUse>,
 }
 
 /// Where the body is.
@@ -136,20 +149,21 @@ impl Download {
         let whole_blocks = RangePlan { size, ..plan.ranges };
         let (head, ranges) = Ranges::open(store.clone(), key, whole_blocks).await?;
         let file = instruction_file::read(store, envelopes, &head, key).await?;
-        let opener = || {
+        let open = || {
             let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             envelopes.open(metadata, file.as_deref()).map_err(|error| error.for_object(key))
         };
-        let first = opener()?;
+        let Opened { content: first, format, key: used } = open()?;
+        let used = Used { format, key: used };
         let is_padded = first.is_padded();
         let size = first.text_len(head.size).map_err(|error| error.for_object(key))?;
         let body = if size <= plan.memory_limit {
             Task::spawn(verify_in_memory(ranges, first, size))
         } else {
             // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
-            Task::spawn(verify_in_file(ranges, first, opener()?, size, waiting))
+            Task::spawn(verify_in_file(ranges, first, open()?.content, size, waiting))
         };
-        let mut download = Self { key: key.to_owned(), etag: head.etag, size, body: Stage::Arriving(body) };
+        let mut download = Self { key: key.to_owned(), etag: head.etag, used, size, body: Stage::Arriving(body) };
         if is_padded {
             download.size = download.verified().await?.size();
         }
@@ -164,6 +178,11 @@ impl Download {
     /// The entity tag of the version that is read, with its quotes; empty when the store gives none.
     pub fn etag(&self) -> &str {
         &self.etag
+    }
+
+    /// In which format the object is, and which key opened it.
+    pub fn used(&self) -> &Used {
+        &self.used
     }
 
     /// The next [`CHUNK`] bytes of authenticated plaintext, fewer at the end, or `None` after the last.
@@ -241,7 +260,7 @@ impl Download {
             Some(md5) => Some(STANDARD.encode(md5.finish().await?)),
             None => None,
         };
-        Ok(Written { bytes, md5 })
+        Ok(Written { bytes, md5, used: self.used.clone() })
     }
 
     /// Bytes of memory that the download holds.

@@ -8,6 +8,7 @@
 mod commitment;
 mod length;
 mod metadata;
+mod rewrap;
 mod rfc2047;
 mod v1;
 mod v2;
@@ -16,12 +17,13 @@ mod v3;
 use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::Sealer;
-use crate::keyring::Keyring;
+use crate::keyring::{KeyUse, Keyring};
 use crate::policy::Policy;
 use metadata::{Entries, names};
 
 pub use length::plaintext_len;
 pub use metadata::MAX_INSTRUCTION_FILE;
+pub use rewrap::Rewrap;
 
 /// How envelopes are made and read: by which keys, in which formats, and from where.
 #[derive(Debug)]
@@ -33,6 +35,39 @@ pub struct Envelopes {
     /// What is put behind an object's key to name its instruction file (`.instruction` by custom). `None` reads none:
     /// then whoever can write to the bucket cannot give an object another envelope by adding one.
     pub instruction_file_suffix: Option<String>,
+}
+
+/// The formats there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Legacy: AES-CBC.
+    V1,
+    /// AES-GCM under the data key.
+    V2,
+    /// The same with key commitment.
+    V3,
+}
+
+impl Format {
+    /// A stable name for Ruby and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::V3 => "v3",
+        }
+    }
+}
+
+/// An envelope that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What decrypts the body and checks it.
+    pub content: Content,
+    /// What the object is.
+    pub format: Format,
+    /// Which key opened it. `None` in V1, where that must not be known before the body was checked.
+    pub key: Option<KeyUse>,
 }
 
 impl From<Keyring> for Envelopes {
@@ -57,7 +92,8 @@ impl Envelopes {
         if self.policy.writes_committing() { v3::seal(&self.keyring) } else { v2::seal(&self.keyring) }
     }
 
-    /// Reads an object's envelope and unwraps its data key; returns what decrypts the body and checks it.
+    /// Reads an object's envelope and unwraps its data key; returns what decrypts the body and checks it, and by which key
+    /// that was found.
     ///
     /// `metadata` are the object's own metadata entries as (name, value) pairs, without the `x-amz-meta-` prefix, in any
     /// case, other people's entries included. `instruction_file` is the body of the instruction file, read up to
@@ -76,13 +112,16 @@ impl Envelopes {
         &self,
         metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
         instruction_file: Option<&[u8]>,
-    ) -> Result<Content> {
+    ) -> Result<Opened> {
         let envelope = Envelope::read(metadata, instruction_file)?;
         envelope.check(self.policy)?;
+        let opened = |format, (content, key)| Opened { content, format, key: Some(key) };
         match envelope {
-            Envelope::V1(envelope) => envelope.open(&self.keyring),
-            Envelope::V2(envelope) => envelope.open(&self.keyring),
-            Envelope::V3(envelope) => envelope.open(&self.keyring),
+            Envelope::V1(envelope) => {
+                envelope.open(&self.keyring).map(|content| Opened { content, format: Format::V1, key: None })
+            }
+            Envelope::V2(envelope) => envelope.open(&self.keyring).map(|parts| opened(Format::V2, parts)),
+            Envelope::V3(envelope) => envelope.open(&self.keyring).map(|parts| opened(Format::V3, parts)),
         }
     }
 
@@ -93,15 +132,35 @@ impl Envelopes {
         metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Option<String> {
         let file = self.instruction_file(key)?;
-        let mut names = metadata.into_iter().map(|(name, _)| name);
-        let complete = names.any(|name| names::WRAPPED_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name)));
-        (!complete).then_some(file)
+        (!names::hold_wrapped_key(metadata)).then_some(file)
     }
 
     /// The key under which the instruction file of an object would be, where those are read.
     pub fn instruction_file(&self, key: &str) -> Option<String> {
         self.instruction_file_suffix.as_ref().map(|suffix| format!("{key}{suffix}"))
     }
+}
+
+/// What an object's metadata say of it. Nothing vouches for it: it is for counting, not for deciding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The format, by the wrapped key that is there.
+    pub format: Format,
+    /// The id of the wrapping key, if one is named.
+    pub key_id: Option<String>,
+}
+
+/// Describes an object by its metadata; `None` when they hold no wrapped key, or several.
+pub fn describe<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Description> {
+    let entries = Entries::from_metadata(metadata).ok()?;
+    let (format, description) = match names::WRAPPED_KEYS.map(|name| entries.holds(name)) {
+        [true, false, false] => (Format::V1, names::MATERIAL_DESCRIPTION),
+        [false, true, false] => (Format::V2, names::MATERIAL_DESCRIPTION),
+        [false, false, true] => (Format::V3, names::V3_MATERIAL_DESCRIPTION),
+        _ => return None,
+    };
+    let key_id = entries.get(description).and_then(crate::keyring::wanted_id);
+    Some(Description { format, key_id })
 }
 
 /// A whole and well-formed envelope, by format.

@@ -91,6 +91,15 @@ pub(crate) struct WrappedKey<'a> {
     pub(crate) material_description: &'a str,
 }
 
+/// Which key opened an object's data key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The id under which the key is configured.
+    pub id: Option<String>,
+    /// Whether new objects are written under this key.
+    pub is_writing: bool,
+}
+
 /// One or more wrapping keys; the first is the writing key.
 #[derive(Debug)]
 pub struct Keyring {
@@ -130,18 +139,25 @@ impl Keyring {
         }
     }
 
-    /// Unwraps a data key by whichever key opens it: first the one that the material description names, then the others.
+    /// Whether `material_description` says of its key what this keyring writes.
+    pub(crate) fn describes_writing_key(&self, material_description: &str) -> bool {
+        wanted_id(material_description) == self.writing.id
+    }
+
+    /// Unwraps a data key by whichever key opens it, and tells which that was: first the one that the material
+    /// description names, then the others.
     ///
     /// # Errors
     /// [`ErrorKind::KeyMismatch`] when there is no key of the kind that wrapped it, [`ErrorKind::Malformed`] when its
     /// length is not that of such a wrapped key, [`ErrorKind::Unwrap`] when no key opens it, and
     /// [`ErrorKind::AlgMismatch`] when one does and it was wrapped for another content algorithm.
-    pub(crate) fn unwrap(&self, wrapped: WrappedKey<'_>) -> Result<DataKey> {
+    pub(crate) fn unwrap(&self, wrapped: WrappedKey<'_>) -> Result<(DataKey, KeyUse)> {
         self.check_kind(wrapped.wrap.kind())?;
         let wanted = wanted_id(wrapped.material_description);
         for key in self.in_order(wrapped.wrap.kind(), wanted.as_deref()) {
             if let Some(data_key) = key.key.unwrap(&wrapped)? {
-                return Ok(data_key);
+                let used = KeyUse { id: key.id.clone(), is_writing: std::ptr::eq(key, &raw const self.writing) };
+                return Ok((data_key, used));
             }
         }
         Err(self.no_key_fits(wanted.as_deref()))
@@ -213,7 +229,7 @@ impl Keyring {
 }
 
 /// The key id in a material description, which is any text that somebody stored with the object.
-fn wanted_id(material_description: &str) -> Option<String> {
+pub(crate) fn wanted_id(material_description: &str) -> Option<String> {
     match serde_json::from_str::<Value>(material_description).ok()?.get_mut(ID_ENTRY)?.take() {
         Value::String(id) => Some(id),
         _ => None,

@@ -19,6 +19,7 @@ pub mod listing;
 pub mod local;
 mod md5;
 pub mod policy;
+pub mod rotate;
 pub mod secret;
 pub mod store;
 pub mod task;

@@ -3,6 +3,7 @@
 //! Futures own what they need and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
 
 mod aws;
+mod aws_copy;
 mod aws_error;
 mod file;
 mod memory;
@@ -118,6 +119,17 @@ impl Body {
     }
 }
 
+/// What an object's metadata are replaced by, and how.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    /// All user metadata, names without the `x-amz-meta-` prefix.
+    pub metadata: Vec<(String, String)>,
+    /// Canned ACL; stores do not copy the one that the object has.
+    pub acl: Option<String>,
+    /// Objects of more than this many bytes are copied in parts of so many; S3's own limit is 5 GiB.
+    pub largest_copy: u64,
+}
+
 /// One page of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -147,6 +159,10 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Reads an object or a range of it: its head first, then the body. A version other than the wanted one is
     /// `Changed`, a range that begins past the end `InvalidRange`.
     fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object>;
+
+    /// Gives an object other user metadata without moving its body: content type, storage class, server-side encryption,
+    /// tags and the rest stay. Only while its entity tag is `etag`: `Changed` otherwise.
+    fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored>;
 
     /// Reads what is known of an object without its body.
     fn head(&self, key: &str) -> StoreFuture<ObjectHead>;

@@ -19,6 +19,8 @@ mod listing;
 mod local;
 #[path = "main/policy.rs"]
 mod policy;
+#[path = "main/rotate.rs"]
+mod rotate;
 #[cfg(feature = "aws-lc")]
 #[path = "main/rsa.rs"]
 mod rsa;

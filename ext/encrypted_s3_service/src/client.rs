@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
-use encrypted_s3_core::envelope::{self, Envelopes};
+use encrypted_s3_core::envelope::{self, Envelopes, Format};
 use encrypted_s3_core::listing;
+use encrypted_s3_core::rotate::{Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::task::Task;
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload};
 use encrypted_s3_core::{ErrorKind, Result as CoreResult};
-use magnus::{
-    Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, RString, Ruby, TypedData, function, method,
-};
+use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, TypedData, function, method};
 
-use crate::download::Download;
+use crate::download::{self, Download};
 use crate::upload::Upload;
-use crate::{binary, error, file, gvl, options, runtime};
+use crate::{error, file, gvl, options, runtime};
 
 /// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
 #[derive(TypedData)]
@@ -38,8 +37,8 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_singleton_method("new", function!(Client::new, 1))?;
     class.define_method("upload", method!(Client::upload, 2))?;
     class.define_method("download", method!(Client::download, 1))?;
-    class.define_method("download_range", method!(Client::download_range, 3))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
+    class.define_method("rotate", method!(Client::rotate, 3))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
@@ -88,17 +87,6 @@ impl Client {
         call(ruby, this.open(&key)).map(Download::new)
     }
 
-    fn download_range(
-        ruby: &Ruby,
-        this: &Self,
-        key: String,
-        first: u64,
-        length: Option<u64>,
-    ) -> Result<RString, Error> {
-        let bytes = call(ruby, async { this.open(&key).await?.range(first, length).await })?;
-        Ok(binary::string(ruby, &bytes))
-    }
-
     /// Writes the plaintext into the file behind a descriptor, from its position on.
     fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
         let file = file::duplicate(ruby, descriptor)?;
@@ -107,6 +95,23 @@ impl Client {
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), written.bytes)?;
         answer.aset(ruby.to_symbol("md5"), written.md5)?;
+        answer.aset(ruby.to_symbol("used"), download::used(ruby, &written.used)?)?;
+        Ok(answer)
+    }
+
+    /// Wraps an object's data key by the writing key; `acl` is the one it is to have, `largest_copy` bytes are the most
+    /// that the store copies in one request.
+    fn rotate(ruby: &Ruby, this: &Self, key: String, acl: Option<String>, largest_copy: u64) -> Result<RHash, Error> {
+        let rotated = call(ruby, rotate(this.store(), &this.envelopes, &key, acl, largest_copy))?;
+        let (outcome, format, reason) = match rotated {
+            Rotation::Rotated(format) => ("rotated", Some(format), None),
+            Rotation::Current(format) => ("current", Some(format), None),
+            Rotation::Reencrypt(why) => ("reencrypt", None, Some(why)),
+        };
+        let answer = ruby.hash_new();
+        answer.aset(ruby.to_symbol("outcome"), ruby.to_symbol(outcome))?;
+        answer.aset(ruby.to_symbol("format"), format.map(Format::name))?;
+        answer.aset(ruby.to_symbol("reason"), reason)?;
         Ok(answer)
     }
 
@@ -118,10 +123,13 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error::raised(ruby, &error)),
         };
-        let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let metadata = || head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let described = envelope::describe(metadata());
         let answer = ruby.hash_new();
-        answer.aset(ruby.to_symbol("size"), envelope::plaintext_len(metadata, head.size))?;
-        answer.aset(ruby.to_symbol("etag"), head.etag)?;
+        answer.aset(ruby.to_symbol("size"), envelope::plaintext_len(metadata(), head.size))?;
+        answer.aset(ruby.to_symbol("format"), described.as_ref().map(|described| described.format.name()))?;
+        answer.aset(ruby.to_symbol("key_id"), described.and_then(|described| described.key_id))?;
+        answer.aset(ruby.to_symbol("etag"), head.etag.as_str())?;
         Ok(Some(answer))
     }
 

@@ -1,7 +1,7 @@
 //! `EncryptedS3Service::Native::Download`: one object being read.
 
-use encrypted_s3_core::download::{CHUNK, Download as CoreDownload};
-use magnus::{Class, DataTypeFunctions, Error, Module, RModule, RString, Ruby, TypedData, method};
+use encrypted_s3_core::download::{CHUNK, Download as CoreDownload, Used};
+use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
 use crate::client::call;
 use crate::handle::Handle;
@@ -28,7 +28,9 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("read", method!(Download::read, 0))?;
     class.define_method("read_up_to", method!(Download::read_up_to, 1))?;
     class.define_method("skip", method!(Download::skip, 1))?;
+    class.define_method("range", method!(Download::range, 2))?;
     class.define_method("etag", method!(Download::etag, 0))?;
+    class.define_method("used", method!(Download::used, 0))?;
     class.define_method("size", method!(Download::plaintext_size, 0))?;
     class.define_method("close", method!(Download::close, 0))
 }
@@ -59,6 +61,19 @@ impl Download {
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.skip(bytes))
     }
 
+    /// `length` bytes from `first`, or all from there. Ends the download.
+    fn range(ruby: &Ruby, this: &Self, first: u64, length: Option<u64>) -> Result<RString, Error> {
+        let download = this.download.lock(ruby)?.take().ok_or_else(|| closed(ruby))?;
+        let bytes = call(ruby, download.range(first, length))?;
+        Ok(binary::string(ruby, &bytes))
+    }
+
+    /// In which format the object is, and which key opened it.
+    fn used(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
+        let download = this.download.lock(ruby)?;
+        used(ruby, download.as_ref().ok_or_else(|| closed(ruby))?.used())
+    }
+
     fn etag(ruby: &Ruby, this: &Self) -> Result<String, Error> {
         let download = this.download.lock(ruby)?;
         Ok(download.as_ref().ok_or_else(|| closed(ruby))?.etag().to_owned())
@@ -73,6 +88,15 @@ impl Download {
         *this.download.lock(ruby)? = None;
         Ok(())
     }
+}
+
+/// What opened an object: `format`, and `key_id` and `current` as far as they may be known.
+pub fn used(ruby: &Ruby, used: &Used) -> Result<RHash, Error> {
+    let answer = ruby.hash_new();
+    answer.aset(ruby.to_symbol("format"), used.format.name())?;
+    answer.aset(ruby.to_symbol("key_id"), used.key.as_ref().and_then(|key| key.id.as_deref()))?;
+    answer.aset(ruby.to_symbol("current"), used.key.as_ref().map(|key| key.is_writing))?;
+    Ok(answer)
 }
 
 fn closed(ruby: &Ruby) -> Error {

@@ -46,6 +46,11 @@ pub(super) mod names {
     /// Entries that some clients write into instruction files as JSON numbers.
     pub(super) const NUMERIC: [&str; 2] = [TAG_LENGTH, PLAINTEXT_LENGTH];
 
+    /// Whether there is a wrapped key among the metadata.
+    pub(in super::super) fn hold_wrapped_key<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
+        metadata.into_iter().any(|(name, _)| WRAPPED_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name)))
+    }
+
     /// The constant for `name`, which compares without regard to case: Go's client sends capitals, which S3 lower-cases
     /// and other stores may not. `None` for what is no part of an envelope.
     pub(super) fn known(name: &str) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use crate::cbc::{self, Iv};
 use crate::content::Content;
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, Opener, Sealer, TAG_LEN};
-use crate::keyring::{Keyring, Wrap, WrappedKey};
+use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey};
 use crate::secret::{DataKey, fill_random};
 
 /// The content algorithm, and the text that its name binds into the wrapped key.
@@ -90,16 +90,35 @@ impl Envelope {
     }
 
     /// Unwraps the data key.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<Content> {
-        let data_key = keyring.unwrap(WrappedKey {
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<(Content, KeyUse)> {
+        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+        let content = match &self.cipher {
+            Cipher::Gcm(nonce) => Content::Gcm(Box::new(Opener::new(&data_key, nonce, NO_AAD)?)),
+            Cipher::Cbc(iv) => Content::Cbc(cbc::Opener::new(&data_key, iv, true)),
+        };
+        Ok((content, used))
+    }
+
+    /// Wraps the data key by the writing key; the entries that change, or `None` when it was wrapped by that before.
+    pub(super) fn rewrap(&self, keyring: &Keyring) -> Result<Option<Vec<(&'static str, String)>>> {
+        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+        if used.is_writing && keyring.describes_writing_key(&self.material_description) {
+            return Ok(None);
+        }
+        let (wrap, wrapped) = keyring.wrap(&data_key, GCM)?;
+        Ok(Some(vec![
+            (names::V2_KEY, STANDARD.encode(wrapped)),
+            (names::WRAP_ALGORITHM, wrap.v2_name().to_owned()),
+            (names::MATERIAL_DESCRIPTION, keyring.material_description()),
+        ]))
+    }
+
+    fn wrapped(&self) -> WrappedKey<'_> {
+        WrappedKey {
             wrap: self.wrap,
             bytes: &self.wrapped_key,
             bind: GCM,
             material_description: &self.material_description,
-        })?;
-        match &self.cipher {
-            Cipher::Gcm(nonce) => Opener::new(&data_key, nonce, NO_AAD).map(|opener| Content::Gcm(Box::new(opener))),
-            Cipher::Cbc(iv) => Ok(Content::Cbc(cbc::Opener::new(&data_key, iv, true))),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{confusion, unsupported};
 use crate::content::Content;
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, Opener, Sealer};
-use crate::keyring::{Keyring, Wrap, WrappedKey};
+use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey};
 use crate::secret::{DataKey, fill_random};
 
 /// AES-256-GCM with HKDF-SHA512 and key commitment: the only suite that is ever stored, and the text that its number
@@ -70,15 +70,36 @@ impl Envelope {
     }
 
     /// Unwraps the data key and checks that the object commits to it, before the key of the content is derived.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<Content> {
-        let data_key = keyring.unwrap(WrappedKey {
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<(Content, KeyUse)> {
+        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+        let derivation = Derivation::new(&data_key, &self.message_id);
+        derivation.verify(&self.commitment)?;
+        let opener = Opener::new(&derivation.content_key()?, &NONCE, &SUITE_ID)?;
+        Ok((Content::Gcm(Box::new(opener)), used))
+    }
+
+    /// Wraps the data key by the writing key; the entries that change, or `None` when it was wrapped by that before. A
+    /// key to which the object does not commit is not passed on.
+    pub(super) fn rewrap(&self, keyring: &Keyring) -> Result<Option<Vec<(&'static str, String)>>> {
+        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+        Derivation::new(&data_key, &self.message_id).verify(&self.commitment)?;
+        if used.is_writing && keyring.describes_writing_key(&self.material_description) {
+            return Ok(None);
+        }
+        let (wrap, wrapped) = keyring.wrap(&data_key, SUITE)?;
+        Ok(Some(vec![
+            (names::V3_KEY, STANDARD.encode(wrapped)),
+            (names::V3_WRAP_ALGORITHM, wrap.v3_name().to_owned()),
+            (names::V3_MATERIAL_DESCRIPTION, keyring.material_description()),
+        ]))
+    }
+
+    fn wrapped(&self) -> WrappedKey<'_> {
+        WrappedKey {
             wrap: self.wrap,
             bytes: &self.wrapped_key,
             bind: SUITE,
             material_description: &self.material_description,
-        })?;
-        let derivation = Derivation::new(&data_key, &self.message_id);
-        derivation.verify(&self.commitment)?;
-        Opener::new(&derivation.content_key()?, &NONCE, &SUITE_ID).map(|opener| Content::Gcm(Box::new(opener)))
+        }
     }
 }

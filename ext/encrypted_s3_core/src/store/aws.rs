@@ -17,7 +17,10 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::aws_error::{self, Subject};
-use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, StoreFuture, Stored, StoredPart};
+use super::{
+    Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart,
+    aws_copy,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// Credentials that were given rather than found.
@@ -301,6 +304,17 @@ impl ObjectStore for AwsStore {
             let (first, size) = extent(answer.content_range.as_deref(), answer.content_length, &subject)?;
             let head = head_of(Some(size), answer.e_tag, answer.metadata, &subject)?;
             Ok(Object { head, first, body: Body::from_aws(answer.body) })
+        })
+    }
+
+    fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored> {
+        let (inner, subject) = (self.inner.clone(), self.subject("CopyObject", key));
+        let etag = etag.to_owned();
+        Box::pin(async move {
+            let client = inner.client().await?;
+            aws_copy::Copying { client, subject: &subject, etag, checksums: inner.part_checksum() }
+                .run(replacement)
+                .await
         })
     }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, StoreFuture, Stored, StoredPart};
+use super::{
+    Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// Objects and unfinished multipart uploads in memory. Clones share them.
@@ -198,6 +200,19 @@ impl ObjectStore for MemoryStore {
             let last = last.min(head.size.saturating_sub(1));
             let body = body.get(first as usize..(last as usize + 1).min(body.len())).unwrap_or_default();
             Ok(Object { head, first, body: state.deliver(body) })
+        })
+    }
+
+    fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored> {
+        let (key, etag) = (key.to_owned(), etag.to_owned());
+        self.answer("replace_metadata", move |state| {
+            let missing = || Error::new(ErrorKind::NotFound, "there is no such object").for_object(&key);
+            let held = state.objects.get(&key).cloned().ok_or_else(missing)?;
+            if held.etag != etag {
+                return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(&key));
+            }
+            let object = NewObject { metadata: replacement.metadata, ..held.object };
+            Ok(state.insert(key, object, held.body))
         })
     }
 

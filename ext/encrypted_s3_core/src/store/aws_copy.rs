@@ -1,0 +1,135 @@
+//! Replacing an object's metadata at Amazon: a copy of the object onto itself, in one request or, above 5 GiB, in parts.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MetadataDirective};
+
+use super::aws_error::{self, Subject};
+use super::{Replacement, Stored};
+use crate::{Error, ErrorKind, Result};
+
+/// The characters of a key that need no encoding in the header that names a copy's source.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/')
+}
+
+/// One object that is copied onto itself.
+pub(super) struct Copying<'a> {
+    pub(super) client: &'a Client,
+    pub(super) subject: &'a Subject,
+    /// The only version that will do.
+    pub(super) etag: String,
+    /// The checksum of new parts.
+    pub(super) checksums: Option<ChecksumAlgorithm>,
+}
+
+/// Puts onto a request that creates an object what the former one had; the two requests share no type in the SDK.
+macro_rules! as_before {
+    ($request:expr, $head:expr, $replacement:expr) => {
+        $request
+            .set_metadata(Some($replacement.metadata.iter().cloned().collect()))
+            .set_acl($replacement.acl.as_deref().map(Into::into))
+            .set_content_type($head.content_type.clone())
+            .set_cache_control($head.cache_control.clone())
+            .set_content_disposition($head.content_disposition.clone())
+            .set_content_encoding($head.content_encoding.clone())
+            .set_content_language($head.content_language.clone())
+            .set_website_redirect_location($head.website_redirect_location.clone())
+            .set_storage_class($head.storage_class.clone())
+            .set_server_side_encryption($head.server_side_encryption.clone())
+            .set_ssekms_key_id($head.ssekms_key_id.clone())
+            .set_bucket_key_enabled($head.bucket_key_enabled)
+            .set_object_lock_mode($head.object_lock_mode.as_ref().map(|mode| mode.as_str().into()))
+            .set_object_lock_retain_until_date($head.object_lock_retain_until_date)
+            .set_object_lock_legal_hold_status($head.object_lock_legal_hold_status.clone())
+    };
+}
+
+impl Copying<'_> {
+    /// Copies the object with other metadata.
+    pub(super) async fn run(&self, replacement: Replacement) -> Result<Stored> {
+        let head = self.client.head_object().bucket(&self.subject.bucket).key(&self.subject.key).if_match(&self.etag);
+        let head = head.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let size = head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+        if size <= replacement.largest_copy {
+            return self.whole(&head, &replacement).await;
+        }
+        self.in_parts(&head, &replacement, size).await
+    }
+
+    async fn whole(&self, head: &HeadObjectOutput, replacement: &Replacement) -> Result<Stored> {
+        let request = self.client.copy_object().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
+        let request = as_before!(request, head, replacement).metadata_directive(MetadataDirective::Replace);
+        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        Ok(Stored { etag: answer.copy_object_result.and_then(|result| result.e_tag).unwrap_or_default() })
+    }
+
+    /// Tags are not copied with parts, so they are read first.
+    async fn in_parts(&self, head: &HeadObjectOutput, replacement: &Replacement, size: u64) -> Result<Stored> {
+        let tagging = self.tags(head).await?;
+        let request = self.client.create_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request = as_before!(request, head, replacement).set_tagging(tagging);
+        let request = request.set_checksum_algorithm(self.checksums.clone());
+        let created = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let id = created.upload_id.ok_or_else(|| {
+            Error::new(ErrorKind::Transport, "the store gave no upload id").for_object(&self.subject.key)
+        })?;
+        let copied = self.parts(&id, replacement.largest_copy.max(1), size).await;
+        if copied.is_err() {
+            let abort = self.client.abort_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+            // What failed first is what matters; the bucket's lifecycle rule takes what stays.
+            let _aborted = abort.upload_id(&id).send().await;
+        }
+        copied
+    }
+
+    async fn parts(&self, id: &str, part_size: u64, size: u64) -> Result<Stored> {
+        let mut parts = Vec::new();
+        let mut first = 0;
+        while first < size {
+            let last = first.saturating_add(part_size).min(size) - 1;
+            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
+            let request = self.client.upload_part_copy().bucket(&self.subject.bucket).key(&self.subject.key);
+            let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
+            let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
+            let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+            let result =
+                answer.copy_part_result.unwrap_or_else(|| aws_sdk_s3::types::CopyPartResult::builder().build());
+            let part = CompletedPart::builder().part_number(number).set_e_tag(result.e_tag);
+            parts.push(part.set_checksum_crc32(result.checksum_crc32).build());
+            first = last + 1;
+        }
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+        let answer = request.upload_id(id).multipart_upload(parts).send().await;
+        let answer = answer.map_err(|error| aws_error::request(&error, self.subject))?;
+        Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
+    }
+
+    /// The object's tags as a request takes them, if it has any.
+    async fn tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
+        // Stores that do not count them may have some all the same.
+        if head.tag_count == Some(0) {
+            return Ok(None);
+        }
+        let request = self.client.get_object_tagging().bucket(&self.subject.bucket).key(&self.subject.key);
+        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let tags: Vec<_> =
+            answer.tag_set.iter().map(|tag| format!("{}={}", encoded(&tag.key), encoded(&tag.value))).collect();
+        Ok((!tags.is_empty()).then(|| tags.join("&")))
+    }
+
+    fn source(&self) -> String {
+        let key: String = self.subject.key.bytes().map(|byte| percent(byte, is_plain(byte))).collect();
+        format!("{}/{key}", self.subject.bucket)
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| percent(byte, is_plain(byte) && byte != b'/')).collect()
+}
+
+fn percent(byte: u8, plain: bool) -> String {
+    if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+}

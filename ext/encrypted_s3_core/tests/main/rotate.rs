@@ -1,0 +1,146 @@
+//! What rotation promises: the body stays, the new key opens it, the old one does not have to be kept.
+
+use std::sync::Arc;
+
+use encrypted_s3_core::ErrorKind;
+use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::envelope::{Envelopes, Format};
+use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
+use encrypted_s3_core::rotate::{Rotation, rotate};
+use encrypted_s3_core::store::{MemoryStore, NewObject};
+use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
+
+use crate::support::{envelopes, key, with_policy};
+
+const PARTS: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
+const READING: DownloadPlan =
+    DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, memory_limit: 1 << 20, spool_folder: None };
+const GIB_5: u64 = 5 << 30;
+
+fn policy(commitment: CommitmentPolicy) -> Policy {
+    Policy::new(Some(commitment), None).unwrap()
+}
+
+/// The policies that write V2 and V3.
+fn policies() -> [(Policy, Format); 2] {
+    [
+        (policy(CommitmentPolicy::ForbidEncryptAllowDecrypt), Format::V2),
+        (policy(CommitmentPolicy::RequireEncryptAllowDecrypt), Format::V3),
+    ]
+}
+
+fn before(policy: Policy) -> Envelopes {
+    with_policy(policy, vec![key(Some("2024"), &[1; 32])])
+}
+
+/// The new key writes, the old one reads.
+fn during(policy: Policy) -> Envelopes {
+    with_policy(policy, vec![key(Some("2026"), &[2; 32]), key(Some("2024"), &[1; 32])])
+}
+
+fn after() -> Envelopes {
+    envelopes(vec![key(Some("2026"), &[2; 32])])
+}
+
+async fn store(envelopes: &Envelopes) -> MemoryStore {
+    let memory = MemoryStore::new();
+    let mut upload =
+        Upload::begin(Arc::new(memory.clone()), envelopes, PARTS, "a key", UploadOptions::default()).unwrap();
+    upload.write(b"the text").await.unwrap();
+    upload.finish().await.unwrap();
+    let (object, body) = memory.object("a key").unwrap();
+    let mut metadata = object.metadata.clone();
+    metadata.push(("owner".into(), "somebody".into()));
+    memory.replace(NewObject { content_type: "a/b".into(), metadata, ..object }, body);
+    memory
+}
+
+async fn run(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::Result<Rotation> {
+    rotate(Arc::new(memory.clone()), envelopes, "a key", None, GIB_5).await
+}
+
+async fn read(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::Result<Vec<u8>> {
+    let mut download = Download::open(Arc::new(memory.clone()), envelopes, &READING, "a key").await?;
+    Ok(download.next().await?.unwrap_or_default().to_vec())
+}
+
+#[tokio::test]
+async fn the_new_key_alone_opens_what_was_rotated_and_nothing_else_has_changed() {
+    for (policy, format) in policies() {
+        let memory = store(&before(policy)).await;
+        let (object, body) = memory.object("a key").unwrap();
+        assert_eq!(read(&memory, &after()).await.unwrap_err().kind(), ErrorKind::Unwrap);
+        assert_eq!(run(&memory, &during(policy)).await.unwrap(), Rotation::Rotated(format));
+
+        assert_eq!(read(&memory, &after()).await.unwrap(), b"the text");
+        assert_eq!(read(&memory, &before(policy)).await.unwrap_err().kind(), ErrorKind::Unwrap);
+        let (rotated, same_body) = memory.object("a key").unwrap();
+        assert_eq!(same_body, body);
+        assert_eq!(rotated.content_type, "a/b");
+        let changed = rotated.metadata.iter().filter(|entry| !object.metadata.contains(entry)).count();
+        assert_eq!((rotated.metadata.len(), changed), (object.metadata.len(), 2), "the key and its description");
+    }
+}
+
+#[tokio::test]
+async fn what_is_current_is_left_alone() {
+    for (policy, format) in policies() {
+        let memory = store(&during(policy)).await;
+        assert_eq!(run(&memory, &during(policy)).await.unwrap(), Rotation::Current(format));
+        assert_eq!(memory.calls("replace_metadata"), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_id_alone_has_changed_is_named_anew() {
+    let (policy, _) = policies()[0];
+    let memory = store(&before(policy)).await;
+    let renamed = with_policy(policy, vec![key(Some("renamed"), &[1; 32])]);
+    assert!(matches!(run(&memory, &renamed).await.unwrap(), Rotation::Rotated(_)));
+    assert!(matches!(run(&memory, &renamed).await.unwrap(), Rotation::Current(_)));
+}
+
+#[tokio::test]
+async fn a_v2_object_stays_one_where_v3_is_written() {
+    let [(v2, _), (v3, _)] = policies();
+    let memory = store(&before(v2)).await;
+    assert_eq!(run(&memory, &during(v3)).await.unwrap(), Rotation::Rotated(Format::V2));
+    assert_eq!(read(&memory, &after()).await.unwrap(), b"the text");
+}
+
+#[tokio::test]
+async fn an_object_that_no_key_opens_or_that_was_changed_keeps_its_envelope() {
+    let (v3, _) = policies()[1];
+    let memory = store(&before(v3)).await;
+    assert_eq!(run(&memory, &after()).await.unwrap_err().kind(), ErrorKind::Unwrap);
+
+    // A commitment to another key: passing the data key on would make a forgery look current.
+    let (object, body) = memory.object("a key").unwrap();
+    let (other, _) = store(&before(v3)).await.object("a key").unwrap();
+    let swapped = object.metadata.iter().map(|(name, value)| {
+        let foreign = other.metadata.iter().find(|(entry, _)| entry == "x-amz-d" && entry == name);
+        (name.clone(), foreign.map_or(value, |(_, value)| value).clone())
+    });
+    memory.replace(NewObject { metadata: swapped.collect(), ..object }, body);
+    assert_eq!(run(&memory, &during(v3)).await.unwrap_err().kind(), ErrorKind::Commitment);
+    assert_eq!(memory.calls("replace_metadata"), 0);
+}
+
+#[tokio::test]
+async fn a_missing_object_is_not_found_and_one_without_an_envelope_is_refused() {
+    let (policy, _) = policies()[0];
+    assert_eq!(run(&MemoryStore::new(), &during(policy)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let memory = MemoryStore::new();
+    memory.replace(NewObject { key: "a key".into(), ..Default::default() }, "plaintext of some length");
+    assert_eq!(run(&memory, &during(policy)).await.unwrap_err().kind(), ErrorKind::MissingEnvelope);
+}
+
+#[tokio::test]
+async fn a_request_that_fails_leaves_the_object_readable() {
+    let (policy, _) = policies()[0];
+    let memory = store(&before(policy)).await;
+    memory.fail("replace_metadata", 1);
+    assert_eq!(run(&memory, &during(policy)).await.unwrap_err().kind(), ErrorKind::Transport);
+    assert_eq!(read(&memory, &before(policy)).await.unwrap(), b"the text");
+    assert!(matches!(run(&memory, &during(policy)).await.unwrap(), Rotation::Rotated(_)));
+}
