@@ -26,7 +26,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
 
   def upload(*paths)
     attach_file("files", paths)
-    click_on("Encrypt and store")
+    find(".upload [type=submit]").click
   end
 
   # Uses the page's switch.
