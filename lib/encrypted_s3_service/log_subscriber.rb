@@ -21,7 +21,7 @@ module EncryptedS3Service
     def key_rotation_needed(event)
       payload = event.payload
       info("  EncryptedS3  #{payload[:key].inspect} of #{payload[:service]} is under the old key " \
-           "#{payload[:key_id].inspect}; `rails encrypted_s3_service:rotate` gives it the new one")
+           "#{payload[:key_id].inspect}; EncryptedS3Service::Client#rotate gives it the new one")
     end
 
     # Rails writes a line for every event that has a method here; `transfer_progress` has none.
