@@ -20,8 +20,10 @@ RSpec.describe EncryptedS3Service::Client, "giving stored objects a new key" do
       store(data, client: old_client(commitment_policy: policy))
       headers, body = stored(key)
       status, = server.put(bucket, key, body, headers.slice("content-type").merge(
-        headers.select { |name, _| name.start_with?("x-amz-meta-") }, "x-amz-meta-owner" => "somebody"
-      ))
+                                                headers.select do |name, _|
+                                                  name.start_with?("x-amz-meta-")
+                                                end, "x-amz-meta-owner" => "somebody"
+                                              ))
       expect(status).to eq(200)
       expect { new_client.download(key) }.to raise_error(EncryptedS3Service::UnwrapError, /"2024"/)
 
@@ -87,7 +89,8 @@ RSpec.describe EncryptedS3Service::Client, "giving stored objects a new key" do
   it "wraps by an RSA key what an AES key had wrapped" do
     pair = OpenSSL::PKey::RSA.new(2048)
     store(data)
-    client = new_client(encryption_key: pair.to_pem, encryption_key_id: "office", decryption_keys: { "2024" => old_key })
+    client = new_client(encryption_key: pair.to_pem, encryption_key_id: "office",
+                        decryption_keys: { "2024" => old_key })
     expect(client.rotate(key).outcome).to eq(:rotated)
     expect(new_client(encryption_key: pair.to_pem, encryption_key_id: "office").download(key)).to be_bytes(data)
   end
