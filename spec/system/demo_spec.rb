@@ -216,6 +216,16 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     chromium("Emulation.setScriptExecutionDisabled", value: false)
   end
 
+  it "shows what the bucket holds of an empty file: nothing, or the authentication tag alone" do
+    { "Plain Pages" => "0 bytes", "Berg & Söhne" => "16 bytes" }.each do |customer, size|
+      visit demo.url
+      become(customer)
+      upload(file("Nothing.txt", ""))
+      expect(page).to have_css(".notice", text: "Nothing.txt is")
+      expect(card("Nothing.txt").find(".theirs")).to have_text("Size\n#{size}").or have_text("Size #{size}")
+    end
+  end
+
   it "deletes a file with all that was made from it" do
     visit demo.url
     before = objects
