@@ -19,11 +19,9 @@ RSpec.describe EncryptedS3Service::Client, "giving stored objects a new key" do
     it "leaves body, type and other metadata as they are, and needs the old key no more (#{policy})" do
       store(data, client: old_client(commitment_policy: policy))
       headers, body = stored(key)
-      status, = server.put(bucket, key, body, headers.slice("content-type").merge(
-                                                headers.select do |name, _|
-                                                  name.start_with?("x-amz-meta-")
-                                                end, "x-amz-meta-owner" => "somebody"
-                                              ))
+      metadata = headers.select { |name, _| name.start_with?("x-amz-meta-") }
+      status, = server.put(bucket, key, body, { **metadata, "x-amz-meta-owner" => "somebody",
+                                                            "content-type" => headers["content-type"] })
       expect(status).to eq(200)
       expect { new_client.download(key) }.to raise_error(EncryptedS3Service::UnwrapError, /"2024"/)
 
