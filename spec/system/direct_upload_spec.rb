@@ -46,7 +46,6 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
 
   it "of other bytes than were announced is refused, and leaves nothing" do
     choose("what was announced", "note.txt")
-    before = traces
     execute_script(<<~JAVASCRIPT)
       addEventListener("direct-upload:before-storage-request", ({ detail }) => {
         detail.xhr.send = () => XMLHttpRequest.prototype.send.call(detail.xhr, new Blob(["what was not ann…"]))
@@ -55,7 +54,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
     message = accept_alert { click_on("Save") }
     expect(message).to eq('Error storing "note.txt". Status: 422')
     expect(page).to have_current_path("/documents/new")
-    expect(traces).to eq(before)
+    expect(traces.map(&:to_s)).not_to include(include(ActiveStorage::Blob.last.key))
     expect(requests.map(&:path)).not_to include("/documents")
   end
 
