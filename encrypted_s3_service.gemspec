@@ -14,10 +14,12 @@ Gem::Specification.new do |spec|
   spec.required_rubygems_version = ">= 3.3.11"
 
   spec.files = Dir[
-    "lib/**/*.{rb,rake,tt}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}", "sig/**/*.rbs",
+    "exe/*", "lib/**/*.{rb,rake,tt}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}", "sig/**/*.rbs",
     "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
     "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE.txt"
   ].grep_v(%r{\Aext/[^/]+/(tests|benches|fuzz|target)/})
+  spec.bindir = "exe"
+  spec.executables = ["encrypted_s3_service"]
   spec.require_paths = ["lib"]
   spec.extensions = ["ext/encrypted_s3_service/extconf.rb"]
 

@@ -28,6 +28,7 @@ namespace :package do
     Bundler.with_unbundled_env do
       sh environment, "gem", "install", "--local", "--no-document", "--ignore-dependencies", package, verbose: false
       sh environment, RbConfig.ruby, "-e", program, chdir: folder, verbose: false
+      sh environment, File.join(home, "bin", "encrypted_s3_service"), "--version", chdir: folder, verbose: false
     end
     FileUtils.rm_rf(folder)
   end

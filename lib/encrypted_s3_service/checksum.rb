@@ -13,6 +13,12 @@ module EncryptedS3Service
     BY_SIZE = { 24 => "md5", 44 => "sha256", 88 => "sha512" }.freeze
     private_constant :BY_SIZE
 
+    # @return [String] the name of the digest, as OpenSSL has it
+    attr_reader :algorithm
+
+    # @return [String] the Base64 of the digest
+    attr_reader :base64
+
     # @param text [String, nil]
     # @return [Checksum, nil] nil where there is none
     def self.parse(text) = text && new(text)

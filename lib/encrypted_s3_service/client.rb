@@ -30,6 +30,11 @@ module EncryptedS3Service
     # @!attribute key_id [String, nil] the id of the key that the object asks for
     Stat = Data.define(:size, :etag, :format, :key_id)
 
+    # What the store holds of an object besides its body.
+    # @!attribute size [Integer] bytes of the body as it is stored
+    # @!attribute entries [Hash{String => String}] user metadata, names without the `x-amz-meta-` prefix
+    Stored = Data.define(:size, :entries)
+
     # @return [Configuration]
     attr_reader :configuration
 
@@ -163,6 +168,19 @@ module EncryptedS3Service
       raise TruncatedError, "object #{key.inspect} is too short to be an encrypted one" unless head[:size]
 
       Stat.new(**head)
+    end
+
+    # What an object's envelope is made of, and what else its writer has noted; nothing of it is authenticated.
+    #
+    # @param key [String] UTF-8
+    # @return [Stored]
+    # @raise [NotFoundError]
+    # @raise [Error]
+    def metadata(key)
+      size, entries = native.metadata(object_key(key))
+      raise NotFoundError, "there is no object #{key.inspect}" unless size
+
+      Stored.new(size: size, entries: entries)
     end
 
     # Deletes an object, and its instruction file where the configuration has those read.

@@ -33,6 +33,8 @@ module EncryptedS3Service
     #   login protects them further.
     # - `service_resolver`, `resolved_services_limit`, `resolved_services_ttl`: see {ResolvedServices}
     # - `tenant_keys`: see {TenantKeys}
+    # - `migration_scopes`: what `SCOPE=name` and `SCOPE=name:argument` of the task `encrypted_s3_service:migrate` mean:
+    #   a Hash of names and lambdas that return a relation of ActiveStorage::Blob
     config.encrypted_s3_service = ActiveSupport::OrderedOptions.new
     config.encrypted_s3_service.base_controller = "ActionController::Base"
 

@@ -16,6 +16,7 @@ pub mod error;
 pub mod gcm;
 pub mod keyring;
 pub mod listing;
+pub mod local;
 mod md5;
 pub mod policy;
 pub mod rotate;

@@ -5,6 +5,7 @@
 mod aws;
 mod aws_copy;
 mod aws_error;
+mod file;
 mod memory;
 mod settings;
 
@@ -15,6 +16,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 pub use aws::{AwsStore, AwsStoreSettings, ChecksumUse, Credentials};
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use settings::ObjectSettings;
 

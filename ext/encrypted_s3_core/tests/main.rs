@@ -15,6 +15,8 @@ mod keyring;
 mod legacy;
 #[path = "main/listing.rs"]
 mod listing;
+#[path = "main/local.rs"]
+mod local;
 #[path = "main/policy.rs"]
 mod policy;
 #[path = "main/rotate.rs"]

@@ -40,6 +40,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("download_file", method!(Client::download_file, 3))?;
     class.define_method("rotate", method!(Client::rotate, 3))?;
     class.define_method("head", method!(Client::head, 1))?;
+    class.define_method("metadata", method!(Client::metadata, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
     class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))
 }
@@ -130,6 +131,15 @@ impl Client {
         answer.aset(ruby.to_symbol("key_id"), described.and_then(|described| described.key_id))?;
         answer.aset(ruby.to_symbol("etag"), head.etag.as_str())?;
         Ok(Some(answer))
+    }
+
+    /// The stored size of an object's body and its user metadata, names without the `x-amz-meta-` prefix, or nil.
+    fn metadata(ruby: &Ruby, this: &Self, key: String) -> Result<Option<(u64, RHash)>, Error> {
+        match request(ruby, this.store().head(&key))? {
+            Ok(head) => Ok(Some((head.size, ruby.hash_from_iter(head.metadata)))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error::raised(ruby, &error)),
+        }
     }
 
     /// Deletes an object, and its instruction file where those are read: left alone, it would be taken for that of a

@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod gvl;
 mod handle;
+mod local;
 mod options;
 mod runtime;
 mod upload;
@@ -25,6 +26,7 @@ fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
     let native = ruby.define_module("EncryptedS3Service")?.define_module("Native")?;
     native.const_set("VERSION", env!("CARGO_PKG_VERSION"))?;
     client::init(ruby, native)?;
+    local::init(native)?;
     upload::init(ruby, native)?;
     download::init(ruby, native)
 }

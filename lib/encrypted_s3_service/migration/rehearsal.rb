@@ -1,0 +1,29 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  class Migration
+    # Looks whether a blob's file is there to be moved, and changes nothing.
+    # @api private
+    class Rehearsal
+      # @param places [Places]
+      def initialize(places)
+        @places = places
+      end
+
+      # @param id [Object] of a blob
+      # @return [Integer, nil] bytes that would be moved; nil when the blob is gone meanwhile
+      # @raise [NotFoundError] when there is no file
+      def call(id)
+        connections = ActiveStorage::Blob.connection_pool
+        blob = connections.with_connection { ActiveStorage::Blob.find_by(id: id, service_name: @places.from_name) }
+        return unless blob
+        return blob.byte_size if @places.from.exist?(blob.key)
+
+        raise NotFoundError, "#{@places.from_name} has no file of it"
+      end
+
+      # @return [void]
+      def finish(_ids) = nil
+    end
+  end
+end
