@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, StoreFuture, Stored, StoredPart};
+use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of the one multipart upload there can be.
@@ -139,6 +139,10 @@ impl ObjectStore for FileStore {
         self.answer(move |store| store.object(&key, reading.range))
     }
 
+    fn replace_metadata(&self, _key: &str, _etag: &str, _replacement: Replacement) -> StoreFuture<Stored> {
+        self.answer(|_| Err(no_bucket()))
+    }
+
     fn head(&self, _key: &str) -> StoreFuture<ObjectHead> {
         self.answer(Self::describe)
     }
@@ -161,5 +165,5 @@ fn failed(what: &str, error: std::io::Error) -> Error {
 }
 
 fn no_bucket() -> Error {
-    Error::new(ErrorKind::Rejected, "a file is no bucket: nothing in it can be listed or deleted")
+    Error::new(ErrorKind::Rejected, "a file is no bucket: nothing in it can be listed, deleted or rotated")
 }
