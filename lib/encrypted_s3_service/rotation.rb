@@ -19,8 +19,8 @@ module EncryptedS3Service
   # one HEAD request each. So it may be killed at any moment and run again.
   #
   # The format of a file stays what it is. What is V2 where V3 is written (`commitment_policy`), in a legacy form, or
-  # has its envelope in an instruction file has to be encrypted anew instead, which moves its body through this process and
-  # gives it the tags and the storage class that the service's `upload` settings say; that happens only where
+  # has its envelope in an instruction file has to be encrypted anew instead, which moves its body through this process
+  # and gives it the tags and the storage class that the service's `upload` settings say; that happens only where
   # `reencrypt` is true. Each such file is compared with its blob's checksum on the way and read back afterwards. Files
   # must not be migrated away meanwhile ({Migration}).
   #

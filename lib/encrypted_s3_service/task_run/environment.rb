@@ -43,8 +43,8 @@ module EncryptedS3Service
       def rate(name)
         return unless text(name)
 
-        number = Float(text(name), exception: false)
-        return number if number && number.positive? && number.finite?
+        number = Float(text(name), exception: false) || 0
+        return number if number.positive? && number.finite?
 
         raise ConfigurationError, "#{name} must be a number above 0: how many objects a second"
       end
