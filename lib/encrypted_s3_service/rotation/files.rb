@@ -79,12 +79,13 @@ module EncryptedS3Service
       # @return [String] what is said of an object
       def name_of(blob, service) = "blob #{blob.id}, object #{blob.key} of #{service.name}"
 
-      # A connection is held for the time of a query, not for that of a request to the store.
+      # A connection is held for the time of a query, not for that of a request to the store. Workers have a query
+      # cache, in which a row that is gone by now would still be.
       # @param id [Object]
       # @return [ActiveStorage::Blob, nil] nil when it is in this service no more
       def row(id)
         ActiveStorage::Blob.connection_pool.with_connection do
-          ActiveStorage::Blob.find_by(id: id, service_name: service_name)
+          ActiveStorage::Blob.uncached { ActiveStorage::Blob.find_by(id: id, service_name: service_name) }
         end
       end
 
