@@ -128,7 +128,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     terminal = StringIO.new
     def terminal.tty? = true
     30.times { |number| old_blob("file #{number}") }
-    described_class.new(:rotated, output: terminal, concurrency: 1).run
+    described_class.new(:rotated, output: terminal, concurrency: 1, rate: 100).run
     expect(terminal.string)
       .to match(%r{\r\e\[K\[=*\s*\] \d+ of 30 files gone through, [\d.]+/s, \d+ s left})
       .and match(/30 files gone through in \d+ s\n\z/)

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart};
+use super::{
+    Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of the one multipart upload there can be.
