@@ -14,6 +14,7 @@ module EncryptedS3Service
   # "Missing service adapter", which says nothing about an extension that is not built.
   NativeLoader.load
 
+  autoload :Audit, "encrypted_s3_service/audit"
   autoload :Checksum, "encrypted_s3_service/checksum"
   autoload :Client, "encrypted_s3_service/client"
   autoload :Configuration, "encrypted_s3_service/configuration"

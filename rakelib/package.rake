@@ -13,11 +13,12 @@ namespace :package do
     package = File.join(folder, specification.file_name)
     Gem::Package.build(specification, false, false, package)
 
-    # Outside of the bundle, as an application has it. Nothing that was compiled here is used: RubyGems builds in its
-    # own way, and empties the target folder afterwards.
+    # Outside of the bundle, as an application has it. RubyGems builds in its own way and compiles our crates anew; the
+    # others, which take minutes, are those of this checkout, so its Makefile must not empty their folder.
     home = File.join(folder, "home")
     environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR),
-                    "RB_SYS_CARGO_TARGET_DIR" => nil, "RB_SYS_GLOBAL_RUSTFLAGS" => nil }
+                    "MAKEFLAGS" => "-- CLEANOBJS=",
+                    **ENV.slice("RB_SYS_CARGO_TARGET_DIR", "RB_SYS_GLOBAL_RUSTFLAGS") }
     program = <<~RUBY
       require "encrypted_s3_service"
       path = Gem.loaded_specs.fetch("encrypted_s3_service").full_gem_path

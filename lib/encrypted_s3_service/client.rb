@@ -126,7 +126,8 @@ module EncryptedS3Service
     def download_file(key, file, digest: false, report: nil)
       file.flush
       written = native.download_file(object_key(key), file.fileno, digest ? true : false)
-      report&.merge!(written.delete(:used), size: written[:bytes])
+      used = written.delete(:used)
+      report&.merge!(used, size: written[:bytes])
       written
     end
 
@@ -207,12 +208,16 @@ module EncryptedS3Service
     # @param source_keys [Array<String>] in order
     # @param destination_key [String]
     # @param content_type [String, nil] as in {#upload}
+    # @param reading [#call] called for each source with its key and a block that reads it, which takes a `report` as
+    #   {#download} does
     # @return [Hash{Symbol => Object}] as {#upload} does
     # @raise [NotFoundError] when a source is missing; then nothing is stored
     # @raise [Error]
-    def compose(source_keys, destination_key, content_type: nil)
+    def compose(source_keys, destination_key, content_type: nil, reading: ->(_key, &read) { read.call(nil) })
       sending(destination_key, checksum: nil, content_type: content_type) do |upload|
-        source_keys.each { |key| download(key) { |chunk| upload.write(chunk) } }
+        source_keys.each do |key|
+          reading.call(key) { |report| download(key, report: report) { |chunk| upload.write(chunk) } }
+        end
         upload.finish
       end
     end

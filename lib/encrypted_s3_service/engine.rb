@@ -47,6 +47,10 @@ module EncryptedS3Service
       end
     end
 
+    initializer "encrypted_s3_service.log" do
+      require_relative "log_subscriber"
+    end
+
     initializer "encrypted_s3_service.conflicts", before: :load_environment_config do
       self.class.refuse_conflicting_gems
     end

@@ -3,7 +3,7 @@
 require_relative "../support/fault_proxy"
 
 RSpec.describe EncryptedS3Service::Client, "rotation" do
-  let(:key) { unique_key }
+  let(:key) { unique_key("Jahresabschluß 2024/über alles.pdf") }
   let(:new_key) { "n" * 32 }
   let(:new_settings) { { encryption_key: new_key, encryption_key_id: "2026" } }
   let(:rotating) { new_client(**new_settings, decryption_keys: { TestStore::KEY_ID => TestStore::KEY }) }

@@ -47,18 +47,20 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
     end
   end
 
-  # How long another thread was held up, as a share of the time the block took: about 1 for work that keeps the others
-  # out. The best of three, since a busy machine holds threads up too.
-  def share_of_stall(&)
-    shares = Array.new(3) do
+  # How long another thread was held up in each of three attempts, as a share of the time the block took: about 1 for
+  # work that keeps the others out.
+  def shares_of_stall(&)
+    Array.new(3) do
       started = now
       longest_stall(&) / (now - started)
     end
-    shares.min
   end
 
+  # The best of three, since a busy machine holds threads up too.
+  def share_of_stall(&) = shares_of_stall(&).min
+
   it "would be noticed if it did" do
-    expect(share_of_stall { ("x" * 6_000_000).unpack("C*") }).to be > 0.5
+    expect(shares_of_stall { ("x" * 6_000_000).unpack("C*") }.max).to be > 0.5
   end
 
   it "does not hold it up while a large file is read and encrypted" do

@@ -26,7 +26,13 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
 
   def upload(*paths)
     attach_file("files", paths)
-    click_on("Encrypt and store")
+    find(".upload [type=submit]").click
+  end
+
+  # Uses the page's switch.
+  def become(customer)
+    click_on(customer)
+    expect(page).to have_css("[aria-pressed=true]", text: customer)
   end
 
   # Pictures are only fetched when they come into view.
@@ -54,6 +60,11 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     end
   end
 
+  # @return [String] hexadecimal
+  def bytes_shown(name, side)
+    card(name).find("#{side} .hex").text.lines.map { |line| line[/\A\h+\s+((?:\h\h )*\h\h)/, 1].delete(" ") }.join
+  end
+
   def video_script(script) = evaluate_script("document.querySelector('video').#{script}")
 
   # First of all, so that the pictures show the page as it is when the demo begins.
@@ -64,14 +75,17 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
                                                        mobile: device == "phone")
         chromium("Emulation.setEmulatedMedia", features: [{ name: "prefers-color-scheme", value: scheme }])
         visit demo.url
-        load_everything
-        expect(evaluate_script("[document.documentElement.scrollWidth, innerWidth]")).to eq([width, width])
-        expect(complaints).to eq([])
-        expect(evaluate_script("matchMedia('(prefers-color-scheme: #{scheme})').matches")).to be(true)
-        expect(evaluate_script(Legibility::FAINT_TEXTS)).to eq([])
-        expect(evaluate_script(Legibility::NAMELESS)).to eq([])
         FileUtils.mkdir_p(folder)
-        File.binwrite(File.join(folder, "demo-#{device}-#{scheme}.png"), still_picture)
+        { "Berg & Söhne" => "demo", "Plain Pages" => "demo-plain" }.each do |customer, picture|
+          become(customer)
+          load_everything
+          expect(evaluate_script("[document.documentElement.scrollWidth, innerWidth]")).to eq([width, width])
+          expect(complaints).to eq([])
+          expect(evaluate_script("matchMedia('(prefers-color-scheme: #{scheme})').matches")).to be(true)
+          expect(evaluate_script(Legibility::FAINT_TEXTS)).to eq([])
+          expect(evaluate_script(Legibility::NAMELESS)).to eq([])
+          File.binwrite(File.join(folder, "#{picture}-#{device}-#{scheme}.png"), still_picture)
+        end
       ensure
         chromium("Emulation.clearDeviceMetricsOverride")
         chromium("Emulation.setEmulatedMedia", features: [])
@@ -160,6 +174,56 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     wait_for("the film to play on from where it was told to") { video_script("currentTime") > 9.2 }
     expect(video_script("error")).to be_nil
     expect(complaints).to eq([])
+  end
+
+  it "stores the files of the customer that one is as this customer has it, and shows each only its own" do
+    texts = { "Berg & Söhne" => "Letter of Berg.txt", "Plain Pages" => "Letter of Plain.txt" }
+    objects_of = texts.to_h do |customer, name|
+      visit demo.url
+      become(customer)
+      before = objects
+      upload(file(name, "the same text for both"))
+      expect(page).to have_css(".notice", text: "#{name} is")
+      [customer, (objects - before).map { |key| server.get(demo.bucket, key) }]
+    end
+    (_, headers, ciphertext), *others = objects_of.fetch("Berg & Söhne")
+    expect(others).to eq([])
+    expect(headers).to include("x-amz-meta-x-amz-key-v2", "content-type" => "application/octet-stream")
+    expect(ciphertext).not_to include("the same text")
+    expect(objects_of.fetch("Plain Pages").map(&:last)).to eq(["the same text for both"])
+
+    expect(card("Letter of Plain.txt").find(".theirs")).to have_text("readable by whoever has the bucket")
+    expect(card("Letter of Plain.txt").find(".theirs")).to have_text("text/plain").and have_text("no envelope")
+    expect(bytes_shown("Letter of Plain.txt", ".theirs")).to eq(bytes_shown("Letter of Plain.txt", ".ours"))
+    expect(page).to have_no_text("Letter of Berg.txt")
+    become("Berg & Söhne")
+    expect(card("Letter of Berg.txt").find(".theirs")).to have_text("ciphertext").and have_text("x-amz-key-v2")
+    expect(bytes_shown("Letter of Berg.txt", ".theirs")).not_to start_with("7468652073616d65")
+    expect(page).to have_no_text("Letter of Plain.txt")
+    expect(complaints).to eq([])
+  end
+
+  it "lets one switch the customer and store files of both without any script" do
+    chromium("Emulation.setScriptExecutionDisabled", value: true)
+    visit demo.url
+    become("Plain Pages")
+    upload(file("By the form.txt", "not encrypted"))
+    expect(page).to have_css(".notice", text: "By the form.txt is stored, not encrypted.")
+    click_on("Berg & Söhne")
+    upload(file("By the form as well.txt", "encrypted"))
+    expect(page).to have_css(".notice", text: "By the form as well.txt is encrypted and stored.")
+  ensure
+    chromium("Emulation.setScriptExecutionDisabled", value: false)
+  end
+
+  it "shows what the bucket holds of an empty file: nothing, or the authentication tag alone" do
+    { "Plain Pages" => "0 bytes", "Berg & Söhne" => "16 bytes" }.each do |customer, size|
+      visit demo.url
+      become(customer)
+      upload(file("Nothing.txt", ""))
+      expect(page).to have_css(".notice", text: "Nothing.txt is")
+      expect(card("Nothing.txt").find(".theirs")).to have_text("Size\n#{size}").or have_text("Size #{size}")
+    end
   end
 
   it "deletes a file with all that was made from it" do

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../rails_helper"
+require_relative "../support/dummy_process"
 require "encrypted_s3_service/unreadable_files"
 
 RSpec.describe EncryptedS3Service::TenantKeys do
@@ -102,6 +103,19 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       files = EncryptedS3Service::UnreadableFiles.new
       expect(files.lines.map(&:to_h)).to eq([{ service_name: "encrypted@1", count: 1, bytes: blob.byte_size }])
       expect(files.blobs).to eq([blob])
+    end
+
+    it "has them listed by a task" do
+      count = ActiveStorage::Blob.where(service_name: "encrypted@1").count
+      printed, status = DummyProcess.run(<<~RUBY)
+        Rails.configuration.encrypted_s3_service.tenant_keys = { encrypted: {} }
+        Rails.application.load_tasks
+        ActiveStorage::Blob.where("service_name like 'encrypted@%'").where.not(service_name: "encrypted@1").delete_all
+        Rake::Task["encrypted_s3_service:unreadable"].invoke
+      RUBY
+      expect(status).to be_success, printed
+      expect(printed).to match(/^encrypted@1: #{count} files, \d+ bytes$/)
+      expect(printed).to include("#{count} files cannot be read any more.")
     end
   end
 

@@ -5,6 +5,7 @@ require "rails"
 require "active_model/railtie"
 require "active_job/railtie"
 require "active_record/railtie"
+require_relative "../../../spec/support/patient_sqlite"
 require_relative "../../../spec/support/active_storage_javascript"
 require_relative "../../../spec/support/untrusted_images"
 require "active_storage/engine"
@@ -13,7 +14,7 @@ require "action_view/railtie"
 require "encrypted_s3_service"
 
 module DemoApp
-  # A page to upload files on, which are stored encrypted.
+  # A page to upload files on, which are stored encrypted or not, as the customer has it.
   class Application < Rails::Application
     config.root = File.expand_path("..", __dir__)
     config.load_defaults 7.1
@@ -24,7 +25,8 @@ module DemoApp
     config.log_level = :info
     config.paths.add "log", with: ENV.fetch("DEMO_LOG", "log/#{Rails.env}.log")
 
-    config.active_storage.service = :encrypted_amazon
+    # Customers whose files are encrypted have another one: app/models/organisation.rb.
+    config.active_storage.service = :amazon
     # Shown when they are opened, as pictures and PDFs are.
     config.active_storage.content_types_allowed_inline += %w[video/mp4 video/webm audio/mpeg audio/ogg text/plain]
     # What Active Storage does later is done at once: what is deleted is gone from the bucket when the page says so.

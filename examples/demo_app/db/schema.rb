@@ -1,7 +1,16 @@
 # frozen_string_literal: true
 
 ActiveRecord::Schema[7.1].define(version: 1) do
-  create_table :documents, force: :cascade, &:timestamps
+  create_table :organisations, force: :cascade do |t|
+    t.string :name, null: false
+    t.boolean :encrypted, null: false
+    t.timestamps
+  end
+
+  create_table :documents, force: :cascade do |t|
+    t.belongs_to :organisation, null: false
+    t.timestamps
+  end
 
   create_table :active_storage_blobs, force: :cascade do |t|
     t.string :key, null: false, index: { unique: true }

@@ -26,6 +26,7 @@ module Demo
       require_relative "../config/environment"
       ActiveRecord::Schema.verbose = false
       load Rails.root.join("db/schema.rb").to_s
+      Rails.application.load_seed
       new(serve ? [PORT, 0] : [0])
     end
 

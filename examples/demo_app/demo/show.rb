@@ -7,6 +7,7 @@ require_relative "links"
 require_relative "progress"
 require_relative "readers"
 require_relative "samples"
+require_relative "two_customers"
 require_relative "units"
 require_relative "visitor"
 
@@ -35,7 +36,10 @@ module Demo
     # Leaves the application running until it is interrupted.
     # @return [void]
     def serve
-      @samples.small.each { |sample| store(sample) }
+      samples = @samples.small
+      samples.each { |sample| store(sample) }
+      # The text and the picture, so that the bucket can be seen to hold them as they are.
+      samples.first(2).each { |sample| store(sample, Organisation.find_by!(encrypted: false)) }
       # So that the first visitor sees what was made of them, in the bucket as well.
       files = Document.all.map(&:file).select(&:representable?)
       files.each { |file| file.representation(:thumbnail).processed }
@@ -49,17 +53,19 @@ module Demo
       @samples.small.each { |sample| prove_one(sample) }
       prove_one(@samples.large)
       prove_direct_upload
+      prove_customers
       prove_deletion
       summarize
     end
 
     private
 
-    def store(sample)
+    def store(sample, customer = Organisation.find_by!(encrypted: true))
       listener = ->(*, payload) { yield payload[:bytes] if block_given? }
       ActiveSupport::Notifications.subscribed(listener, PROGRESS_EVENT) do
         File.open(sample.path, "rb") do |file|
-          Document.create!(file: { io: file, filename: sample.filename, content_type: sample.content_type })
+          attachable = { io: file, filename: sample.filename, content_type: sample.content_type }
+          customer.with_s3_settings { customer.documents.create!(file: attachable) }
         end
       end
     end
@@ -93,11 +99,21 @@ module Demo
       @failures.concat(checks.failures)
     end
 
+    def prove_customers
+      @console.title("Two customers  one whose files are encrypted, one whose are not, at the same time")
+      checks = Checks.new(@console, "Two customers")
+      checks.attempt("two customers") { TwoCustomers.new(@workplace, @web.url).check(checks) }
+      @failures.concat(checks.failures)
+    end
+
     def prove_deletion
       @console.title("Deletion  of all files on the page")
       checks = Checks.new(@console, "Deletion")
       checks.attempt("deletion") do
-        Document.ids.each { |id| @visitor.submit("/documents/#{id}", "_method" => "delete") }
+        Organisation.find_each do |customer|
+          @visitor.become(customer)
+          customer.document_ids.each { |id| @visitor.submit("/documents/#{id}", "_method" => "delete") }
+        end
         left = @workplace.server.list(@workplace.bucket)
         checks.add("the bucket is empty: thumbnails and previews are gone as well",
                    ("#{left.size} objects are left" if left.any?))

@@ -51,6 +51,24 @@ module Demo
       request(Net::HTTP::Post, path, { "content-type" => "application/x-www-form-urlencoded" }, data)
     end
 
+    # Sends files by a form of the application's page.
+    # @param path [String]
+    # @param field [String]
+    # @param files [Array<Array(String, String)>] names and contents of texts
+    # @return [Net::HTTPResponse]
+    def send_files(path, field, files)
+      parts = files.map { |name, data| [field, data, { filename: name, content_type: "text/plain" }] }
+      request(Net::HTTP::Post, path, {}, [["authenticity_token", csrf_token], *parts])
+    end
+
+    # Chooses who one is.
+    # @param organisation [Organisation]
+    # @return [Visitor] itself
+    def become(organisation)
+      submit("/organisation", "_method" => "patch", "id" => organisation.id.to_s)
+      self
+    end
+
     # Sends what a script of the application's page sends.
     # @param path [String]
     # @param value [Object]
@@ -70,7 +88,7 @@ module Demo
       uri = URI.join(@url, path)
       # An answer that ends too early must not be waited for.
       message = kind.new(uri, { "connection" => "close", "cookie" => cookie, **headers }.compact)
-      message.body = data if data
+      data.is_a?(Array) ? message.set_form(data, "multipart/form-data") : message.body = data
       response = Net::HTTP.start(uri.host, uri.port, nil) { |http| http.request(message, &) }
       remember(response)
       response

@@ -21,7 +21,10 @@ function row(file) {
   const item = template.content.firstElementChild.cloneNode(true)
   item.querySelector(".name").textContent = file.name
   item.querySelector(".size").textContent = size(file.size)
-  item.querySelector("progress").setAttribute("aria-label", `Upload of ${file.name}`)
+  const progress = item.querySelector("progress")
+  progress.setAttribute("aria-label", `Upload of ${file.name}`)
+  // Nobody tells how far a form is that the browser sends by itself.
+  progress.hidden = !input.dataset.directUploadUrl
   return item
 }
 

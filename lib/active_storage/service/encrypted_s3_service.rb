@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
+require "encrypted_s3_service/audit"
 require "encrypted_s3_service/serving/addresses"
 
 # Rails' framework for attached files.
@@ -44,7 +45,7 @@ module ActiveStorage
     # @raise [ActiveStorage::IntegrityError] before anything is handed out
     def download(key, &)
       instrument block_given? ? :streaming_download : :download, key: key do
-        translate_errors { client.download(key, &) }
+        decrypting(key) { |report| client.download(key, report: report, &) }
       end
     end
 
@@ -82,7 +83,7 @@ module ActiveStorage
     # @raise [::EncryptedS3Service::InvalidRangeError] when it begins at or after the end
     def download_chunk(key, range)
       instrument :download_chunk, key: key, range: range do
-        translate_errors { client.download_chunk(key, range) }
+        decrypting(key, range: range) { |report| client.download_chunk(key, range, report: report) }
       end
     end
 
@@ -91,7 +92,8 @@ module ActiveStorage
     # @return [void]
     # @raise [ActiveStorage::FileNotFoundError] when a source is missing; then nothing is stored
     def compose(source_keys, destination_key, **)
-      translate_errors { client.compose(source_keys, destination_key) }
+      reading = ->(key, &read) { decrypting(key, &read) }
+      translate_errors { client.compose(source_keys, destination_key, reading: reading) }
     end
 
     # @param key [String]
@@ -120,7 +122,7 @@ module ActiveStorage
     # @return [::EncryptedS3Service::Reader] to be closed
     # @raise [ActiveStorage::FileNotFoundError]
     def reader(key)
-      instrument(:streaming_download, key: key) { translate_errors { client.reader(key) } }
+      instrument(:streaming_download, key: key) { decrypting(key) { |report| client.reader(key, report: report) } }
     end
 
     # @param key [String]
@@ -173,7 +175,7 @@ module ActiveStorage
 
     def fill(file, key, digest:)
       written = instrument :streaming_download, key: key do
-        translate_errors { client.download_file(key, file, digest: digest) }
+        decrypting(key) { |report| client.download_file(key, file, digest: digest, report: report) }
       end
       file.rewind
       written[:md5]
@@ -191,6 +193,10 @@ module ActiveStorage
       lambda do |bytes, total|
         notifications.instrument(PROGRESS_EVENT, key: key, bytes: bytes, total: total, service: name)
       end
+    end
+
+    def decrypting(key, range: nil, &)
+      translate_errors { ::EncryptedS3Service::Audit.decrypt(key, service: name, range: range, &) }
     end
 
     def translate_errors

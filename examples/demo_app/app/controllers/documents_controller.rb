@@ -5,7 +5,7 @@ class DocumentsController < ApplicationController
   # Files on the page.
   LIMIT = 50
 
-  # Lists the files.
+  # Lists the files of the customer.
   # @return [void]
   def index
     @document = Document.new
@@ -26,7 +26,7 @@ class DocumentsController < ApplicationController
   # Deletes a file, and what was made from it.
   # @return [void]
   def destroy
-    document = Document.find(params[:id])
+    document = Current.organisation.documents.find(params[:id])
     document.file.purge
     document.destroy!
     redirect_to documents_path, notice: "The file is deleted, here and in the bucket."
@@ -45,10 +45,10 @@ class DocumentsController < ApplicationController
   end
 
   def store(file)
-    document = Document.new(file: file)
+    document = Current.organisation.documents.new(file: file)
     document.save
     document
-  rescue EncryptedS3Service::Error, ActiveStorage::Error => e
+  rescue *Document::FAILURES => e
     # Active Storage uploads after the record is saved.
     document.destroy
     document.errors.add(:base, "The file could not be stored: #{e.message}")
@@ -56,13 +56,15 @@ class DocumentsController < ApplicationController
   end
 
   def notice_of(documents)
-    return "#{documents.size} files are encrypted and stored." if documents.many?
+    done = Current.organisation.encrypted? ? "encrypted and stored" : "stored, not encrypted"
+    return "#{documents.size} files are #{done}." if documents.many?
 
-    "#{documents.first.file.filename} is encrypted and stored."
+    "#{documents.first.file.filename} is #{done}."
   end
 
   def list
-    @documents = Document.with_attached_file.newest_first.limit(LIMIT).select { |document| document.file.attached? }
+    newest = Current.organisation.documents.with_attached_file.newest_first.limit(LIMIT)
+    @documents = newest.select { |document| document.file.attached? }
     @stored = @documents.to_h { |document| [document, StoredObject.of(document.file.blob)] }
   end
 end

@@ -18,6 +18,16 @@ module DocumentsHelper
     end
   end
 
+  # @param file [ActiveStorage::Attached::One, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+  # @param options [Hash] of the route
+  # @return [String] an encrypted file's link, which redirects to where this application decrypts it. Rails' own service
+  #   would redirect to S3, which the content security policy forbids; its files come by Active Storage's proxy route
+  def file_path(file, **options)
+    return rails_storage_proxy_path(file, **options) unless EncryptedS3Service.encrypts?(file.blob.service_name)
+
+    file.respond_to?(:variation) ? rails_representation_path(file, **options) : rails_blob_path(file, **options)
+  end
+
   # @param bytes [Integer]
   # @return [String]
   def exact_size(bytes) = "#{number_with_delimiter(bytes)} #{"byte".pluralize(bytes)}"
@@ -37,19 +47,19 @@ module DocumentsHelper
   private
 
   def film(file)
-    poster = rails_representation_path(file.representation(:thumbnail)) if file.representable?
-    tag.video(src: rails_blob_path(file), poster: poster, controls: true, preload: "metadata", playsinline: true,
+    poster = file_path(file.representation(:thumbnail)) if file.representable?
+    tag.video(src: file_path(file), poster: poster, controls: true, preload: "metadata", playsinline: true,
               aria: { label: file.filename })
   end
 
   def audio(file)
-    tag.audio(src: rails_blob_path(file), controls: true, preload: "metadata", aria: { label: file.filename })
+    tag.audio(src: file_path(file), controls: true, preload: "metadata", aria: { label: file.filename })
   end
 
   def picture(file)
-    image = image_tag(rails_representation_path(file.representation(:thumbnail)), alt: "Preview of #{file.filename}",
-                                                                                  loading: "lazy", decoding: "async")
-    link_to(safe_join([image, ending(file)]), rails_blob_path(file))
+    image = image_tag(file_path(file.representation(:thumbnail)), alt: "Preview of #{file.filename}", loading: "lazy",
+                                                                  decoding: "async")
+    link_to(safe_join([image, ending(file)]), file_path(file))
   end
 
   # Below a picture it is seen only if that cannot be made.

@@ -1,7 +1,15 @@
 # frozen_string_literal: true
 
+require "aws-sdk-s3"
+
 # A file that somebody uploaded.
 class Document < ApplicationRecord
+  # What storing or reading a file may end with: the errors of the service that encrypts, and of Rails' own.
+  FAILURES = [EncryptedS3Service::Error, ActiveStorage::Error, Aws::Errors::ServiceError,
+              Seahorse::Client::NetworkingError].freeze
+
+  belongs_to :organisation
+
   has_one_attached :file do |file|
     # As strings: a symbol would become one on its way through an address, and the variant be made a second time.
     file.variant :thumbnail, resize_to_limit: [1040, 720], format: "webp", saver: { quality: 80 }
@@ -19,7 +27,7 @@ class Document < ApplicationRecord
   # @return [String, nil] the first bytes of the file; nil of a large one, an empty one, or one that cannot be read
   def beginning(count)
     file.blob.download_chunk(0...count) if file.byte_size.between?(1, PREVIEWED)
-  rescue ActiveStorage::Error, EncryptedS3Service::Error
+  rescue *FAILURES
     nil
   end
 

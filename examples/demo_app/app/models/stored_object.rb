@@ -21,14 +21,16 @@ class StoredObject
     # @param blob [ActiveStorage::Blob]
     # @return [StoredObject, nil] nil when the bucket has no such object or cannot be asked
     def of(blob)
-      new(blob.key, client.get_object(bucket: settings["bucket"], key: blob.key, range: "bytes=0-#{BEGINNING - 1}"))
+      # Of nothing there are no first bytes, and asking for them is an error.
+      range = "bytes=0-#{BEGINNING - 1}" if blob.byte_size.positive?
+      new(blob.key, client.get_object(bucket: settings["bucket"], key: blob.key, range: range))
     rescue Aws::Errors::ServiceError, Seahorse::Client::NetworkingError
       nil
     end
 
     private
 
-    def settings = Rails.configuration.active_storage.service_configurations.fetch("encrypted_amazon")
+    def settings = Rails.configuration.active_storage.service_configurations.fetch("amazon")
 
     def client
       @client ||= Aws::S3::Client.new(
@@ -39,12 +41,15 @@ class StoredObject
   end
 
   # @param key [String]
-  # @param response [#content_type, #content_range, #metadata, #body]
+  # @param response [#content_type, #content_length, #content_range, #metadata, #body]
   def initialize(key, response)
     @key = key
     @content_type = response.content_type
-    @size = Integer(response.content_range[%r{/(\d+)\z}, 1])
+    @size = Integer(response.content_range.to_s[%r{/(\d+)\z}, 1] || response.content_length)
     @metadata = response.metadata.sort.to_h
     @beginning = response.body.read.b
   end
+
+  # @return [Boolean] whether it has the envelope that encrypted files have
+  def encrypted? = metadata.key?("x-amz-key-v2")
 end

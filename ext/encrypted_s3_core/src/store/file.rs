@@ -141,12 +141,12 @@ impl ObjectStore for FileStore {
         self.answer(move |store| store.object(&key, reading.range))
     }
 
-    fn replace_metadata(&self, _key: &str, _etag: &str, _replacement: Replacement) -> StoreFuture<Stored> {
-        self.answer(|_| Err(no_bucket()))
-    }
-
     fn head(&self, _key: &str) -> StoreFuture<ObjectHead> {
         self.answer(Self::describe)
+    }
+
+    fn replace_metadata(&self, _key: &str, _etag: &str, _replacement: Replacement) -> StoreFuture<Stored> {
+        self.answer(|_| Err(no_bucket()))
     }
 
     fn delete(&self, _key: &str) -> StoreFuture<()> {
@@ -167,5 +167,5 @@ fn failed(what: &str, error: std::io::Error) -> Error {
 }
 
 fn no_bucket() -> Error {
-    Error::new(ErrorKind::Rejected, "a file is no bucket: nothing in it can be listed, deleted or rotated")
+    Error::new(ErrorKind::Rejected, "a file is no bucket: nothing in it can be listed, deleted or replaced")
 }

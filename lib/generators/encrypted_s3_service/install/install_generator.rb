@@ -115,8 +115,6 @@ module EncryptedS3Service
       def bucket = options[:bucket] ? yaml(options[:bucket]) : "your-own-bucket-<%= Rails.env %>"
 
       def region = options[:region] || (options[:endpoint] ? nil : "us-east-1")
-
-      def policy? = Configuration::NAMES.include?(:commitment_policy)
     end
   end
 end

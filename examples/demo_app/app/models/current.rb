@@ -1,0 +1,6 @@
+# frozen_string_literal: true
+
+# What a request is about.
+class Current < ActiveSupport::CurrentAttributes
+  attribute :organisation
+end

@@ -1,0 +1,30 @@
+# frozen_string_literal: true
+
+require "active_support/log_subscriber"
+
+module EncryptedS3Service
+  # Writes into the application's log which objects are decrypted (level debug) and which of them are still under an old
+  # key (level info). See {Audit}; no content and no key is written.
+  class LogSubscriber < ActiveSupport::LogSubscriber
+    # @param event [ActiveSupport::Notifications::Event]
+    # @return [void]
+    def decrypt(event)
+      payload = event.payload
+      what = "  EncryptedS3 (#{event.duration.round(1)}ms)  Decrypted #{payload[:key].inspect} of #{payload[:service]}"
+      details = { "range" => payload[:range], "bytes" => payload[:size], "format" => payload[:format],
+                  "key" => payload[:key_id], "failed" => payload[:exception]&.first }.compact
+      debug("#{what} (#{details.map { |name, value| "#{name} #{value}" }.join(", ")})")
+    end
+
+    # @param event [ActiveSupport::Notifications::Event]
+    # @return [void]
+    def key_rotation_needed(event)
+      payload = event.payload
+      info("  EncryptedS3  #{payload[:key].inspect} of #{payload[:service]} is under the old key " \
+           "#{payload[:key_id].inspect}; EncryptedS3Service::Client#rotate gives it the new one")
+    end
+
+    # Rails writes a line for every event that has a method here; `transfer_progress` has none.
+    attach_to :encrypted_s3_service
+  end
+end
