@@ -147,6 +147,17 @@ module EncryptedS3Service
     # @return [Boolean] whether nothing is missing; false is possible only with `SECRET_KEY_BASE_DUMMY`
     def complete? = @problem.nil?
 
+    # @return [String] the format of new objects, `"v2"` or `"v3"`, which two settings say as one (`Policy` in the core)
+    def written_format
+      policy, profile = @formats.values_at(:commitment_policy, :security_profile)
+      return "v3" if policy ? policy.start_with?("require_encrypt") : profile.to_s.start_with?("v3")
+
+      "v2"
+    end
+
+    # @return [String, nil] what names the instruction files of objects, where they are read
+    def instruction_file_suffix = @formats[:instruction_file_suffix]
+
     # @return [Hash{Symbol => Object}] what the native client takes; it holds the secrets
     # @raise [ConfigurationError] unless {#complete?}
     # @api private

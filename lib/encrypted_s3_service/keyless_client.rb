@@ -16,7 +16,7 @@ module EncryptedS3Service
       @name = name
     end
 
-    %i[upload download reader download_file download_chunk compose rotate].each do |operation|
+    %i[upload download reader download_file download_chunk compose rotate reencrypt].each do |operation|
       # @raise [KeyDestroyedError] always
       define_method(operation) do |*|
         raise KeyDestroyedError, "the key of #{@name} is destroyed: its files cannot be read any more, nor new ones " \

@@ -5,11 +5,11 @@ require_relative "migration/copy"
 require_relative "migration/failure"
 require_relative "migration/former_keys"
 require_relative "migration/places"
-require_relative "migration/progress"
 require_relative "migration/rehearsal"
 require_relative "migration/relatives"
 require_relative "migration/removal"
-require_relative "migration/workers"
+require_relative "task_run/progress"
+require_relative "task_run/workers"
 
 module EncryptedS3Service
   # Moves files from one Active Storage service to another, whichever they are, while the application runs. Exchanging
@@ -57,8 +57,8 @@ module EncryptedS3Service
       @blobs = blobs
       @delete = delete
       @dry_run = dry_run
-      @workers = Workers.new(concurrency)
-      @progress = Progress.new(output)
+      @workers = TaskRun::Workers.new(concurrency)
+      @progress = TaskRun::Progress.new(output)
     end
 
     # @return [Result]

@@ -50,6 +50,12 @@ module TestStore
       [headers, body]
     end
 
+    # @return [Array(Hash, String)] as {#stored}, with only those headers that belong to the object, not to the answer
+    def object_itself(key)
+      headers, body = stored(key)
+      [headers.select { |name, _| name.match?(/\A(etag|last-modified|content-type|x-amz-meta-.*)\z/) }, body]
+    end
+
     # Puts an object's envelope with another body, or another envelope.
     def restore(key, headers, body)
       metadata = headers.select { |name, _| name.start_with?("x-amz-meta-") }

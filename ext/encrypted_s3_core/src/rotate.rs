@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::envelope::{Envelopes, Format, Rewrap};
+use crate::envelope::{self, Envelopes, Format, Rewrap};
 use crate::store::{ObjectHead, ObjectStore, Replacement};
 use crate::task::Task;
 use crate::{Error, ErrorKind, Result};
@@ -21,6 +21,15 @@ pub enum Rotation {
     Reencrypt(&'static str),
 }
 
+/// One object that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// What became of it.
+    pub outcome: Rotation,
+    /// The id of the key that it asked for before.
+    pub former_key_id: Option<String>,
+}
+
 /// Wraps the data key of an object by the writing key and replaces the metadata, in one step of the store: readers see
 /// the old envelope or the new one, and both open the body. An object that is replaced meanwhile keeps what it was
 /// replaced by.
@@ -33,23 +42,29 @@ pub async fn rotate(
     key: &str,
     acl: Option<String>,
     largest_copy: u64,
-) -> Result<Rotation> {
+) -> Result<Rotated> {
     let mut last = Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key);
     for _ in 0..ATTEMPTS {
         let head = Task::spawn(store.head(key)).join().await?;
+        let looked_at = |outcome| Ok(Rotated { outcome, former_key_id: key_id(&head) });
         let (format, metadata) = match envelopes.rewrap(&pairs(&head)).map_err(|error| error.for_object(key))? {
-            Rewrap::Current(format) => return Ok(Rotation::Current(format)),
-            Rewrap::Reencrypt(why) => return Ok(Rotation::Reencrypt(why)),
+            Rewrap::Current(format) => return looked_at(Rotation::Current(format)),
+            Rewrap::Reencrypt(why) => return looked_at(Rotation::Reencrypt(why)),
             Rewrap::Metadata(format, metadata) => (format, metadata),
         };
         let replacement = Replacement { metadata, acl: acl.clone(), largest_copy };
         match Task::spawn(store.replace_metadata(key, &head.etag, replacement)).join().await {
-            Ok(_) => return Ok(Rotation::Rotated(format)),
+            Ok(_) => return looked_at(Rotation::Rotated(format)),
             Err(error) if error.kind() == ErrorKind::Changed => last = error,
             Err(error) => return Err(error),
         }
     }
     Err(last)
+}
+
+fn key_id(head: &ObjectHead) -> Option<String> {
+    let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    envelope::describe(metadata).and_then(|described| described.key_id)
 }
 
 fn pairs(head: &ObjectHead) -> Vec<(String, String)> {

@@ -103,7 +103,7 @@ impl Client {
     /// that the store copies in one request.
     fn rotate(ruby: &Ruby, this: &Self, key: String, acl: Option<String>, largest_copy: u64) -> Result<RHash, Error> {
         let rotated = call(ruby, rotate(this.store(), &this.envelopes, &key, acl, largest_copy))?;
-        let (outcome, format, reason) = match rotated {
+        let (outcome, format, reason) = match rotated.outcome {
             Rotation::Rotated(format) => ("rotated", Some(format), None),
             Rotation::Current(format) => ("current", Some(format), None),
             Rotation::Reencrypt(why) => ("reencrypt", None, Some(why)),
@@ -112,6 +112,7 @@ impl Client {
         answer.aset(ruby.to_symbol("outcome"), ruby.to_symbol(outcome))?;
         answer.aset(ruby.to_symbol("format"), format.map(Format::name))?;
         answer.aset(ruby.to_symbol("reason"), reason)?;
+        answer.aset(ruby.to_symbol("former_key_id"), rotated.former_key_id)?;
         Ok(answer)
     }
 

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../migration"
+require_relative "../task_run/environment"
 require_relative "selection"
 
 module EncryptedS3Service
@@ -11,7 +12,7 @@ module EncryptedS3Service
       # @param environment [Hash{String => String}]
       # @param output [IO]
       def initialize(environment, output: $stdout)
-        @environment = environment
+        @environment = TaskRun::Environment.new(environment)
         @output = output
       end
 
@@ -31,29 +32,16 @@ module EncryptedS3Service
       private
 
       def migration
-        blobs = Selection.blobs(scope: @environment["SCOPE"], attachment: @environment["ATTACHMENT"])
-        Migration.new(from: needed("FROM"), to: needed("TO"), blobs: blobs, delete: switch("DELETE"),
-                      dry_run: switch("DRY_RUN"), concurrency: concurrency, output: @output)
+        blobs = Selection.blobs(scope: @environment.text("SCOPE"), attachment: @environment.text("ATTACHMENT"))
+        Migration.new(from: needed("FROM"), to: needed("TO"), blobs: blobs, delete: @environment.switch("DELETE"),
+                      dry_run: @environment.switch("DRY_RUN"),
+                      concurrency: @environment.concurrency(CONCURRENCY), output: @output)
       end
 
       def needed(name)
-        @environment[name].presence or
+        @environment.text(name) or
           raise ConfigurationError, "#{name} is missing: the name of a service. For example: " \
                                     "bin/rails encrypted_s3_service:migrate FROM=amazon TO=encrypted_amazon"
-      end
-
-      # A misspelt "yes" must not make a dry run a wet one.
-      def switch(name)
-        case @environment[name].to_s
-        when "true", "1" then true
-        when "", "false", "0" then false
-        else raise ConfigurationError, "#{name} must be true or false"
-        end
-      end
-
-      def concurrency
-        Integer(@environment["CONCURRENCY"].presence || CONCURRENCY, exception: false) ||
-          raise(ConfigurationError, "CONCURRENCY must be a number from 1 to 64")
       end
     end
   end

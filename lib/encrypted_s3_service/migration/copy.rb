@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "content"
+require_relative "../task_run/content"
 
 module EncryptedS3Service
   class Migration
@@ -19,7 +19,7 @@ module EncryptedS3Service
       def call(id)
         blob = connected { rows(id).first } or return
         @keys[id] = key = @places.new_key(blob.key)
-        content = Content.new(blob)
+        content = TaskRun::Content.new(blob)
         with_file do |file|
           content.check(@places.from, blob.key) { |chunk| file.write(chunk) }
           # Another run may have moved it meanwhile, and a reader may be at work there.

@@ -2,6 +2,7 @@
 
 require "openssl"
 require "securerandom"
+require_relative "../task_run/services"
 
 module EncryptedS3Service
   class Migration
@@ -30,14 +31,14 @@ module EncryptedS3Service
         @to_name = to.to_s
         raise ConfigurationError, "FROM and TO are the same service, #{@from_name}" if @from_name == @to_name
 
-        @from = fetch(@from_name)
-        @to = fetch(@to_name)
+        @from = TaskRun::Services.fetch(@from_name)
+        @to = TaskRun::Services.fetch(@to_name)
       end
 
       # A mirror stores by jobs that look at the default service only, and answers for its first service alone: here
       # every service that it consists of gets the file, and each is asked.
       # @return [Array<ActiveStorage::Service>] those that have to have the file in the end
-      def targets = parts_of(@to)
+      def targets = TaskRun::Services.parts_of(@to)
 
       # Whether both keep their files in the same place (one bucket, with and without encryption, or with another key),
       # where a copy under the same key would overwrite what it is a copy of, and deleting the old file would delete the
@@ -49,7 +50,7 @@ module EncryptedS3Service
         return @shared if defined?(@shared)
 
         seen = targets.map { |target| seen_by_source?(target) }.any?
-        @shared = seen || parts_of(@from).map { |service| name_of(service) }.intersect?(targets.map { |s| name_of(s) })
+        @shared = seen || names_of(@from).intersect?(names_of(@to))
       end
 
       # @param key [String] of a blob that is to be moved
@@ -71,10 +72,12 @@ module EncryptedS3Service
       def seen_by_source?(target)
         key = "migration-probe-#{SecureRandom.hex(16)}"
         target.upload(key, StringIO.new("probe"))
-        parts_of(@from).any? { |source| source.exist?(key) }
+        TaskRun::Services.parts_of(@from).any? { |source| source.exist?(key) }
       ensure
         target.delete(key) if key
       end
+
+      def names_of(service) = TaskRun::Services.parts_of(service).map { |part| name_of(part) }
 
       # What tells the place of a service among those of its kind; nil where it is not known.
       def name_of(service)
@@ -86,19 +89,6 @@ module EncryptedS3Service
           File.expand_path(service.root)
         else
           service.object_id
-        end
-      end
-
-      def parts_of(service)
-        return [service] unless service.respond_to?(:primary) && service.respond_to?(:mirrors)
-
-        [service.primary, *service.mirrors]
-      end
-
-      def fetch(name)
-        ActiveStorage::Blob.services.fetch(name) do
-          raise ConfigurationError, "There is no service #{name.inspect}, neither in config/storage.yml nor from " \
-                                    "config.encrypted_s3_service (service_resolver, tenant_keys)."
         end
       end
     end

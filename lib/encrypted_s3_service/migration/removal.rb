@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "content"
+require_relative "../task_run/content"
 
 module EncryptedS3Service
   class Migration
@@ -34,7 +34,7 @@ module EncryptedS3Service
       def rows(id) = ActiveStorage::Blob.where(id: id, service_name: @places.to_name)
 
       def compare(blob, old_key)
-        content = Content.new(blob)
+        content = TaskRun::Content.new(blob)
         # Where there is no checksum, the old file is what the copy is compared with.
         content.check(@places.from, old_key) unless content.announced
         @places.targets.each { |target| content.check(target, blob.key) }

@@ -6,7 +6,7 @@ use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::{Envelopes, Format};
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
-use encrypted_s3_core::rotate::{Rotation, rotate};
+use encrypted_s3_core::rotate::{Rotated, Rotation, rotate};
 use encrypted_s3_core::store::{MemoryStore, NewObject};
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 
@@ -56,6 +56,10 @@ async fn store(envelopes: &Envelopes) -> MemoryStore {
 }
 
 async fn run(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::Result<Rotation> {
+    rotated(memory, envelopes).await.map(|rotated| rotated.outcome)
+}
+
+async fn rotated(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::Result<Rotated> {
     rotate(Arc::new(memory.clone()), envelopes, "a key", None, GIB_5).await
 }
 
@@ -70,7 +74,9 @@ async fn the_new_key_alone_opens_what_was_rotated_and_nothing_else_has_changed()
         let memory = store(&before(policy)).await;
         let (object, body) = memory.object("a key").unwrap();
         assert_eq!(read(&memory, &after()).await.unwrap_err().kind(), ErrorKind::Unwrap);
-        assert_eq!(run(&memory, &during(policy)).await.unwrap(), Rotation::Rotated(format));
+        let looked_at = rotated(&memory, &during(policy)).await.unwrap();
+        let expected = Rotated { outcome: Rotation::Rotated(format), former_key_id: Some("2024".into()) };
+        assert_eq!(looked_at, expected);
 
         assert_eq!(read(&memory, &after()).await.unwrap(), b"the text");
         assert_eq!(read(&memory, &before(policy)).await.unwrap_err().kind(), ErrorKind::Unwrap);

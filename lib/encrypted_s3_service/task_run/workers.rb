@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  class Migration
+  module TaskRun
     # Threads that take ids one after another.
     # @api private
     class Workers

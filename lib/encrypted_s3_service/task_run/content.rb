@@ -4,7 +4,7 @@ require "openssl"
 require "tmpdir"
 
 module EncryptedS3Service
-  class Migration
+  module TaskRun
     # What a file has to be, by which copies are compared: its size, and the blob's checksum, or where the blob has none
     # (composed ones) a digest of what the source has.
     # @api private

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  class Migration
+  module TaskRun
     # Says how far it is: on a terminal in one line that is written again and again, elsewhere in a line from time to
     # time.
     # @api private
@@ -26,20 +26,22 @@ module EncryptedS3Service
 
       # @param verb [String] what happens to files
       # @param blobs [ActiveRecord::Relation] that it will happen to, relatives aside
+      # @param moving [Boolean] whether their bytes are moved, so that time goes by size, too
       # @return [void]
-      def begin(verb, blobs)
+      def begin(verb, blobs, moving: true)
         return unless @output
 
         @verb = verb
         @files = blobs.count
-        @bytes = blobs.sum(:byte_size)
+        @moving = moving
+        @bytes = moving ? blobs.sum(:byte_size) : 0
         @seen = @done = @done_bytes = 0
         @began = @shown = now
       end
 
-      # @param bytes [Integer] of a file that was dealt with
+      # @param bytes [Integer] that were moved of a file that was dealt with
       # @return [void]
-      def add(bytes)
+      def add(bytes = 0)
         return unless @output
 
         @seen += 1
@@ -54,7 +56,7 @@ module EncryptedS3Service
         @seen += 1 if @output
       end
 
-      # @param failure [Failure]
+      # @param failure [#to_s]
       # @return [void]
       def report(failure)
         return unless @output
@@ -69,7 +71,7 @@ module EncryptedS3Service
         return unless @output && @began
 
         @output.print("\r\e[K") if @terminal
-        @output.puts("#{@done} files (#{size(@done_bytes)}) #{@verb} in #{duration(elapsed)}")
+        @output.puts("#{@done} files#{" (#{size(@done_bytes)})" if @moving} #{@verb} in #{duration(elapsed)}")
         @output.flush
       end
 
@@ -77,11 +79,13 @@ module EncryptedS3Service
 
       def show
         @shown = now
-        line = "#{@done} of #{[@files, @seen].max} files, #{size(@done_bytes)} #{@verb}, " \
-               "#{size(@done_bytes / elapsed)}/s, #{duration(left)} left"
+        line = "#{@done} of #{[@files, @seen].max} files#{", #{size(@done_bytes)}" if @moving} #{@verb}, " \
+               "#{rate}/s, #{duration(left)} left"
         @output.print(@terminal ? "\r\e[K#{bar} #{line}" : "#{line}\n")
         @output.flush
       end
+
+      def rate = @moving ? size(@done_bytes / elapsed) : (@done / elapsed).round(1)
 
       def bar
         filled = (share * WIDTH).floor
