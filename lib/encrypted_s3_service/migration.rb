@@ -38,8 +38,9 @@ module EncryptedS3Service
     CONCURRENCY = 4
 
     # What was done: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `removed`
-    # (Integer, old files deleted) and `failures` (Array<Failure>).
-    Result = Data.define(:moved, :bytes, :removed, :failures)
+    # (Integer, old files deleted), `unfinished` (Integer, blobs without a file that are attached to nothing: uploads
+    # that were never finished; they are left) and `failures` (Array<Failure>).
+    Result = Data.define(:moved, :bytes, :removed, :unfinished, :failures)
 
     # Checks the names; the storage is not touched.
     # @param from [Symbol, String] the name of a service
@@ -67,16 +68,16 @@ module EncryptedS3Service
 
       announce_new_keys if @places.shared?
       moved = pass("moved", @places.from_name, Copy.new(@places))
-      removed = @delete ? pass("deleted", @places.to_name, Removal.new(@places)) : Pass.new
-      Result.new(moved: moved.files, bytes: moved.bytes, removed: removed.files,
+      removed = @delete ? pass("deleted", @places.to_name, Removal.new(@places)) : Pass.begin
+      Result.new(moved: moved.files, bytes: moved.bytes, removed: removed.files, unfinished: moved.unfinished,
                  failures: moved.failures + removed.failures)
     end
 
     private
 
-    # Files gone through, their bytes, and what failed.
-    Pass = Struct.new(:files, :bytes, :failures) do
-      def initialize(files = 0, bytes = 0, failures = []) = super
+    # Files gone through, their bytes, what failed, and uploads that were never finished.
+    Pass = Struct.new(:files, :bytes, :failures, :unfinished) do
+      def self.begin = new(0, 0, [], 0)
     end
     private_constant :Pass
 
@@ -87,12 +88,13 @@ module EncryptedS3Service
 
     def examine
       found = pass("to be moved", @places.from_name, Rehearsal.new(@places))
-      Result.new(moved: found.files, bytes: found.bytes, removed: 0, failures: found.failures)
+      Result.new(moved: found.files, bytes: found.bytes, removed: 0, unfinished: found.unfinished,
+                 failures: found.failures)
     end
 
     # Does `step` for all blobs that are in the service `name`.
     def pass(verb, name, step)
-      result = Pass.new
+      result = Pass.begin
       @progress.begin(verb, @blobs.where(service_name: name))
       each_group do |ids|
         # A variant is met with its picture and by itself.
@@ -120,6 +122,9 @@ module EncryptedS3Service
         result.bytes += outcome
         @progress.add(outcome)
       when nil
+        @progress.skip
+      when :unfinished
+        result.unfinished += 1
         @progress.skip
       else
         result.failures << (failure = Failure.of(id, outcome))

@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
     it "stays, is reported without its content or name, and does not stop the rest" do
       good, spoilt, missing = %w[good spoilt missing].map { |word| local_blob("#{word} secret", "#{word}-name.txt") }
       File.binwrite(path_of(spoilt), "spoilt Secret")
-      File.unlink(path_of(missing))
+      File.unlink(path_of(attached(missing)))
       result = migrate
       expect(result.moved).to eq(1)
       expect(result.failures.map(&:blob_id)).to contain_exactly(spoilt.id, missing.id)
@@ -131,6 +131,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(output.string).not_to match(/secret|-name/i)
       expect([good, spoilt, missing].map { |blob| blob.reload.service_name }).to eq(%w[encrypted local local])
       expect(server.list(bucket) & [spoilt.key, missing.key]).to eq([])
+    end
+
+    it "is no failure where an upload was never finished" do
+      blobs = [local_blob("good"), local_blob("never came")]
+      File.unlink(path_of(blobs.last))
+      expect(migrate(dry_run: true)).to have_attributes(moved: 1, unfinished: 1, failures: [])
+      expect(migrate).to have_attributes(moved: 1, unfinished: 1, failures: [])
+      expect(blobs.map { |blob| blob.reload.service_name }).to eq(%w[encrypted local])
     end
 
     it "is an old file whose copy has become unreadable: it is not deleted" do
@@ -180,7 +188,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   describe "a dry run" do
     it "says what would be moved and what is missing, and changes nothing" do
       blobs = Array.new(3) { local_blob("data") }
-      File.unlink(path_of(blobs.last))
+      File.unlink(path_of(attached(blobs.last)))
       added = objects_added do
         expect(migrate(dry_run: true, delete: true)).to have_attributes(moved: 2, bytes: 8, removed: 0,
                                                                         failures: [have_attributes(blob_id: Integer)])

@@ -66,12 +66,13 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
   end
 
   it "reports what failed and exits with 1" do
-    keys = create_files(3)
-    server.delete(bucket, keys[1])
+    keys = create_files(4)
+    ActiveStorage::Blob.find_by!(key: keys[1]).then { |blob| Document.create!.file.attach(blob) }
+    keys[1, 2].each { |key| server.delete(bucket, key) }
     output, status = run("rotate", "SERVICE=rotated", "CONCURRENCY=2", "RATE=1000")
     expect(status.exitstatus).to eq(1)
-    expect(output).to include("rotated: 2 rotated, 1 failed")
-      .and match(/1 objects failed and are as they were:\n    blob \d+, object #{keys[1]} of rotated: .*NotFoundError/)
+    expect(output).to include("rotated: 2 rotated, 1 missing, 1 uploads that were never finished")
+      .and match(/1 objects failed or are missing:\n    blob \d+, object #{keys[1]} of rotated: .*NotFoundError/)
   end
 
   it "changes nothing in a dry run" do

@@ -72,10 +72,10 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
 
   it "reports what fails with its object, goes on with the rest, and shows no key" do
     good, missing, plain = %w[good missing plain].map { |word| old_blob("#{word} content, long enough for a tag") }
-    server.delete(bucket, missing.key)
+    server.delete(bucket, attached(missing).key)
     server.put(bucket, plain.key, "plain content, long enough for a tag")
     tally = rotate
-    expect(tally.outcomes).to eq({ rotated: 1, failed: 2 })
+    expect(tally.outcomes).to eq({ rotated: 1, missing: 1, failed: 1 })
     expect(tally.failures.map(&:to_s))
       .to contain_exactly(/\Ablob #{missing.id}, object #{missing.key} of rotated: EncryptedS3Service::NotFoundError/,
                           /\Ablob #{plain.id}, object #{plain.key} of rotated: EncryptedS3Service::EnvelopeError/)
@@ -83,6 +83,16 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect(output.string).not_to include(later_key)
     expect(output.string).not_to match(/content, long/)
     expect(key_id(good)).to eq("2026")
+  end
+
+  it "takes an upload that was never finished for no failure" do
+    blobs = %w[came never].map { |word| old_blob(word) }
+    server.delete(bucket, blobs.last.key)
+    2.times do |turn|
+      expect(rotate(dry_run: turn.zero?)).to have_attributes(outcomes: { rotated: 1, unfinished: 1 }, failures: [],
+                                                             key_ids_before: { old_id => 1 })
+    end
+    expect(described_class::Audit.new(:rotated).run).to have_attributes(unfinished: 1, missing: [], well?: true)
   end
 
   it "says in a dry run what it would do, and changes nothing" do
@@ -208,12 +218,13 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     it "counts formats and keys, and lists what is missing or has no envelope" do
       blobs = Array.new(4) { |number| old_blob("file #{number}") }
       rotate(blobs: ActiveStorage::Blob.where(id: blobs.first.id))
-      server.delete(bucket, blobs[2].key)
+      server.delete(bucket, attached(blobs[2]).key)
       server.put(bucket, blobs[3].key, "short")
       audit = described_class::Audit.new(:rotated).run
       expect(audit).to have_attributes(formats: { "v2" => 2 }, key_ids: { "2026" => 1, old_id => 1 }, current: 1,
                                        failures: [], well?: false)
-      expect(audit.missing.map(&:to_s)).to eq(["blob #{blobs[2].id}, object #{blobs[2].key} of rotated"])
+      expect(audit.missing.map(&:to_s))
+        .to match([/\Ablob #{blobs[2].id}, object #{blobs[2].key} of rotated: EncryptedS3Service::NotFoundError/])
       expect(audit.unencrypted.map(&:to_s)).to eq(["blob #{blobs[3].id}, object #{blobs[3].key} of rotated"])
     end
   end

@@ -20,6 +20,7 @@ module EncryptedS3Service
       # @raise [ConfigurationError] when what it is told makes no sense
       def run
         result = migration.run
+        mention(result.unfinished)
         failures = result.failures
         return true if failures.empty?
 
@@ -30,6 +31,13 @@ module EncryptedS3Service
       end
 
       private
+
+      def mention(unfinished)
+        return if unfinished.zero?
+
+        @output.puts("#{unfinished} uploads were never finished: they have no file, are attached to nothing, and " \
+                     "stay as they are.")
+      end
 
       def migration
         blobs = Selection.blobs(scope: @environment.text("SCOPE"), attachment: @environment.text("ATTACHMENT"))

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../task_run/content"
+require_relative "../task_run/unfinished"
 
 module EncryptedS3Service
   class Migration
@@ -14,16 +15,18 @@ module EncryptedS3Service
       end
 
       # @param id [Object] of a blob
-      # @return [Integer, nil] bytes that were moved; nil when somebody else has moved or purged it
+      # @return [Integer, Symbol, nil] bytes that were moved; nil when somebody else has moved or purged it;
+      #   `:unfinished` when it has no file and is attached to nothing
       # @raise [StandardError] when it could not be copied; then the row is as it was
       def call(id)
         blob = connected { rows(id).first } or return
         @keys[id] = key = @places.new_key(blob.key)
         content = TaskRun::Content.new(blob)
         with_file do |file|
-          content.check(@places.from, blob.key) { |chunk| file.write(chunk) }
+          fetched = fetch(blob, content, file)
           # Another run may have moved it meanwhile, and a reader may be at work there.
           return unless connected { rows(id).exists? }
+          return :unfinished unless fetched
 
           @places.targets.each { |target| store(target, key, file, content) }
         end
@@ -44,6 +47,16 @@ module EncryptedS3Service
       private
 
       def rows(id) = ActiveStorage::Blob.where(id: id, service_name: @places.from_name)
+
+      # @return [Boolean] whether there is a file
+      def fetch(blob, content, file)
+        content.check(@places.from, blob.key) { |chunk| file.write(chunk) }
+        true
+      rescue ActiveStorage::FileNotFoundError
+        raise unless TaskRun::Unfinished.upload?(blob.id)
+
+        false
+      end
 
       # Compare and set: the row is left alone when it is gone or names another service by now.
       def flip(id, former, key)

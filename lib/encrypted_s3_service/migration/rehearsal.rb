@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/unfinished"
+
 module EncryptedS3Service
   class Migration
     # Looks whether a blob's file is there to be moved, and changes nothing.
@@ -11,13 +13,16 @@ module EncryptedS3Service
       end
 
       # @param id [Object] of a blob
-      # @return [Integer, nil] bytes that would be moved; nil when the blob is gone meanwhile
+      # @return [Integer, Symbol, nil] bytes that would be moved; nil when the blob is gone meanwhile; `:unfinished`
+      #   when it has no file and is attached to nothing
       # @raise [NotFoundError] when there is no file
       def call(id)
         connections = ActiveStorage::Blob.connection_pool
         blob = connections.with_connection { ActiveStorage::Blob.find_by(id: id, service_name: @places.from_name) }
         return unless blob
         return blob.byte_size if @places.from.exist?(blob.key)
+
+        return :unfinished if TaskRun::Unfinished.upload?(id)
 
         raise NotFoundError, "#{@places.from_name} has no file of it"
       end

@@ -27,6 +27,9 @@ module EncryptedS3Service
       # @return [Array<Finding>] objects that are not there
       attr_reader :missing
 
+      # @return [Integer] objects that are not there and whose blobs are attached to nothing: uploads never finished
+      attr_reader :unfinished
+
       # @return [Array<Finding>] objects without an envelope: they may be plaintext
       attr_reader :unencrypted
 
@@ -47,6 +50,7 @@ module EncryptedS3Service
         @formats = Hash.new(0)
         @key_ids = Hash.new(0)
         @current = 0
+        @unfinished = 0
         @missing = []
         @unencrypted = []
         @failures = []
@@ -68,9 +72,6 @@ module EncryptedS3Service
         @files.objects(id) do |service, blob|
           @pace.wait
           finding(service, blob)
-        rescue NotFoundError
-          # Whoever purges a blob deletes its row first.
-          Finding.new(outcome: :missing, object: @files.name_of(blob, service)) if @files.row(id)
         end
       end
 
@@ -85,6 +86,7 @@ module EncryptedS3Service
         case finding.outcome
         when :failed then @failures << finding
         when :missing then @missing << finding
+        when :unfinished then @unfinished += 1
         when :unencrypted then @unencrypted << finding
         else
           @formats[finding.format] += 1

@@ -2,6 +2,7 @@
 
 require_relative "../task_run/progress"
 require_relative "../task_run/services"
+require_relative "../task_run/unfinished"
 require_relative "../task_run/workers"
 require_relative "finding"
 
@@ -68,8 +69,10 @@ module EncryptedS3Service
         blob = row(id) or return []
         services.filter_map do |service|
           yield service, blob
-        rescue StandardError => e
+        rescue NotFoundError => e
           # Whoever purges a blob deletes its row first.
+          missing(id, e, name_of(blob, service)) if row(id)
+        rescue StandardError => e
           Finding.failed(e, name_of(blob, service)) if row(id)
         end
       end
@@ -91,8 +94,14 @@ module EncryptedS3Service
 
       private
 
+      def missing(id, error, name)
+        return Finding.new(outcome: :unfinished, object: name) if TaskRun::Unfinished.upload?(id)
+
+        Finding.failed(error, name, outcome: :missing)
+      end
+
       def show(findings)
-        failures = findings.select { |finding| finding.outcome == :failed }
+        failures = findings.select(&:failure?)
         failures.any? ? failures.each { |failure| @progress.report(failure) } : @progress.add
       end
     end

@@ -5,8 +5,9 @@ require_relative "../task_run/reason"
 module EncryptedS3Service
   class Rotation
     # One object that was looked at.
-    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew),
-    #   `:failed`; of an audit `:current`, `:old`, `:missing`, `:unencrypted`, `:failed`
+    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew);
+    #   of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`, `:unfinished` (it is not there, and its blob
+    #   is attached to nothing), `:failed`
     # @!attribute format [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`
     # @!attribute key_id [String, nil] of the key that it asked for before
     # @!attribute new_key_id [String, nil] of the key that it asks for now
@@ -21,9 +22,12 @@ module EncryptedS3Service
 
       # @param error [StandardError]
       # @param object [String]
+      # @param outcome [Symbol]
       # @return [Finding]
       # @api private
-      def self.failed(error, object) = new(outcome: :failed, object: object, reason: TaskRun::Reason.of(error))
+      def self.failed(error, object, outcome: :failed)
+        new(outcome: outcome, object: object, reason: TaskRun::Reason.of(error))
+      end
 
       # @param outcome [Symbol]
       # @param configuration [Configuration] of the service
@@ -36,6 +40,9 @@ module EncryptedS3Service
         new_key_id = outcome == :reencrypt ? key_id : configuration.encryption_key.id
         new(outcome: outcome, format: format, key_id: key_id, new_key_id: new_key_id, old_format: old_format)
       end
+
+      # @return [Boolean]
+      def failure? = %i[failed missing].include?(outcome)
 
       # @return [String]
       def to_s = [object, reason].compact.join(": ")

@@ -9,7 +9,8 @@ module EncryptedS3Service
       OUTCOMES = {
         rotated: ["rotated", "to be rotated"], current: ["under the writing key already"] * 2,
         reencrypted: ["encrypted anew", "to be encrypted anew"],
-        reencrypt: ["left, since they have to be encrypted anew (REENCRYPT=true)"] * 2, failed: %w[failed failed]
+        reencrypt: ["left, since they have to be encrypted anew (REENCRYPT=true)"] * 2, missing: %w[missing missing],
+        unfinished: ["uploads that were never finished"] * 2, failed: %w[failed failed]
       }.freeze
       private_constant :OUTCOMES
 
@@ -38,7 +39,7 @@ module EncryptedS3Service
         histogram(dry_run ? "keys now" : "keys before", tally.key_ids_before)
         histogram(dry_run ? "keys then" : "keys after", tally.key_ids_after)
         old_format(tally.old_format)
-        list("failed and are as they were", tally.failures)
+        list("failed or are missing", tally.failures)
       end
 
       # @param audit [Audit]
@@ -48,6 +49,7 @@ module EncryptedS3Service
         @output.puts("#{audit.service_name}: #{total} encrypted objects, #{audit.current} under the writing key")
         histogram("formats", audit.formats)
         histogram("keys", audit.key_ids)
+        @output.puts("  #{audit.unfinished} uploads were never finished") if audit.unfinished.positive?
         list("are missing", audit.missing)
         list("have NO ENVELOPE and may be plaintext", audit.unencrypted)
         list("could not be looked at", audit.failures)

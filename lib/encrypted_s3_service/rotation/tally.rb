@@ -8,7 +8,8 @@ module EncryptedS3Service
       attr_reader :service_name
 
       # @return [Hash{Symbol => Integer}] objects by what became of them: `:rotated`, `:current`, `:reencrypted`,
-      #   `:reencrypt` (they have to be encrypted anew), `:failed`; in a dry run what would
+      #   `:reencrypt` (they have to be encrypted anew), `:missing`, `:unfinished` (not there, and their blobs attached
+      #   to nothing), `:failed`; in a dry run what would
       attr_reader :outcomes
 
       # @return [Hash{String, nil => Integer}] objects by the id of the key that they asked for before
@@ -20,7 +21,7 @@ module EncryptedS3Service
       # @return [Integer] objects that are V2 although new ones are V3
       attr_reader :old_format
 
-      # @return [Array<Finding>] the objects that failed; they are as they were
+      # @return [Array<Finding>] the objects that failed or are missing; they are as they were
       attr_reader :failures
 
       # @param files [Files]
@@ -40,7 +41,8 @@ module EncryptedS3Service
       def add(findings)
         findings.each do |finding|
           @outcomes[finding.outcome] += 1
-          next @failures << finding if finding.outcome == :failed
+          @failures << finding if finding.failure?
+          next if finding.failure? || finding.outcome == :unfinished
 
           @key_ids_before[finding.key_id] += 1
           @key_ids_after[finding.new_key_id] += 1
