@@ -104,14 +104,32 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     expect(traces_of(key)).to eq([key])
   end
 
-  it "overwrites nothing that took the object's place meanwhile" do
-    store("old")
-    FaultProxy.run(server.endpoint) do |proxy|
-      proxy.fault("PutObject", times: 1) { store("new") }
-      settings = { **new_settings, endpoint: proxy.endpoint, decryption_keys: { TestStore::KEY_ID => TestStore::KEY } }
-      expect(new_client(**settings).rotate(key).outcome).to eq(:rotated)
+  describe "overwrites nothing that took the object's place meanwhile:" do
+    def rotate(**)
+      FaultProxy.run(server.endpoint) do |proxy|
+        yield proxy
+        settings = { **new_settings, endpoint: proxy.endpoint,
+                     decryption_keys: { TestStore::KEY_ID => TestStore::KEY } }
+        expect(new_client(**settings).rotate(key, **).outcome).to eq(:rotated)
+      end
     end
-    expect(later.download(key)).to eq("new")
+
+    it "before it was copied" do
+      store("old")
+      rotate { |proxy| proxy.fault("PutObject", times: 1) { store("new") } }
+      expect(later.download(key)).to eq("new")
+    end
+
+    it "between parts, and after the last one" do
+      [["UploadPart", 1], ["HeadObject", 2]].each do |operation, skipped|
+        store(random_bytes(12 * TestStore::MEBIBYTE))
+        rotate(largest_copy: 5 * TestStore::MEBIBYTE) do |proxy|
+          proxy.fault(operation, skip: skipped, times: 1) { store("new") }
+        end
+        expect(later.download(key)).to eq("new")
+        expect(traces_of(key)).to eq([key])
+      end
+    end
   end
 
   it "does not disturb readers" do

@@ -48,13 +48,18 @@ macro_rules! as_before {
 impl Copying<'_> {
     /// Copies the object with other metadata.
     pub(super) async fn run(&self, replacement: Replacement) -> Result<Stored> {
-        let head = self.client.head_object().bucket(&self.subject.bucket).key(&self.subject.key).if_match(&self.etag);
-        let head = head.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let head = self.head().await?;
         let size = head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
         if size <= replacement.largest_copy {
             return self.whole(&head, &replacement).await;
         }
         self.in_parts(&head, &replacement, size).await
+    }
+
+    /// What the object has, if it is still the same.
+    async fn head(&self) -> Result<HeadObjectOutput> {
+        let request = self.client.head_object().bucket(&self.subject.bucket).key(&self.subject.key);
+        request.if_match(&self.etag).send().await.map_err(|error| aws_error::request(&error, self.subject))
     }
 
     async fn whole(&self, head: &HeadObjectOutput, replacement: &Replacement) -> Result<Stored> {
@@ -100,6 +105,9 @@ impl Copying<'_> {
             parts.push(part.set_checksum_crc32(result.checksum_crc32).build());
             first = last + 1;
         }
+        // The copy of the last part takes minutes, and what was stored meanwhile would be lost. `If-Match` of the request
+        // that completes is for Amazon alone: others answer 501.
+        self.head().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
         let answer = request.upload_id(id).multipart_upload(parts).send().await;
