@@ -108,9 +108,8 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     def rotate(**)
       FaultProxy.run(server.endpoint) do |proxy|
         yield proxy
-        settings = { **new_settings, endpoint: proxy.endpoint,
-                     decryption_keys: { TestStore::KEY_ID => TestStore::KEY } }
-        expect(new_client(**settings).rotate(key, **).outcome).to eq(:rotated)
+        client = new_client(**new_settings, endpoint: proxy.endpoint, decryption_keys: [TestStore::KEY])
+        expect(client.rotate(key, **).outcome).to eq(:rotated)
       end
     end
 
