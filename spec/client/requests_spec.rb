@@ -161,7 +161,8 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
         service.upload(key, StringIO.new(data), checksum: md5(data), filename: "payslip.pdf",
                                                 content_type: "application/x-payslip", disposition: :attachment,
                                                 custom_metadata: { "owner" => "jane-doe" })
-        expect(sent[/payslip|jane|attachment|disposition/i]).to be_nil
+        # Four letters would be met by chance in so much ciphertext.
+        expect(sent[/payslip|jane-doe|attachment|disposition/i]).to be_nil
         parts = (0...size).step(threshold).map { |from| data.byteslice(from, threshold) }
         expect(parts.flat_map { |part| fingerprints(part) }.select { |text| sent.include?(text) }).to eq([])
       end
