@@ -77,6 +77,8 @@ module EncryptedS3Service
 
     # Files gone through, their bytes, what failed, and uploads that were never finished.
     Pass = Struct.new(:files, :bytes, :failures, :unfinished) do
+      # @return [Pass] before its first file
+      # @api private
       def self.begin = new(0, 0, [], 0)
     end
     private_constant :Pass
