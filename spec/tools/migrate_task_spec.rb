@@ -3,9 +3,12 @@
 require "open3"
 require "rbconfig"
 require_relative "../rails_helper"
+require_relative "../support/task_helpers"
 
 # The task in a process of its own, on the database and the files of the dummy application.
 RSpec.describe "encrypted_s3_service:migrate" do
+  include TaskHelpers
+
   before do
     ActiveStorage::Attachment.delete_all
     ActiveStorage::Blob.delete_all
@@ -26,22 +29,6 @@ RSpec.describe "encrypted_s3_service:migrate" do
 
   def local = ActiveStorage::Blob.services.fetch(:local)
 
-  def text_of(number) = "file #{number} of many\n" * (number % 50)
-
-  # @return [Array<String>] their keys
-  def create_files(count, name = "local")
-    service = ActiveStorage::Blob.services.fetch(name)
-    keys = Array.new(count) { |number| "m#{SecureRandom.hex(10)}#{number}" }
-    rows = keys.map.with_index do |key, number|
-      text = text_of(number)
-      service.upload(key, StringIO.new(text))
-      { key: key, filename: "#{number}.txt", content_type: "text/plain", service_name: name,
-        byte_size: text.bytesize, checksum: md5(text), metadata: "{}", created_at: Time.current }
-    end
-    ActiveStorage::Blob.insert_all!(rows)
-    keys
-  end
-
   def moved(to = "encrypted") = ActiveStorage::Blob.where(service_name: to).count
 
   # Kills the task, as nothing can be handled, when it has moved some files.
@@ -57,7 +44,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
   end
 
   it "may be killed and run again: in the end every file is moved once, and none is lost" do
-    keys = create_files(2000)
+    keys = create_files(2000, "local")
     killed = [rand(1..900), rand(1000..1900)].map { |count| migrate_and_kill(at: count) }
     expect(killed.map(&:termsig)).to eq([9, 9])
     before = moved
@@ -89,7 +76,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
   end
 
   it "reports what failed and exits with 1, without anything of a file's content" do
-    keys = create_files(4)
+    keys = create_files(4, "local")
     File.binwrite(local.path_for(keys[2]), "plaintext of somebody")
     output, status = migrate(*arguments)
     id = ActiveStorage::Blob.find_by!(key: keys[2]).id
@@ -100,7 +87,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
   end
 
   it "changes nothing in a dry run" do
-    create_files(3)
+    create_files(3, "local")
     output, status = migrate(*arguments, "DRY_RUN=true")
     expect(status).to be_success
     expect(output).to include("3 files").and include("to be moved")
@@ -108,7 +95,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
   end
 
   it "moves what is attached as it is told, with CONCURRENCY files at once" do
-    create_files(4)
+    create_files(4, "local")
     file, *pages = ActiveStorage::Blob.order(:id).first(3)
     Document.create!(file: file, pages: pages)
     output, status = migrate(*arguments, "ATTACHMENT=Document#pages", "CONCURRENCY=1")
@@ -152,7 +139,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     end
 
     it "names a lambda of the application, which may be given something" do
-      keys = create_files(4)
+      keys = create_files(4, "local")
       expect(selected("empty")).to eq(keys.first(1))
       expect(selected("smaller:40")).to eq(keys.first(3))
     end

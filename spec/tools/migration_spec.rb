@@ -1,9 +1,12 @@
 # frozen_string_literal: true
 
 require_relative "../active_storage_helper"
+require_relative "../support/task_helpers"
 require "encrypted_s3_service/migration"
 
 RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
+  include TaskHelpers
+
   before { ActiveStorage::Attachment.delete_all && ActiveStorage::Blob.delete_all }
 
   let(:output) { StringIO.new }
@@ -202,15 +205,6 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
   describe "the services" do
     describe "that keep their files in the same place" do
-      def resolving(resolver)
-        Rails.configuration.encrypted_s3_service.service_resolver = resolver
-        EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
-        yield
-      ensure
-        Rails.configuration.encrypted_s3_service.service_resolver = nil
-        EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
-      end
-
       def in_bucket(*blobs) = server.list(bucket) & blobs.map { |blob| blob.is_a?(String) ? blob : blob.key }
 
       it "give each file a new key, and overwrite nothing" do
@@ -260,7 +254,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       it "are told where their settings do not show it, by a file that is removed again" do
         Dir.mktmpdir do |folder|
           File.symlink(service(:local).root, link = File.join(folder, "link"))
-          resolving(->(name) { { service: "Disk", root: link } if name == "linked" }) do
+          resolving("linked" => { service: "Disk", root: link }) do
             blob = local_blob("data")
             old = blob.key
             expect(migrate(from: :local, to: :linked, delete: true)).to have_attributes(moved: 1, removed: 1)

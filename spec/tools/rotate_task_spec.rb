@@ -3,10 +3,13 @@
 require "open3"
 require "rbconfig"
 require_relative "../rails_helper"
+require_relative "../support/task_helpers"
 require "encrypted_s3_service/rotation/command"
 
 # The tasks in a process of their own, on the database and the bucket of the dummy application.
 RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
+  include TaskHelpers
+
   before do
     ActiveStorage::Attachment.delete_all
     ActiveStorage::Blob.delete_all
@@ -27,28 +30,16 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
 
   def old_id = service(:encrypted).client.configuration.encryption_key.id
 
-  def text_of(number) = "file #{number} of many\n" * (number % 50)
-
   # Stored before the key was changed.
   # @return [Array<String>] their keys
-  def create_files(count, name = "rotated")
-    keys = Array.new(count) { |number| "r#{SecureRandom.hex(10)}#{number}" }
-    rows = keys.map.with_index do |key, number|
-      text = text_of(number)
-      service(:encrypted).upload(key, StringIO.new(text))
-      { key: key, filename: "#{number}.txt", content_type: "text/plain", service_name: name,
-        byte_size: text.bytesize, checksum: md5(text), metadata: "{}", created_at: Time.current }
-    end
-    ActiveStorage::Blob.insert_all!(rows)
-    keys
-  end
+  def old_files(count) = create_files(count, "rotated", stored_in: service(:encrypted))
 
   def rotated(keys) = keys.count { |key| service(:rotated).client.envelope(key).key_id == "2026" }
 
   def rotated?(key) = service(:rotated).client.envelope(key).key_id == "2026"
 
   it "may be killed and run again: in the end the old key is needed for no file" do
-    keys = create_files(600)
+    keys = old_files(600)
     at = rand(50..400)
     process = Process.detach(Process.spawn(*command("rotate"), **place, %i[out err] => File::NULL))
     sleep 0.01 until rotated?(keys[at]) || !process.alive?
@@ -66,7 +57,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
   end
 
   it "reports what failed and exits with 1" do
-    keys = create_files(4)
+    keys = old_files(4)
     ActiveStorage::Blob.find_by!(key: keys[1]).then { |blob| Document.create!.file.attach(blob) }
     keys[1, 2].each { |key| server.delete(bucket, key) }
     output, status = run("rotate", "SERVICE=rotated", "CONCURRENCY=2", "RATE=1000")
@@ -76,7 +67,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
   end
 
   it "changes nothing in a dry run" do
-    keys = create_files(3)
+    keys = old_files(3)
     output, status = run("rotate", "DRY_RUN=true")
     expect(status).to be_success, output
     expect(output).to include("rotated: 3 to be rotated")
@@ -84,7 +75,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
   end
 
   it "audits: formats, keys, and what is not encrypted makes it exit with 1" do
-    keys = create_files(3)
+    keys = old_files(3)
     output, status = run("audit")
     expect(status).to be_success, output
     expect(output).to include("rotated: 3 encrypted objects, 0 under the writing key").and include("formats: v2: 3")

@@ -3,9 +3,12 @@
 require_relative "../active_storage_helper"
 require_relative "../support/aws_clients"
 require_relative "../support/fault_proxy"
+require_relative "../support/task_helpers"
 require "encrypted_s3_service/rotation/command"
 
 RSpec.describe EncryptedS3Service::Rotation, :active_storage do
+  include TaskHelpers
+
   before do
     ActiveStorage::Attachment.delete_all
     ActiveStorage::Blob.delete_all
@@ -24,16 +27,6 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
   def rotate(name = :rotated, **) = described_class.new(name, output: output, **).run
 
   def key_id(blob) = service(:rotated).client.envelope(blob.key).key_id
-
-  # Services under further names.
-  def resolving(entries)
-    Rails.configuration.encrypted_s3_service.service_resolver = ->(name) { entries[name] }
-    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
-    yield
-  ensure
-    Rails.configuration.encrypted_s3_service.service_resolver = nil
-    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
-  end
 
   def entry(**) = { service: "EncryptedS3", **TestStore.settings, ** }
 

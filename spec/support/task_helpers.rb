@@ -1,0 +1,33 @@
+# frozen_string_literal: true
+
+# What specs of the tasks that go through all files say.
+module TaskHelpers
+  # @return [String] the text of a file that {#create_files} has stored
+  def text_of(number) = "file #{number} of many\n" * (number % 50)
+
+  # @param name [String] the service that the rows name
+  # @param stored_in [ActiveStorage::Service] that has the files, if not that one
+  # @return [Array<String>] their keys
+  def create_files(count, name, stored_in: ActiveStorage::Blob.services.fetch(name))
+    keys = Array.new(count) { |number| "f#{SecureRandom.hex(10)}#{number}" }
+    rows = keys.map.with_index do |key, number|
+      text = text_of(number)
+      stored_in.upload(key, StringIO.new(text))
+      { key: key, filename: "#{number}.txt", content_type: "text/plain", service_name: name,
+        byte_size: text.bytesize, checksum: md5(text), metadata: "{}", created_at: Time.current }
+    end
+    ActiveStorage::Blob.insert_all!(rows)
+    keys
+  end
+
+  # Services under further names, during the block.
+  # @param entries [Hash{String => Hash}] by their names, as config/storage.yml has them
+  def resolving(entries)
+    Rails.configuration.encrypted_s3_service.service_resolver = ->(name) { entries[name] }
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+    yield
+  ensure
+    Rails.configuration.encrypted_s3_service.service_resolver = nil
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+  end
+end
