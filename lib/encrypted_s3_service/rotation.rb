@@ -5,7 +5,6 @@ require_relative "rotation/change"
 require_relative "rotation/files"
 require_relative "rotation/rehearsal"
 require_relative "rotation/tally"
-require_relative "task_run/pace"
 
 module EncryptedS3Service
   # Has a service's files under its writing key (`encryption_key`), while the application runs. The key they are under
@@ -45,10 +44,10 @@ module EncryptedS3Service
     # @raise [KeyDestroyedError] when its key is destroyed
     def initialize(service, blobs: ActiveStorage::Blob.all, reencrypt: false, dry_run: false, concurrency: CONCURRENCY,
                    rate: nil, output: nil)
-      @files = Files.new(service, blobs, concurrency: concurrency, output: output)
+      @files = Files.new(service, blobs, concurrency: concurrency, rate: rate, output: output)
       @verb = dry_run ? "looked at" : "gone through"
       step = dry_run ? Rehearsal : Change
-      @step = step.new(@files, reencrypt: reencrypt, pace: TaskRun::Pace.new(rate))
+      @step = step.new(@files, reencrypt: reencrypt)
     end
 
     # @return [Tally] what was done; what failed is in it, and nothing is raised for it

@@ -2,7 +2,6 @@
 
 require_relative "files"
 require_relative "look"
-require_relative "../task_run/pace"
 
 module EncryptedS3Service
   class Rotation
@@ -44,9 +43,8 @@ module EncryptedS3Service
       # @raise [ConfigurationError] when there is no such service, or it does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(service, blobs: ActiveStorage::Blob.all, concurrency: CONCURRENCY, rate: nil, output: nil)
-        @files = Files.new(service, blobs, concurrency: concurrency, output: output)
+        @files = Files.new(service, blobs, concurrency: concurrency, rate: rate, output: output)
         @service_name = @files.service_name
-        @pace = TaskRun::Pace.new(rate)
         @formats = Hash.new(0)
         @key_ids = Hash.new(0)
         @current = 0
@@ -69,10 +67,7 @@ module EncryptedS3Service
 
       # Called in several threads.
       def look(id)
-        @files.objects(id) do |service, blob|
-          @pace.wait
-          finding(service, blob)
-        end
+        @files.objects(id) { |service, blob| finding(service, blob) }
       end
 
       def finding(service, blob)

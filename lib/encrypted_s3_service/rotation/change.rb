@@ -9,20 +9,15 @@ module EncryptedS3Service
     class Change
       # @param files [Files]
       # @param reencrypt [Boolean]
-      # @param pace [TaskRun::Pace]
-      def initialize(files, reencrypt:, pace:)
+      def initialize(files, reencrypt:)
         @files = files
         @reencrypt = reencrypt
-        @pace = pace
       end
 
       # @param id [Object] of a blob
       # @return [Array<Finding>]
       def call(id)
-        @files.objects(id) do |service, blob|
-          @pace.wait
-          change(service, blob)
-        end
+        @files.objects(id) { |service, blob| change(service, blob) }
       end
 
       private

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/pace"
 require_relative "../task_run/progress"
 require_relative "../task_run/services"
 require_relative "../task_run/unfinished"
@@ -24,10 +25,11 @@ module EncryptedS3Service
       # @param service [Symbol, String, ActiveStorage::Service]
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob, of any services
       # @param concurrency [Integer]
+      # @param rate [Numeric, nil] the most objects a second
       # @param output [IO, nil]
       # @raise [ConfigurationError]
       # @raise [KeyDestroyedError]
-      def initialize(service, blobs, concurrency:, output:)
+      def initialize(service, blobs, concurrency:, rate:, output:)
         service = TaskRun::Services.fetch(service) unless service.is_a?(ActiveStorage::Service)
         @service_name = service.name.to_s
         @services = TaskRun::Services.encrypted_parts_of(service)
@@ -38,6 +40,7 @@ module EncryptedS3Service
 
         @blobs = blobs.where(service_name: @service_name)
         @workers = TaskRun::Workers.new(concurrency)
+        @pace = TaskRun::Pace.new(rate)
         @progress = TaskRun::Progress.new(output)
       end
 
@@ -59,7 +62,7 @@ module EncryptedS3Service
         @progress.finish
       end
 
-      # Looks at the objects of one blob.
+      # Looks at the objects of one blob, each in its turn.
       # @param id [Object] of a blob
       # @yieldparam service [ActiveStorage::Service::EncryptedS3Service]
       # @yieldparam blob [ActiveStorage::Blob]
@@ -68,6 +71,7 @@ module EncryptedS3Service
       def objects(id)
         blob = row(id) or return []
         services.filter_map do |service|
+          @pace.wait
           yield service, blob
         rescue NotFoundError => e
           # Whoever purges a blob deletes its row first.

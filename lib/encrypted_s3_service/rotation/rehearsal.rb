@@ -8,17 +8,15 @@ module EncryptedS3Service
     # @api private
     class Rehearsal
       # @param (see Change#initialize)
-      def initialize(files, reencrypt:, pace:)
+      def initialize(files, reencrypt:)
         @files = files
         @reencrypt = reencrypt
-        @pace = pace
       end
 
       # @param id [Object] of a blob
       # @return [Array<Finding>]
       def call(id)
         @files.objects(id) do |service, blob|
-          @pace.wait
           look = Look.new(service.client, blob.key)
           raise EnvelopeError, "it has no envelope" unless look.format
 
