@@ -14,23 +14,28 @@ module EncryptedS3Service
   # "Missing service adapter", which says nothing about an extension that is not built.
   NativeLoader.load
 
-  autoload :Audit, "encrypted_s3_service/audit"
-  autoload :Checksum, "encrypted_s3_service/checksum"
+  autoload :DecryptionEvents, "encrypted_s3_service/decryption_events"
+  autoload :Checksum, "encrypted_s3_service/client/checksum"
   autoload :Client, "encrypted_s3_service/client"
   autoload :Configuration, "encrypted_s3_service/configuration"
-  autoload :DerivedKeys, "encrypted_s3_service/derived_keys"
-  autoload :EncryptionKey, "encrypted_s3_service/encryption_key"
-  autoload :KeylessClient, "encrypted_s3_service/keyless_client"
+  autoload :CLI, "encrypted_s3_service/cli"
+  autoload :DerivedKeys, "encrypted_s3_service/keys/derived"
+  autoload :EncryptionKey, "encrypted_s3_service/keys/encryption_key"
+  autoload :KeylessClient, "encrypted_s3_service/client/keyless"
 
   # What needs Rails.
-  autoload :AttachmentService, "encrypted_s3_service/attachment_service"
-  autoload :AttachmentValidator, "encrypted_s3_service/attachment_validator"
-  autoload :Controller, "encrypted_s3_service/controller"
-  autoload :CurrentTenant, "encrypted_s3_service/current_tenant"
+  autoload :RequiredService, "encrypted_s3_service/tenancy/required_service"
+  autoload :AttachmentValidator, "encrypted_s3_service/tenancy/attachment_validator"
+  autoload :Controller, "encrypted_s3_service/tenancy/controller"
+  autoload :CurrentTenant, "encrypted_s3_service/tenancy/current_tenant"
   autoload :DirectUploads, "encrypted_s3_service/direct_uploads"
-  autoload :Job, "encrypted_s3_service/job"
-  autoload :JobSettings, "encrypted_s3_service/job_settings"
-  autoload :Tenant, "encrypted_s3_service/tenant"
+  autoload :Doctor, "encrypted_s3_service/doctor"
+  autoload :Job, "encrypted_s3_service/tenancy/job"
+  autoload :JobContext, "encrypted_s3_service/tenancy/job_context"
+  autoload :Migration, "encrypted_s3_service/maintenance/migration"
+  autoload :Rotation, "encrypted_s3_service/maintenance/rotation"
+  autoload :Tenant, "encrypted_s3_service/tenancy/tenant"
+  autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
 end
 
 require_relative "encrypted_s3_service/engine" if defined?(Rails::Engine)

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
-require_relative "checksum"
-require_relative "client/rotation"
-require_relative "confidential"
+require_relative "client/checksum"
+require_relative "client/rewrap"
+require_relative "configuration/confidential"
 require_relative "configuration"
 require_relative "errors"
 require_relative "reader"
-require_relative "upload_source"
+require_relative "client/upload_source"
 
 module EncryptedS3Service
   # Stores and reads encrypted objects in one bucket; needs no Rails. One client may be used by several threads at once
@@ -18,7 +18,7 @@ module EncryptedS3Service
   #   client.download("reports/1") { |chunk| socket.write(chunk) }
   class Client
     include Confidential
-    include Rotation
+    include Rewrap
 
     # The most that one object can hold, in bytes: what AES-GCM can encrypt under one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32

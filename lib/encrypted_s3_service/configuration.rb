@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-require_relative "confidential"
-require_relative "encryption_key"
+require_relative "configuration/confidential"
+require_relative "keys/encryption_key"
 require_relative "errors"
-require_relative "keyring"
-require_relative "settings"
+require_relative "keys/keyring"
+require_relative "configuration/options"
 
 module EncryptedS3Service
   # The checked settings of one service: what a `storage.yml` entry has besides `service:`. Making one touches neither
@@ -127,7 +127,7 @@ module EncryptedS3Service
     # @raise [ConfigurationError] when a setting is unknown, missing or wrong. A missing key or bucket is let pass where
     #   `SECRET_KEY_BASE_DUMMY` is set, as in an image's `assets:precompile`, and then raises on first use
     def initialize(**options)
-      settings = Settings.new(options)
+      settings = Configuration::Options.new(options)
       settings.refuse_unknown(NAMES)
       read_access(settings)
       read_http(settings)

@@ -2,11 +2,11 @@
 
 require "rails/engine"
 require "active_support/ordered_options"
-require_relative "resolved_services"
+require_relative "tenancy/resolved_services"
 require_relative "serving/body"
 require_relative "serving/byte_ranges"
 require_relative "serving/token"
-require_relative "tenant_keys"
+require_relative "tenancy/tenant_keys"
 
 module EncryptedS3Service
   # What the gem does in a Rails application besides being found by Active Storage.
@@ -61,4 +61,4 @@ module EncryptedS3Service
   end
 end
 
-require_relative "engine/tenancy"
+require_relative "engine/hooks"

@@ -4,7 +4,7 @@ require "active_support/log_subscriber"
 
 module EncryptedS3Service
   # Writes into the application's log which objects are decrypted (level debug) and which of them are still under an old
-  # key (level info). See {Audit}; no content and no key is written.
+  # key (level info). See {DecryptionEvents}; no content and no key is written.
   class LogSubscriber < ActiveSupport::LogSubscriber
     # @param event [ActiveSupport::Notifications::Event]
     # @return [void]

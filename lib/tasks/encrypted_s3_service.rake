@@ -36,7 +36,7 @@ namespace :encrypted_s3_service do
 
   desc "List the files that nobody can read any more, because their tenants' keys are destroyed"
   task unreadable: :environment do
-    require "encrypted_s3_service/unreadable_files"
+    require "encrypted_s3_service/maintenance/unreadable_files"
 
     lines = EncryptedS3Service::UnreadableFiles.new.lines
     lines.each { |line| puts "#{line.service_name}: #{line.count} files, #{line.bytes} bytes" }

@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 require_relative "../support/dummy_process"
-require "encrypted_s3_service/unreadable_files"
+require "encrypted_s3_service/maintenance/unreadable_files"
 
 RSpec.describe EncryptedS3Service::TenantKeys do
   # What the application keeps: a key for each tenant.

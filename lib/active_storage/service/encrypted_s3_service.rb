@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require "encrypted_s3_service/audit"
-require "encrypted_s3_service/serving/addresses"
+require "encrypted_s3_service/decryption_events"
+require "encrypted_s3_service/serving/urls"
 
 # Rails' framework for attached files.
 module ActiveStorage
@@ -143,7 +143,7 @@ module ActiveStorage
     def url_for_direct_upload(key, expires_in:, content_type:, content_length:, checksum:, **)
       expected = { content_type: content_type, content_length: content_length, checksum: checksum }
       instrument :url, key: key do |payload|
-        payload[:url] = addresses.direct_upload(key, expected, expires_in: expires_in)
+        payload[:url] = urls.direct_upload(key, expected, expires_in: expires_in)
       end
     end
 
@@ -164,11 +164,11 @@ module ActiveStorage
     end
 
     def address(key, filename, content_type, disposition, expires_in)
-      addresses.blob(key, filename: filename, content_type: content_type, expires_in: expires_in,
-                          disposition: content_disposition_with(type: disposition, filename: filename))
+      urls.blob(key, filename: filename, content_type: content_type, expires_in: expires_in,
+                     disposition: content_disposition_with(type: disposition, filename: filename))
     end
 
-    def addresses = ::EncryptedS3Service::Serving::Addresses.new(name)
+    def urls = ::EncryptedS3Service::Serving::Urls.new(name)
 
     # Asked by Rails from 8.2 on. Nothing of the metadata is stored with the object, so nothing has to follow it.
     def update_metadata_for(_key, **); end
@@ -196,7 +196,7 @@ module ActiveStorage
     end
 
     def decrypting(key, range: nil, &)
-      translate_errors { ::EncryptedS3Service::Audit.decrypt(key, service: name, range: range, &) }
+      translate_errors { ::EncryptedS3Service::DecryptionEvents.decrypt(key, service: name, range: range, &) }
     end
 
     def translate_errors

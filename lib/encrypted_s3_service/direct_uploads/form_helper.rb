@@ -50,7 +50,7 @@ module EncryptedS3Service
         return options unless settings
 
         settings = settings.is_a?(Hash) ? settings.symbolize_keys : {}
-        service = settings.delete(:service) || AttachmentService.of(record, attribute)
+        service = settings.delete(:service) || RequiredService.of(record, attribute)
         service ||= EncryptedS3Service.current_service
         return options unless service
 

@@ -2,7 +2,7 @@
 
 require "securerandom"
 require_relative "../client"
-require_relative "../confidential"
+require_relative "../configuration/confidential"
 require_relative "store_address"
 
 module EncryptedS3Service

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "../encryption_key"
+require_relative "../keys/encryption_key"
 require_relative "check"
 
 module EncryptedS3Service

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require "openssl"
-require_relative "../confidential"
+require_relative "../configuration/confidential"
 
 module EncryptedS3Service
   class Doctor

@@ -4,7 +4,7 @@ namespace :encrypted_s3_service do
   desc "Have all files under the writing key: [SERVICE=name] [DRY_RUN=true] [REENCRYPT=true] [CONCURRENCY=4] " \
        "[RATE=objects per second]"
   task rotate: :environment do
-    require "encrypted_s3_service/rotation/command"
+    require "encrypted_s3_service/maintenance/rotation/command"
 
     exit 1 unless EncryptedS3Service::Rotation::Command.new(ENV.to_h).rotate
   rescue EncryptedS3Service::Error => e
@@ -14,7 +14,7 @@ namespace :encrypted_s3_service do
   desc "Count formats and keys of all files, and list those that are missing or not encrypted: " \
        "[SERVICE=name] [CONCURRENCY=4] [RATE=objects per second]"
   task audit: :environment do
-    require "encrypted_s3_service/rotation/command"
+    require "encrypted_s3_service/maintenance/rotation/command"
 
     exit 1 unless EncryptedS3Service::Rotation::Command.new(ENV.to_h).audit
   rescue EncryptedS3Service::Error => e

@@ -1,0 +1,114 @@
+# frozen_string_literal: true
+
+require "encrypted_s3_service"
+require_relative "cli/bucket_object"
+require_relative "cli/envelope_summary"
+require_relative "cli/local_object"
+require_relative "cli/options"
+require_relative "cli/output_file"
+require_relative "cli/service_settings"
+
+module EncryptedS3Service
+  # The command `encrypted_s3_service`: reads, writes and explains a single object, in a bucket or in a local file,
+  # without the application that stored it and without Rails.
+  class CLI
+    # Exit status when it was told something that makes no sense.
+    USAGE_ERROR = 2
+
+    # @param arguments [Array<String>]
+    # @param output [IO] gets plaintext and descriptions
+    # @param errors [IO] gets everything else
+    # @param environment [Hash{String => String}] holds the key, unless a file does
+    def initialize(arguments, output: $stdout, errors: $stderr, environment: ENV.to_h)
+      @arguments = arguments
+      @output = output
+      @errors = errors
+      @environment = environment
+    end
+
+    # @return [Integer] the exit status: 0, 1 when it failed, 2 when it was told something that makes no sense
+    def run
+      options = Options.parse(@arguments)
+      return say(options.text) if options.text
+
+      public_send(options.action, options)
+      0
+    rescue Options::Error => e
+      fail_with(USAGE_ERROR, "#{e.message}\nSee: encrypted_s3_service --help")
+    rescue EncryptedS3Service::Error, SystemCallError => e
+      fail_with(1, e.message)
+    rescue Interrupt
+      fail_with(130, "interrupted")
+    end
+
+    # Says what an object's envelope says of it. Needs no key.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error]
+    # @api private
+    def inspect_object(options)
+      # Only the bucket is asked; a key that is never used satisfies the configuration.
+      object = object_of(options.source, options, key: EncryptionKey.generate)
+      @output.puts EnvelopeSummary.new(options.source, *object.metadata).lines
+    end
+
+    # Decrypts an object into a file or to the standard output.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error] before the first byte, when the object is not what was encrypted
+    # @api private
+    def decrypt(options)
+      object = object_of(options.source, options)
+      return object.read { |chunk| write(chunk) } unless options.target
+
+      OutputFile.write(options.target, force: options.force) do |file|
+        object.read { |chunk| file.write(chunk) }
+      end
+    end
+
+    # Encrypts a file into a bucket, or into a local file with its metadata beside it.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error]
+    # @api private
+    def encrypt(options)
+      object = object_of(options.target, options)
+      File.open(options.source, "rb") do |file|
+        raise FileError, "#{options.source} is no file" unless file.stat.file?
+
+        object.write(file, force: options.force, content_type: options.content_type)
+      end
+    end
+
+    private
+
+    def object_of(place, options, **)
+      settings = ServiceSettings.new(options, @environment)
+      if BucketObject.address?(place)
+        BucketObject.new(place, settings.for_bucket(BucketObject.bucket_of(place), **))
+      else
+        LocalObject.new(place, settings.for_file(**), metadata: options.metadata,
+                                                      instruction_file: options.instruction_file)
+      end
+    end
+
+    # To a terminal it would be a mess at best; a file's content may also hold control sequences.
+    def write(chunk)
+      raise FileError, "plaintext is not written to a terminal; say where to: --output FILE" if @output.tty?
+
+      @output.binmode.write(chunk)
+    rescue Errno::EPIPE
+      raise FileError, "the standard output was closed"
+    end
+
+    def say(text)
+      @output.puts(text)
+      0
+    end
+
+    def fail_with(status, message)
+      @errors.puts("encrypted_s3_service: #{message}")
+      status
+    end
+  end
+end

@@ -1,0 +1,55 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  class CLI
+    # An object in a bucket.
+    # @api private
+    class BucketObject
+      ADDRESS = %r{\As3://([^/]+)/(.+)\z}m
+      private_constant :ADDRESS
+
+      # @param place [String]
+      # @return [Boolean] whether it is an address and no path
+      def self.address?(place) = place.start_with?("s3://")
+
+      # @param place [String]
+      # @return [String] the name of the bucket
+      # @raise [Options::Error]
+      def self.bucket_of(place)
+        place[ADDRESS, 1] or raise Options::Error, "#{place}: an address is s3://BUCKET/KEY"
+      end
+
+      # @param place [String]
+      # @param configuration [Configuration]
+      def initialize(place, configuration)
+        @place = place
+        @key = place[ADDRESS, 2]
+        @client = Client.new(configuration)
+      end
+
+      # @return [Array(Integer, Hash{String => String})] the body's size as it is stored, and the entries
+      # @raise [NotFoundError]
+      # @raise [Error]
+      def metadata
+        stored = @client.metadata(@key)
+        [stored.size, stored.entries]
+      end
+
+      # @yieldparam chunk [String] authenticated
+      # @return [void]
+      # @raise [Error]
+      def read(&) = @client.download(@key, &)
+
+      # @param file [File]
+      # @param force [Boolean]
+      # @param content_type [String, nil]
+      # @return [void]
+      # @raise [Error]
+      def write(file, force:, content_type:)
+        raise FileError, "#{@place} is there already; --force overwrites it" if !force && @client.exist?(@key)
+
+        @client.upload(@key, file, content_type: content_type)
+      end
+    end
+  end
+end

@@ -1,0 +1,96 @@
+# frozen_string_literal: true
+
+require "json"
+
+module EncryptedS3Service
+  class CLI
+    # What an object's envelope says of it, in words. Nothing of this is authenticated, and no wrapped key is shown.
+    # @api private
+    class EnvelopeSummary
+      # The entry that marks a format, and the format.
+      FORMATS = { "x-amz-key" => :v1, "x-amz-key-v2" => :v2, "x-amz-3" => :v3 }.freeze
+      # What formats are called.
+      NAMES = {
+        v1: "V1 (legacy: read only with --security-profile v2_and_legacy or v3_and_legacy)",
+        v2: "V2 (Amazon S3 EncryptionV2)", v3: "V3 (with key commitment)"
+      }.freeze
+      # V3's short names of what wraps a data key, and of the algorithm suite.
+      WRAPS = { "02" => "AES/GCM", "12" => "kms+context", "22" => "RSA-OAEP-SHA1" }.freeze
+      SUITES = { "115" => "AES-256-GCM, HKDF-SHA512, key commitment (suite 115)" }.freeze
+      # What is written before the ids of keys that V3 abbreviates, and where they are.
+      DESCRIPTIONS = %w[x-amz-m x-amz-matdesc].freeze
+      # Bytes of the authentication tag.
+      TAG = 16
+      # Columns of the names.
+      WIDTH = 14
+      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :TAG, :WIDTH
+
+      # @param place [String]
+      # @param size [Integer] bytes of the stored body
+      # @param entries [Hash{String => String}] names without the `x-amz-meta-` prefix
+      def initialize(place, size, entries)
+        @place = place
+        @size = size
+        @entries = entries.transform_keys(&:downcase)
+        @formats = FORMATS.select { |name, _| @entries.key?(name) }.values
+      end
+
+      # @return [Array<String>]
+      # @raise [EnvelopeError] when there is no envelope, or more than one
+      def lines
+        refuse_unclear
+        { "object" => @place, "format" => NAMES.fetch(format), "content" => content, "key wrapping" => wrapping,
+          "key id" => key_id || "(none)", "stored" => "#{@size} bytes", "plaintext" => plaintext }
+          .map { |name, value| "#{"#{name}:".ljust(WIDTH)} #{printable(value)}" }
+      end
+
+      private
+
+      def format = @formats.first
+
+      def refuse_unclear
+        return if @formats.one?
+
+        reason = @formats.empty? ? "holds no envelope, or it is in an instruction file" : "mixes several formats"
+        raise EnvelopeError, "#{@place}: the metadata #{reason}"
+      end
+
+      def content
+        case format
+        when :v3 then suite = @entries["x-amz-c"] and SUITES.fetch(suite, "suite #{suite}, unknown")
+        when :v1 then "AES-CBC, not authenticated"
+        else cbc? ? "#{@entries["x-amz-cek-alg"]}, not authenticated" : "#{@entries["x-amz-cek-alg"]} (AES-256)"
+        end
+      end
+
+      def wrapping
+        case format
+        when :v3 then WRAPS.fetch(@entries["x-amz-w"], "#{@entries["x-amz-w"]}, unknown")
+        when :v1 then @entries.fetch("x-amz-wrap-alg", "not named")
+        else @entries["x-amz-wrap-alg"]
+        end
+      end
+
+      def key_id
+        description = DESCRIPTIONS.filter_map { |name| @entries[name] }.first or return
+        parsed = JSON.parse(description)
+        parsed["key_id"] if parsed.is_a?(Hash)
+      rescue JSON::ParserError
+        "(its description is no JSON)"
+      end
+
+      def plaintext
+        return "#{@size - TAG} bytes" if !cbc? && @size >= TAG
+        return "the body is too short to be an encrypted one" unless cbc?
+
+        noted = @entries["x-amz-unencrypted-content-length"]
+        noted ? "#{noted} bytes, as its writer noted" : "unknown until it is decrypted"
+      end
+
+      def cbc? = format == :v1 || @entries["x-amz-cek-alg"].to_s.include?("CBC")
+
+      # Whoever can write to the bucket chooses these texts, and a terminal would obey some.
+      def printable(value) = value.to_s[0, 200].scrub("?").gsub(/[^[:print:]]/, "?")
+    end
+  end
+end

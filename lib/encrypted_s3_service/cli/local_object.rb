@@ -1,0 +1,70 @@
+# frozen_string_literal: true
+
+require "json"
+require_relative "metadata_file"
+require_relative "output_file"
+
+module EncryptedS3Service
+  class CLI
+    # An object in a local file, with its metadata in another.
+    # @api private
+    class LocalObject
+      # @param path [String]
+      # @param configuration [Configuration]
+      # @param metadata [String, nil] path
+      # @param instruction_file [String, nil] path
+      def initialize(path, configuration, metadata: nil, instruction_file: nil)
+        @path = path
+        @configuration = configuration
+        @metadata_path = metadata || "#{path}.metadata.json"
+        @instruction_file = instruction_file
+      end
+
+      # @return [Array(Integer, Hash{String => String})] the body's size, and the entries
+      # @raise [FileError]
+      def metadata
+        entries = read_metadata
+        entries = { **entries, **MetadataFile.parse(File.read(@instruction_file)) } if @instruction_file
+        [File.size(@path), entries]
+      end
+
+      # @yieldparam chunk [String] authenticated
+      # @return [void]
+      # @raise [Error]
+      def read
+        entries = read_metadata
+        File.open(@path, "rb") do |file|
+          instructions = File.binread(@instruction_file) if @instruction_file
+          handle = Native::Local.open(@configuration.to_native, @path, file.fileno, entries, instructions)
+          while (chunk = handle.read)
+            yield chunk
+          end
+        ensure
+          handle&.close
+        end
+      end
+
+      # @param file [File]
+      # @param force [Boolean]
+      # @return [void]
+      # @raise [Error]
+      def write(file, force:, **)
+        OutputFile.refuse_existing(@metadata_path, force)
+        OutputFile.write(@path, force: force) do |body|
+          _bytes, entries = Native::Local.seal(@configuration.to_native, @path, file.fileno, body.fileno)
+          # In here, because a body without its metadata would be of no use to anybody.
+          OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
+        end
+      end
+
+      private
+
+      def read_metadata
+        # All of a legacy or V2 envelope may be in the instruction file.
+        return {} if @instruction_file && !File.exist?(@metadata_path)
+
+        MetadataFile.read(@metadata_path)
+      end
+    end
+  end
+end

@@ -1,0 +1,45 @@
+# frozen_string_literal: true
+
+require "json"
+
+module EncryptedS3Service
+  class CLI
+    # An object's metadata in JSON.
+    # @api private
+    module MetadataFile
+      # How the entries are called in HTTP.
+      PREFIX = /\Ax-amz-meta-/i
+      private_constant :PREFIX
+
+      module_function
+
+      # @param path [String]
+      # @return [Hash{String => String}] entries without the prefix
+      # @raise [FileError]
+      def read(path)
+        parse(File.read(path))
+      rescue Errno::ENOENT
+        raise FileError, "#{path} is missing: the object's metadata, as `aws s3api head-object` prints it; without " \
+                         "them nobody can decrypt the object"
+      rescue FileError => e
+        raise FileError, "#{path} #{e.message}"
+      end
+
+      # @param text [String] what `aws s3api head-object` or `get-object` prints, or an object of names and values
+      # @return [Hash{String => String}]
+      # @raise [FileError]
+      def parse(text)
+        json = JSON.parse(text)
+        entries = json.is_a?(Hash) && json["Metadata"].is_a?(Hash) ? json["Metadata"] : json
+        unless entries.is_a?(Hash)
+          raise FileError, "is no JSON object of names and values, nor one with them under \"Metadata\""
+        end
+
+        entries.select { |_, value| value.is_a?(String) || value.is_a?(Integer) }
+               .to_h { |name, value| [name.sub(PREFIX, "").downcase, value.to_s] }
+      rescue JSON::ParserError
+        raise FileError, "is no JSON"
+      end
+    end
+  end
+end

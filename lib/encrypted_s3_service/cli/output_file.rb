@@ -1,0 +1,55 @@
+# frozen_string_literal: true
+
+require "securerandom"
+
+module EncryptedS3Service
+  class CLI
+    # A file that appears whole or not at all.
+    # @api private
+    module OutputFile
+      module_function
+
+      # @param path [String]
+      # @param force [Boolean] whether one that is there is replaced
+      # @yieldparam file [File] beside it, under another name
+      # @return [void]
+      # @raise [FileError] when there is one
+      def write(path, force:)
+        refuse_existing(path, force)
+        partial = File.join(File.dirname(path), ".#{File.basename(path)[0, 200]}.#{SecureRandom.hex(6)}.part")
+        # Readable like any other file when it is done; nobody else looks into it before.
+        File.open(partial, File::RDWR | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
+          yield file
+          file.chmod(0o666 & ~File.umask)
+          file.fsync
+        end
+        put_in_place(partial, path, force)
+      ensure
+        File.unlink(partial) if partial && File.exist?(partial)
+      end
+
+      # @param path [String]
+      # @param force [Boolean]
+      # @return [void]
+      # @raise [FileError]
+      def refuse_existing(path, force)
+        return if force || !(File.exist?(path) || File.symlink?(path))
+
+        raise FileError, "#{path} is there already; --force overwrites it"
+      end
+
+      # A rename would replace what somebody has put there meanwhile; a link does not.
+      def put_in_place(partial, path, force)
+        return File.rename(partial, path) if force
+
+        File.link(partial, path)
+      rescue Errno::EEXIST
+        refuse_existing(path, false)
+      rescue Errno::EPERM, Errno::EOPNOTSUPP, NotImplementedError
+        # No links on this file system.
+        File.rename(partial, path)
+      end
+      private_class_method :put_in_place
+    end
+  end
+end

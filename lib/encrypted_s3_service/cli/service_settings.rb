@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+require "erb"
+require "yaml"
+
+module EncryptedS3Service
+  class CLI
+    # Where keys and settings come from: files, the environment, an entry of a `storage.yml`.
+    # @api private
+    class ServiceSettings
+      # What a configuration has to have and nobody asks of a local file.
+      NO_BUCKET = "none"
+      private_constant :NO_BUCKET
+
+      # @param options [Options]
+      # @param environment [Hash{String => String}]
+      def initialize(options, environment)
+        @options = options
+        @environment = environment
+      end
+
+      # @param bucket [String]
+      # @param key [String, nil] in the place of all others
+      # @return [Configuration]
+      # @raise [ConfigurationError]
+      def for_bucket(bucket, key: nil)
+        configuration({ **entry, **@options.settings, bucket: bucket }, key)
+      end
+
+      # @param key [String, nil] in the place of all others
+      # @return [Configuration]
+      # @raise [ConfigurationError]
+      def for_file(key: nil)
+        file = @options.instruction_file ? { envelope_location: "instruction_file" } : {}
+        configuration({ **entry, **@options.settings, **file, bucket: NO_BUCKET }, key)
+      end
+
+      private
+
+      def configuration(settings, key) = Configuration.new(**settings, **(key ? only(key) : keys(settings)))
+
+      # Without what belongs to other keys.
+      def only(key)
+        { encryption_key: key, encryption_key_id: nil, encryption_key_passphrase: nil, decryption_keys: nil }
+      end
+
+      def keys(settings)
+        files = @options.key_files.map { |path| "file:#{path}" }
+        return from_environment(settings) if files.empty?
+
+        reading = files.drop(1)
+        { encryption_key: files.first, encryption_key_passphrase: passphrase,
+          decryption_keys: reading.any? ? reading : nil }.compact
+      end
+
+      def from_environment(settings)
+        return {} unless EncryptionKey.blank?(settings[:encryption_key])
+
+        key = @environment["ENCRYPTION_KEY"]
+        raise ConfigurationError, "there is no key: name a file (--key-file) or set ENCRYPTION_KEY" if key.to_s.empty?
+
+        { encryption_key: key, encryption_key_passphrase: passphrase }.compact
+      end
+
+      def passphrase = @environment["ENCRYPTION_KEY_PASSPHRASE"]
+
+      def entry
+        return {} unless @options.config
+
+        entries = load
+        found = entries[@options.service]
+        unless found.is_a?(Hash)
+          raise ConfigurationError, "#{@options.config} has no entry #{@options.service.inspect}, only " \
+                                    "#{entries.keys.join(", ")}"
+        end
+        symbolize(found).except(:service, :public)
+      end
+
+      # Read as Rails reads it (ActiveSupport::ConfigurationFile), but without Rails.
+      def load
+        entries = YAML.safe_load(evaluate(File.read(@options.config)), aliases: true)
+        entries.is_a?(Hash) ? entries : {}
+      rescue Psych::Exception => e
+        line = " at line #{e.line}" if e.respond_to?(:line)
+        raise ConfigurationError, "#{@options.config} is no YAML#{line}"
+      end
+
+      # Messages of what goes wrong in there could quote a secret.
+      def evaluate(text)
+        ERB.new(text, trim_mode: "<>").result
+      rescue NameError
+        raise ConfigurationError, "#{@options.config} asks for something that only Rails has (credentials, paths). " \
+                                  "Give the settings as options, and the key by --key-file or ENCRYPTION_KEY"
+      rescue StandardError => e
+        raise ConfigurationError, "#{@options.config} cannot be evaluated: #{e.class.name}"
+      end
+
+      def symbolize(value)
+        value.is_a?(Hash) ? value.to_h { |name, inner| [name.to_sym, symbolize(inner)] } : value
+      end
+    end
+  end
+end

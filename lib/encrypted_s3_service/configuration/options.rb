@@ -1,0 +1,129 @@
+# frozen_string_literal: true
+
+require_relative "../errors"
+
+module EncryptedS3Service
+  class Configuration
+    # Reads the values of a settings hash: what is expected under which name, and what to say when it is not that.
+    # Values come from YAML, ERB and the environment, so "true" and "3" count as true and 3, and an empty string counts
+    # as not given. A message names the setting and never quotes the value of a secret.
+    # @api private
+    class Options
+      # @param given [Hash{Symbol, String => Object}] is not changed
+      # @param within [String, nil] the name of the setting that holds this hash, for messages
+      def initialize(given, within: nil)
+        @given = given.transform_keys(&:to_sym)
+        @within = within
+      end
+
+      # @param known [Array<Symbol>] the settings there are
+      # @return [void]
+      # @raise [ConfigurationError] when there is another, with the one that was probably meant
+      def refuse_unknown(known)
+        unknown = @given.keys - known
+        return if unknown.empty?
+
+        refuse unknown.first, "is not a setting of EncryptedS3#{suggestion(unknown.first, known)}"
+      end
+
+      # @return [Object, nil] the value as it was given; nil when it is blank
+      def raw(name)
+        value = @given[name]
+        value unless value == ""
+      end
+
+      # @return [Boolean] whether something is given, a blank value included
+      def given?(name) = !@given[name].nil?
+
+      # @return [String, nil] frozen
+      def string(name)
+        value = raw(name)
+        return if value.nil?
+
+        refuse name, "must be a String, not #{value.class}" unless value.is_a?(String) || value.is_a?(Symbol)
+
+        text = value.to_s.encode(Encoding::UTF_8)
+        refuse name, "must be valid UTF-8 without line breaks" if !text.valid_encoding? || text.match?(/[\0\r\n]/)
+        text.dup.freeze
+      rescue EncodingError
+        refuse name, "must be valid UTF-8 without line breaks"
+      end
+
+      # @return [String, nil] a text that may hold anything, and is quoted in no message
+      def secret(name)
+        value = raw(name)
+        return value if value.nil? || value.is_a?(String)
+
+        refuse name, "must be a String (quote it in YAML), not #{value.class}"
+      end
+
+      # @return [String, nil] a path that may be given as a Pathname too
+      def path(name)
+        value = raw(name)
+        value.respond_to?(:to_path) ? value.to_path.dup.freeze : string(name)
+      end
+
+      # @return [Boolean]
+      def boolean(name, default)
+        case raw(name)
+        when nil then default
+        when true, "true" then true
+        when false, "false" then false
+        else refuse name, "must be true or false"
+        end
+      end
+
+      # @return [Integer]
+      def integer(name, default, within)
+        value = raw(name)
+        return default if value.nil?
+
+        number = value.is_a?(String) ? Integer(value, 10, exception: false) : value
+        refuse name, "must be a whole number" unless number.is_a?(Integer)
+        refuse name, "must be #{bounds(within)}, not #{number}" unless within.cover?(number)
+        number
+      end
+
+      # @return [Float]
+      def seconds(name, default)
+        value = raw(name)
+        return default if value.nil?
+
+        number = Float(value.respond_to?(:to_f) && !value.is_a?(String) ? value.to_f : value, exception: false)
+        refuse name, "must be a number of seconds above 0" unless number&.finite? && number&.positive?
+        number
+      end
+
+      # @return [String]
+      def choice(name, default, choices)
+        value = string(name)
+        return default if value.nil?
+
+        choices.include?(value) ? value : refuse(name, "must be one of #{choices.join(", ")}")
+      end
+
+      # @return [Configuration::Options] of a hash in this one
+      def nested(name)
+        value = raw(name)
+        refuse name, "must be a Hash of settings, not #{value.class}" unless value.nil? || value.is_a?(Hash)
+        Options.new(value || {}, within: name.to_s)
+      end
+
+      # @raise [ConfigurationError] always
+      def refuse(name, problem)
+        raise ConfigurationError, "#{[@within, name].compact.join(".")} #{problem}"
+      end
+
+      private
+
+      def bounds(range) = range.end ? "from #{range.begin} to #{range.end}" : "at least #{range.begin}"
+
+      def suggestion(name, known)
+        return "" unless defined?(DidYouMean::SpellChecker)
+
+        likely = DidYouMean::SpellChecker.new(dictionary: known.map(&:to_s)).correct(name.to_s).first
+        likely ? "; did you mean #{likely}?" : ""
+      end
+    end
+  end
+end

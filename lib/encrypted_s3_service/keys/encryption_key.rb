@@ -1,0 +1,134 @@
+# frozen_string_literal: true
+
+require "openssl"
+require "securerandom"
+require_relative "../configuration/confidential"
+require_relative "../errors"
+require_relative "source"
+require_relative "rsa_key"
+
+module EncryptedS3Service
+  # A key that wraps every object's own data key, and the name it has in the objects' metadata: 256 bits for AES, or an
+  # RSA key, whose public half writes and whose private half also reads.
+  class EncryptionKey
+    include Confidential
+
+    # Bytes in an AES key that writes.
+    SIZE = 32
+    # Bytes in an AES key that reads what other clients wrote.
+    READING_SIZES = [16, 24, 32].freeze
+    # Characters an id may have: it travels in an HTTP header.
+    MAXIMUM_ID_SIZE = 128
+    # What marks a key as Base64.
+    PREFIX = "base64:"
+    # How to make one, as error messages say it.
+    RECIPE = %q(ruby -rsecurerandom -e 'puts "base64:" + SecureRandom.base64(32)')
+
+    ID_LABEL = "encrypted_s3_service/key-id"
+    private_constant :ID_LABEL
+
+    # @return [String] binary and frozen: the bytes of an AES key, the DER of an RSA key
+    attr_reader :bytes
+
+    # @return [String] `"aes"`, `"rsa_private"` or `"rsa_public"`
+    attr_reader :kind
+
+    # @return [String, nil] what is written into the material description of every object; nil writes `{}`
+    attr_reader :id
+
+    # @return [String] a fresh key as a configuration takes it: `base64:` and the Base64 of 32 random bytes
+    def self.generate = "#{PREFIX}#{SecureRandom.base64(SIZE)}"
+
+    # @param value [Object] what a configuration has for a key
+    # @return [Boolean] whether there is no key in it; `base64:` with nothing behind it is what a template leaves of a
+    #   secret that is not there
+    def self.blank?(value)
+      value.nil? || (value.is_a?(String) && ["", PREFIX, KeySource::PREFIX].include?(value.b.strip))
+    end
+
+    # @param value [String, Pathname, OpenSSL::PKey::RSA] `base64:` and the strict Base64 of 32 bytes; the 32 bytes
+    #   themselves; an RSA key in PEM, public or private, of 2,048 to 4,096 bits; `file:` and the path of a file that
+    #   holds one of these
+    # @param id [String, nil] printable ASCII of at most 128 characters; nil derives one from the key, `""` means none
+    # @param passphrase [String, nil] of an encrypted PEM
+    # @param setting [String] what the key is called in messages
+    # @param sizes [Array<Integer>] bytes that an AES key may have
+    # @raise [ConfigurationError] when any of it is not that; the message never quotes the key
+    def initialize(value, id: nil, passphrase: nil, setting: "encryption_key", sizes: [SIZE])
+      @setting = setting
+      @sizes = sizes
+      read(KeySource.resolve(value, setting), passphrase)
+      @id = (id ? check_id(id) : @derived_id)&.freeze
+      freeze
+    end
+
+    # @return [Boolean] whether objects written under it can be read with it
+    def reads? = @kind != "rsa_public"
+
+    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secret
+    # @api private
+    def to_native = { id: @id, kind: @kind, key: @bytes }
+
+    private
+
+    def public_attributes = { id: @id, key: :redacted }
+
+    def read(value, passphrase)
+      return read_rsa(value, passphrase) if RsaKey.looks_like?(value)
+      raise ConfigurationError, "#{passphrase_setting} is for an encrypted RSA key in PEM only" if passphrase
+
+      @kind = "aes"
+      @bytes = decode(value).freeze
+      # The same in every process without any setting, and of no use for finding the key.
+      @derived_id = OpenSSL::HMAC.hexdigest("SHA256", @bytes, ID_LABEL)[0, 16]
+    end
+
+    def read_rsa(value, passphrase)
+      key = RsaKey.new(value, passphrase: passphrase, setting: @setting, passphrase_setting: passphrase_setting)
+      @kind = key.private? ? "rsa_private" : "rsa_public"
+      @bytes = key.der.freeze
+      @derived_id = key.fingerprint[0, 16]
+    end
+
+    # Where the key is a setting of its own, its passphrase is the setting beside it.
+    def passphrase_setting = @setting.include?(".") ? "#{@setting}.passphrase" : "#{@setting}_passphrase"
+
+    def decode(value)
+      refuse "must be a String (quote it in YAML), not #{value.class}" unless value.is_a?(String)
+      text = value.b
+      bytes = text.start_with?(PREFIX) ? decode_base64(text.delete_prefix(PREFIX)) : text
+      return bytes if bytes.bytesize == SIZE || (text != bytes && @sizes.include?(bytes.bytesize))
+
+      refuse "must be exactly #{size_text} bytes, #{hint(text, bytes)}. Make one with: #{RECIPE}"
+    end
+
+    def size_text = @sizes.size > 1 ? "#{@sizes[..-2].join(", ")} or #{@sizes.last}" : @sizes.first
+
+    def decode_base64(text)
+      text.unpack1("m0")
+    rescue ArgumentError
+      refuse "is not strict Base64 after `#{PREFIX}`. Make one with: #{RECIPE}"
+    end
+
+    def hint(text, bytes)
+      case text
+      when %r{\A[A-Za-z0-9+/]{43}=\z} then "and looks like Base64 without its mark: put `#{PREFIX}` before it"
+      when /\A\h{64}\z/ then "and looks like 64 hexadecimal digits: write the same bytes as `#{PREFIX}` and Base64"
+      when /\.(pem|key|der)\z/ then "and looks like a path: put `#{KeySource::PREFIX}` before it"
+      else "not #{bytes.bytesize}"
+      end
+    end
+
+    def check_id(id)
+      return if id == ""
+      return id.dup if id.is_a?(String) && id.bytesize <= MAXIMUM_ID_SIZE && id.b.match?(/\A[ -~]+\z/n)
+
+      name = @setting.include?(".") ? "the id of #{@setting}" : "#{@setting}_id"
+      raise ConfigurationError, "#{name} must be printable ASCII of at most #{MAXIMUM_ID_SIZE} characters"
+    end
+
+    def refuse(problem)
+      raise ConfigurationError, "#{@setting} #{problem}"
+    end
+  end
+end

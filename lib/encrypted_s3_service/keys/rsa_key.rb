@@ -1,0 +1,84 @@
+# frozen_string_literal: true
+
+require "openssl"
+require_relative "../errors"
+
+module EncryptedS3Service
+  # Reads an RSA key as a configuration has it: text in PEM, encrypted or not, or a key of Ruby's own OpenSSL, as
+  # `Aws::S3::EncryptionV2::Client` takes it. Messages name the setting and never quote the key or its passphrase.
+  # @api private
+  class RsaKey
+    # Bits of the modulus: less is breakable, and what more bits wrap does not fit into S3's metadata with the rest.
+    BITS = (2048..4096)
+
+    LABEL = /-----BEGIN ([A-Z0-9 ]+)-----/
+    FOREIGN = {
+      "CERTIFICATE" => "is a certificate; give the public key in it: openssl x509 -in FILE -noout -pubkey",
+      "CERTIFICATE REQUEST" => "is a certificate request, not an RSA key",
+      "OPENSSH PRIVATE KEY" => "is in OpenSSH's own format; convert it: ssh-keygen -p -m PKCS8 -f FILE"
+    }.freeze
+    private_constant :LABEL, :FOREIGN
+
+    # @param value [Object] what a configuration has for a key
+    # @return [Boolean] whether it is one for this class, if perhaps a wrong one
+    def self.looks_like?(value)
+      value.is_a?(OpenSSL::PKey::PKey) || (value.is_a?(String) && value.b.match?(LABEL))
+    end
+
+    # @param value [String, OpenSSL::PKey::PKey]
+    # @param passphrase [String, nil] of an encrypted PEM
+    # @param setting [String] the name of the setting, for messages
+    # @param passphrase_setting [String]
+    # @raise [ConfigurationError] when it is no RSA key of 2,048 to 4,096 bits, or the passphrase does not fit
+    def initialize(value, passphrase:, setting:, passphrase_setting:)
+      @setting = setting
+      @passphrase_setting = passphrase_setting
+      @key = value.is_a?(String) ? read(value, passphrase) : value
+      check
+    end
+
+    # @return [Boolean] whether it can read, too
+    def private? = @key.private?
+
+    # @return [String] binary DER: PKCS#8 of a private key, `SubjectPublicKeyInfo` of a public one
+    def der = private? ? @key.private_to_der : @key.public_to_der
+
+    # @return [String] the same for both halves of a pair, and no secret
+    def fingerprint = OpenSSL::Digest.hexdigest("SHA256", @key.public_to_der)
+
+    private
+
+    def read(text, passphrase)
+      # Environment variables often hold a PEM in one line.
+      pem = text.gsub('\n', "\n")
+      labels = pem.scan(LABEL).flatten
+      refuse "must hold one key, not #{labels.size} PEM blocks" if labels.size > 1
+      refuse FOREIGN[labels.first] if FOREIGN.key?(labels.first)
+      encrypted = pem.match?(/^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/)
+      check_passphrase(encrypted, passphrase)
+      # Without any passphrase OpenSSL would ask for one on the terminal.
+      OpenSSL::PKey.read(pem, passphrase || "")
+    rescue OpenSSL::PKey::PKeyError
+      refuse encrypted ? "cannot be decrypted: is #{@passphrase_setting} right?" : "is not a readable key in PEM"
+    end
+
+    def check_passphrase(encrypted, passphrase)
+      refuse "is encrypted, and #{@passphrase_setting} is missing" if encrypted && passphrase.nil?
+      return if encrypted || passphrase.nil?
+
+      raise ConfigurationError, "#{@passphrase_setting} is given, but #{@setting} is not encrypted"
+    end
+
+    def check
+      unless @key.is_a?(OpenSSL::PKey::RSA)
+        refuse "must be an RSA key, not #{@key.class.name.delete_prefix("OpenSSL::PKey::")}"
+      end
+      bits = @key.n.num_bits
+      refuse "must have #{BITS.begin} to #{BITS.end} bits, not #{bits}" unless BITS.cover?(bits)
+    end
+
+    def refuse(problem)
+      raise ConfigurationError, "#{@setting} #{problem}"
+    end
+  end
+end

@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  class Rotation
+    # What an object says of itself, by a HEAD request; nothing is unwrapped.
+    # @api private
+    class EnvelopeProbe
+      # @return [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`; nil when there is no envelope
+      attr_reader :format
+
+      # @return [String, nil] of the key that the object asks for
+      attr_reader :key_id
+
+      # @param client [Client]
+      # @param key [String]
+      # @raise [NotFoundError]
+      def initialize(client, key)
+        envelope = client.envelope(key)
+        @configuration = client.configuration
+        @key_id = envelope.key_id
+        suffix = @configuration.instruction_file_suffix
+        @format = envelope.format
+        @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")
+      end
+
+      # Without an id it is not known.
+      # @return [Boolean] whether it asks for the key that new objects get
+      def current? = !key_id.nil? && key_id == @configuration.encryption_key.id
+
+      # @return [Boolean] whether rotation cannot bring it under another key
+      def anew? = ["v1", "instruction file"].include?(format)
+
+      # @return [Boolean] whether new objects get a format that this one cannot have by rotation
+      def old_format? = format == "v2" && @configuration.written_format == "v3"
+    end
+  end
+end

@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+require_relative "../../errors"
+
+module EncryptedS3Service
+  module TaskRun
+    # Services that a task is told of.
+    # @api private
+    module Services
+      module_function
+
+      # @param name [Symbol, String]
+      # @return [ActiveStorage::Service]
+      # @raise [ConfigurationError]
+      def fetch(name)
+        ActiveStorage::Blob.services.fetch(name) do
+          raise ConfigurationError, "There is no service #{name.to_s.inspect}, neither in config/storage.yml nor " \
+                                    "from config.encrypted_s3_service (service_resolver, tenant_keys)."
+        end
+      end
+
+      # @param service [ActiveStorage::Service]
+      # @return [Array<ActiveStorage::Service>] what a mirror consists of; any other consists of itself
+      def parts_of(service)
+        return [service] unless service.respond_to?(:primary) && service.respond_to?(:mirrors)
+
+        [service.primary, *service.mirrors]
+      end
+
+      # @param service [ActiveStorage::Service]
+      # @return [Array<ActiveStorage::Service>] those of its parts that encrypt
+      def encrypted_parts_of(service)
+        parts_of(service).select { |part| part.respond_to?(:client) && part.client.is_a?(Client) }
+      end
+    end
+  end
+end

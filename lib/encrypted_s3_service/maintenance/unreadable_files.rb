@@ -1,0 +1,38 @@
+# frozen_string_literal: true
+
+require_relative "../tenancy/tenant_keys"
+
+module EncryptedS3Service
+  # The files of tenants whose keys are destroyed.
+  class UnreadableFiles
+    # What there is of one service: `service_name` (String), `count` (Integer, files) and `bytes` (Integer, of their
+    # plaintext together).
+    Line = Data.define(:service_name, :count, :bytes)
+
+    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
+    def initialize(blobs = ActiveStorage::Blob.all)
+      @blobs = blobs
+    end
+
+    # @return [Array<Line>] a line for each service, in the order of their names
+    def lines
+      names = @blobs.distinct.pluck(:service_name).select { |name| unreadable?(name) }.sort
+      names.map do |name|
+        blobs = @blobs.where(service_name: name)
+        Line.new(service_name: name, count: blobs.count, bytes: blobs.sum(:byte_size))
+      end
+    end
+
+    # @return [ActiveRecord::Relation] of ActiveStorage::Blob
+    def blobs = @blobs.where(service_name: lines.map(&:service_name))
+
+    private
+
+    def unreadable?(name)
+      return false unless name.include?(TenantKeys::SEPARATOR)
+
+      service = ActiveStorage::Blob.services.fetch(name) { return false }
+      service.respond_to?(:client) && service.client.is_a?(KeylessClient)
+    end
+  end
+end

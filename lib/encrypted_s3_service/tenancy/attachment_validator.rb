@@ -1,0 +1,58 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  # Refuses a file that lives elsewhere than its attribute demands: a direct upload whose client left the token away, or
+  # another record's blob. Active Storage itself attaches any blob whose signed id it is given.
+  #
+  # It is a validation of every attribute that is declared with `has_one_attached` or `has_many_attached`. The demand is
+  # the attribute's `service:`, otherwise the switch that is in force ({EncryptedS3Service.with_service}), and only when
+  # that service encrypts. Files that the record has already are not looked at, so a form may send them again.
+  #
+  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` in the application's locales.
+  class AttachmentValidator < ActiveModel::EachValidator
+    # Prepended to ActiveRecord::Reflection's singleton class, where Rails notes every attachment that is declared
+    # (`lib/active_storage/reflection.rb`).
+    # @api private
+    module Declarations
+      # @return [void]
+      def add_attachment_reflection(model, name, reflection)
+        super
+        AttachmentValidator.add_to(model, name)
+      end
+    end
+
+    # Previews and variants, which are attachments of Active Storage's own records, follow their blob.
+    #
+    # @param model [Class]
+    # @param attribute [Symbol]
+    # @return [void]
+    # @api private
+    def self.add_to(model, attribute)
+      return if model <= ActiveStorage::Record || model.validators_on(attribute).any?(self)
+
+      model.validates_with(self, attributes: [attribute])
+    end
+
+    # @param record [ActiveRecord::Base]
+    # @param attribute [Symbol]
+    # @return [void]
+    # @api private
+    def validate_each(record, attribute, _value)
+      added = added_blobs(record.attachment_changes[attribute.to_s])
+      return if added.empty?
+
+      demanded = RequiredService.demanded(record, attribute)
+      return if demanded.nil? || added.all? { |blob| blob.service_name.to_s == demanded.to_s }
+
+      record.errors.add(attribute, :stored_elsewhere)
+    end
+
+    private
+
+    # A file that goes is no matter, and one that the record has is no change.
+    def added_blobs(change)
+      attachments = change.respond_to?(:attachments) ? change.attachments : [change.try(:attachment)]
+      attachments.compact.select(&:new_record?).map(&:blob)
+    end
+  end
+end

@@ -1,0 +1,154 @@
+# frozen_string_literal: true
+
+require "open3"
+require "rbconfig"
+require_relative "../rails_helper"
+require_relative "../support/task_helpers"
+
+# The task in a process of its own, on the database and the files of the dummy application.
+RSpec.describe "encrypted_s3_service:migrate" do
+  include TaskHelpers
+
+  before do
+    ActiveStorage::Attachment.delete_all
+    ActiveStorage::Blob.delete_all
+  end
+
+  let(:arguments) { ["FROM=local", "TO=encrypted"] }
+
+  def command(*arguments)
+    library = File.expand_path("../../lib", __dir__)
+    [{ "SCOPE" => nil, "DELETE" => nil }, RbConfig.ruby, "-rbundler/setup", "-I", library, "-S", "rake",
+     "encrypted_s3_service:migrate", *arguments]
+  end
+
+  def place = { chdir: File.expand_path("../dummy", __dir__) }
+
+  # @return [Array(String, Process::Status)] all that it printed
+  def migrate(*) = Open3.capture2e(*command(*), **place)
+
+  def local = ActiveStorage::Blob.services.fetch(:local)
+
+  def moved(to = "encrypted") = ActiveStorage::Blob.where(service_name: to).count
+
+  # Kills the task, as nothing can be handled, when it has moved some files.
+  def migrate_and_kill(at:, from: "local", to: "encrypted")
+    log = File.open(File::NULL, "w")
+    process = Process.detach(Process.spawn(*command("FROM=#{from}", "TO=#{to}", "DELETE=true"), **place,
+                                           %i[out err] => log))
+    sleep 0.01 until moved(to) >= at || !process.alive?
+    Process.kill(:KILL, process.pid) if process.alive?
+    process.value
+  ensure
+    log&.close
+  end
+
+  it "may be killed and run again: in the end every file is moved once, and none is lost" do
+    keys = create_files(2000, "local")
+    killed = [rand(1..900), rand(1000..1900)].map { |count| migrate_and_kill(at: count) }
+    expect(killed.map(&:termsig)).to eq([9, 9])
+    before = moved
+    expect(before).to be_between(1000, 1999)
+
+    output, status = migrate(*arguments, "DELETE=true")
+    expect(status).to be_success, output
+    expect(output).to match(/^#{2000 - before} files \([\d.]+ .?B\) moved/).and match(/^2000 files .* deleted/)
+
+    blobs = ActiveStorage::Blob.order(:id).to_a
+    expect(blobs.map(&:key)).to eq(keys)
+    expect(blobs.map(&:service_name).uniq).to eq(["encrypted"])
+    expect(keys - server.list(bucket)).to eq([])
+    expect(keys.select { |key| local.exist?(key) }).to eq([])
+    wrong = blobs.each_index.reject { |number| blobs[number].download == text_of(number) }
+    expect(wrong).to eq([])
+  end
+
+  it "may be killed within one bucket, too: the old files are those that are deleted in the end" do
+    old = create_files(300, "encrypted")
+    expect(migrate_and_kill(at: rand(1..250), from: "encrypted", to: "published").termsig).to eq(9)
+    output, status = migrate("FROM=encrypted", "TO=published", "DELETE=true")
+    expect(status).to be_success, output
+    blobs = ActiveStorage::Blob.order(:id).to_a
+    expect(blobs.map(&:service_name).uniq).to eq(["published"])
+    expect(server.list(bucket) & old).to eq([])
+    expect(blobs.each_index.reject { |number| blobs[number].download == text_of(number) }).to eq([])
+    expect(blobs.map(&:metadata).uniq).to eq([{}])
+  end
+
+  it "reports what failed and exits with 1, without anything of a file's content" do
+    keys = create_files(4, "local")
+    File.binwrite(local.path_for(keys[2]), "plaintext of somebody")
+    output, status = migrate(*arguments)
+    id = ActiveStorage::Blob.find_by!(key: keys[2]).id
+    expect(status.exitstatus).to eq(1)
+    expect(output).to match(/^1 files failed/).and match(/^  blob #{id}: EncryptedS3Service::IntegrityError: /)
+    expect(output).not_to include("plaintext of")
+    expect(moved).to eq(3)
+  end
+
+  it "changes nothing in a dry run" do
+    create_files(3, "local")
+    output, status = migrate(*arguments, "DRY_RUN=true")
+    expect(status).to be_success
+    expect(output).to include("3 files").and include("to be moved")
+    expect(moved).to eq(0)
+  end
+
+  it "moves what is attached as it is told, with CONCURRENCY files at once" do
+    create_files(4, "local")
+    file, *pages = ActiveStorage::Blob.order(:id).first(3)
+    Document.create!(file: file, pages: pages)
+    output, status = migrate(*arguments, "ATTACHMENT=Document#pages", "CONCURRENCY=1")
+    expect(status).to be_success, output
+    expect(ActiveStorage::Blob.order(:id).pluck(:service_name)).to eq(%w[local encrypted encrypted local])
+  end
+
+  {
+    [] => /FROM is missing/,
+    ["FROM=local"] => /TO is missing/,
+    ["FROM=local", "TO=nowhere"] => /no service "nowhere"/,
+    ["FROM=local", "TO=encrypted", "SCOPE=old"] => /migration_scopes has no "old"/,
+    ["FROM=local", "TO=encrypted", "ATTACHMENT=Document#nothing"] => /nothing is attached as Document#nothing/,
+    ["FROM=local", "TO=encrypted", "DRY_RUN=yes"] => /DRY_RUN must be true or false/,
+    ["FROM=local", "TO=encrypted", "CONCURRENCY=0"] => /CONCURRENCY must be a number from 1 to 64/
+  }.each do |arguments, message|
+    it "says what is wrong with #{arguments.inspect}" do
+      require "encrypted_s3_service/maintenance/migration/command"
+      environment = arguments.to_h { |argument| argument.split("=") }
+      expect { EncryptedS3Service::Migration::Command.new(environment).run }
+        .to raise_error(EncryptedS3Service::ConfigurationError, message)
+    end
+  end
+
+  describe "SCOPE" do
+    def selected(text)
+      require "encrypted_s3_service/maintenance/migration/command"
+      EncryptedS3Service::Migration::Selection.blobs(scope: text).pluck(:key)
+    end
+
+    around do |example|
+      settings = Rails.configuration.encrypted_s3_service
+      settings.migration_scopes = {
+        empty: -> { ActiveStorage::Blob.where(byte_size: 0) },
+        smaller: ->(bytes) { ActiveStorage::Blob.where(byte_size: ...Integer(bytes)) },
+        wrong: -> { Document.all }
+      }
+      example.run
+    ensure
+      settings.migration_scopes = nil
+    end
+
+    it "names a lambda of the application, which may be given something" do
+      keys = create_files(4, "local")
+      expect(selected("empty")).to eq(keys.first(1))
+      expect(selected("smaller:40")).to eq(keys.first(3))
+    end
+
+    it "is refused when there is none, it is given too much or too little, or it returns no blobs" do
+      { "other" => /only empty, smaller, wrong/, "empty:1" => /takes nothing/, "smaller" => /needs something/,
+        "wrong" => /must return a relation of ActiveStorage::Blob/ }.each do |text, message|
+        expect { selected(text) }.to raise_error(EncryptedS3Service::ConfigurationError, message)
+      end
+    end
+  end
+end

@@ -1,0 +1,254 @@
+# frozen_string_literal: true
+
+require_relative "../active_storage_helper"
+require_relative "../support/aws_clients"
+require_relative "../support/fault_proxy"
+require_relative "../support/task_helpers"
+require "encrypted_s3_service/maintenance/rotation/command"
+
+RSpec.describe EncryptedS3Service::Rotation, :active_storage do
+  include TaskHelpers
+
+  before do
+    ActiveStorage::Attachment.delete_all
+    ActiveStorage::Blob.delete_all
+  end
+
+  let(:output) { StringIO.new }
+  let(:old_id) { service(:encrypted).client.configuration.encryption_key.id }
+
+  def service(name) = ActiveStorage::Blob.services.fetch(name)
+
+  # A blob that was stored before the key was changed.
+  def old_blob(data, **)
+    blob_of(data, "a.bin", service_name: "encrypted", **).tap { |blob| blob.update_columns(service_name: "rotated") }
+  end
+
+  def rotate(name = :rotated, **) = described_class.new(name, output: output, **).run
+
+  def key_id(blob) = service(:rotated).client.envelope(blob.key).key_id
+
+  def entry(**) = { service: "EncryptedS3", **TestStore.settings, ** }
+
+  def later_key = "the key that follows the other one"[0, 32]
+
+  it "has a service's files under the new key, with a histogram of the keys before and after" do
+    blobs = Array.new(20) { |number| old_blob("file #{number}") }
+    current = blob_of("new", "b.bin", service_name: "rotated")
+    other = blob_of("other", "c.bin", service_name: "encrypted")
+    tally = rotate
+    expect(tally).to have_attributes(outcomes: { rotated: 20, current: 1 }, failures: [], old_format: 0,
+                                     key_ids_before: { old_id => 20, "2026" => 1 }, key_ids_after: { "2026" => 21 })
+    expect(blobs.map { |blob| stored_plaintext(blob.key, later_key) }).to eq(Array.new(20) { |n| "file #{n}" })
+    expect([current, *blobs].map { |blob| key_id(blob) }.uniq).to eq(["2026"])
+    expect(key_id(other)).to eq(old_id)
+    expect(rotate.outcomes).to eq({ current: 21 })
+  end
+
+  it "takes only the blobs that it is given" do
+    mine, other = %w[mine other].map { |word| old_blob(word) }
+    expect(rotate(blobs: ActiveStorage::Blob.where(id: mine.id)).outcomes).to eq({ rotated: 1 })
+    expect([mine, other].map { |blob| key_id(blob) }).to eq(["2026", old_id])
+  end
+
+  it "goes through all services that a mirror consists of and that encrypt" do
+    server.create_bucket("#{bucket}-elsewhere")
+    blob = blob_of("mirrored", "a.txt", service_name: "mirrored")
+    expect(rotate(:mirrored).outcomes).to eq({ current: 1 })
+    mirror = { service: "Mirror", primary: "rotated", mirrors: %w[encrypted local] }
+    resolving("both" => mirror) do
+      blob.update_columns(service_name: "both")
+      # The second one has the former key again, and cannot read the new one.
+      expect(rotate(:both)).to have_attributes(outcomes: { rotated: 1, failed: 1 })
+    end
+  end
+
+  it "reports what fails with its object, goes on with the rest, and shows no key" do
+    good, missing, plain = %w[good missing plain].map { |word| old_blob("#{word} content, long enough for a tag") }
+    server.delete(bucket, attached(missing).key)
+    server.put(bucket, plain.key, "plain content, long enough for a tag")
+    tally = rotate
+    expect(tally.outcomes).to eq({ rotated: 1, missing: 1, failed: 1 })
+    expect(tally.failures.map(&:to_s))
+      .to contain_exactly(/\Ablob #{missing.id}, object #{missing.key} of rotated: EncryptedS3Service::NotFoundError/,
+                          /\Ablob #{plain.id}, object #{plain.key} of rotated: EncryptedS3Service::EnvelopeError/)
+    expect(output.string).to include("FAILED blob #{missing.id}")
+    expect(output.string).not_to include(later_key)
+    expect(output.string).not_to match(/content, long/)
+    expect(key_id(good)).to eq("2026")
+  end
+
+  it "takes an upload that was never finished for no failure" do
+    blobs = %w[came never].map { |word| old_blob(word) }
+    server.delete(bucket, blobs.last.key)
+    2.times do |turn|
+      expect(rotate(dry_run: turn.zero?)).to have_attributes(outcomes: { rotated: 1, unfinished: 1 }, failures: [],
+                                                             key_ids_before: { old_id => 1 })
+    end
+    expect(described_class::Audit.new(:rotated).run).to have_attributes(unfinished: 1, missing: [], well?: true)
+  end
+
+  it "says in a dry run what it would do, and changes nothing" do
+    blobs = Array.new(3) { old_blob("data") }
+    blob_of("new", "b.bin", service_name: "rotated")
+    before = blobs.map { |blob| object_itself(blob.key) }
+    expect(rotate(dry_run: true))
+      .to have_attributes(outcomes: { rotated: 3, current: 1 }, key_ids_before: { old_id => 3, "2026" => 1 })
+    expect(blobs.map { |blob| object_itself(blob.key) }).to eq(before)
+  end
+
+  describe "of what is purged meanwhile" do
+    # A service whose requests come by a proxy.
+    def through_proxy(**settings)
+      FaultProxy.run(server.endpoint) do |proxy|
+        entry = entry(encryption_key: later_key, encryption_key_id: "2026", decryption_keys: [TestStore::KEY],
+                      endpoint: proxy.endpoint, **settings)
+        resolving("proxied" => entry) { yield proxy }
+      end
+    end
+
+    def proxied_blob = old_blob("data").tap { |blob| blob.update_columns(service_name: "proxied") }
+
+    it "says nothing" do
+      through_proxy do |proxy|
+        blobs = Array.new(2) { proxied_blob }
+        proxy.fault("HeadObject", times: 1) { blobs.each(&:purge) }
+        expect(rotate(:proxied, concurrency: 1)).to have_attributes(outcomes: {}, failures: [])
+      end
+    end
+
+    it "leaves nothing behind when it is encrypted anew" do
+      through_proxy(commitment_policy: "require_encrypt_allow_decrypt") do |proxy|
+        blob = proxied_blob
+        proxy.fault("PutObject", times: 1) { blob.purge }
+        expect(rotate(:proxied, reencrypt: true).failures).to eq([])
+        expect(server.list(bucket)).not_to include(blob.key)
+      end
+    end
+  end
+
+  it "shows on a terminal how far it is, at which rate, and the time left" do
+    terminal = StringIO.new
+    def terminal.tty? = true
+    30.times { |number| old_blob("file #{number}") }
+    described_class.new(:rotated, output: terminal, concurrency: 1, rate: 100).run
+    expect(terminal.string)
+      .to match(%r{\r\e\[K\[=*\s*\] \d+ of 30 files gone through, [\d.]+/s, \d+ s left})
+      .and match(/30 files gone through in \d+ s\n\z/)
+  end
+
+  it "may run twice at once" do
+    blobs = Array.new(30) { |number| old_blob("file #{number}") }
+    tallies = Array.new(2) { Thread.new { described_class.new(:rotated).run } }.map(&:value)
+    expect(tallies.flat_map(&:failures)).to eq([])
+    expect(tallies.sum { |tally| tally.outcomes[:rotated] }).to be >= 30
+    expect(blobs.map { |blob| stored_plaintext(blob.key, later_key) }).to eq(Array.new(30) { |n| "file #{n}" })
+  end
+
+  describe "where V3 is written" do
+    around do |example|
+      resolving("rotated3" => entry(encryption_key: later_key, encryption_key_id: "2026",
+                                    commitment_policy: "require_encrypt_allow_decrypt",
+                                    decryption_keys: [TestStore::KEY])) { example.run }
+    end
+
+    let!(:blob) { old_blob("data").tap { |blob| blob.update_columns(service_name: "rotated3") } }
+
+    it "counts the objects that stay V2" do
+      expect(rotate(:rotated3)).to have_attributes(outcomes: { rotated: 1 }, old_format: 1)
+      expect(rotate(:rotated3)).to have_attributes(outcomes: { current: 1 }, old_format: 1)
+      expect(key_id(blob)).to eq("2026")
+    end
+
+    it "encrypts them anew where it is told to, once" do
+      expect(rotate(:rotated3, dry_run: true, reencrypt: true).outcomes).to eq({ reencrypted: 1 })
+      expect(rotate(:rotated3, reencrypt: true))
+        .to have_attributes(outcomes: { reencrypted: 1 }, old_format: 0, key_ids_after: { "2026" => 1 })
+      expect(service(:rotated3).client.envelope(blob.key)).to have_attributes(format: "v3", key_id: "2026")
+      expect(blob.reload.download).to eq("data")
+      expect(rotate(:rotated3, reencrypt: true).outcomes).to eq({ current: 1 })
+    end
+
+    it "does so for blobs without a checksum, and for none that has another content" do
+      blob.update_columns(checksum: nil)
+      other = old_blob("this")
+      other.update_columns(service_name: "rotated3", checksum: md5("that"))
+      before = object_itself(other.key)
+      expect(rotate(:rotated3, reencrypt: true).outcomes).to eq({ reencrypted: 1, failed: 1 })
+      expect(object_itself(other.key)).to eq(before)
+      expect(blob.reload.download).to eq("data")
+    end
+  end
+
+  describe "of objects with instruction files and legacy ones" do
+    around do |example|
+      resolving("legacy" => entry(encryption_key: later_key, encryption_key_id: "2026",
+                                  envelope_location: "instruction_file", security_profile: "v2_and_legacy",
+                                  decryption_keys: [TestStore::KEY])) { example.run }
+    end
+
+    def legacy_blob(data, client)
+      blob = ActiveStorage::Blob.create_before_direct_upload!(filename: "a", byte_size: data.bytesize,
+                                                              checksum: md5(data), service_name: "legacy")
+      client.put_object(bucket: bucket, key: blob.key, body: data)
+      blob
+    end
+
+    it "leaves them unless it is told to encrypt them anew" do
+      blobs = [legacy_blob("in a file", AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file)),
+               legacy_blob("legacy text", AwsClients.v1(TestStore::KEY))]
+      expect(rotate(:legacy).outcomes).to eq({ reencrypt: 2 })
+      audit = described_class::Audit.new(:legacy).run
+      expect(audit).to have_attributes(formats: { "instruction file" => 1, "v1" => 1 }, well?: true)
+      expect(rotate(:legacy, reencrypt: true).outcomes).to eq({ reencrypted: 2 })
+      expect(blobs.map { |blob| stored_plaintext(blob.key, later_key) }).to eq(["in a file", "legacy text"])
+      expect(server.list(bucket) & blobs.map { |blob| "#{blob.key}.instruction" }).to eq([])
+      expect(rotate(:legacy, reencrypt: true).outcomes).to eq({ current: 2 })
+    end
+  end
+
+  describe "an audit" do
+    it "counts formats and keys, and lists what is missing or has no envelope" do
+      blobs = Array.new(4) { |number| old_blob("file #{number}") }
+      rotate(blobs: ActiveStorage::Blob.where(id: blobs.first.id))
+      server.delete(bucket, attached(blobs[2]).key)
+      server.put(bucket, blobs[3].key, "short")
+      audit = described_class::Audit.new(:rotated).run
+      expect(audit).to have_attributes(formats: { "v2" => 2 }, key_ids: { "2026" => 1, old_id => 1 }, current: 1,
+                                       failures: [], well?: false)
+      expect(audit.missing.map(&:to_s))
+        .to match([/\Ablob #{blobs[2].id}, object #{blobs[2].key} of rotated: EncryptedS3Service::NotFoundError/])
+      expect(audit.unencrypted.map(&:to_s)).to eq(["blob #{blobs[3].id}, object #{blobs[3].key} of rotated"])
+    end
+  end
+
+  describe "the pace" do
+    it "lets so many pass a second, and makes no idle time up" do
+      time = 0.0
+      passed = []
+      pace = EncryptedS3Service::TaskRun::RateLimit.new(10, clock: -> { time }, sleeper: ->(wait) { time += wait })
+      25.times do
+        pace.wait
+        passed << time
+      end
+      expect(passed.count { |at| at < 1 - 1e-9 }).to eq(10)
+      expect(passed.count { |at| at < 2 - 1e-9 }).to eq(20)
+      time = 100.0
+      20.times do
+        pace.wait
+        passed << time
+      end
+      expect(passed.count { |at| at >= 100 && at < 101 - 1e-9 }).to eq(10)
+    end
+
+    it "does not hold up what has no rate" do
+      pace = EncryptedS3Service::TaskRun::RateLimit.new(nil, sleeper: ->(_) { raise "slept" })
+      expect { 100.times { pace.wait } }.not_to raise_error
+    end
+  end
+
+  it "refuses what is no service, does not encrypt, or has no key" do
+    expect { rotate(:nowhere) }.to raise_error(EncryptedS3Service::ConfigurationError, /no service "nowhere"/)
+    expect { rotate(:local) }.to raise_error(EncryptedS3Service::ConfigurationError, /local is no EncryptedS3 service/)
+  end
+end
