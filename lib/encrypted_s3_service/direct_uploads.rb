@@ -24,9 +24,6 @@ module EncryptedS3Service
 
     # What the tokens are signed for, so that no other token of ActiveStorage.verifier passes for one.
     PURPOSE = :encrypted_s3_service_token
-    # How long a page with a form may stay open, in seconds, unless
-    # `config.encrypted_s3_service.direct_upload_token_expires_in` says otherwise.
-    DEFAULT_EXPIRY = 24 * 60 * 60
 
     class << self
       # @param service [Symbol, String] where the file is to go
@@ -42,7 +39,7 @@ module EncryptedS3Service
         content = { "service" => ServiceSwitch.existing(service).to_s }
         tenant = CurrentTenant.get if tenant.nil? && options.active_storage_controllers
         content["tenant"] = tenant.to_global_id.to_s if tenant
-        expires_in ||= options.direct_upload_token_expires_in || DEFAULT_EXPIRY
+        expires_in ||= options.direct_upload_token_expires_in
         ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in)
       end
 
@@ -81,7 +78,7 @@ module EncryptedS3Service
 
       def refuse(reason) = raise(DirectUploadRefusedError, reason)
 
-      def options = Engine.config.encrypted_s3_service
+      def options = EncryptedS3Service.settings
     end
   end
 end

@@ -1,16 +1,18 @@
 # frozen_string_literal: true
 
 require "rails/engine"
-require "active_support/ordered_options"
 require_relative "tenancy/resolved_services"
 require_relative "serving/body"
 require_relative "serving/byte_ranges"
 require_relative "serving/token"
 require_relative "tenancy/tenant_keys"
+require_relative "deprecator"
 
 module EncryptedS3Service
   # What the gem does in a Rails application besides being found by Active Storage.
   class Engine < ::Rails::Engine
+    require_relative "engine/settings"
+
     # Gems that ship a file of the same name as our service. Which of them Active Storage would load is a matter of
     # their order in the Gemfile, and neither encrypts as this one does.
     CONFLICTING_GEMS = %w[active_storage_encryption active_storage_client_side_encrypted].freeze
@@ -26,17 +28,7 @@ module EncryptedS3Service
                                 "so `service: EncryptedS3` could mean either. Remove one of the two from the Gemfile."
     end
 
-    # Settings of the application, beside those of each service in `storage.yml`:
-    #
-    # - `base_controller` (`"ActionController::Base"`): what the controllers that serve and take files inherit from.
-    #   Their addresses are signed and expire; a controller of the application with a `before_action` that asks for a
-    #   login protects them further.
-    # - `service_resolver`, `resolved_services_limit`, `resolved_services_ttl`: see {ResolvedServices}
-    # - `tenant_keys`: see {TenantKeys}
-    # - `migration_scopes`: what `SCOPE=name` and `SCOPE=name:argument` of the task `encrypted_s3_service:migrate` mean:
-    #   a Hash of names and lambdas that return a relation of ActiveStorage::Blob
-    config.encrypted_s3_service = ActiveSupport::OrderedOptions.new
-    config.encrypted_s3_service.base_controller = "ActionController::Base"
+    config.encrypted_s3_service = Settings.new
 
     # A store that does not answer is no defect of the application.
     config.action_dispatch.rescue_responses["EncryptedS3Service::TransportError"] = :service_unavailable
@@ -46,6 +38,13 @@ module EncryptedS3Service
         ActiveStorage::Service::Registry.prepend(ResolvedServices::Registry)
       end
     end
+
+    initializer "encrypted_s3_service.deprecator", before: :load_environment_config do |app|
+      app.deprecators[:encrypted_s3_service] = EncryptedS3Service.deprecator
+    end
+
+    # After the application's own initializers, and so after all that sets them.
+    config.after_initialize { EncryptedS3Service.settings.check }
 
     initializer "encrypted_s3_service.log" do
       require_relative "log_subscriber"

@@ -48,11 +48,11 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
 
   def with_options(**options)
     settings = Rails.application.config.encrypted_s3_service
-    before = settings.slice(*options.keys)
+    before = settings.to_h.slice(*options.keys)
     settings.merge!(options)
     yield
   ensure
-    options.each_key { |name| before.key?(name) ? settings[name] = before[name] : settings.delete(name) }
+    settings.merge!(before)
   end
 
   it "goes where it always went without a token" do

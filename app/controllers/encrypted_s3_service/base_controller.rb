@@ -3,7 +3,7 @@
 module EncryptedS3Service
   # What the controllers of this gem have in common. It inherits from the class that
   # `config.encrypted_s3_service.base_controller` names, whose callbacks decide who may come in.
-  class BaseController < Rails.application.config.encrypted_s3_service.base_controller.constantize
+  class BaseController < EncryptedS3Service.settings.base_controller.constantize
     include ActiveStorage::SetCurrent
 
     rescue_from ActiveStorage::FileNotFoundError, with: :not_found

@@ -3,11 +3,7 @@
 require_relative "../tenancy/service_switch"
 
 module EncryptedS3Service
-  # How the choice of a service gets into Rails. The settings, all of them optional:
-  #
-  # - `current_tenant`: see {CurrentTenant}
-  # - `active_storage_controllers`: see {Controller.include_in}
-  # - `direct_upload_token_expires_in`, `direct_upload_services`: see {DirectUploads}
+  # How the choice of a service gets into Rails.
   class Engine
     initializer "encrypted_s3_service.service_switch" do |app|
       ActiveSupport.on_load(:active_storage_blob) { singleton_class.prepend ServiceSwitch }
@@ -26,7 +22,7 @@ module EncryptedS3Service
 
     # After every reload of the application's classes, with which Rails' controllers are loaded anew.
     config.to_prepare do
-      Controller.include_in(Engine.config.encrypted_s3_service.active_storage_controllers)
+      Controller.include_in(EncryptedS3Service.settings.active_storage_controllers)
       DirectUploads::Controller.install
     end
   end

@@ -10,7 +10,7 @@ module EncryptedS3Service
     # @return [CurrentTenant, nil] nil when the application names none
     # @raise [ConfigurationError]
     def self.configured
-      path = Engine.config.encrypted_s3_service.current_tenant
+      path = EncryptedS3Service.settings.current_tenant
       new(path) if path
     end
 

@@ -124,10 +124,9 @@ module EncryptedS3Service
   # @api private
   def self.resolved_services
     @resolved_services ||= begin
-      settings = Rails.configuration.encrypted_s3_service
-      limit, ttl = settings.values_at(:resolved_services_limit, :resolved_services_ttl)
+      settings = EncryptedS3Service.settings
       ResolvedServices.new([TenantKeys.resolver(settings.tenant_keys), settings.service_resolver].compact,
-                           limit: limit || ResolvedServices::DEFAULT_LIMIT, ttl: ttl || ResolvedServices::DEFAULT_TTL)
+                           limit: settings.resolved_services_limit, ttl: settings.resolved_services_ttl)
     end
   end
 

@@ -87,7 +87,7 @@ module EncryptedS3Service
   # @raise [ArgumentError] when the id cannot be part of a service's name
   # @raise [ConfigurationError] when there are no keys for the entry
   def self.tenant_service(service, tenant)
-    unless Rails.configuration.encrypted_s3_service.tenant_keys.to_h.transform_keys(&:to_s).key?(service.to_s)
+    unless EncryptedS3Service.settings.tenant_keys.to_h.transform_keys(&:to_s).key?(service.to_s)
       raise ConfigurationError, "config.encrypted_s3_service.tenant_keys has no keys for the service #{service}"
     end
 

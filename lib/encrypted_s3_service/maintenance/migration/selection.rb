@@ -19,7 +19,7 @@ module EncryptedS3Service
 
       def scoped(text)
         name, argument = text.split(":", 2)
-        scopes = Rails.configuration.encrypted_s3_service.migration_scopes.to_h.transform_keys(&:to_s)
+        scopes = EncryptedS3Service.settings.migration_scopes.to_h.transform_keys(&:to_s)
         scope = scopes.fetch(name) do
           raise ConfigurationError, "SCOPE: config.encrypted_s3_service.migration_scopes has no #{name.inspect}" \
                                     "#{", only #{scopes.keys.join(", ")}" if scopes.any?}"
