@@ -36,6 +36,9 @@ module EncryptedS3Service
   # The object was replaced while it was being read.
   class ChangedError < StoreError; end
 
+  # The store accepted a new envelope for an object, but shows the old one or none: the old key is still needed.
+  class NotRotatedError < StoreError; end
+
   # The object has no encryption envelope, or one that this gem does not read.
   class EnvelopeError < Error; end
 

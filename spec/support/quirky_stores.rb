@@ -61,3 +61,31 @@ class OpenStore < FaultProxy
     ["HTTP/1.1 200 OK\r\ncontent-length: #{body.bytesize}\r\n\r\n", body]
   end
 end
+
+# The real S3 server, but no part of an object may be larger than the first, and all but the last are of one size, as at
+# Cloudflare R2.
+class EqualPartsStore < FaultProxy
+  REFUSAL = { status: 400, answer: "<Error><Code>InvalidPart</Code></Error>" }.freeze
+
+  private
+
+  def forward(request)
+    return super unless request.operation == "CompleteMultipartUpload"
+
+    id = request.target[/uploadId=([^&]+)/, 1]
+    sizes = requests("UploadPart").select { |part| part.target.include?(id) }.to_h { |part| [part.part, part.bytesize] }
+    *others, last = sizes.sort.map(&:last)
+    others.uniq.size > 1 || last > others.first.to_i ? answer(REFUSAL) : super
+  end
+end
+
+# The real S3 server, but it answers 200 to a copy of an object onto itself and changes nothing.
+class CopyIgnoringStore < FaultProxy
+  private
+
+  def forward(request)
+    return super unless request.headers.key?("x-amz-copy-source")
+
+    answer(status: 200, answer: "<CopyObjectResult><ETag>&quot;0&quot;</ETag></CopyObjectResult>")
+  end
+end

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Access,
     /// The object was replaced while it was being read.
     Changed,
+    /// The store accepted another envelope for an object, but does not show it.
+    NotRotated,
     /// The store could not be reached, timed out or answered with a failure that may pass.
     Transport,
     /// The store refused the request for a reason that will not pass.
@@ -75,6 +77,7 @@ impl ErrorKind {
             Self::BucketNotFound => "bucket-not-found",
             Self::Access => "access",
             Self::Changed => "changed",
+            Self::NotRotated => "not-rotated",
             Self::Transport => "transport",
             Self::Rejected => "rejected",
             Self::MissingEnvelope => "missing-envelope",

@@ -1,6 +1,7 @@
 //! Another wrapping key for stored objects, whose bodies stay where they are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::envelope::{self, Envelopes, Format, Rewrap};
 use crate::store::{ObjectHead, ObjectStore, Replacement};
@@ -9,6 +10,22 @@ use crate::{Error, ErrorKind, Result};
 
 /// How often an object is looked at again that was replaced while it was rotated.
 const ATTEMPTS: usize = 3;
+
+/// How often the store is asked for the new envelope, and the first pause between: some stores show a change late.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How one object is rotated.
+#[derive(Clone, Debug, Default)]
+pub struct RotateOptions {
+    /// Canned ACL of the object afterwards; stores do not copy the one that it has.
+    pub acl: Option<String>,
+    /// Objects of more than this many bytes are copied in parts of so many; S3's own limit is 5 GiB.
+    pub largest_copy: u64,
+    /// Asks the store for the object again and compares its envelope: some stores answer 200 to the copy and change
+    /// nothing.
+    pub verify: bool,
+}
 
 /// What became of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +52,13 @@ pub struct Rotated {
 /// replaced by.
 ///
 /// # Errors
-/// `NotFound`; what opening the envelope can fail with; `Changed` when it is replaced again and again.
+/// `NotFound`; what opening the envelope can fail with; `Changed` when it is replaced again and again; `NotRotated` when
+/// `verify` is asked for and the store does not show the new envelope.
 pub async fn rotate(
     store: Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
     key: &str,
-    acl: Option<String>,
-    largest_copy: u64,
+    options: &RotateOptions,
 ) -> Result<Rotated> {
     let mut last = Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key);
     for _ in 0..ATTEMPTS {
@@ -52,9 +69,15 @@ pub async fn rotate(
             Rewrap::Reencrypt(why) => return looked_at(Rotation::Reencrypt(why)),
             Rewrap::Metadata(format, metadata) => (format, metadata),
         };
-        let replacement = Replacement { metadata, acl: acl.clone(), largest_copy };
-        match Task::spawn(store.replace_metadata(key, &head.etag, replacement)).join().await {
-            Ok(_) => return looked_at(Rotation::Rotated(format)),
+        let replacement =
+            Replacement { metadata: metadata.clone(), acl: options.acl.clone(), largest_copy: options.largest_copy };
+        let replaced = Task::spawn(store.replace_metadata(key, &head.etag, replacement)).join().await;
+        let rotated = match replaced {
+            Ok(_) if options.verify => verify(&store, key, &head, &metadata).await,
+            replaced => replaced.map(drop),
+        };
+        match rotated {
+            Ok(()) => return looked_at(Rotation::Rotated(format)),
             Err(error) if error.kind() == ErrorKind::Changed => last = error,
             Err(error) => return Err(error),
         }
@@ -62,9 +85,43 @@ pub async fn rotate(
     Err(last)
 }
 
+/// Checks that the store shows the `wanted` metadata, after it has said that it replaced those of `former` by them.
+///
+/// # Errors
+/// `NotRotated` when it still shows the former ones, or no envelope at all; `Changed` when it shows a third envelope.
+async fn verify(
+    store: &Arc<dyn ObjectStore>,
+    key: &str,
+    former: &ObjectHead,
+    wanted: &[(String, String)],
+) -> Result<()> {
+    let mut problem = "";
+    for look in 0..LOOKS {
+        if look > 0 {
+            tokio::time::sleep(PAUSE * 3u32.pow(look - 1)).await;
+        }
+        let head = Task::spawn(store.head(key)).join().await?;
+        if wanted.iter().all(|(name, value)| holds(&head, name, value)) {
+            return Ok(());
+        }
+        problem = if pairs(former).iter().all(|(name, value)| holds(&head, name, value)) {
+            "the object still has its old envelope. Do not remove the old key; use `reencrypt`, or another store"
+        } else if envelope::describe(head.entries()).is_none() {
+            "the object has no envelope any more and cannot be read. Restore it from a backup or an older version"
+        } else {
+            return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key));
+        };
+    }
+    let what = format!("the store said that it replaced the metadata, but {problem}");
+    Err(Error::new(ErrorKind::NotRotated, what).for_object(key))
+}
+
+fn holds(head: &ObjectHead, name: &str, value: &str) -> bool {
+    head.entries().any(|(other, held)| other.eq_ignore_ascii_case(name) && held == value)
+}
+
 fn key_id(head: &ObjectHead) -> Option<String> {
-    let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    envelope::describe(metadata).and_then(|described| described.key_id)
+    envelope::describe(head.entries()).and_then(|described| described.key_id)
 }
 
 fn pairs(head: &ObjectHead) -> Vec<(String, String)> {

@@ -67,6 +67,13 @@ pub struct ObjectHead {
     pub metadata: HashMap<String, String>,
 }
 
+impl ObjectHead {
+    /// The user metadata as (name, value) pairs.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
 /// What of an object is read, and which version of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {

@@ -209,7 +209,10 @@ impl Upload {
         }
         let sealer = self.sealer.take().ok_or_else(|| self.closed())?;
         let tag = sealer.finish()?;
-        let last = self.parts.take().ok_or_else(|| self.closed())?.finish(&tag)?;
+        let (full, last) = self.parts.take().ok_or_else(|| self.closed())?.finish(&tag)?;
+        if let Some(part) = full {
+            self.send(Command::Part(part)).await?;
+        }
         self.send(Command::Finish(last)).await?;
         self.commands = None;
         let stored = self.result().await;

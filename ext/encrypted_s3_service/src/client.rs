@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
 use encrypted_s3_core::envelope::{self, Envelopes, Format};
 use encrypted_s3_core::listing;
-use encrypted_s3_core::rotate::{Rotation, rotate};
+use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::task::Task;
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload};
@@ -38,7 +38,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("upload", method!(Client::upload, 2))?;
     class.define_method("download", method!(Client::download, 1))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
-    class.define_method("rotate", method!(Client::rotate, 3))?;
+    class.define_method("rotate", method!(Client::rotate, 4))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
@@ -100,9 +100,17 @@ impl Client {
     }
 
     /// Wraps an object's data key by the writing key; `acl` is the one it is to have, `largest_copy` bytes are the most
-    /// that the store copies in one request.
-    fn rotate(ruby: &Ruby, this: &Self, key: String, acl: Option<String>, largest_copy: u64) -> Result<RHash, Error> {
-        let rotated = call(ruby, rotate(this.store(), &this.envelopes, &key, acl, largest_copy))?;
+    /// that the store copies in one request, `verify` asks the store afterwards.
+    fn rotate(
+        ruby: &Ruby,
+        this: &Self,
+        key: String,
+        acl: Option<String>,
+        largest_copy: u64,
+        verify: bool,
+    ) -> Result<RHash, Error> {
+        let options = RotateOptions { acl, largest_copy, verify };
+        let rotated = call(ruby, rotate(this.store(), &this.envelopes, &key, &options))?;
         let (outcome, format, reason) = match rotated.outcome {
             Rotation::Rotated(format) => ("rotated", Some(format), None),
             Rotation::Current(format) => ("current", Some(format), None),

@@ -36,6 +36,7 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => "NotFoundError",
         ErrorKind::Access => "AccessError",
         ErrorKind::Changed => "ChangedError",
+        ErrorKind::NotRotated => "NotRotatedError",
         ErrorKind::Transport => "TransportError",
         ErrorKind::Rejected => "StoreError",
         ErrorKind::MissingEnvelope | ErrorKind::Unsupported => "EnvelopeError",

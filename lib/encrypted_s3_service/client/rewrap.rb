@@ -27,13 +27,17 @@ module EncryptedS3Service
       # @param key [String] UTF-8
       # @param largest_copy [Integer] bytes of the largest object that the store copies in one request; larger ones are
       #   copied in parts of so many
+      # @param verify [Boolean] whether the store is asked for the object again and has to show the new envelope, which
+      #   is one request more. Some stores accept the copy and change nothing
       # @return [Rotated]
       # @raise [NotFoundError]
       # @raise [KeyringError] when no configured key opens the object's data key
       # @raise [ChangedError] when the object is replaced again and again meanwhile
+      # @raise [NotRotatedError] when `verify` is given and the store does not show the new envelope
       # @raise [Error]
-      def rotate(key, largest_copy: LARGEST_COPY)
-        Rotated.new(**native.rotate(object_key(key), configuration.object_settings["acl"], largest_copy))
+      def rotate(key, largest_copy: LARGEST_COPY, verify: false)
+        acl = configuration.object_settings["acl"]
+        Rotated.new(**native.rotate(object_key(key), acl, largest_copy, verify ? true : false))
       end
 
       # Asks the store for an object's metadata, and for nothing else.

@@ -65,13 +65,18 @@ impl Parts {
         Ok(parts)
     }
 
-    /// What is left, and the tag behind it: the last part, or the whole of a small object.
-    pub(super) fn finish(mut self, tag: &Tag) -> Result<Bytes> {
+    /// What is left, and the tag behind it. The second is the last part, or the whole of a small object. The first is
+    /// the part before it, where the tag makes one part too large: Cloudflare R2 refuses an object of which any part is
+    /// larger than the first.
+    pub(super) fn finish(mut self, tag: &Tag) -> Result<(Option<Bytes>, Bytes)> {
         if self.buffer.room() < TAG_LEN {
             self.grow(self.buffer.len())?;
         }
         self.buffer.fill(tag);
-        Ok(self.buffer.into())
+        let part_size = self.part_size();
+        let mut rest = Bytes::from(self.buffer);
+        let full = (self.cut > 0 && rest.len() > part_size).then(|| rest.split_to(part_size));
+        Ok((full, rest))
     }
 
     /// Bytes of memory that this holds.

@@ -6,7 +6,7 @@ use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::{Envelopes, Format};
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
-use encrypted_s3_core::rotate::{Rotated, Rotation, rotate};
+use encrypted_s3_core::rotate::{RotateOptions, Rotated, Rotation, rotate};
 use encrypted_s3_core::store::{MemoryStore, NewObject};
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 
@@ -60,7 +60,8 @@ async fn run(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::
 }
 
 async fn rotated(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::Result<Rotated> {
-    rotate(Arc::new(memory.clone()), envelopes, "a key", None, GIB_5).await
+    let options = RotateOptions { largest_copy: GIB_5, ..Default::default() };
+    rotate(Arc::new(memory.clone()), envelopes, "a key", &options).await
 }
 
 async fn read(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core::Result<Vec<u8>> {
