@@ -11,7 +11,7 @@ module EncryptedS3Service
   # The form helpers make the token by themselves, see {DirectUploads::FormHelper}.
   #
   # A client that shows none gets a blob on the service that is in force, which for Active Storage's controllers is the
-  # tenant's where `config.encrypted_s3_service.active_storage_controllers` is set, and otherwise the default. A blob
+  # tenant's where `config.encrypted_s3_service.active_storage_concerns` is set, and otherwise the default. A blob
   # that got to another service than its attribute demands is refused when it is attached: {AttachmentValidator}.
   #
   # Applications whose own checks stand before Active Storage's controllers may let clients choose by a plain
@@ -28,7 +28,7 @@ module EncryptedS3Service
     class << self
       # @param service [Symbol, String] where the file is to go
       # @param tenant [Object, false, nil] for whom alone the token is good, something with a GlobalID. It takes that
-      #   Active Storage's controllers know the tenant (`config.encrypted_s3_service.active_storage_controllers`); where
+      #   Active Storage's controllers know the tenant (`config.encrypted_s3_service.active_storage_concerns`); where
       #   they do, nil is the current one and false none
       # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds; nil for the configured
       # @return [String] a token for `rails_direct_uploads_url(service_token: …)`
@@ -37,7 +37,7 @@ module EncryptedS3Service
         raise ConfigurationError, "A direct upload's token names a service, not nil" if service.nil?
 
         content = { "service" => ServiceSwitch.existing(service).to_s }
-        tenant = CurrentTenant.get if tenant.nil? && options.active_storage_controllers
+        tenant = CurrentTenant.get if tenant.nil? && options.active_storage_concerns
         content["tenant"] = tenant.to_global_id.to_s if tenant
         expires_in ||= options.direct_upload_token_expires_in
         ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in)

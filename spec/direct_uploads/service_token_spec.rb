@@ -128,7 +128,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     expect_refusal(/another tenant/, organisation: other_customer, service_token: bound)
     ask(organisation: other_customer, service_token: free)
     expect(created.service_name).to eq("encrypted")
-    unbound = with_options(active_storage_controllers: nil) { customer.with_s3_settings { token(:encrypted) } }
+    unbound = with_options(active_storage_concerns: nil) { customer.with_s3_settings { token(:encrypted) } }
     ask(service_token: unbound)
     expect(created.service_name).to eq("encrypted")
   end

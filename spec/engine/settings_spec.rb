@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
 
   {
     base_controller: [[Object, "a class", :lower_case, 1, "Not A::Class"], ["Files::Base", :ApplicationController]],
-    active_storage_controllers: [[1, [:lower], { a: 1 }], [true, false, "FindsTenant", %w[FindsTenant AsksForLogin]]],
+    active_storage_concerns: [[1, [:lower], { a: 1 }], [true, false, "FindsTenant", %w[FindsTenant AsksForLogin]]],
     current_tenant: [["Current", "current.tenant", 1, "Current."], ["Current.organisation", "A::Current.b"]],
     service_resolver: [["name", {}], [->(name) { name }, :name.method(:to_s)]],
     resolved_services_limit: [[0, "7", 1.5, true], [1, 5_000]],
@@ -69,6 +69,18 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
   it "has a specification of every setting in this file" do
     tried = described_class.declarations.keys.map { |name| "takes only what #{name} can be" }
     expect(self.class.examples.map(&:description)).to include(*tried)
+  end
+
+  it "still takes the former name of active_storage_concerns, with a warning that names the new one" do
+    warned = /active_storage_controllers is deprecated\. Use active_storage_concerns instead/
+    warnings = []
+    allow(EncryptedS3Service.deprecator).to receive(:warn) { |message| warnings << message }
+    settings.active_storage_controllers = "FindsTenant"
+    settings.merge!(active_storage_controllers: %w[FindsTenant Other])
+    expect([settings.active_storage_concerns, settings[:active_storage_controllers]]).to all(eq(%w[FindsTenant Other]))
+    expect(warnings.size).to eq(3)
+    expect(warnings).to all(match(warned))
+    expect(Rails.application.deprecators[:encrypted_s3_service]).to be(EncryptedS3Service.deprecator)
   end
 
   it "takes nil for the default" do

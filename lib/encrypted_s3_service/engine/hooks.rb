@@ -22,7 +22,7 @@ module EncryptedS3Service
 
     # After every reload of the application's classes, with which Rails' controllers are loaded anew.
     config.to_prepare do
-      Controller.include_in(EncryptedS3Service.settings.active_storage_controllers)
+      Controller.include_in(EncryptedS3Service.settings.active_storage_concerns)
       DirectUploads::Controller.install
     end
   end

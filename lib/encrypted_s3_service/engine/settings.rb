@@ -68,7 +68,8 @@ module EncryptedS3Service
       # Concerns of the application that find the tenant of a request; Active Storage's own controllers include them.
       # `true` where the tenant is known before any controller. See {Controller.include_in}.
       # @return [String, Array<String>, Boolean, nil] names of modules
-      setting :active_storage_controllers, :concerns
+      setting :active_storage_concerns, :concerns
+      renamed :active_storage_controllers, :active_storage_concerns
 
       # The attribute that holds the tenant of a request or job. See {CurrentTenant}.
       # @return [String, nil] a class and an attribute, for example `"Current.organisation"`

@@ -12,7 +12,7 @@ module EncryptedS3Service
   # another service is refused, since its files would go to the wrong one.
   #
   # Active Storage's own controllers do not inherit from ApplicationController, so a callback of it never runs for
-  # direct uploads. `config.encrypted_s3_service.active_storage_controllers` includes this module in them, see
+  # direct uploads. `config.encrypted_s3_service.active_storage_concerns` includes this module in them, see
   # {Controller.include_in}.
   #
   # An action that streams (ActionController::Live) runs, with its callbacks, in a thread of its own, and keeps the

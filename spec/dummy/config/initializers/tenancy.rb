@@ -2,5 +2,5 @@
 
 Rails.application.configure do
   config.encrypted_s3_service.current_tenant = "Current.organisation"
-  config.encrypted_s3_service.active_storage_controllers = "FindsOrganisation"
+  config.encrypted_s3_service.active_storage_concerns = "FindsOrganisation"
 end
