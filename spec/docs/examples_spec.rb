@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+require "open3"
+require "rbconfig"
+require "shellwords"
+require_relative "../support/documents/application"
+require_relative "../support/documents/code_block"
+
+# Every block of code in the README and in docs does what it says it does, or is at least run.
+RSpec.describe "The code in the documents" do
+  blocks = Documents::CodeBlock.all
+
+  # Programs of the checkout, and other people's.
+  def self.outside?(block)
+    block.language == "sh" && block.code.match?(%r{^(bin/(demo|test|setup|bench)|script/|encrypted_s3_service |aws |export )})
+  end
+
+  in_application, others = blocks.reject { |block| block.code.include?("gem \"encrypted_s3_service\"") }
+                                 .partition { |block| %w[ruby yaml erb sh].include?(block.language) && !outside?(block) }
+
+  before(:context) do
+    @apps = in_application.map { SmallApp.new(Dir.mktmpdir("document-")) }
+    server.create_bucket(Documents::Application::BUCKET)
+    server.create_bucket("files")
+    new_client(bucket: "files", encryption_key: Documents::Application::KEY, encryption_key_id: nil)
+      .upload("reports/1", StringIO.new("%PDF-1.4 a report"))
+    told = in_application.zip(@apps).map { |block, app| Documents::Application.prepare(app, block) }
+    runner = File.expand_path("../support/documents/runner.rb", __dir__)
+    output, errors, = Open3.capture3({ **Documents::Application.environment, "RAILS_ENV" => "development" },
+                                     RbConfig.ruby, "-I", SmallApp::LIBRARY, runner,
+                                     stdin_data: Marshal.dump(told), binmode: true)
+    @results = output.empty? ? Hash.new(errors) : Marshal.load(output) # rubocop:disable Security/MarshalLoad
+  end
+
+  after(:context) { @apps.each { |app| FileUtils.rm_rf(app.root) } }
+
+  in_application.each do |block|
+    it "works in an application: #{block} (#{block.language})" do
+      expect(@results.fetch(block.to_s)).to be_nil, -> { "#{block.code}\n#{@results.fetch(block.to_s)}" }
+    end
+  end
+
+  describe "outside of an application" do
+    around { |example| Dir.mktmpdir { |folder| Dir.chdir(folder) { example.run } } }
+
+    before { File.write("report.pdf", "%PDF-1.4 a report") }
+
+    # The store that an example leaves to the reader's environment.
+    def connection = ["--endpoint", TestStore.settings[:endpoint], "--path-style"]
+
+    def run_command(words)
+      words += connection if words.any? { |word| word.start_with?("s3://") }
+      program = File.expand_path("../../exe/encrypted_s3_service", __dir__)
+      Open3.capture2e(Documents::Application.environment, RbConfig.ruby, "-rbundler/setup", "-I", SmallApp::LIBRARY,
+                      program, *words)
+    end
+
+    # `aws` is not among what the specs install; Amazon's client for Ruby fetches the same.
+    def get_object(words)
+      bucket, key = words.values_at(words.index("--bucket") + 1, words.index("--key") + 1)
+      settings = TestStore.settings.slice(:endpoint, :region, :access_key_id, :secret_access_key, :force_path_style)
+      object = Aws::S3::Client.new(**settings).get_object(bucket: bucket, key: key, response_target: "body")
+      File.write("body.metadata.json", JSON.generate("Metadata" => object.metadata))
+    end
+
+    def run_line(line)
+      words = Shellwords.split(line.sub(/\s+#.*/, ""))
+      case words.shift
+      when "encrypted_s3_service"
+        words << "--force" unless words.first == "inspect"
+        output, status = run_command(words)
+        expect(status).to be_success, "#{line}\n#{output}"
+      when "aws" then get_object(words)
+      when %r{\A(bin|script)/} then expect(File.executable?(File.expand_path("../../#{line[/\S+/]}", __dir__))).to be(true)
+      end
+    end
+
+    it "the command of the documents reads and writes what they say" do
+      require "aws-sdk-s3"
+      server.create_bucket("files")
+      run_line("encrypted_s3_service encrypt report.pdf -o s3://files/abc123")
+      lines = blocks.select { |block| self.class.outside?(block) }.flat_map { |block| block.code.lines(chomp: true) }
+      lines.grep(/\A(encrypted_s3_service|aws|bin|script)/).each { |line| run_line(line) }
+      expect(File.read("report.pdf")).to eq("%PDF-1.4 a report")
+    end
+  end
+
+  it "leaves no block out" do
+    run_elsewhere = %w[nginx text http mermaid] # nginx: spec/serving
+    expect(others.reject { |block| self.class.outside?(block) }.map(&:language).uniq - run_elsewhere).to be_empty
+    expect(in_application.size).to be > 20
+  end
+end

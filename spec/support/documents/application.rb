@@ -1,0 +1,132 @@
+# frozen_string_literal: true
+
+require "openssl"
+require_relative "../small_app"
+require_relative "../test_store"
+
+module Documents
+  # The folder of an application that has what the documents take for granted, and what one of their blocks adds.
+  class Application
+    BUCKET = "contracts"
+    KEY = "base64:#{["k" * 32].pack("m0")}".freeze
+
+    # Not the documents' own, but what they speak of.
+    SURROUNDINGS = {
+      "app/models/application_record.rb" => <<~RUBY,
+        class ApplicationRecord < ActiveRecord::Base
+          self.abstract_class = true
+        end
+      RUBY
+      "app/models/current.rb" => <<~RUBY,
+        class Current < ActiveSupport::CurrentAttributes
+          attribute :organisation, :person
+        end
+      RUBY
+      "app/models/organisation.rb" => <<~RUBY,
+        class Organisation < ApplicationRecord
+          include EncryptedS3Service::Tenant
+          has_many :contracts
+          encrypts_files_with :encrypted_amazon, if: :encrypted?
+
+          def blobs = ActiveStorage::Blob.all
+          def blob_ids = blobs.ids
+        end
+      RUBY
+      "config/initializers/a_key_for_each_tenant.rb" => <<~RUBY,
+        keys = ->(id) { OpenSSL::Digest.digest("SHA256", id) }
+        Rails.application.config.encrypted_s3_service.tenant_keys = { encrypted_amazon: keys }
+      RUBY
+      "app/models/contract.rb" => <<~RUBY,
+        class Contract < ApplicationRecord
+          belongs_to :organisation, optional: true
+          has_one_attached :pdf, service: :encrypted_amazon
+          has_rich_text :body
+        end
+      RUBY
+      "app/models/document.rb" => <<~RUBY,
+        class Document < ApplicationRecord
+          has_one_attached :file
+        end
+      RUBY
+      "app/models/customer_bucket.rb" => <<~RUBY,
+        class CustomerBucket < ApplicationRecord
+        end
+      RUBY
+      "app/models/audit_record.rb" => <<~RUBY,
+        class AuditRecord < ApplicationRecord
+        end
+      RUBY
+      "app/controllers/concerns/finds_organisation.rb" => <<~RUBY,
+        module FindsOrganisation
+          extend ActiveSupport::Concern
+          included { before_action { Current.organisation = Organisation.find_by(id: session[:organisation_id]) } }
+        end
+      RUBY
+      "app/controllers/application_controller.rb" => <<~RUBY,
+        class ApplicationController < ActionController::Base
+        end
+      RUBY
+      "app/jobs/application_job.rb" => <<~RUBY
+        class ApplicationJob < ActiveJob::Base
+        end
+      RUBY
+    }.freeze
+
+    DATABASE = <<~YAML
+      development:
+        adapter: sqlite3
+        database: tmp/documents.sqlite3
+        timeout: 5000
+    YAML
+
+    STORAGE = <<~YAML
+      amazon:
+        service: Disk
+        root: <%= Rails.root.join("storage") %>
+
+      encrypted_amazon:
+        service: EncryptedS3
+        bucket: contracts
+        encryption_key: <%= Rails.application.credentials.dig(:encrypted_s3, :encryption_key) %>
+    YAML
+
+    # @param app [SmallApp]
+    # @param block [CodeBlock]
+    # @return [Hash{Symbol => Object}] what {file:runner.rb} is told
+    def self.prepare(app, block)
+      app.credentials = credentials
+      files = { "config/storage.yml" => STORAGE, **SURROUNDINGS }
+      block.language == "yaml" ? files["config/storage.yml"] = storage(block.code) : files.merge!(block.files)
+      added = files.delete("config/application.rb").to_s
+      files.each { |path, text| app.write(path, text) }
+      app.write("config/database.yml", DATABASE)
+      app.write("config/environment.rb", "") # the application runs already when a task asks for it
+      app.write("report.pdf", "%PDF-1.4 a report")
+      app.write("config/office.pem", OpenSSL::PKey::RSA.new(2048).to_pem(OpenSSL::Cipher.new("AES-256-CBC"), "office"))
+      { id: block.to_s, root: app.root, language: block.language, application: added, script: script(block) }
+    end
+
+    # Settings that a document leaves to the reader's own store.
+    def self.environment
+      settings = TestStore.settings
+      { "AWS_ENDPOINT_URL" => settings[:endpoint], "AWS_REGION" => settings[:region],
+        "AWS_ACCESS_KEY_ID" => settings[:access_key_id], "AWS_SECRET_ACCESS_KEY" => settings[:secret_access_key],
+        "ENCRYPTION_KEY" => KEY, "FILES_KEY" => KEY, "FILES_KEY_2024" => "base64:#{["o" * 32].pack("m0")}",
+        "OFFICE_PASSPHRASE" => "office", "MASTER_KEY" => KEY }
+    end
+
+    def self.credentials
+      settings = TestStore.settings
+      { "aws" => settings.slice(:access_key_id, :secret_access_key).transform_keys(&:to_s),
+        "encrypted_s3" => { "encryption_key" => KEY } }.to_yaml
+    end
+    private_class_method :credentials
+
+    # Entries of a document, beside those that its other blocks speak of.
+    def self.storage(code) = "#{STORAGE[/\Aamazon:.*?\n\n/m]}#{code.gsub("region: eu-central-1", "region: us-east-1")}"
+    private_class_method :storage
+
+    def self.script(block) = block.language == "ruby" ? block.script : block.code
+    private_class_method :script
+  end
+end
