@@ -12,11 +12,19 @@ RSpec.describe "The code in the documents" do
 
   # Programs of the checkout, and other people's.
   def self.outside?(block)
-    block.language == "sh" && block.code.match?(%r{^(bin/(demo|test|setup|bench)|script/|encrypted_s3_service |aws |export )})
+    programs = %r{^(bin/(demo|test|setup|bench)|script/|encrypted_s3_service |aws |export )}
+    block.language == "sh" && block.code.match?(programs)
   end
 
-  in_application, others = blocks.reject { |block| block.code.include?("gem \"encrypted_s3_service\"") }
-                                 .partition { |block| %w[ruby yaml erb sh].include?(block.language) && !outside?(block) }
+  in_gemfile, others = blocks.partition { |block| block.code.include?("# Gemfile") }
+  in_application, others = others.partition do |block|
+    %w[ruby yaml erb sh].include?(block.language) && !outside?(block)
+  end
+
+  it "names this gem for the Gemfile" do
+    names = in_gemfile.flat_map { |block| block.code.scan(/^gem "(.*?)"/).flatten }
+    expect(names).to eq([Gem::Specification.load(File.expand_path("../../encrypted_s3_service.gemspec", __dir__)).name])
+  end
 
   before(:context) do
     @apps = in_application.map { SmallApp.new(Dir.mktmpdir("document-")) }
@@ -71,7 +79,8 @@ RSpec.describe "The code in the documents" do
         output, status = run_command(words)
         expect(status).to be_success, "#{line}\n#{output}"
       when "aws" then get_object(words)
-      when %r{\A(bin|script)/} then expect(File.executable?(File.expand_path("../../#{line[/\S+/]}", __dir__))).to be(true)
+      when %r{\A(bin|script)/}
+        expect(File.executable?(File.expand_path("../../#{line[/\S+/]}", __dir__))).to be(true), line
       end
     end
 
