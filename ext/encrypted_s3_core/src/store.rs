@@ -7,7 +7,9 @@ mod aws_copy;
 mod aws_error;
 mod file;
 mod memory;
+mod patience;
 mod settings;
+mod watched_body;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -50,6 +52,8 @@ pub struct Stored {
 pub struct StoredPart {
     /// The part's number, from 1.
     pub number: i32,
+    /// Bytes in the part.
+    pub size: u64,
     /// The part's entity tag.
     pub etag: String,
     /// The checksum that the store was sent with the part, to be repeated on completion.

@@ -26,6 +26,8 @@ mod rotate;
 mod rsa;
 #[path = "main/support.rs"]
 mod support;
+#[path = "main/time.rs"]
+mod time;
 #[path = "main/upload.rs"]
 mod upload;
 #[path = "main/vectors.rs"]

@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::aws_error::{self, Subject};
+use super::patience::{self, Patience, WatchedClient};
 use super::{
     Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart,
     aws_copy,
@@ -66,7 +67,7 @@ pub struct AwsStoreSettings {
     pub profile: Option<String>,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
-    /// Longest wait for the first byte of an answer.
+    /// Longest time without progress, in either direction, after which an attempt counts as failed.
     pub read_timeout: Duration,
     /// How often a request is sent at most, the first time included.
     pub max_attempts: u32,
@@ -114,6 +115,11 @@ impl Inner {
         plain || self.settings.request_checksums == ChecksumUse::WhenRequired
     }
 
+    /// The time limits of a request after which the store joins or copies `bytes` before it answers.
+    fn patience(&self, bytes: u64) -> Patience {
+        Patience { read_timeout: self.settings.read_timeout, allowance: patience::copying(bytes) }
+    }
+
     /// The checksum of parts. The upload must be created with the same: Amazon refuses parts with another one, and the
     /// SDK adds one to the parts only.
     fn part_checksum(&self) -> Option<ChecksumAlgorithm> {
@@ -123,7 +129,7 @@ impl Inner {
 
 /// The client for `settings`. Only here are files of the shared configuration and of the CA bundle read.
 async fn connect(settings: &AwsStoreSettings) -> Result<Client> {
-    let http_client = http_client(settings)?;
+    let http_client = WatchedClient::new(http_client(settings)?, settings.read_timeout);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client);
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
@@ -144,14 +150,10 @@ async fn connect(settings: &AwsStoreSettings) -> Result<Client> {
     let mut config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(settings.force_path_style)
         .retry_config(RetryConfig::standard().with_max_attempts(settings.max_attempts))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(settings.connect_timeout)
-                .read_timeout(settings.read_timeout)
-                .build(),
-        )
-        // A stalled reader on our side is a browser that pauses a video, not a fault of the store.
+        .timeout_config(TimeoutConfig::builder().connect_timeout(settings.connect_timeout).build())
+        // Both of the SDK's other limits are replaced, see `patience`.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO })
         .request_checksum_calculation(match settings.request_checksums {
             ChecksumUse::WhenSupported => RequestChecksumCalculation::WhenSupported,
             ChecksumUse::WhenRequired => RequestChecksumCalculation::WhenRequired,
@@ -252,7 +254,7 @@ impl ObjectStore for AwsStore {
 
     fn put_part(&self, key: &str, upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart> {
         let (inner, subject) = (self.inner.clone(), self.subject("UploadPart", key));
-        let upload_id = upload_id.to_owned();
+        let (upload_id, size) = (upload_id.to_owned(), body.len() as u64);
         Box::pin(async move {
             let request = inner.client().await?.upload_part().bucket(&inner.settings.bucket).key(&subject.key);
             let request = request.upload_id(upload_id).part_number(number).body(ByteStream::from(body));
@@ -261,7 +263,7 @@ impl ObjectStore for AwsStore {
                 request = request.disable_payload_signing();
             }
             let answer = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
-            Ok(StoredPart { number, etag: answer.e_tag.unwrap_or_default(), crc32: answer.checksum_crc32 })
+            Ok(StoredPart { number, size, etag: answer.e_tag.unwrap_or_default(), crc32: answer.checksum_crc32 })
         })
     }
 
@@ -269,6 +271,7 @@ impl ObjectStore for AwsStore {
         let (inner, subject) = (self.inner.clone(), self.subject("CompleteMultipartUpload", key));
         let upload_id = upload_id.to_owned();
         Box::pin(async move {
+            let size = parts.iter().map(|part| part.size).sum();
             let parts = parts.into_iter().map(|part| {
                 CompletedPart::builder()
                     .part_number(part.number)
@@ -279,6 +282,7 @@ impl ObjectStore for AwsStore {
             let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
             let request = inner.client().await?.complete_multipart_upload().bucket(&inner.settings.bucket);
             let request = request.key(&subject.key).upload_id(upload_id).multipart_upload(parts);
+            let request = request.customize().interceptor(inner.patience(size));
             let answer = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
             Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
         })
@@ -312,9 +316,8 @@ impl ObjectStore for AwsStore {
         let etag = etag.to_owned();
         Box::pin(async move {
             let client = inner.client().await?;
-            aws_copy::Copying { client, subject: &subject, etag, checksums: inner.part_checksum() }
-                .run(replacement)
-                .await
+            let (checksums, read_timeout) = (inner.part_checksum(), inner.settings.read_timeout);
+            aws_copy::Copying { client, subject: &subject, etag, checksums, read_timeout }.run(replacement).await
         })
     }
 

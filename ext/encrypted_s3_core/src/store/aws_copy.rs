@@ -1,10 +1,13 @@
 //! Replacing an object's metadata at Amazon: a copy of the object onto itself, in one request or, above 5 GiB, in parts.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MetadataDirective};
 
 use super::aws_error::{self, Subject};
+use super::patience::{self, Patience};
 use super::{Replacement, Stored};
 use crate::{Error, ErrorKind, Result};
 
@@ -21,6 +24,8 @@ pub(super) struct Copying<'a> {
     pub(super) etag: String,
     /// The checksum of new parts.
     pub(super) checksums: Option<ChecksumAlgorithm>,
+    /// The longest time without an answer, apart from what the store needs to copy.
+    pub(super) read_timeout: Duration,
 }
 
 /// Puts onto a request that creates an object what the former one had; the two requests share no type in the SDK.
@@ -51,7 +56,7 @@ impl Copying<'_> {
         let head = self.head().await?;
         let size = head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
         if size <= replacement.largest_copy {
-            return self.whole(&head, &replacement).await;
+            return self.whole(size, &head, &replacement).await;
         }
         self.in_parts(&head, &replacement, size).await
     }
@@ -62,10 +67,16 @@ impl Copying<'_> {
         request.if_match(&self.etag).send().await.map_err(|error| aws_error::request(&error, self.subject))
     }
 
-    async fn whole(&self, head: &HeadObjectOutput, replacement: &Replacement) -> Result<Stored> {
+    /// The time limits of a request for which the store copies `bytes`.
+    fn patience(&self, bytes: u64) -> Patience {
+        Patience { read_timeout: self.read_timeout, allowance: patience::copying(bytes) }
+    }
+
+    async fn whole(&self, size: u64, head: &HeadObjectOutput, replacement: &Replacement) -> Result<Stored> {
         let request = self.client.copy_object().bucket(&self.subject.bucket).key(&self.subject.key);
         let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
         let request = as_before!(request, head, replacement).metadata_directive(MetadataDirective::Replace);
+        let request = request.customize().interceptor(self.patience(size));
         let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
         Ok(Stored { etag: answer.copy_object_result.and_then(|result| result.e_tag).unwrap_or_default() })
     }
@@ -98,6 +109,7 @@ impl Copying<'_> {
             let request = self.client.upload_part_copy().bucket(&self.subject.bucket).key(&self.subject.key);
             let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
             let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
+            let request = request.customize().interceptor(self.patience(last - first + 1));
             let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
             let result =
                 answer.copy_part_result.unwrap_or_else(|| aws_sdk_s3::types::CopyPartResult::builder().build());
@@ -110,7 +122,8 @@ impl Copying<'_> {
         self.head().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
-        let answer = request.upload_id(id).multipart_upload(parts).send().await;
+        let request = request.upload_id(id).multipart_upload(parts).customize();
+        let answer = request.interceptor(self.patience(size)).send().await;
         let answer = answer.map_err(|error| aws_error::request(&error, self.subject))?;
         Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
     }

@@ -8,6 +8,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStreamError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::patience;
 use crate::{Error, ErrorKind};
 
 /// What a request was about; for messages.
@@ -35,12 +36,15 @@ where
     if let Some(error) = credentials(error, subject) {
         return error;
     }
+    if let Some(stalled) = patience::stalled(error) {
+        return subject.error(ErrorKind::Transport, &format!("timed out: {stalled}; see http_read_timeout"));
+    }
     match error {
         SdkError::ServiceError(context) => answer(context.err().code(), context.raw(), subject),
         SdkError::ResponseError(context) => answer(None, context.raw(), subject),
         SdkError::TimeoutError(_) => subject.error(ErrorKind::Transport, "timed out"),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            subject.error(ErrorKind::Transport, "timed out; see http_open_timeout and http_read_timeout")
+            subject.error(ErrorKind::Transport, "timed out while connecting; see http_open_timeout")
         }
         SdkError::DispatchFailure(_) => subject
             .error(ErrorKind::Transport, "the store could not be reached; check `endpoint`, `region` and the network"),
@@ -52,6 +56,9 @@ where
 
 /// Translates a body that broke off.
 pub(super) fn body(error: ByteStreamError) -> Error {
+    if let Some(stalled) = patience::stalled(&error) {
+        return Error::new(ErrorKind::Transport, format!("timed out in the middle of the body: {stalled}"));
+    }
     let text = error.to_string();
     let what = if text.contains("checksum") {
         "the body does not have the checksum that the store announced"

@@ -124,7 +124,7 @@ impl ObjectStore for FileStore {
             }
             store.append(&body)?;
             store.progress(|written| written.parts = number);
-            Ok(StoredPart { number, etag: String::new(), crc32: None })
+            Ok(StoredPart { number, size: body.len() as u64, etag: String::new(), crc32: None })
         })
     }
 

@@ -156,9 +156,9 @@ impl ObjectStore for MemoryStore {
     fn put_part(&self, _key: &str, upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart> {
         let id = upload_id.to_owned();
         self.answer("put_part", move |state| {
-            let etag = state.etag();
+            let (etag, size) = (state.etag(), body.len() as u64);
             state.upload(&id)?.1.insert(number, body);
-            Ok(StoredPart { number, etag, crc32: None })
+            Ok(StoredPart { number, size, etag, crc32: None })
         })
     }
 

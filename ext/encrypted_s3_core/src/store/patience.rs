@@ -1,0 +1,296 @@
+//! Time limits of requests: so many seconds without progress, and never a limit for a whole body.
+//!
+//! The SDK's own read timeout begins with a request and ends with the head of its answer. It cuts off uploads over slow
+//! lines however steadily they run, and never sees a body that stalls. So it is not used: [`WatchedClient`] sits
+//! between the SDK and its HTTP client, sees every attempt of every request after it was signed, and watches the bytes
+//! of both bodies.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::config::interceptors::{BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextMut};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use tokio::time::Instant;
+
+use super::watched_body::{Answered, Frames};
+
+/// How long one operation goes on without progress, all attempts and the pauses between them included. What comes after
+/// it, aborting an upload or asking for its outcome, has the rest of a minute.
+pub(super) const PATIENCE: Duration = Duration::from_secs(50);
+
+/// Bytes that the system may take of a body although nothing of them has arrived: its buffers.
+const BUFFERED: u64 = 4 * 1024 * 1024;
+/// For so long after its first byte, what an attempt sends may go into buffers only. It is no progress of the operation,
+/// which a store that takes nothing could keep up for ever.
+const FILLING: Duration = Duration::from_secs(2);
+/// The slowest line for which a full buffer is waited for, in bytes per second: 1 Mbit/s.
+const SLOW_LINE: u64 = 128 * 1024;
+/// What a store at least copies or joins in a second, in bytes. Most answer only when they are done.
+const SLOW_COPY: u64 = 8 * 1024 * 1024;
+
+/// How long a store may take to copy or join `bytes` before it answers.
+pub(super) fn copying(bytes: u64) -> Duration {
+    Duration::from_secs(bytes / SLOW_COPY)
+}
+
+/// Nothing has arrived for too long; the source of the error that the SDK makes of it.
+#[derive(Debug)]
+pub(super) struct Stalled {
+    pub(super) waited: Duration,
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no progress for {} seconds", self.waited.as_secs_f64().ceil())
+    }
+}
+
+impl std::error::Error for Stalled {}
+
+/// How long the attempts of one operation may go on.
+#[derive(Clone, Debug)]
+pub(super) struct Operation {
+    /// The longest time without progress for one attempt and for all of them together.
+    attempt: Duration,
+    all: Duration,
+    /// When something last moved.
+    moved: Arc<Mutex<Instant>>,
+}
+
+impl Storable for Operation {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Operation {
+    fn begin(read_timeout: Duration, allowance: Duration, now: Instant) -> Self {
+        Self {
+            attempt: read_timeout + allowance,
+            all: PATIENCE.max(read_timeout) + allowance,
+            moved: Arc::new(Mutex::new(now)),
+        }
+    }
+
+    /// When the operation has gone on for too long.
+    fn end(&self) -> Instant {
+        *locked(&self.moved) + self.all
+    }
+}
+
+/// How far one attempt is.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    operation: Operation,
+    sent: Mutex<Sent>,
+}
+
+/// What an attempt has handed over of its body.
+#[derive(Debug)]
+struct Sent {
+    bytes: u64,
+    /// When the first of it was taken and when the last was, or the attempt began.
+    first: Option<Instant>,
+    last: Instant,
+}
+
+impl Attempt {
+    fn begin(operation: Operation, now: Instant) -> Self {
+        Self { operation, sent: Mutex::new(Sent { bytes: 0, first: None, last: now }) }
+    }
+
+    /// `bytes` more of the request's body were taken.
+    pub(super) fn advance(&self, bytes: u64, now: Instant) {
+        let mut sent = locked(&self.sent);
+        sent.bytes += bytes;
+        sent.last = now;
+        if now - *sent.first.get_or_insert(now) >= FILLING {
+            *locked(&self.operation.moved) = now;
+        }
+    }
+
+    /// When it counts as failed unless something moves before.
+    fn end(&self) -> Instant {
+        let sent = locked(&self.sent);
+        let draining = Duration::from_secs_f64(sent.bytes.min(BUFFERED) as f64 / SLOW_LINE as f64);
+        (sent.last + self.operation.attempt + draining).min(self.operation.end())
+    }
+
+    fn stalled(&self) -> Stalled {
+        Stalled { waited: locked(&self.sent).last.elapsed() }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives each operation its [`Operation`]: attempts share it, and the HTTP client finds it at the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) read_timeout: Duration,
+    /// What the store may need to do its work, besides.
+    pub(super) allowance: Duration,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Patience {
+    fn name(&self) -> &'static str {
+        "Patience"
+    }
+
+    fn read_before_execution(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(Operation::begin(self.read_timeout, self.allowance, Instant::now()));
+        Ok(())
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(operation) = config.load::<Operation>() {
+            context.request_mut().add_extension(operation.clone());
+        }
+        Ok(())
+    }
+}
+
+/// An HTTP client that gives attempts up which make no progress.
+#[derive(Clone, Debug)]
+pub(super) struct WatchedClient {
+    inner: SharedHttpClient,
+    read_timeout: Duration,
+}
+
+impl WatchedClient {
+    /// Requests that are not the store's, for credentials, say, have `read_timeout` for each attempt.
+    pub(super) fn new(inner: SharedHttpClient, read_timeout: Duration) -> Self {
+        Self { inner, read_timeout }
+    }
+}
+
+impl HttpClient for WatchedClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(WatchedConnector { inner, read_timeout: self.read_timeout })
+    }
+}
+
+#[derive(Debug)]
+struct WatchedConnector {
+    inner: SharedHttpConnector,
+    read_timeout: Duration,
+}
+
+impl HttpConnector for WatchedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (inner, read_timeout) = (self.inner.clone(), self.read_timeout);
+        HttpConnectorFuture::new(async move {
+            let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let operation = request.extensions_mut().remove::<Operation>();
+            let operation = operation.unwrap_or_else(|| Operation::begin(read_timeout, Duration::ZERO, Instant::now()));
+            let attempt = Arc::new(Attempt::begin(operation, Instant::now()));
+            let request = request.map(|body| Frames::watched(body, attempt.clone()));
+            let request = HttpRequest::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
+            let mut answer = answered(&inner, request, &attempt).await?;
+            let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+            *answer.body_mut() = SdkBody::from_body_1_x(Answered::new(body, read_timeout));
+            Ok(answer)
+        })
+    }
+}
+
+/// Waits for the head of the answer as long as the attempt makes progress.
+async fn answered(
+    connector: &SharedHttpConnector,
+    request: HttpRequest,
+    attempt: &Attempt,
+) -> Result<HttpResponse, ConnectorError> {
+    let mut answer = std::pin::pin!(connector.call(request));
+    loop {
+        let end = attempt.end();
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answer,
+            () = tokio::time::sleep_until(end) => {}
+        }
+        if attempt.end() > Instant::now() {
+            continue;
+        }
+        let stalled = Box::new(attempt.stalled());
+        let over = attempt.operation.end() <= Instant::now();
+        // The SDK tries again what timed out, but not what has no kind.
+        return Err(if over { ConnectorError::other(stalled, None) } else { ConnectorError::timeout(stalled) });
+    }
+}
+
+/// The [`Stalled`] among the causes of an error.
+pub(super) fn stalled<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Stalled> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(stalled) = error.downcast_ref() {
+            return Some(stalled);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_operation_ends_after_its_time_without_progress_though_attempts_fill_buffers_again() {
+        let begin = Instant::now();
+        let operation = Operation::begin(20 * SECOND, Duration::ZERO, begin);
+        for seconds in [0, 20, 40] {
+            let now = begin + seconds * SECOND;
+            let attempt = Attempt::begin(operation.clone(), now);
+            attempt.advance(BUFFERED, now);
+            attempt.advance(BUFFERED, now + SECOND);
+            assert_eq!(operation.end(), begin + PATIENCE);
+            assert!(attempt.end() <= begin + PATIENCE);
+        }
+        let now = begin + 45 * SECOND;
+        let attempt = Attempt::begin(operation.clone(), now);
+        attempt.advance(BUFFERED, now);
+        attempt.advance(1, now + 3 * SECOND);
+        assert_eq!(operation.end(), now + 3 * SECOND + PATIENCE, "it moves");
+    }
+
+    #[test]
+    fn a_body_of_any_size_may_take_as_long_as_it_moves() {
+        let mut now = Instant::now();
+        let attempt = Attempt::begin(Operation::begin(20 * SECOND, Duration::ZERO, now), now);
+        // 5 GiB at 1 Mbit/s: eleven hours.
+        for _ in 0..5 * 1024 * 16 {
+            now += SECOND / 2;
+            assert!(attempt.end() > now);
+            attempt.advance(64 * 1024, now);
+        }
+        assert!(attempt.end() <= now + PATIENCE);
+    }
+
+    #[test]
+    fn what_a_store_copies_gets_time_by_its_size() {
+        assert_eq!(copying(0), Duration::ZERO);
+        assert_eq!(copying(5 << 30), Duration::from_secs(640));
+    }
+}
