@@ -20,7 +20,7 @@ module Dummy
   # The smallest application that stores files.
   class Application < Rails::Application
     config.root = File.expand_path("..", __dir__)
-    config.load_defaults 7.1
+    config.load_defaults "#{Rails::VERSION::MAJOR}.#{Rails::VERSION::MINOR}"
     config.eager_load = true
     config.secret_key_base = "0" * 64
     config.hosts.clear
@@ -29,6 +29,7 @@ module Dummy
     guard = ENV.fetch("DUMMY_BASE_CONTROLLER", nil)
     config.encrypted_s3_service.base_controller = guard if guard
     config.active_job.queue_adapter = :test if Rails.env.test?
-    config.active_support.to_time_preserves_timezone = :zone
+    # Rails 8.1 has no other behaviour, and deprecates the setting; 8.0 deprecates every other value.
+    config.active_support.to_time_preserves_timezone = :zone if Rails.gem_version < Gem::Version.new("8.1")
   end
 end
