@@ -2,6 +2,7 @@
 
 require_relative "encrypted_s3_service/version"
 require_relative "encrypted_s3_service/errors"
+require_relative "encrypted_s3_service/former_names"
 require_relative "encrypted_s3_service/native"
 
 # Client-side encryption for files on S3: what is uploaded is encrypted on this machine, in Amazon's S3 EncryptionV2
@@ -36,6 +37,19 @@ module EncryptedS3Service
   autoload :Rotation, "encrypted_s3_service/maintenance/rotation"
   autoload :Tenant, "encrypted_s3_service/tenancy/tenant"
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
+
+  # What no request and no job uses.
+  FOR_TASKS = %i[CLI Doctor Migration Rotation UnreadableFiles].freeze
+  private_constant :FOR_TASKS
+
+  # Loads everything that a server needs. Rails calls it where `config.eager_load` is true, so that the workers of a
+  # server share it and no first request has to wait for it.
+  # @return [void]
+  def self.eager_load!
+    (constants - FOR_TASKS).each { |name| const_get(name) }
+    DirectUploads.eager_load!
+    require "active_storage/service/encrypted_s3_service"
+  end
 end
 
 require_relative "encrypted_s3_service/engine" if defined?(Rails::Engine)

@@ -26,6 +26,11 @@ module EncryptedS3Service
     PURPOSE = :encrypted_s3_service_token
 
     class << self
+      # Loads what is loaded on first use otherwise.
+      # @return [void]
+      # @api private
+      def eager_load! = constants.each { |name| const_get(name) }
+
       # @param service [Symbol, String] where the file is to go
       # @param tenant [Object, false, nil] for whom alone the token is good, something with a GlobalID. It takes that
       #   Active Storage's controllers know the tenant (`config.encrypted_s3_service.active_storage_concerns`); where

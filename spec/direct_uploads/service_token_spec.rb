@@ -160,9 +160,14 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     end
   end
 
-  it "does not start with a Rails that it cannot patch" do
-    expect { described_class::Controller.install(Class.new(ActionController::Base)) }
-      .to raise_error(EncryptedS3Service::ConfigurationError, /no DirectUploadsController#blob_args/)
+  it "refuses requests that choose a service, and only those, with a Rails that it cannot patch" do
+    unknown = Class.new(ActionController::Base) { def create = head(:ok) }
+    described_class::Controller.install(unknown)
+    chosen, plain = %w[service_token=abc other=1].map do |query|
+      unknown.action(:create).call(Rack::MockRequest.env_for("/?#{query}", method: "GET"))
+    end
+    expect(plain.first).to eq(200)
+    expect([chosen.first, JSON.parse(chosen.last.body)["error"]]).to match([403, /DirectUploadsController#blob_args/])
   end
 
   it "ends in an error that a person can read, when the client left the token away" do

@@ -61,10 +61,4 @@ RSpec.describe Document do
     expect(filter.filter(encryption_key: "a", secret_access_key: "b", title: "c"))
       .to eq(encryption_key: "[FILTERED]", secret_access_key: "[FILTERED]", title: "c")
   end
-
-  it "does not start beside a gem with a service of the same name" do
-    expect { EncryptedS3Service::Engine.refuse_conflicting_gems(%w[rails active_storage_encryption]) }
-      .to raise_error(EncryptedS3Service::ConfigurationError, /active_storage_encryption also has a file/)
-    expect { EncryptedS3Service::Engine.refuse_conflicting_gems(%w[rails encrypted_s3_service]) }.not_to raise_error
-  end
 end

@@ -2,7 +2,10 @@
 
 require "encrypted_s3_service"
 require "encrypted_s3_service/decryption_events"
+require "encrypted_s3_service/load_order"
 require "encrypted_s3_service/serving/urls"
+
+EncryptedS3Service::LoadOrder.check
 
 # Rails' framework for attached files.
 module ActiveStorage

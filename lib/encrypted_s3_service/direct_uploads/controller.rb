@@ -10,21 +10,26 @@ module EncryptedS3Service
     module Controller
       # @param controller [Class] Active Storage's
       # @return [void]
-      # @raise [ConfigurationError] when Rails has nothing to patch any more: tokens would silently be ignored
-      def self.install(controller = ActiveStorage::DirectUploadsController)
+      def self.install(controller)
         return if controller < self
 
-        unless controller.private_method_defined?(:blob_args)
-          raise ConfigurationError,
-                "This version of Active Storage has no DirectUploadsController#blob_args, so the service of direct " \
-                "uploads cannot be chosen. Look for a newer version of this gem."
-        end
-
-        controller.prepend(self)
         controller.rescue_from(DirectUploadRefusedError) do |error|
           render json: { error: error.message }, status: :forbidden
         end
+        controller.private_method_defined?(:blob_args) ? controller.prepend(self) : refuse_choices(controller)
       end
+
+      # Where Rails has nothing to patch any more, tokens would be ignored and files would go to the default service.
+      def self.refuse_choices(controller)
+        controller.before_action do
+          next unless params.key?(:service_token) || params.key?(:service_name)
+
+          raise DirectUploadRefusedError,
+                "This version of Active Storage has no DirectUploadsController#blob_args, so the service of direct " \
+                "uploads cannot be chosen. Look for a newer version of encrypted_s3_service."
+        end
+      end
+      private_class_method :refuse_choices
 
       private
 

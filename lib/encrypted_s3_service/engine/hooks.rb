@@ -12,18 +12,26 @@ module EncryptedS3Service
 
     initializer "encrypted_s3_service.attachments", after: "active_storage.reflection" do
       ActiveSupport.on_load(:active_record) do
+        next unless Engine.active_storage?
+
         ActiveRecord::Reflection.singleton_class.prepend(AttachmentValidator::Declarations)
       end
     end
 
     initializer "encrypted_s3_service.direct_uploads" do
-      ActiveSupport.on_load(:action_view) { include DirectUploads::FormHelper }
+      ActiveSupport.on_load(:action_view) { include DirectUploads::FormHelper if Engine.active_storage? }
     end
 
-    # After every reload of the application's classes, with which Rails' controllers are loaded anew.
-    config.to_prepare do
-      Controller.include_in(EncryptedS3Service.settings.active_storage_concerns)
-      DirectUploads::Controller.install
+    # Each time that Rails' controllers are loaded, and not earlier: what they inherit from is configured only at the
+    # end of the boot (`config.active_storage.base_controller_parent`), and a task needs no controllers.
+    initializer "encrypted_s3_service.active_storage_controllers" do
+      loader = Rails.autoloaders.main
+      loader.on_load("ActiveStorage::BaseController") do |controller|
+        Controller.include_in(EncryptedS3Service.settings.active_storage_concerns, controller)
+      end
+      loader.on_load("ActiveStorage::DirectUploadsController") do |controller|
+        DirectUploads::Controller.install(controller)
+      end
     end
   end
 end

@@ -32,7 +32,7 @@ module EncryptedS3Service
     # @param base [Class] Active Storage's base controller
     # @return [void]
     # @api private
-    def self.include_in(choice, base = ActiveStorage::BaseController)
+    def self.include_in(choice, base)
       return unless choice
 
       concerns = choice == true ? [] : Array(choice).map { |name| name.to_s.constantize }
