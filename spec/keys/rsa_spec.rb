@@ -136,7 +136,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
         .to eq("encryption_key must be an RSA key, not EC")
       expect(refusal(certificate.to_pem)).to start_with("encryption_key is a certificate. Give its public key")
       expect(refusal("-----BEGIN OPENSSH PRIVATE KEY-----\ns3cret\n-----END OPENSSH PRIVATE KEY-----"))
-        .to start_with("encryption_key is in OpenSSH's own format; convert it: ssh-keygen")
+        .to start_with("encryption_key is in OpenSSH format. Convert it: ssh-keygen")
       expect(refusal(rsa.to_pem + rsa.public_to_pem)).to eq("encryption_key must hold one key, not 2 PEM blocks")
       expect(refusal(rsa.to_pem.lines.tap { |lines| lines.delete_at(5) }.join))
         .to eq("encryption_key is not a readable key in PEM")
