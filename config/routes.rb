@@ -6,6 +6,14 @@ if EncryptedS3Service::Engine.active_storage? && ActiveStorage.draw_routes
     scope ActiveStorage.routes_prefix do
       get "/encrypted_s3/:token/*filename" => "encrypted_s3_service/blobs#show", as: :rails_encrypted_s3_blob
       put "/encrypted_s3/:token" => "encrypted_s3_service/direct_uploads#update", as: :rails_encrypted_s3_direct_upload
+
+      # What browsers ask before a page of another origin may do that, or announce a direct upload.
+      preflight = EncryptedS3Service::Serving::CrossOrigin::Preflight
+      announced = %w[Accept Authorization Content-Type X-CSRF-Token X-Requested-With]
+      match "/encrypted_s3/:token/*filename", to: preflight.new(%w[GET HEAD], %w[If-None-Match If-Range Range]),
+                                              via: :options
+      match "/encrypted_s3/:token", to: preflight.new(%w[PUT], %w[Content-Type]), via: :options
+      match "/direct_uploads", to: preflight.new(%w[POST], announced), via: :options
     end
   end
 end

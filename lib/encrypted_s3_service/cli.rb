@@ -9,16 +9,16 @@ require_relative "cli/output_file"
 require_relative "cli/service_settings"
 
 module EncryptedS3Service
-  # The command `encrypted_s3_service`. It inspects, decrypts and encrypts a single object, in a bucket or in a local
-  # file. It needs neither Rails nor the application that stored the object.
+  # The command `encrypted_s3_service`: reads, writes and explains a single object, in a bucket or in a local file,
+  # without the application that stored it and without Rails.
   class CLI
-    # Exit status for wrong arguments.
+    # Exit status when it was told something that makes no sense.
     USAGE_ERROR = 2
 
     # @param arguments [Array<String>]
-    # @param output [IO] for plaintext and descriptions
-    # @param errors [IO] for error messages
-    # @param environment [Hash{String => String}] where `ENCRYPTION_KEY` is read
+    # @param output [IO] gets plaintext and descriptions
+    # @param errors [IO] gets everything else
+    # @param environment [Hash{String => String}] holds the key, unless a file does
     def initialize(arguments, output: $stdout, errors: $stderr, environment: ENV.to_h)
       @arguments = arguments
       @output = output
@@ -26,7 +26,7 @@ module EncryptedS3Service
       @environment = environment
     end
 
-    # @return [Integer] the exit status: 0 for success, 1 for a failure, 2 for wrong arguments
+    # @return [Integer] the exit status: 0, 1 when it failed, 2 when it was told something that makes no sense
     def run
       options = Options.parse(@arguments)
       return say(options.text) if options.text
@@ -41,13 +41,13 @@ module EncryptedS3Service
       fail_with(130, "interrupted")
     end
 
-    # Prints what an object's envelope contains. Needs no key.
+    # Says what an object's envelope says of it. Needs no key.
     # @param options [Options]
     # @return [void]
     # @raise [Error]
     # @api private
     def inspect_object(options)
-      # A configuration needs a key, but this one is never used.
+      # Only the bucket is asked; a key that is never used satisfies the configuration.
       object = object_of(options.source, options, key: EncryptionKey.generate)
       @output.puts EnvelopeSummary.new(options.source, *object.metadata).lines
     end
@@ -55,7 +55,7 @@ module EncryptedS3Service
     # Decrypts an object into a file or to the standard output.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] before the first byte is written, when the object cannot be authenticated
+    # @raise [Error] before the first byte, when the object is not what was encrypted
     # @api private
     def decrypt(options)
       object = object_of(options.source, options)
@@ -74,7 +74,7 @@ module EncryptedS3Service
     def encrypt(options)
       object = object_of(options.target, options)
       File.open(options.source, "rb") do |file|
-        raise FileError, "#{options.source} is not a file" unless file.stat.file?
+        raise FileError, "#{options.source} is no file" unless file.stat.file?
 
         object.write(file, force: options.force, content_type: options.content_type)
       end
@@ -92,13 +92,13 @@ module EncryptedS3Service
       end
     end
 
-    # A file's content can hold control sequences that a terminal obeys.
+    # To a terminal it would be a mess at best; a file's content may also hold control sequences.
     def write(chunk)
-      raise FileError, "Plaintext is not written to a terminal. Name a file with --output FILE" if @output.tty?
+      raise FileError, "plaintext is not written to a terminal; say where to: --output FILE" if @output.tty?
 
       @output.binmode.write(chunk)
     rescue Errno::EPIPE
-      raise FileError, "The standard output was closed"
+      raise FileError, "the standard output was closed"
     end
 
     def say(text)

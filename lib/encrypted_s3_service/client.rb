@@ -24,7 +24,7 @@ module EncryptedS3Service
     MAXIMUM_SIZE = (1 << 36) - 32
 
     # What is known of an object without reading it.
-    # @!attribute size [Integer] bytes of the plaintext
+    # @!attribute size [Integer, nil] bytes of the plaintext; nil for a legacy object whose writer did not note it
     # @!attribute etag [String] the store's entity tag, with its quotes
     # @!attribute format [String, nil] `"v2"`, `"v3"`, `"v1"`; nil when the metadata do not say
     # @!attribute key_id [String, nil] the id of the key that the object asks for
@@ -105,10 +105,11 @@ module EncryptedS3Service
     #
     # @param key [String] UTF-8
     # @param report [Hash, nil] see {#download}
+    # @param as [Class] {Reader} or a subclass of it
     # @return [Reader] to be closed
     # @raise [NotFoundError]
     # @raise [Error]
-    def reader(key, report: nil) = Reader.new(opened(key, report))
+    def reader(key, report: nil, as: Reader) = as.new(opened(key, report))
 
     # Reads and decrypts an object into a file, without Ruby; no byte of plaintext is written before all are
     # authenticated. What an exception that is not an {Error} (a timeout, say) leaves in the file is undefined.
@@ -166,7 +167,10 @@ module EncryptedS3Service
     def stat(key)
       head = native.head(object_key(key))
       raise NotFoundError, "there is no object #{key.inspect}" unless head
-      raise TruncatedError, "object #{key.inspect} is too short to be an encrypted one" unless head[:size]
+      # Legacy objects (AES-CBC) have padding, and not every writer has noted what is under it.
+      if head[:size].nil? && head[:format] != "v1"
+        raise TruncatedError, "object #{key.inspect} is too short to be an encrypted one"
+      end
 
       Stat.new(**head)
     end

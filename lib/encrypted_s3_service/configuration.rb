@@ -147,6 +147,9 @@ module EncryptedS3Service
     # @return [Boolean] whether nothing is missing; false is possible only with `SECRET_KEY_BASE_DUMMY`
     def complete? = @problem.nil?
 
+    # @return [Integer] bytes from which on files are sent in parts
+    def multipart_threshold = @transfer[:multipart_threshold]
+
     # @return [String] the format of new objects, `"v2"` or `"v3"`, which two settings say as one (`Policy` in the core)
     def written_format
       policy, profile = @formats.values_at(:commitment_policy, :security_profile)

@@ -19,6 +19,8 @@ module EncryptedS3Service
   #
   #     config.encrypted_s3_service.direct_upload_services = %i[encrypted_amazon encrypted_frankfurt]
   module DirectUploads
+    autoload :Announcement, "encrypted_s3_service/direct_uploads/announcement"
+    autoload :Arrival, "encrypted_s3_service/direct_uploads/arrival"
     autoload :Controller, "encrypted_s3_service/direct_uploads/controller"
     autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
 

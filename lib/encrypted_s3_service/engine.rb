@@ -2,9 +2,6 @@
 
 require "rails/engine"
 require_relative "tenancy/resolved_services"
-require_relative "serving/body"
-require_relative "serving/byte_ranges"
-require_relative "serving/token"
 require_relative "tenancy/tenant_keys"
 require_relative "deprecator"
 
@@ -68,3 +65,4 @@ module EncryptedS3Service
 end
 
 require_relative "engine/hooks"
+require_relative "engine/serving"

@@ -97,6 +97,10 @@ module EncryptedS3Service
   # A client asked for a direct upload to a service that it may not choose. Its message may be shown to the client.
   class DirectUploadRefusedError < Error; end
 
+  # A client announced a file that is larger than `config.encrypted_s3_service.direct_upload_limit`. Its message may be
+  # shown to the client.
+  class DirectUploadTooLargeError < DirectUploadRefusedError; end
+
   # Something Active Storage can ask of a service that this one does not do.
   class UnsupportedOperationError < Error; end
 end

@@ -52,7 +52,17 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
                   [{ encrypted: { "1" => "k" } }, { "encrypted" => ->(id) { id } }]],
     migration_scopes: [[[:all], { all: "all" }], [{ all: -> {} }]],
     direct_upload_token_expires_in: [[0, "1 day", -1.minute], [30, 1.day]],
-    direct_upload_services: [[1, [nil], { a: 1 }], [:encrypted, "encrypted", %i[encrypted], []]]
+    direct_upload_services: [[1, [nil], { a: 1 }], [:encrypted, "encrypted", %i[encrypted], []]],
+    default_url_options: [["www.example.com", {}, { host: "" }, { port: 80 }],
+                          [{ host: "a.example" }, { "host" => "a.example", protocol: "https" }]],
+    media_urls_expire_in: [[0, "1 hour", true], [30, 12.hours]],
+    direct_upload_slowest_rate: [[0, 1.5, "1"], [1, 1.megabyte]],
+    direct_uploads: [["false", 1, :off], [true, false]],
+    direct_upload_limit: [[-1, "1 GB", 1.5], [0, 5.gigabytes]],
+    cors_origins: [["app.example.com", "https://a.example/", 1, [nil], { a: 1 }],
+                   ["*", "https://a.example", "http://localhost:3000", [%r{https://\w+\.a\.example}, "https://b.example"]]],
+    frame_ancestors: [["https://a.example https://b.example", "'self'; script-src *", "a\nb", :self, 1],
+                      ["'none'", ["'self'", "https://*.a.example"]]]
   }.each do |name, (wrong, right)|
     it "takes only what #{name} can be" do
       wrong.each do |value|
@@ -87,7 +97,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     settings.resolved_services_limit = 5
     settings.resolved_services_limit = nil
     expect(settings.resolved_services_limit).to eq(100)
-    expect(settings.to_h).to include(base_controller: "ActionController::Base", current_tenant: nil)
+    expect(settings.to_h).to include(base_controller: "ActiveStorage::BaseController", current_tenant: nil)
   end
 
   it "notices a Hash that was changed after it was assigned" do

@@ -107,7 +107,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
       { decryption_keys: { TestStore::KEY_ID => "k" * 32 } } =>
         "decryption_keys: two different keys have the id \"spec-key\"",
       { decryption_keys: { "2024" => { key: "k" * 32, passphrase: "s3cret" } } } =>
-        "decryption_keys.2024.passphrase is only for an encrypted RSA key in PEM"
+        "decryption_keys.2024.passphrase is for an encrypted RSA key in PEM only"
     }.each do |settings, expected|
       it "#{settings} by name" do
         message = refusal(**settings)
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
 
     it "a public key to read with" do
       expect(refusal(decryption_keys: { "front" => OpenSSL::PKey::RSA.new(2048).public_to_pem }))
-        .to eq("decryption_keys.front is a public key, which cannot read. Give the private key")
+        .to eq("decryption_keys.front is a public key, which reads nothing: give the private key")
     end
   end
 

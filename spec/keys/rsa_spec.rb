@@ -109,7 +109,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
         expect(refusal(pem)).to eq("encryption_key is encrypted, and encryption_key_passphrase is missing")
         expect(refusal(pem, encryption_key_passphrase: "")).to end_with("encryption_key_passphrase is missing")
         expect(refusal(pem, encryption_key_passphrase: "s3cret"))
-          .to eq("encryption_key cannot be decrypted. Check encryption_key_passphrase")
+          .to eq("encryption_key cannot be decrypted: is encryption_key_passphrase right?")
       end
     end
 
@@ -117,7 +117,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       expect(refusal(rsa.private_to_pem, encryption_key_passphrase: "s3cret"))
         .to eq("encryption_key_passphrase is given, but encryption_key is not encrypted")
       expect(refusal("k" * 32, encryption_key_passphrase: "s3cret"))
-        .to eq("encryption_key_passphrase is only for an encrypted RSA key in PEM")
+        .to eq("encryption_key_passphrase is for an encrypted RSA key in PEM only")
     end
 
     it "refuses a key that is too small or too large" do
@@ -134,9 +134,9 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       certificate.sign(rsa, "SHA256")
       expect(refusal(OpenSSL::PKey::EC.generate("prime256v1").to_pem))
         .to eq("encryption_key must be an RSA key, not EC")
-      expect(refusal(certificate.to_pem)).to start_with("encryption_key is a certificate. Give its public key")
+      expect(refusal(certificate.to_pem)).to start_with("encryption_key is a certificate; give the public key in it")
       expect(refusal("-----BEGIN OPENSSH PRIVATE KEY-----\ns3cret\n-----END OPENSSH PRIVATE KEY-----"))
-        .to start_with("encryption_key is in OpenSSH format. Convert it: ssh-keygen")
+        .to start_with("encryption_key is in OpenSSH's own format; convert it: ssh-keygen")
       expect(refusal(rsa.to_pem + rsa.public_to_pem)).to eq("encryption_key must hold one key, not 2 PEM blocks")
       expect(refusal(rsa.to_pem.lines.tap { |lines| lines.delete_at(5) }.join))
         .to eq("encryption_key is not a readable key in PEM")

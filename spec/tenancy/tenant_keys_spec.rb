@@ -157,7 +157,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       rsa = OpenSSL::PKey::RSA.new(2048)
       [rsa.public_to_pem, rsa.to_pem].each do |pem|
         expect { described_class.new(pem) }
-          .to raise_error(EncryptedS3Service::ConfigurationError, /master key of tenants must be an AES key/)
+          .to raise_error(EncryptedS3Service::ConfigurationError, /master key must have 32 bytes, not be of RSA/)
       end
     end
   end

@@ -5,8 +5,13 @@ module EncryptedS3Service
   # `config.encrypted_s3_service.base_controller` names, whose callbacks decide who may come in.
   class BaseController < EncryptedS3Service.settings.base_controller.constantize
     include ActiveStorage::SetCurrent
+    include Serving::HandingOver
+    include Serving::CrossOrigin::Answers
+    include Serving::Refusals
 
-    rescue_from ActiveStorage::FileNotFoundError, with: :not_found
+    # The token is the permission, and Active Storage's JavaScript sends nothing else. Rails would also refuse to send
+    # JavaScript files, which it takes for its own (as in ActiveStorage::DiskController).
+    skip_forgery_protection if respond_to?(:skip_forgery_protection)
 
     # A cookie would keep the answer out of caches, and none is needed.
     before_action { request.session_options[:skip] = true }
@@ -15,25 +20,12 @@ module EncryptedS3Service
 
     # What the request's token says, of a service that is there.
     # @param purpose [Symbol] of Serving::Token
+    # @param at [Time] when the request began
     # @return [Array(Hash, ActiveStorage::Service), nil] nil when the token is not valid
-    def token_and_service(purpose)
-      token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose) || return
+    def token_and_service(purpose, at: Time.now)
+      token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose, at: at) || return
       service = ActiveStorage::Blob.services.fetch(token[:service_name]) { return }
       [token, service] if service.is_a?(ActiveStorage::Service::EncryptedS3Service)
-    end
-
-    def not_found
-      refuse(404)
-    end
-
-    # An answer without a body that nobody keeps.
-    # @param status [Integer]
-    # @param headers [Hash{String => String}]
-    # @return [void]
-    def refuse(status, headers = {})
-      response.headers.merge!(headers)
-      response.headers["Cache-Control"] = "no-store"
-      head status
     end
   end
 end

@@ -4,37 +4,33 @@ module EncryptedS3Service
   # Takes the files of direct uploads: encrypts and stores them while they arrive (as ActiveStorage::DiskController does
   # without encrypting).
   class DirectUploadsController < BaseController
-    # The token is the permission, and Active Storage's JavaScript sends nothing else.
-    skip_forgery_protection if respond_to?(:skip_forgery_protection)
+    # What becomes of a file that is not what was announced, or not to be had.
+    rescue_from(ActiveStorage::IntegrityError, UnsupportedOperationError) { refuse(422) }
+    rescue_from(TooLargeError) { refuse(413) }
 
     # The body is the file, whatever its type says: Rails would parse JSON, form data and the like, and hold them in
-    # memory for it, when it logs the request's parameters.
+    # memory for it, when it logs the request's parameters or wraps them.
     # @api private
     def process(*)
       request.set_header("action_dispatch.request.request_parameters", {})
+      request.set_header("action_dispatch.request.content_type", Mime::Type.lookup(Serving::ContentType::UNKNOWN))
       super
     end
 
-    # Stores the file. Answers 204, or 404 to a token that is not valid, or 422 to a file that is not the announced one,
-    # of which nothing is left then.
+    # Stores the file. Answers 204, or 404 to a token that is not valid, 411 to a body of unknown length, 413 to one
+    # that is too large, 422 to a file that is not the announced one. Of what is refused nothing is left.
     # @return [void]
     def update
-      token, service = token_and_service(Serving::Token::DIRECT_UPLOAD)
-      return not_found unless token
-      return refuse(422) unless announced?(token)
+      token, service = token_and_service(Serving::Token::DIRECT_UPLOAD, at: DirectUploads::Arrival.began_at(request))
+      return not_found unless token && EncryptedS3Service.settings.direct_uploads
 
-      service.upload(token[:key], request.body, checksum: token[:checksum])
+      arrival = DirectUploads::Arrival.new(request, token)
+      refusal = arrival.refusal
+      return refuse(refusal) if refusal
+
+      Serving::Connections.release
+      arrival.store(service)
       refuse(204)
-    rescue ActiveStorage::IntegrityError
-      refuse(422)
-    end
-
-    private
-
-    # Without a checksum nobody would notice a file of other bytes, or one that ends too early.
-    def announced?(token)
-      token[:checksum].present? && token[:content_length] == request.content_length &&
-        token[:content_type] == request.content_mime_type
     end
   end
 end

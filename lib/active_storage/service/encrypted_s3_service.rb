@@ -3,6 +3,8 @@
 require "encrypted_s3_service"
 require "encrypted_s3_service/decryption_events"
 require "encrypted_s3_service/load_order"
+require "encrypted_s3_service/service/active_storage_errors"
+require "encrypted_s3_service/service/bucket"
 require "encrypted_s3_service/serving/urls"
 
 EncryptedS3Service::LoadOrder.check
@@ -122,10 +124,14 @@ module ActiveStorage
     # Reads a file at the caller's own pace; see EncryptedS3Service::Reader. The event ends when the file is opened.
     #
     # @param key [String]
-    # @return [::EncryptedS3Service::Reader] to be closed
+    # @return [::EncryptedS3Service::ActiveStorageErrors::Reader] to be closed
     # @raise [ActiveStorage::FileNotFoundError]
     def reader(key)
-      instrument(:streaming_download, key: key) { decrypting(key) { |report| client.reader(key, report: report) } }
+      instrument :streaming_download, key: key do
+        decrypting(key) do |report|
+          client.reader(key, report: report, as: ::EncryptedS3Service::ActiveStorageErrors::Reader)
+        end
+      end
     end
 
     # @param key [String]
@@ -151,7 +157,19 @@ module ActiveStorage
     end
 
     # @return [Hash{String => String}] what the browser has to send with a file
-    def headers_for_direct_upload(_key, content_type:, **) = { "Content-Type" => content_type }
+    def headers_for_direct_upload(_key, content_type: nil, **)
+      { "Content-Type" => content_type.presence || "application/octet-stream" }
+    end
+
+    # What code that knows Rails' S3Service asks for.
+    # @return [::EncryptedS3Service::Bucket]
+    def bucket = ::EncryptedS3Service::Bucket.new(client, self)
+
+    # @return [Integer] bytes from which on files are sent in parts
+    def multipart_upload_threshold = client.configuration.multipart_threshold
+
+    # @return [Hash{Symbol => String}] what the store is told about every object (`storage_class:`, for example)
+    def upload_options = client.configuration.object_settings.symbolize_keys
 
     # @return [String] what may be shown of it, which is no secret
     def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
@@ -167,9 +185,11 @@ module ActiveStorage
     end
 
     def address(key, filename, content_type, disposition, expires_in)
-      urls.blob(key, filename: filename, content_type: content_type, expires_in: expires_in,
-                     disposition: content_disposition_with(type: disposition, filename: filename))
+      urls.blob(key, filename: filename, content_type: content_type, expires_in: expires_in, disposition: disposition)
     end
+
+    # By this name applications reach for it (`service.send(:object_for, blob.key)`).
+    def object_for(key) = bucket.object(key)
 
     def urls = ::EncryptedS3Service::Serving::Urls.new(name)
 
@@ -202,12 +222,6 @@ module ActiveStorage
       translate_errors { ::EncryptedS3Service::DecryptionEvents.decrypt(key, service: name, range: range, &) }
     end
 
-    def translate_errors
-      yield
-    rescue ::EncryptedS3Service::NotFoundError => e
-      raise ActiveStorage::FileNotFoundError, e.message
-    rescue ::EncryptedS3Service::IntegrityError => e
-      raise ActiveStorage::IntegrityError, e.message
-    end
+    def translate_errors(&) = ::EncryptedS3Service::ActiveStorageErrors.translate(&)
   end
 end

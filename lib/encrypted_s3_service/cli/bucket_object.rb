@@ -9,14 +9,14 @@ module EncryptedS3Service
       private_constant :ADDRESS
 
       # @param place [String]
-      # @return [Boolean] whether it is an address of S3 and not a path
+      # @return [Boolean] whether it is an address and no path
       def self.address?(place) = place.start_with?("s3://")
 
       # @param place [String]
       # @return [String] the name of the bucket
       # @raise [Options::Error]
       def self.bucket_of(place)
-        place[ADDRESS, 1] or raise Options::Error, "#{place} is not an address of the form s3://BUCKET/KEY"
+        place[ADDRESS, 1] or raise Options::Error, "#{place}: an address is s3://BUCKET/KEY"
       end
 
       # @param place [String]
@@ -27,7 +27,7 @@ module EncryptedS3Service
         @client = Client.new(configuration)
       end
 
-      # @return [Array(Integer, Hash{String => String})] the size of the stored body in bytes, and the metadata entries
+      # @return [Array(Integer, Hash{String => String})] the body's size as it is stored, and the entries
       # @raise [NotFoundError]
       # @raise [Error]
       def metadata
@@ -35,7 +35,7 @@ module EncryptedS3Service
         [stored.size, stored.entries]
       end
 
-      # @yieldparam chunk [String] binary and authenticated
+      # @yieldparam chunk [String] authenticated
       # @return [void]
       # @raise [Error]
       def read(&) = @client.download(@key, &)
@@ -46,7 +46,7 @@ module EncryptedS3Service
       # @return [void]
       # @raise [Error]
       def write(file, force:, content_type:)
-        raise FileError, "#{@place} exists already. Use --force to overwrite it" if !force && @client.exist?(@key)
+        raise FileError, "#{@place} is there already; --force overwrites it" if !force && @client.exist?(@key)
 
         @client.upload(@key, file, content_type: content_type)
       end

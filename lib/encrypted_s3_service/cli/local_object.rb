@@ -20,7 +20,7 @@ module EncryptedS3Service
         @instruction_file = instruction_file
       end
 
-      # @return [Array(Integer, Hash{String => String})] the size of the body in bytes, and the metadata entries
+      # @return [Array(Integer, Hash{String => String})] the body's size, and the entries
       # @raise [FileError]
       def metadata
         entries = read_metadata
@@ -28,7 +28,7 @@ module EncryptedS3Service
         [File.size(@path), entries]
       end
 
-      # @yieldparam chunk [String] binary and authenticated
+      # @yieldparam chunk [String] authenticated
       # @return [void]
       # @raise [Error]
       def read
@@ -52,7 +52,7 @@ module EncryptedS3Service
         OutputFile.refuse_existing(@metadata_path, force)
         OutputFile.write(@path, force: force) do |body|
           _bytes, entries = Native::Local.seal(@configuration.to_native, @path, file.fileno, body.fileno)
-          # Inside the block, so that no body appears without its metadata: it could not be decrypted.
+          # In here, because a body without its metadata would be of no use to anybody.
           OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
         end
       end
@@ -60,7 +60,7 @@ module EncryptedS3Service
       private
 
       def read_metadata
-        # An instruction file can hold the whole of a legacy or V2 envelope.
+        # All of a legacy or V2 envelope may be in the instruction file.
         return {} if @instruction_file && !File.exist?(@metadata_path)
 
         MetadataFile.read(@metadata_path)

@@ -4,10 +4,10 @@ require "json"
 
 module EncryptedS3Service
   class CLI
-    # Reads an object's metadata from JSON.
+    # An object's metadata in JSON.
     # @api private
     module MetadataFile
-      # The prefix of metadata headers in HTTP.
+      # How the entries are called in HTTP.
       PREFIX = /\Ax-amz-meta-/i
       private_constant :PREFIX
 
@@ -19,8 +19,8 @@ module EncryptedS3Service
       def read(path)
         parse(File.read(path))
       rescue Errno::ENOENT
-        raise FileError, "#{path} is missing. It must hold the object's metadata, as `aws s3api head-object` prints " \
-                         "it; the object cannot be decrypted without"
+        raise FileError, "#{path} is missing: the object's metadata, as `aws s3api head-object` prints it; without " \
+                         "them nobody can decrypt the object"
       rescue FileError => e
         raise FileError, "#{path} #{e.message}"
       end
@@ -32,13 +32,13 @@ module EncryptedS3Service
         json = JSON.parse(text)
         entries = json.is_a?(Hash) && json["Metadata"].is_a?(Hash) ? json["Metadata"] : json
         unless entries.is_a?(Hash)
-          raise FileError, "must be a JSON object of names and values, or have one under \"Metadata\""
+          raise FileError, "is no JSON object of names and values, nor one with them under \"Metadata\""
         end
 
         entries.select { |_, value| value.is_a?(String) || value.is_a?(Integer) }
                .to_h { |name, value| [name.sub(PREFIX, "").downcase, value.to_s] }
       rescue JSON::ParserError
-        raise FileError, "is not JSON"
+        raise FileError, "is no JSON"
       end
     end
   end

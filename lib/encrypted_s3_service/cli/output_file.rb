@@ -4,20 +4,20 @@ require "securerandom"
 
 module EncryptedS3Service
   class CLI
-    # Writes a file that appears whole or not at all.
+    # A file that appears whole or not at all.
     # @api private
     module OutputFile
       module_function
 
       # @param path [String]
-      # @param force [Boolean] whether an existing file is replaced
-      # @yieldparam file [File] a temporary file in the same folder
+      # @param force [Boolean] whether one that is there is replaced
+      # @yieldparam file [File] beside it, under another name
       # @return [void]
-      # @raise [FileError] when the file exists and `force` is false
+      # @raise [FileError] when there is one
       def write(path, force:)
         refuse_existing(path, force)
         partial = File.join(File.dirname(path), ".#{File.basename(path)[0, 200]}.#{SecureRandom.hex(6)}.part")
-        # Other users cannot read the file before it is complete.
+        # Readable like any other file when it is done; nobody else looks into it before.
         File.open(partial, File::RDWR | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
           yield file
           file.chmod(0o666 & ~File.umask)
@@ -35,10 +35,10 @@ module EncryptedS3Service
       def refuse_existing(path, force)
         return if force || !(File.exist?(path) || File.symlink?(path))
 
-        raise FileError, "#{path} exists already. Use --force to overwrite it"
+        raise FileError, "#{path} is there already; --force overwrites it"
       end
 
-      # A rename would replace a file that appeared meanwhile; a link does not.
+      # A rename would replace what somebody has put there meanwhile; a link does not.
       def put_in_place(partial, path, force)
         return File.rename(partial, path) if force
 
@@ -46,7 +46,7 @@ module EncryptedS3Service
       rescue Errno::EEXIST
         refuse_existing(path, false)
       rescue Errno::EPERM, Errno::EOPNOTSUPP, NotImplementedError
-        # This file system has no hard links.
+        # No links on this file system.
         File.rename(partial, path)
       end
       private_class_method :put_in_place

@@ -1,15 +1,14 @@
 # frozen_string_literal: true
 
-require "active_support"
-require "active_support/configuration_file"
-require "psych"
+require "erb"
+require "yaml"
 
 module EncryptedS3Service
   class CLI
-    # Collects keys and settings from files, the environment and an entry of a `storage.yml`.
+    # Where keys and settings come from: files, the environment, an entry of a `storage.yml`.
     # @api private
     class ServiceSettings
-      # A configuration needs the name of a bucket; for a local file it has no meaning.
+      # What a configuration has to have and nobody asks of a local file.
       NO_BUCKET = "none"
       private_constant :NO_BUCKET
 
@@ -21,14 +20,14 @@ module EncryptedS3Service
       end
 
       # @param bucket [String]
-      # @param key [String, nil] used instead of all configured keys
+      # @param key [String, nil] in the place of all others
       # @return [Configuration]
       # @raise [ConfigurationError]
       def for_bucket(bucket, key: nil)
         configuration({ **entry, **@options.settings, bucket: bucket }, key)
       end
 
-      # @param key [String, nil] used instead of all configured keys
+      # @param key [String, nil] in the place of all others
       # @return [Configuration]
       # @raise [ConfigurationError]
       def for_file(key: nil)
@@ -40,7 +39,7 @@ module EncryptedS3Service
 
       def configuration(settings, key) = Configuration.new(**settings, **(key ? only(key) : keys(settings)))
 
-      # Clears the settings that belong to other keys.
+      # Without what belongs to other keys.
       def only(key)
         { encryption_key: key, encryption_key_id: nil, encryption_key_passphrase: nil, decryption_keys: nil }
       end
@@ -58,10 +57,7 @@ module EncryptedS3Service
         return {} unless EncryptionKey.blank?(settings[:encryption_key])
 
         key = @environment["ENCRYPTION_KEY"]
-        if key.to_s.empty?
-          raise ConfigurationError,
-                "There is no key. Name a file with --key-file, or set ENCRYPTION_KEY"
-        end
+        raise ConfigurationError, "there is no key: name a file (--key-file) or set ENCRYPTION_KEY" if key.to_s.empty?
 
         { encryption_key: key, encryption_key_passphrase: passphrase }.compact
       end
@@ -80,23 +76,23 @@ module EncryptedS3Service
         symbolize(found).except(:service, :public)
       end
 
-      # The messages of other errors could quote a secret, so they are not passed on.
+      # Read as Rails reads it (ActiveSupport::ConfigurationFile), but without Rails.
       def load
-        entries = ActiveSupport::ConfigurationFile.parse(@options.config)
+        entries = YAML.safe_load(evaluate(File.read(@options.config)), aliases: true)
         entries.is_a?(Hash) ? entries : {}
-      rescue SystemCallError
-        raise
-      rescue NameError
-        raise ConfigurationError, "#{@options.config} needs something that only Rails has (credentials, paths). " \
-                                  "Give the settings as options, and the key with --key-file or ENCRYPTION_KEY"
-      rescue StandardError => e
-        raise ConfigurationError, "#{@options.config} #{problem_of(e.cause || e)}"
+      rescue Psych::Exception => e
+        line = " at line #{e.line}" if e.respond_to?(:line)
+        raise ConfigurationError, "#{@options.config} is no YAML#{line}"
       end
 
-      def problem_of(error)
-        return "cannot be evaluated: #{error.class.name}" unless error.is_a?(Psych::Exception)
-
-        error.respond_to?(:line) ? "is not valid YAML at line #{error.line}" : "is not valid YAML"
+      # Messages of what goes wrong in there could quote a secret.
+      def evaluate(text)
+        ERB.new(text, trim_mode: "<>").result
+      rescue NameError
+        raise ConfigurationError, "#{@options.config} asks for something that only Rails has (credentials, paths). " \
+                                  "Give the settings as options, and the key by --key-file or ENCRYPTION_KEY"
+      rescue StandardError => e
+        raise ConfigurationError, "#{@options.config} cannot be evaluated: #{e.class.name}"
       end
 
       def symbolize(value)

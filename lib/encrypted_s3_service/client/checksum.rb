@@ -4,12 +4,12 @@ require "openssl"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A checksum of plaintext in one of the forms that Active Storage keeps in `active_storage_blobs.checksum`: the Base64
-  # of an MD5, or of another digest (`ActiveStorage.checksum_implementation`, from Rails 8.1 on), or, from Rails 8.2 on,
-  # with the digest's name and a colon before it. Files that are mirrored or migrated bring the form of their service.
+  # A checksum of plaintext, in one of the forms in which Active Storage keeps it: the Base64 of an MD5; from Rails 8.1
+  # on that of another digest, if `config.active_storage.checksum_implementation` is one; from Rails 8.2 on with the
+  # digest's name and a colon before it, if the service chose it. Files that are mirrored or moved here bring theirs.
   # @api private
   class Checksum
-    # Digests by the length of their Base64, in characters.
+    # Digests by the size of their Base64.
     BY_SIZE = { 24 => "md5", 44 => "sha256", 88 => "sha512" }.freeze
     private_constant :BY_SIZE
 
@@ -20,33 +20,33 @@ module EncryptedS3Service
     attr_reader :base64
 
     # @param text [String, nil]
-    # @return [Checksum, nil] nil for nil
+    # @return [Checksum, nil] nil where there is none
     def self.parse(text) = text && new(text)
 
     # @param text [String]
-    # @raise [UnsupportedOperationError] when the digest is not supported
+    # @raise [UnsupportedOperationError] when it is of a digest that is not computed here
     def initialize(text)
       name, colon, @base64 = text.rpartition(":")
       @algorithm = colon.empty? ? BY_SIZE.fetch(text.bytesize, "md5") : name.downcase
       return if BY_SIZE.value?(@algorithm)
 
-      raise UnsupportedOperationError, "Checksums by #{@algorithm.inspect} are not supported, only " \
+      raise UnsupportedOperationError, "checksums by #{@algorithm.inspect} are not known to this version, only " \
                                        "#{BY_SIZE.values.join(", ")}"
     end
 
-    # @return [String, nil] the Base64 of an MD5, which the core computes while it encrypts; nil for another digest
+    # @return [String, nil] the Base64, if it is of an MD5, which the core computes beside its other work
     def md5 = (@base64 if @algorithm == "md5")
 
-    # @return [OpenSSL::Digest, nil] a new digest for the plaintext; nil for an MD5
+    # @return [OpenSSL::Digest, nil] one to be fed with the plaintext; nil for an MD5
     def digest = (OpenSSL::Digest.new(@algorithm) unless md5)
 
-    # @param found [String] Base64 of the plaintext's digest
+    # @param found [String] the Base64 of what the plaintext's digest is
     # @return [void]
-    # @raise [ChecksumError] when it differs
+    # @raise [ChecksumError] when it is another
     def check(found)
       return if found == @base64
 
-      raise ChecksumError, "The file does not have the checksum that was announced (#{@algorithm})"
+      raise ChecksumError, "the bytes do not have the checksum that was announced (#{@algorithm})"
     end
   end
 end

@@ -14,8 +14,11 @@ module EncryptedS3Service
         return if controller < self
 
         controller.rescue_from(DirectUploadRefusedError) do |error|
-          render json: { error: error.message }, status: :forbidden
+          too_large = error.is_a?(DirectUploadTooLargeError)
+          render json: { error: error.message }, status: too_large ? 413 : :forbidden
         end
+        controller.before_action { Announcement.refuse_unless_on }
+        controller.include(Serving::CrossOrigin::Answers)
         controller.private_method_defined?(:blob_args) ? controller.prepend(self) : refuse_choices(controller)
       end
 
@@ -34,8 +37,9 @@ module EncryptedS3Service
       private
 
       def blob_args
+        arguments = Announcement.checked(super)
         service = direct_upload_service
-        service ? super.merge(service_name: service) : super
+        service ? arguments.merge(service_name: service) : arguments
       end
 
       def direct_upload_service

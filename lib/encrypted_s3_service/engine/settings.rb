@@ -62,8 +62,9 @@ module EncryptedS3Service
 
       # The class that the gem's controllers inherit from. They serve decrypted files and take direct uploads. Their
       # addresses are signed and expire; a `before_action` of this class that asks for a login protects them further.
-      # @return [String] `"ActionController::Base"` by default
-      setting :base_controller, :class_name, default: "ActionController::Base"
+      # What stands before Active Storage's own controllers stands before these by default.
+      # @return [String] `"ActiveStorage::BaseController"` by default
+      setting :base_controller, :class_name, default: "ActiveStorage::BaseController"
 
       # Concerns of the application that find the tenant of a request; Active Storage's own controllers include them.
       # `true` where the tenant is known before any controller. See {Controller.include_in}.
@@ -216,3 +217,5 @@ module EncryptedS3Service
                               "for example config.encrypted_s3_service.base_controller = \"ApplicationController\"."
   end
 end
+
+require_relative "settings/serving"

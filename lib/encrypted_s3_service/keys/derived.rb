@@ -5,28 +5,28 @@ require_relative "../configuration/confidential"
 require_relative "encryption_key"
 
 module EncryptedS3Service
-  # Derives a key for each tenant from one master key and the tenant's id (HKDF with SHA-256, RFC 5869). Anybody who has
-  # the master key can derive all of them. To be able to destroy one tenant's key, add a salt that is kept in the
-  # tenant's row and nowhere else:
+  # Tenants' keys that need no table: each is derived from one master key and the tenant's id (HKDF with SHA-256, RFC
+  # 5869). Whoever has the master key can derive all of them, so one of them is destroyed only where a salt of the
+  # tenant, kept in the database and nowhere else, goes into it:
   #
   #     EncryptedS3Service::DerivedKeys.new(master_key, salt: ->(id) { Organisation.find_by(id: id)&.key_salt })
   class DerivedKeys
     include Confidential
 
-    # Separates these keys from those of other uses of the same master key.
+    # What the keys are for: another use of the same master key gets other keys.
     PURPOSE = "encrypted_s3_service tenant key 1"
-    # Minimum size of a salt, in bytes.
+    # The fewest bytes of a salt.
     SALT_SIZE = 16
     private_constant :PURPOSE
 
-    # @param master_key [String] 32 bytes, or `base64:` and their Base64, as for `encryption_key`
-    # @param salt [#call, nil] called with a tenant's id (String); returns at least 16 random bytes, or nil when the
-    #   tenant's key is destroyed
-    # @raise [ConfigurationError] when the master key is not an AES key
+    # @param master_key [String] as `encryption_key` has it
+    # @param salt [#call, nil] given a tenant's id (String); returns at least 16 random bytes, or nil when the tenant's
+    #   key is destroyed
+    # @raise [ConfigurationError] when the master key is none
     def initialize(master_key, salt: nil)
       key = EncryptionKey.new(master_key)
-      # A key that is derived from a public key would be no secret.
-      raise ConfigurationError, "The master key of tenants must be an AES key of 32 bytes" unless key.kind == "aes"
+      # What is made from a public key is no secret.
+      raise ConfigurationError, "the tenants' master key must have 32 bytes, not be of RSA" unless key.kind == "aes"
 
       @master = key.bytes
       @salt = salt
@@ -34,12 +34,12 @@ module EncryptedS3Service
 
     # @param id [String] the tenant's
     # @return [String, nil] 32 bytes; nil when the key is destroyed
-    # @raise [ConfigurationError] when the salt has fewer than 16 bytes
+    # @raise [ConfigurationError] when the salt is too short to keep anybody from guessing it
     def call(id)
       salt = @salt ? @salt.call(id) : ""
       return if salt.nil?
       if @salt && salt.bytesize < SALT_SIZE
-        raise ConfigurationError, "The salt of tenant #{id} has #{salt.bytesize} bytes; it needs at least #{SALT_SIZE}"
+        raise ConfigurationError, "the salt of tenant #{id} has #{salt.bytesize} bytes; it needs #{SALT_SIZE} or more"
       end
 
       OpenSSL::KDF.hkdf(@master, salt: salt, info: "#{PURPOSE}:#{id}", length: 32, hash: "SHA256")

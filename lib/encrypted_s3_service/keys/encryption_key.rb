@@ -8,20 +8,20 @@ require_relative "source"
 require_relative "rsa_key"
 
 module EncryptedS3Service
-  # A wrapping key and its id. It wraps the data key of each object: an AES key of 256 bits, or an RSA key. A public RSA
-  # key only writes, a private one also reads.
+  # A key that wraps every object's own data key, and the name it has in the objects' metadata: 256 bits for AES, or an
+  # RSA key, whose public half writes and whose private half also reads.
   class EncryptionKey
     include Confidential
 
-    # Size of an AES key that writes, in bytes.
+    # Bytes in an AES key that writes.
     SIZE = 32
-    # Sizes of AES keys that only read, in bytes: other clients wrote with shorter keys.
+    # Bytes in an AES key that reads what other clients wrote.
     READING_SIZES = [16, 24, 32].freeze
-    # Maximum length of an id, in characters. It is sent in an HTTP header.
+    # Characters an id may have: it travels in an HTTP header.
     MAXIMUM_ID_SIZE = 128
-    # The prefix of a key in Base64.
+    # What marks a key as Base64.
     PREFIX = "base64:"
-    # The command that makes a key, for error messages.
+    # How to make one, as error messages say it.
     RECIPE = %q(ruby -rsecurerandom -e 'puts "base64:" + SecureRandom.base64(32)')
 
     ID_LABEL = "encrypted_s3_service/key-id"
@@ -33,14 +33,15 @@ module EncryptedS3Service
     # @return [String] `"aes"`, `"rsa_private"` or `"rsa_public"`
     attr_reader :kind
 
-    # @return [String, nil] the id in the material description of every object; nil writes an empty description, `{}`
+    # @return [String, nil] what is written into the material description of every object; nil writes `{}`
     attr_reader :id
 
-    # @return [String] a new key for a configuration: `base64:` and the Base64 of 32 random bytes
+    # @return [String] a fresh key as a configuration takes it: `base64:` and the Base64 of 32 random bytes
     def self.generate = "#{PREFIX}#{SecureRandom.base64(SIZE)}"
 
-    # @param value [Object] the value of a setting
-    # @return [Boolean] whether it holds no key. A template leaves `base64:` alone when the secret behind it is missing
+    # @param value [Object] what a configuration has for a key
+    # @return [Boolean] whether there is no key in it; `base64:` with nothing behind it is what a template leaves of a
+    #   secret that is not there
     def self.blank?(value)
       value.nil? || (value.is_a?(String) && ["", PREFIX, KeySource::PREFIX].include?(value.b.strip))
     end
@@ -50,9 +51,9 @@ module EncryptedS3Service
     #   holds one of these
     # @param id [String, nil] printable ASCII of at most 128 characters; nil derives one from the key, `""` means none
     # @param passphrase [String, nil] of an encrypted PEM
-    # @param setting [String] the name of the setting, for messages
-    # @param sizes [Array<Integer>] allowed sizes of an AES key, in bytes
-    # @raise [ConfigurationError] when the key, the id or the passphrase is wrong; the message never quotes the key
+    # @param setting [String] what the key is called in messages
+    # @param sizes [Array<Integer>] bytes that an AES key may have
+    # @raise [ConfigurationError] when any of it is not that; the message never quotes the key
     def initialize(value, id: nil, passphrase: nil, setting: "encryption_key", sizes: [SIZE])
       @setting = setting
       @sizes = sizes
@@ -61,10 +62,10 @@ module EncryptedS3Service
       freeze
     end
 
-    # @return [Boolean] whether the key can read objects
+    # @return [Boolean] whether objects written under it can be read with it
     def reads? = @kind != "rsa_public"
 
-    # @return [Hash{Symbol => Object}] the arguments of the native client, which hold the secret
+    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secret
     # @api private
     def to_native = { id: @id, kind: @kind, key: @bytes }
 
@@ -74,11 +75,11 @@ module EncryptedS3Service
 
     def read(value, passphrase)
       return read_rsa(value, passphrase) if RsaKey.looks_like?(value)
-      raise ConfigurationError, "#{passphrase_setting} is only for an encrypted RSA key in PEM" if passphrase
+      raise ConfigurationError, "#{passphrase_setting} is for an encrypted RSA key in PEM only" if passphrase
 
       @kind = "aes"
       @bytes = decode(value).freeze
-      # The same in every process without a setting. The key cannot be found from it.
+      # The same in every process without any setting, and of no use for finding the key.
       @derived_id = OpenSSL::HMAC.hexdigest("SHA256", @bytes, ID_LABEL)[0, 16]
     end
 
@@ -89,7 +90,7 @@ module EncryptedS3Service
       @derived_id = key.fingerprint[0, 16]
     end
 
-    # The passphrase of `encryption_key` is a setting beside it; that of a nested key is inside it.
+    # Where the key is a setting of its own, its passphrase is the setting beside it.
     def passphrase_setting = @setting.include?(".") ? "#{@setting}.passphrase" : "#{@setting}_passphrase"
 
     def decode(value)
@@ -111,8 +112,8 @@ module EncryptedS3Service
 
     def hint(text, bytes)
       case text
-      when %r{\A[A-Za-z0-9+/]{43}=\z} then "and looks like Base64: put `#{PREFIX}` before it"
-      when /\A\h{64}\z/ then "and looks like 64 hexadecimal digits: write the bytes in Base64 after `#{PREFIX}`"
+      when %r{\A[A-Za-z0-9+/]{43}=\z} then "and looks like Base64 without its mark: put `#{PREFIX}` before it"
+      when /\A\h{64}\z/ then "and looks like 64 hexadecimal digits: write the same bytes as `#{PREFIX}` and Base64"
       when /\.(pem|key|der)\z/ then "and looks like a path: put `#{KeySource::PREFIX}` before it"
       else "not #{bytes.bytesize}"
       end

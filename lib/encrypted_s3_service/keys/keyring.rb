@@ -5,21 +5,21 @@ require_relative "../errors"
 require_relative "../configuration/options"
 
 module EncryptedS3Service
-  # The keys of one service: the writing key, and any number of keys that only read. An object names its key by an id.
-  # An object without an id, or with an unknown one, is tried with each key in this order.
+  # The keys of one service: the one that writes, and any number of others that read. An object names its key by id; one
+  # that names none, or one that is not there, is tried with each key in this order.
   # @api private
   class Keyring
-    # Settings of an entry of `decryption_keys` that is a Hash.
+    # What an entry of `decryption_keys` may have where it is a Hash.
     ENTRY_NAMES = %i[id key passphrase].freeze
 
-    # @return [EncryptionKey, nil] the writing key
+    # @return [EncryptionKey, nil] the one that writes
     attr_reader :writing
 
-    # @return [String, nil] the setting whose key is missing
+    # @return [String, nil] which setting lacks its key
     attr_reader :missing
 
     # @param settings [Configuration::Options]
-    # @raise [ConfigurationError] when a key is wrong, or two keys have the same id
+    # @raise [ConfigurationError] when a key is not one, or two have the same id
     def initialize(settings)
       @writing = read_writing(settings)
       @reading = read_entries(settings).filter_map { |id, value| read_entry(settings, id, value) }
@@ -27,7 +27,7 @@ module EncryptedS3Service
       freeze
     end
 
-    # @return [Array<Hash>] the arguments of the native client, the writing key first; they hold the secrets
+    # @return [Array<Hash>] what the native client takes, the writing key first; it holds the secrets
     def to_native = @all.map(&:to_native)
 
     private
@@ -40,7 +40,7 @@ module EncryptedS3Service
       EncryptionKey.new(value, id: id || nil, passphrase: settings.secret(:encryption_key_passphrase))
     end
 
-    # @return [Array] pairs of an id (or a number when there is none) and a value
+    # @return [Array] pairs of an id, or a number for the want of one, and a value
     def read_entries(settings)
       case (entries = settings.raw(:decryption_keys))
       when nil then []
@@ -62,20 +62,20 @@ module EncryptedS3Service
                                                sizes: EncryptionKey::READING_SIZES)
       return key if key.reads?
 
-      raise ConfigurationError, "#{setting} is a public key, which cannot read. Give the private key"
+      raise ConfigurationError, "#{setting} is a public key, which reads nothing: give the private key"
     end
 
     def lacking?(value)
       EncryptionKey.blank?(value) || (ENV.key?("SECRET_KEY_BASE_DUMMY") && KeySource.missing?(value))
     end
 
-    # A missing key is allowed while assets are precompiled. Otherwise the caller refuses it ({#missing}).
+    # Where assets are precompiled there may be no key yet; anywhere else this is refused by who asks for {#missing}.
     def lacking(setting, value)
       @missing ||= KeySource.missing?(value) ? "#{setting}: the file is missing" : "#{setting} is missing"
       nil
     end
 
-    # The same key listed twice under the same id is one key. The writing key is often listed again.
+    # A key that is listed again under its own id, as the writing one easily is, is one key.
     def unique(keys)
       keys = keys.uniq { |key| [key.id, key.bytes] }
       twice = keys.filter_map(&:id).tally.find { |_, count| count > 1 }

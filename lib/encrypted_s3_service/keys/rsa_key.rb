@@ -4,24 +4,23 @@ require "openssl"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # Reads an RSA key from a setting: PEM text, encrypted or not, or an `OpenSSL::PKey::RSA`, as
+  # Reads an RSA key as a configuration has it: text in PEM, encrypted or not, or a key of Ruby's own OpenSSL, as
   # `Aws::S3::EncryptionV2::Client` takes it. Messages name the setting and never quote the key or its passphrase.
   # @api private
   class RsaKey
-    # Size of the modulus in bits. Smaller keys are too weak; a data key wrapped by a larger one does not fit into S3's
-    # metadata.
+    # Bits of the modulus: less is breakable, and what more bits wrap does not fit into S3's metadata with the rest.
     BITS = (2048..4096)
 
     LABEL = /-----BEGIN ([A-Z0-9 ]+)-----/
     FOREIGN = {
-      "CERTIFICATE" => "is a certificate. Give its public key: openssl x509 -in FILE -noout -pubkey",
+      "CERTIFICATE" => "is a certificate; give the public key in it: openssl x509 -in FILE -noout -pubkey",
       "CERTIFICATE REQUEST" => "is a certificate request, not an RSA key",
-      "OPENSSH PRIVATE KEY" => "is in OpenSSH format. Convert it: ssh-keygen -p -m PKCS8 -f FILE"
+      "OPENSSH PRIVATE KEY" => "is in OpenSSH's own format; convert it: ssh-keygen -p -m PKCS8 -f FILE"
     }.freeze
     private_constant :LABEL, :FOREIGN
 
-    # @param value [Object] the value of a setting
-    # @return [Boolean] whether it looks like a key in PEM or is an OpenSSL key, right or wrong
+    # @param value [Object] what a configuration has for a key
+    # @return [Boolean] whether it is one for this class, if perhaps a wrong one
     def self.looks_like?(value)
       value.is_a?(OpenSSL::PKey::PKey) || (value.is_a?(String) && value.b.match?(LABEL))
     end
@@ -30,7 +29,7 @@ module EncryptedS3Service
     # @param passphrase [String, nil] of an encrypted PEM
     # @param setting [String] the name of the setting, for messages
     # @param passphrase_setting [String]
-    # @raise [ConfigurationError] when it is not an RSA key of 2,048 to 4,096 bits, or the passphrase is wrong
+    # @raise [ConfigurationError] when it is no RSA key of 2,048 to 4,096 bits, or the passphrase does not fit
     def initialize(value, passphrase:, setting:, passphrase_setting:)
       @setting = setting
       @passphrase_setting = passphrase_setting
@@ -38,29 +37,29 @@ module EncryptedS3Service
       check
     end
 
-    # @return [Boolean] whether it is a private key
+    # @return [Boolean] whether it can read, too
     def private? = @key.private?
 
     # @return [String] binary DER: PKCS#8 of a private key, `SubjectPublicKeyInfo` of a public one
     def der = private? ? @key.private_to_der : @key.public_to_der
 
-    # @return [String] hexadecimal SHA-256 of the public key, the same for both halves of a pair
+    # @return [String] the same for both halves of a pair, and no secret
     def fingerprint = OpenSSL::Digest.hexdigest("SHA256", @key.public_to_der)
 
     private
 
     def read(text, passphrase)
-      # Environment variables often hold PEM text in one line, with `\n` for line breaks.
+      # Environment variables often hold a PEM in one line.
       pem = text.gsub('\n', "\n")
       labels = pem.scan(LABEL).flatten
       refuse "must hold one key, not #{labels.size} PEM blocks" if labels.size > 1
       refuse FOREIGN[labels.first] if FOREIGN.key?(labels.first)
       encrypted = pem.match?(/^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/)
       check_passphrase(encrypted, passphrase)
-      # Without a passphrase OpenSSL would ask for one on the terminal.
+      # Without any passphrase OpenSSL would ask for one on the terminal.
       OpenSSL::PKey.read(pem, passphrase || "")
     rescue OpenSSL::PKey::PKeyError
-      refuse encrypted ? "cannot be decrypted. Check #{@passphrase_setting}" : "is not a readable key in PEM"
+      refuse encrypted ? "cannot be decrypted: is #{@passphrase_setting} right?" : "is not a readable key in PEM"
     end
 
     def check_passphrase(encrypted, passphrase)

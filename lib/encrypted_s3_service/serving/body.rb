@@ -8,47 +8,76 @@ module EncryptedS3Service
       # Bytes of a chunk.
       CHUNK = 1 << 20
 
-      # Reads the first chunk, so that what cannot be read is known before an answer has begun.
+      # Reads up to the first bytes of the object, so that what cannot be read is known before an answer has begun.
       # @param reader [Reader] belongs to the body from now on
-      # @param range [Range<Integer>] first and last byte
-      # @raise [Error]
-      def initialize(reader, range)
+      # @param pieces [Array<Range<Integer>, String>] what is sent, in this order: bytes of the object (first and last,
+      #   each range behind the one before) and what stands between them
+      # @raise [StandardError] what the reader raises
+      def initialize(reader, pieces)
         @reader = reader
-        @left = range.size
-        reader.skip(range.begin)
-        @chunk = take
+        @pieces = pieces.dup
+        @position = 0
+        @ahead = []
+        look_ahead
       rescue StandardError
-        reader.close
+        close
         raise
       end
 
       # @yieldparam chunk [String] binary
       # @return [void]
       def each
-        while (chunk = @chunk)
-          @chunk = nil
-          yield chunk
-          @chunk = take
+        # Some versions of Rails ask for this (ActionDispatch::Response::Buffer#to_ary).
+        return enum_for(:each) unless block_given?
+
+        begin
+          while (chunk = @ahead.shift || take)
+            yield chunk
+          end
+        ensure
+          close
         end
-      ensure
-        close
       end
 
-      # Called by the server, however the answer ended.
+      # Frees the connection to the store; may be called again.
       # @return [void]
       def close
-        @chunk = nil
+        @ahead = []
+        @pieces = []
         @reader.close
       end
 
       private
 
-      def take
-        return if @left.zero?
+      def look_ahead
+        while (chunk = take)
+          @ahead << chunk
+          break if @position.positive?
+        end
+      end
 
-        chunk = @reader.read([@left, CHUNK].min)
-        @left -= chunk.bytesize if chunk
+      def take
+        piece = @pieces.first
+        return if piece.nil?
+        return @pieces.shift if piece.is_a?(String)
+
+        return take if piece.end < @position && @pieces.shift
+
+        read(piece)
+      end
+
+      def read(range)
+        skip_to(range.begin)
+        chunk = @reader.read([range.end - @position + 1, CHUNK].min)
+        @position += chunk.bytesize if chunk
         chunk
+      end
+
+      def skip_to(position)
+        return unless position > @position
+
+        @reader.skip(position - @position)
+        @position = position
       end
     end
   end

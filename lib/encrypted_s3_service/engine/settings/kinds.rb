@@ -17,6 +17,11 @@ module EncryptedS3Service
         # A class and an attribute of it.
         ATTRIBUTE = /\A(::)?[A-Z]\w*(::[A-Z]\w*)*\.[a-z_]\w*\z/
 
+        # An origin (RFC 6454): scheme, host and perhaps a port, and nothing behind it.
+        ORIGIN = %r{\A[a-z][a-z0-9+.-]*://[^/\s,;]+\z}i
+        # One source of a content security policy.
+        SOURCE = /\A[^\s,;]+\z/
+
         class << self
           # @param kind [Symbol] one of {ALL}
           # @param value [Object] not nil
@@ -42,6 +47,14 @@ module EncryptedS3Service
           def name?(value) = value.is_a?(Symbol) || (value.is_a?(String) && !value.empty?)
 
           def constant?(value) = name?(value) && CONSTANT.match?(value.to_s)
+
+          def origin?(value)
+            value == "*" || value.is_a?(Regexp) || (value.is_a?(String) && ORIGIN.match?(value))
+          end
+
+          def host?(options) = options.is_a?(Hash) && options.to_h.symbolize_keys[:host].present?
+
+          def all?(value, &) = !value.is_a?(Hash) && Array(value).all?(&)
 
           def within?(value, options) = options.fetch(:within, nil)&.cover?(value) != false
 
@@ -69,6 +82,12 @@ module EncryptedS3Service
                              ->(value, _) { [true, false].include?(value) || Array(value).all? { constant?(_1) } }),
           attribute: Kind.new("a class and an attribute as a String, for example \"Current.organisation\"",
                               ->(value, _) { name?(value) && ATTRIBUTE.match?(value.to_s) }),
+          url_options: Kind.new("a Hash with a host, for example { host: \"www.example.com\" }",
+                                ->(value, _) { host?(value) }),
+          origins: Kind.new("an origin without a path or an Array of them, for example \"https://app.example.com\", " \
+                            "a Regexp, or \"*\"", ->(value, _) { all?(value) { origin?(_1) } }),
+          frame_sources: Kind.new("a source or an Array of them, for example \"'self'\" or \"https://example.com\"",
+                                  ->(value, _) { all?(value) { _1.is_a?(String) && SOURCE.match?(_1) } }),
           callable: Kind.new("a lambda or another object that responds to `call`",
                              ->(value, _) { value.respond_to?(:call) }),
           callables: Kind.new("a Hash of names and lambdas",

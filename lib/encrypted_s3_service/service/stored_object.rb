@@ -1,0 +1,160 @@
+# frozen_string_literal: true
+
+require "stringio"
+require_relative "../errors"
+
+module EncryptedS3Service
+  # What code that knows Active Storage's S3Service finds in `service.bucket.object(key)` (there an Aws::S3::Object). It
+  # reads and writes plaintext. What cannot be had of encrypted objects raises and says what to do instead.
+  class StoredObject
+    # What {#get} gives.
+    # @!attribute [r] body [IO] the plaintext, at its beginning
+    # @!attribute [r] content_length [Integer] bytes of it
+    # @!attribute [r] content_type [String]
+    # @!attribute [r] etag [String] of the version, with its quotes
+    Output = Struct.new(:body, :content_length, :content_type, :etag, keyword_init: true)
+
+    # Methods of Aws::S3::Object that cannot be had, and what is to be done instead.
+    INSTEAD = {
+      presigned_url: "the store would serve ciphertext or store plaintext; use `blob.url`, or " \
+                     "`blob.service_url_for_direct_upload` for uploads",
+      presigned_request: "the store would serve ciphertext or store plaintext; use `blob.url`",
+      presigned_post: "a form sent to the store would store plaintext; use Active Storage's direct uploads",
+      public_url: "the store would serve ciphertext; use `blob.url`, which never expires where `public: true` is set",
+      acl: "what is public in the bucket is ciphertext; set `public: true` in config/storage.yml for addresses that " \
+           "never expire",
+      copy_to: "a copy made by the store is not encrypted for its new key; use `service.compose([key], new_key)`",
+      copy_from: "a copy made by the store is not encrypted for its new key; use `service.compose([key], new_key)`",
+      move_to: "a copy made by the store is not encrypted for its new key; use `service.compose([key], new_key)` and " \
+               "`service.delete(key)`",
+      initiate_multipart_upload: "parts sent to the store would be plaintext; use `service.upload(key, io)`, which " \
+                                 "sends large files in parts",
+      upload_stream: "use `service.upload(key, io)` with an IO that is written to elsewhere (IO.pipe)",
+      last_modified: "it is not kept; use `blob.created_at`"
+    }.freeze
+    private_constant :INSTEAD
+
+    # @return [String]
+    attr_reader :key
+    # @return [Bucket]
+    attr_reader :bucket
+
+    # @param key [String]
+    # @param bucket [Bucket]
+    # @param service [ActiveStorage::Service::EncryptedS3Service]
+    # @api private
+    def initialize(key, bucket, service)
+      @key = key
+      @bucket = bucket
+      @service = service
+    end
+
+    # @return [String]
+    def bucket_name = bucket.name
+
+    # @return [Client]
+    def client = bucket.client
+
+    # @return [Boolean]
+    def exists? = @service.exist?(key)
+
+    # @return [Integer, nil] bytes of the plaintext; nil for a legacy object whose writer did not note it
+    # @raise [ActiveStorage::FileNotFoundError]
+    def content_length = head.size
+    alias size content_length
+
+    # @return [String] the store's, of the ciphertext, with its quotes
+    # @raise [ActiveStorage::FileNotFoundError]
+    def etag = head.etag
+
+    # @return [String] what the store is told; the type of the file stands in its blob
+    def content_type = "application/octet-stream"
+
+    # @return [Hash] nothing: the store is told no metadata of the file
+    def metadata = {}
+
+    # @return [Client::Stat] what is known without reading the object
+    # @raise [ActiveStorage::FileNotFoundError]
+    def head(**) = @service.stat(key)
+
+    # @return [self]
+    # @raise [ActiveStorage::FileNotFoundError]
+    def load = head && self
+
+    # Reads the plaintext.
+    # @param response_target [IO, String, Pathname, nil] where it goes; a String in memory without it
+    # @param range [String, nil] of a Range header, for example `"bytes=0-99"`
+    # @yieldparam chunk [String]
+    # @return [Output]
+    # @raise [ActiveStorage::FileNotFoundError]
+    # @raise [ActiveStorage::IntegrityError]
+    def get(response_target: nil, range: nil, **, &block)
+      stat = head
+      block ? @service.download(key, &block) : body = read_to(response_target, range, stat)
+      Output.new(body: body, content_length: body.respond_to?(:size) ? body.size : stat.size,
+                 content_type: content_type, etag: stat.etag)
+    end
+
+    # @param path [String, Pathname, IO]
+    # @return [Boolean] true
+    # @raise [ActiveStorage::FileNotFoundError]
+    # @raise [ActiveStorage::IntegrityError]
+    def download_file(path, **)
+      read_to(path, nil, nil)
+      true
+    end
+
+    # @param path [String, Pathname, IO] the plaintext
+    # @return [Boolean] true
+    def upload_file(path, **)
+      path.respond_to?(:read) && !path.is_a?(Pathname) ? @service.upload(key, path) : upload_path(path)
+      true
+    end
+
+    # @param body [String, IO] the plaintext
+    # @return [void]
+    def put(body: "", **)
+      @service.upload(key, body.respond_to?(:read) ? body : StringIO.new(body.to_s))
+    end
+
+    # @return [void]
+    def delete(**) = @service.delete(key)
+
+    INSTEAD.each do |method, instead|
+      # @raise [UnsupportedOperationError] always
+      define_method(method) do |*, **|
+        raise UnsupportedOperationError, "EncryptedS3 has no Object##{method}: #{instead}."
+      end
+    end
+
+    # @return [String]
+    def inspect = "#<#{self.class.name} bucket_name=#{bucket_name.inspect} key=#{key.inspect}>"
+
+    private
+
+    def upload_path(path) = File.open(path, "rb") { |file| @service.upload(key, file) }
+
+    def read_to(target, range, stat)
+      return StringIO.new(read(range, stat)) if target.nil?
+      return target.tap { target.write(read(range, stat)) } if range && target.respond_to?(:write)
+      return copy_to_io(target) if target.respond_to?(:write) && !target.is_a?(Pathname)
+
+      File.open(target, "wb") { |file| range ? file.write(read(range, stat)) : copy_to_io(file) }
+      File.open(target, "rb")
+    end
+
+    def copy_to_io(io)
+      @service.download(key) { |chunk| io.write(chunk) }
+      io
+    end
+
+    def read(range, stat)
+      return @service.download(key) unless range
+
+      wanted = Rack::Utils.get_byte_ranges(range, stat.size)&.first
+      raise InvalidRangeError, "the range #{range} is not in the #{stat.size} bytes of #{key}" unless wanted
+
+      @service.download_chunk(key, wanted)
+    end
+  end
+end

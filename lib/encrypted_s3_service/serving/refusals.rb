@@ -1,0 +1,41 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  module Serving
+    # For controllers: answers without a body that nobody keeps, and which error is answered with which.
+    # @api private
+    module Refusals
+      extend ActiveSupport::Concern
+
+      # Seconds after which a client may ask again.
+      RETRY_AFTER = 5
+      private_constant :RETRY_AFTER
+
+      included do
+        rescue_from(ActiveStorage::FileNotFoundError) { refuse(404) }
+        rescue_from(KeyDestroyedError) { refuse(410) }
+        rescue_from(AccessError, with: :refuse_archived)
+      end
+
+      private
+
+      def not_found = refuse(404)
+
+      # @param status [Integer]
+      # @param headers [Hash{String => String}]
+      # @return [void]
+      def refuse(status, headers = {})
+        response.headers.merge!(headers)
+        response.headers["Cache-Control"] = "no-store"
+        head status
+      end
+
+      # Amazon's Glacier: the object is there, but has to be brought back before it can be read.
+      def refuse_archived(error)
+        raise error unless error.respond_to?(:store_code) && error.store_code == "InvalidObjectState"
+
+        refuse(409)
+      end
+    end
+  end
+end
