@@ -45,6 +45,8 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     base_controller: [[Object, "a class", :lower_case, 1, "Not A::Class"], ["Files::Base", :ApplicationController]],
     active_storage_concerns: [[1, [:lower], { a: 1 }], [true, false, "FindsTenant", %w[FindsTenant AsksForLogin]]],
     current_tenant: [["Current", "current.tenant", 1, "Current."], ["Current.organisation", "A::Current.b"]],
+    carry_tenant_in_jobs: [["true", 1], [false, true]],
+    plaintext_mirrors: [[1, [nil], { a: 1 }], [:moving, "moving", %i[moving other], []]],
     service_resolver: [["name", {}], [->(name) { name }, :name.method(:to_s)]],
     resolved_services_limit: [[0, "7", 1.5, true], [1, 5_000]],
     resolved_services_ttl: [["60", -1, true], [0, 0.5, 2.minutes]],

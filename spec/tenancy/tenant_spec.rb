@@ -44,9 +44,9 @@ RSpec.describe EncryptedS3Service::Tenant do
   end
 
   it "takes a service of the tenant's own, by a method or by a block" do
-    by_method = tenant(name: "mirrored") { encrypts_files_with(&:storage_service) }
+    by_method = tenant(name: "elsewhere") { encrypts_files_with(&:storage_service) }
     by_block = tenant(name: "encr") { encrypts_files_with(unless: :new_record?) { |firm| "#{firm.name}ypted" } }
-    expect(by_method.with_s3_settings { place }).to eq("mirrored")
+    expect(by_method.with_s3_settings { place }).to eq("elsewhere")
     expect(by_block.with_s3_settings { place }).to eq("local")
     by_block.save!
     expect(by_block.with_s3_settings { place }).to eq("encrypted")

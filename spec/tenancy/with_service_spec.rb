@@ -150,10 +150,4 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     end
     expect(encrypted_in_bucket?(whole, "12")).to be(true)
   end
-
-  it "knows which services encrypt, a mirror by its primary" do
-    expect(%i[encrypted mirrored local].map { |name| described_class.encrypts?(name) }).to eq([true, true, false])
-    expect(described_class.encrypts?(nil)).to be(false)
-    expect { described_class.encrypts?(:nowhere) }.to raise_error(described_class::ConfigurationError)
-  end
 end

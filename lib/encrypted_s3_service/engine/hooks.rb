@@ -10,6 +10,16 @@ module EncryptedS3Service
       app.executor.register_hook(ServiceSwitch::ExecutorHook)
     end
 
+    initializer "encrypted_s3_service.carried_tenant" do
+      ActiveSupport.on_load(:active_job) { include CarriedTenant }
+      ActiveSupport.on_load(:action_controller) { ActionController::Live.prepend(LiveStreams) }
+    end
+
+    # With the first use of Active Storage, which has read storage.yml by then; in production that is at boot.
+    config.after_initialize do
+      ActiveSupport.on_load(:active_storage_blob) { MixedMirrors.warn }
+    end
+
     initializer "encrypted_s3_service.attachments", after: "active_storage.reflection" do
       ActiveSupport.on_load(:active_record) do
         next unless Engine.active_storage?

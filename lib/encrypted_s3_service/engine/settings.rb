@@ -76,6 +76,15 @@ module EncryptedS3Service
       # @return [String, nil] a class and an attribute, for example `"Current.organisation"`
       setting :current_tenant, :attribute
 
+      # Whether jobs of gems take the tenant, or the service of a block, from where they are enqueued to where they are
+      # performed. Jobs that include {Job} always do.
+      # @return [Boolean] true by default
+      setting :carry_tenant_in_jobs, :boolean, default: true
+
+      # Mirrors that may encrypt in part, while files are moved. See {MixedMirrors}.
+      # @return [Symbol, String, Array<Symbol, String>, nil] none by default
+      setting :plaintext_mirrors, :names
+
       # Finds the settings of services that are not in `storage.yml`. See {ResolvedServices}.
       # @return [#call, nil] is given a name (String) and returns a Hash, a service, or nil
       setting :service_resolver, :callable

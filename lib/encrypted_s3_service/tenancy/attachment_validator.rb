@@ -5,8 +5,9 @@ module EncryptedS3Service
   # another record's blob. Active Storage itself attaches any blob whose signed id it is given.
   #
   # It is a validation of every attribute that is declared with `has_one_attached` or `has_many_attached`. The demand is
-  # the attribute's `service:`, otherwise the switch that is in force ({EncryptedS3Service.with_service}), and only when
-  # that service encrypts. Files that the record has already are not looked at, so a form may send them again.
+  # the attribute's `service:`, otherwise the service of the block that is in force ({EncryptedS3Service.with_service}),
+  # otherwise that of the current tenant, and only when that service encrypts. Files that the record has already are not
+  # looked at, so a form may send them again.
   #
   # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` in the application's locales.
   class AttachmentValidator < ActiveModel::EachValidator
@@ -49,10 +50,21 @@ module EncryptedS3Service
 
     private
 
-    # A file that goes is no matter, and one that the record has is no change.
+    # A file that goes is no matter, and one that the record has is no change. What names its service itself is where
+    # the application wants it.
     def added_blobs(change)
-      attachments = change.respond_to?(:attachments) ? change.attachments : [change.try(:attachment)]
-      attachments.compact.select(&:new_record?).map(&:blob)
+      pairs_of(change).filter_map do |attachable, attachment|
+        attachment.blob if attachment&.new_record? && !names_service?(attachable)
+      end
     end
+
+    # @return [Array<Array>] what was given to the attribute, and the attachment that was made of it
+    def pairs_of(change)
+      return change.attachables.zip(change.attachments) if change.respond_to?(:attachables)
+
+      change.respond_to?(:attachable) ? [[change.attachable, change.attachment]] : []
+    end
+
+    def names_service?(attachable) = attachable.is_a?(Hash) && attachable.symbolize_keys[:service_name].present?
   end
 end

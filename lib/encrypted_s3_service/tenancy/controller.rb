@@ -8,8 +8,9 @@ module EncryptedS3Service
   #       include EncryptedS3Service::Controller
   #     end
   #
-  # It stands after the callback that finds the tenant. An action whose tenant is found later and would have needed
-  # another service is refused, since its files would go to the wrong one.
+  # It stands after the callback that finds the tenant. Where the application names its attribute
+  # (`config.encrypted_s3_service.current_tenant`), new files follow the attribute also without this module and before
+  # this callback; what it adds is that the choice is made once, for the whole action.
   #
   # Active Storage's own controllers do not inherit from ApplicationController, so a callback of it never runs for
   # direct uploads. `config.encrypted_s3_service.active_storage_concerns` includes this module in them, see
@@ -43,32 +44,12 @@ module EncryptedS3Service
 
     # The callback.
     def set_active_storage_service(&)
-      @s3_tenant_at_first = s3_tenant
-      Tenant.apply(@s3_tenant_at_first, &)
+      Tenant.apply(s3_tenant, &)
     end
 
     # The tenant of this request, nil for none. It may be overridden.
     #
     # @return [Tenant, nil] what the attribute named by `config.encrypted_s3_service.current_tenant` says
     def s3_tenant = CurrentTenant.get
-
-    # Called after all callbacks, whatever their order (AbstractController::Base).
-    def send_action(...)
-      refuse_late_tenant
-      super
-    end
-
-    def refuse_late_tenant
-      # Nothing is refused where the callback was skipped on purpose.
-      return unless defined?(@s3_tenant_at_first)
-
-      tenant = s3_tenant
-      return if tenant.nil? || tenant == @s3_tenant_at_first
-      return if Tenant.service_of(tenant) == EncryptedS3Service.current_service
-
-      raise ConfigurationError,
-            "#{self.class.name} found its tenant after set_active_storage_service had run, so its files would go to " \
-            "the wrong service. Include EncryptedS3Service::Controller after the callback that finds the tenant."
-    end
   end
 end

@@ -15,12 +15,17 @@ module EncryptedS3Service
     end
 
     # @return [Object, nil] the tenant of this request or job
+    # @raise [ConfigurationError] when the class or the attribute does not exist
     def self.get = configured&.get
 
-    # @param path [String] class and attribute, such as "Current.organisation"
+    # @return [String] class and attribute, such as "Current.organisation"
+    attr_reader :path
+
+    # @param path [String, Symbol] class and attribute, such as "Current.organisation"
     # @raise [ConfigurationError]
     def initialize(path)
-      @class_name, dot, @attribute = path.to_s.rpartition(".")
+      @path = path.to_s
+      @class_name, dot, @attribute = @path.rpartition(".")
       return unless dot.empty? || @class_name.empty?
 
       raise ConfigurationError, "current_tenant is a class and an attribute, as in \"Current.organisation\", and not " \
@@ -28,6 +33,8 @@ module EncryptedS3Service
     end
 
     # @return [Object, nil]
+    # @raise [ConfigurationError] when the class or the attribute does not exist. What the attribute itself raises is
+    #   passed on
     def get = owner.public_send(@attribute)
 
     # Sets the attribute while the block runs. It is written only where it changes: an action that streams shares the
@@ -51,6 +58,14 @@ module EncryptedS3Service
 
     private
 
-    def owner = @class_name.constantize
+    # @return [Class] that has the attribute
+    def owner
+      owner = @class_name.safe_constantize
+      return owner if owner.respond_to?(@attribute)
+
+      missing = owner ? "#{@class_name} has no #{@attribute}" : "there is no class #{@class_name}"
+      raise ConfigurationError, "Cannot find the current tenant: #{missing}. Correct " \
+                                "config.encrypted_s3_service.current_tenant (#{@path})."
+    end
   end
 end

@@ -17,11 +17,13 @@ module EncryptedS3Service
 
     # @param record [Object]
     # @param attribute [Symbol, String]
-    # @return [Symbol, nil] where the record's files must live: on the service that its new files go to, when that
-    #   encrypts and was chosen by the attribute or by {EncryptedS3Service.with_service}; nil when it does not matter
+    # @return [Symbol, nil] where the record's files must live: on the service that its new files go to
+    #   ({ServiceSwitch}), when that encrypts, at least in part, and is not just the application's default; nil when it
+    #   does not matter
     def self.demanded(record, attribute)
-      service = of(record, attribute) || EncryptedS3Service.current_service
-      service if service && EncryptedS3Service.encrypts?(service)
+      name = of(record, attribute) || EncryptedS3Service.current_service
+      service = ActiveStorage::Blob.services.fetch(ServiceSwitch.existing(name)) if name
+      name if service && ServiceParts.new(service).encrypted.any?
     end
   end
 end

@@ -33,8 +33,10 @@ module EncryptedS3Service
       # @api private
       def service_of(tenant) = checked(tenant).s3_service_name
 
-      private
-
+      # @param tenant [Tenant]
+      # @return [Tenant] the same
+      # @raise [ConfigurationError] when the tenant's class does not include this module
+      # @api private
       def checked(tenant)
         return tenant if tenant.is_a?(Tenant)
 
@@ -85,11 +87,15 @@ module EncryptedS3Service
     #   block is not run
     def with_s3_settings(&)
       attribute = s3_current_attribute
-      EncryptedS3Service.with_service(s3_service_name) { attribute ? attribute.with(self, &) : yield }
+      # Another attribute than the configured one may name one tenant while the configured one names another.
+      followed = self if attribute && attribute.path == CurrentTenant.configured&.path
+      choice = ServiceSwitch::Choice.new(service: ServiceSwitch.existing(s3_service_name), tenant: followed)
+      ServiceSwitch.with(choice) { attribute ? attribute.with(self, &) : yield }
     end
 
     # @return [Symbol, nil] where this tenant's new files go; nil for the application's default
-    # @raise [ConfigurationError] when its files are to be encrypted and no service is named
+    # @raise [ConfigurationError] when its files are to be encrypted and no service is named, or a mirror that also
+    #   stores plaintext and is not listed in `config.encrypted_s3_service.plaintext_mirrors`
     def s3_service_name
       return unless encrypts_files?
 
@@ -98,6 +104,7 @@ module EncryptedS3Service
       # Going on with the default would store in plaintext what was to be encrypted.
       raise ConfigurationError, "The files of #{s3_label} are encrypted, but no service is named" if name.blank?
 
+      refuse_mixed_mirror(name)
       name.to_sym
     end
 
@@ -122,6 +129,12 @@ module EncryptedS3Service
       return if path == false
 
       path ? CurrentTenant.new(path) : CurrentTenant.configured
+    end
+
+    def refuse_mixed_mirror(name)
+      service = ActiveStorage::Blob.services.fetch(ServiceSwitch.existing(name))
+      problem = MixedMirrors.problem(service)
+      raise ConfigurationError, "Cannot store the files of #{s3_label}. #{problem}" if problem
     end
 
     def s3_label = respond_to?(:id) ? "#{self.class.name} #{id}" : self.class.name

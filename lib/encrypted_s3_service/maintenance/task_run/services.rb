@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../../errors"
+require_relative "../../tenancy/service_parts"
 
 module EncryptedS3Service
   module TaskRun
@@ -21,11 +22,7 @@ module EncryptedS3Service
 
       # @param service [ActiveStorage::Service]
       # @return [Array<ActiveStorage::Service>] what a mirror consists of; any other consists of itself
-      def parts_of(service)
-        return [service] unless service.respond_to?(:primary) && service.respond_to?(:mirrors)
-
-        [service.primary, *service.mirrors]
-      end
+      def parts_of(service) = ServiceParts.new(service).to_a
 
       # @param service [ActiveStorage::Service]
       # @return [Array<ActiveStorage::Service>] those of its parts that encrypt

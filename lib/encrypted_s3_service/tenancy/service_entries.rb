@@ -1,0 +1,66 @@
+# frozen_string_literal: true
+
+require_relative "../errors"
+
+module EncryptedS3Service
+  # The entries of `storage.yml`, and what can be said of them without building a service.
+  # @api private
+  class ServiceEntries
+    # @param configurations [Hash{Symbol, String => Hash}] by name, as Active Storage has read them
+    def initialize(configurations = Rails.configuration.active_storage.service_configurations)
+      @entries = configurations.to_h.deep_symbolize_keys
+    end
+
+    # @return [Array<Symbol>]
+    def names = @entries.keys
+
+    # @param name [Symbol, String]
+    # @return [Hash{Symbol => Object}, nil]
+    def [](name) = @entries[name.to_sym]
+
+    # @param name [Symbol, String]
+    # @return [Boolean] whether the entry consists of others (ActiveStorage::Service::MirrorService)
+    def mirror?(name) = self[name].is_a?(Hash) && self[name].key?(:primary)
+
+    # @param name [Symbol, String]
+    # @return [Array<Symbol>] the entries that store the files of this one: itself or, for a mirror, its parts
+    # @raise [ConfigurationError] when a part does not exist, or is the mirror itself
+    def parts(name, within = [])
+      name = name.to_sym
+      raise ConfigurationError, "config/storage.yml: the mirror `#{name}` consists of itself" if within.include?(name)
+      raise ConfigurationError, "config/storage.yml has no service `#{name}`#{belonging(within)}" unless self[name]
+      return [name] unless mirror?(name)
+
+      self[name].values_at(:primary, :mirrors).flatten.compact.flat_map { |part| parts(part, [*within, name]) }.uniq
+    end
+
+    # @param name [Symbol, String]
+    # @return [Class, nil] of the service, as ActiveStorage::Service::Configurator finds it; nil when there is none
+    def service_class(name)
+      kind = kind(name)
+      require "active_storage/service/#{kind.underscore}_service"
+      ActiveStorage::Service.const_get(:"#{kind.camelize}Service")
+    rescue LoadError, NameError
+      nil
+    end
+
+    # @param name [Symbol, String]
+    # @return [String] what stands behind `service:`
+    def kind(name) = self[name].fetch(:service, "").to_s
+
+    # @param name [Symbol, String] of no mirror
+    # @return [Boolean]
+    def encrypts?(name)
+      return true if kind(name) == "EncryptedS3"
+
+      # Its file is loaded with the first class that inherits from it.
+      return false unless (found = service_class(name)) && defined?(ActiveStorage::Service::EncryptedS3Service)
+
+      found <= ActiveStorage::Service::EncryptedS3Service || false
+    end
+
+    private
+
+    def belonging(within) = (", of which the mirror `#{within.last}` consists" if within.any?)
+  end
+end
