@@ -13,6 +13,17 @@ module EncryptedS3Service
 
     # @return [Boolean] whether doing the same again later may succeed
     def retryable? = false
+
+    # What a report may say of an error. Messages of other libraries are left out: they may hold a signed URL or a part
+    # of a file.
+    # @param error [Exception]
+    # @return [String] its class, and its message if it is one of this gem, of Active Storage or of the system
+    # @api private
+    def self.describe(error)
+      known = error.is_a?(Error) || error.is_a?(SystemCallError) ||
+              (defined?(ActiveStorage::Error) && error.is_a?(ActiveStorage::Error))
+      known && error.message != error.class.name ? "#{error.class.name}: #{error.message}" : error.class.name
+    end
   end
 
   # A setting is missing or wrong, or the bucket does not exist.

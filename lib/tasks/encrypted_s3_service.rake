@@ -39,7 +39,10 @@ namespace :encrypted_s3_service do
     require "encrypted_s3_service/maintenance/unreadable_files"
 
     lines = EncryptedS3Service::UnreadableFiles.new.lines
-    lines.each { |line| puts "#{line.service_name}: #{line.count} files, #{line.bytes} bytes" }
-    puts "#{lines.sum(&:count)} files cannot be read any more. They can be purged."
+    lines.each do |line|
+      puts "#{line.service_name}: #{line.count} #{"file".pluralize(line.count)}, #{line.bytes} bytes"
+    end
+    count = lines.sum(&:count)
+    puts "#{count} #{"file".pluralize(count)} cannot be read any more.#{" They can be purged." if count.positive?}"
   end
 end

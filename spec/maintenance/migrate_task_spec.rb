@@ -9,17 +9,14 @@ require_relative "../support/task_helpers"
 RSpec.describe "encrypted_s3_service:migrate" do
   include TaskHelpers
 
-  before do
-    ActiveStorage::Attachment.delete_all
-    ActiveStorage::Blob.delete_all
-  end
+  before { forget_all_files }
 
   let(:arguments) { ["FROM=local", "TO=encrypted"] }
 
   def command(*arguments)
     library = File.expand_path("../../lib", __dir__)
-    [{ "SCOPE" => nil, "DELETE" => nil }, RbConfig.ruby, "-rbundler/setup", "-I", library, "-S", "rake",
-     "encrypted_s3_service:migrate", *arguments]
+    [{ "SCOPE" => nil, "DELETE" => nil, "CONFIRM" => nil }, RbConfig.ruby, "-rbundler/setup", "-I", library, "-S",
+     "rake", "encrypted_s3_service:migrate", *arguments]
   end
 
   def place = { chdir: File.expand_path("../dummy", __dir__) }
@@ -50,7 +47,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     before = moved
     expect(before).to be_between(1000, 1999)
 
-    output, status = migrate(*arguments, "DELETE=true")
+    output, status = migrate(*arguments, "DELETE=true", "CONFIRM=2000")
     expect(status).to be_success, output
     expect(output).to match(/^#{2000 - before} files \([\d.]+ .?B\) moved/).and match(/^2000 files .* deleted/)
 
@@ -66,7 +63,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
   it "may be killed within one bucket, too: the old files are those that are deleted in the end" do
     old = create_files(300, "encrypted")
     expect(migrate_and_kill(at: rand(1..250), from: "encrypted", to: "published").termsig).to eq(9)
-    output, status = migrate("FROM=encrypted", "TO=published", "DELETE=true")
+    output, status = migrate("FROM=encrypted", "TO=published", "DELETE=true", "CONFIRM=300")
     expect(status).to be_success, output
     blobs = ActiveStorage::Blob.order(:id).to_a
     expect(blobs.map(&:service_name).uniq).to eq(["published"])
@@ -81,7 +78,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     output, status = migrate(*arguments)
     id = ActiveStorage::Blob.find_by!(key: keys[2]).id
     expect(status.exitstatus).to eq(1)
-    expect(output).to match(/^1 files failed/).and match(/^  blob #{id}: EncryptedS3Service::IntegrityError: /)
+    expect(output).to match(/^1 of 4 files failed/).and match(/^  blob #{id}: EncryptedS3Service::IntegrityError: /)
     expect(output).not_to include("plaintext of")
     expect(moved).to eq(3)
   end
@@ -145,7 +142,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     end
 
     it "is refused when there is none, it is given too much or too little, or it returns no blobs" do
-      { "other" => /only empty, smaller, wrong/, "empty:1" => /takes nothing/, "smaller" => /needs something/,
+      { "other" => /only empty, smaller, wrong/, "empty:1" => /takes no argument/, "smaller" => /needs an argument/,
         "wrong" => /must return a relation of ActiveStorage::Blob/ }.each do |text, message|
         expect { selected(text) }.to raise_error(EncryptedS3Service::ConfigurationError, message)
       end

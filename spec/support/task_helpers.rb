@@ -2,6 +2,15 @@
 
 # What specs of the tasks that go through all files say.
 module TaskHelpers
+  # Rows of other examples.
+  def forget_all_files
+    require "encrypted_s3_service/maintenance/migration"
+    ActiveStorage::Attachment.delete_all
+    ActiveStorage::Blob.delete_all
+    former_keys = EncryptedS3Service::Migration::FormerKeys
+    EncryptedS3Service::Migration::FormerKey.delete_all if former_keys.table?
+  end
+
   # @return [String] the text of a file that {#create_files} has stored
   def text_of(number) = "file #{number} of many\n" * (number % 50)
 

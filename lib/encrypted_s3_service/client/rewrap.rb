@@ -51,6 +51,12 @@ module EncryptedS3Service
         Envelope.new(**head.slice(:format, :key_id))
       end
 
+      # Rotation cannot change a format: the data key of a V2 object cannot be bound to it afterwards.
+      #
+      # @param format [String, nil] of an object's envelope
+      # @return [Boolean] whether it is V2 although new objects are V3, so that only {#reencrypt} helps
+      def outdated_format?(format) = format == "v2" && configuration.written_format == "v3"
+
       # Encrypts an object anew, under the writing key and in the format that `commitment_policy` says. The body moves
       # through this process.
       #

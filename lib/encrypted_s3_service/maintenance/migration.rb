@@ -2,12 +2,12 @@
 
 require "encrypted_s3_service"
 require_relative "migration/copy"
-require_relative "migration/failure"
 require_relative "migration/former_keys"
 require_relative "migration/endpoints"
-require_relative "migration/rehearsal"
 require_relative "migration/relatives"
 require_relative "migration/removal"
+require_relative "migration/survey"
+require_relative "task_run/failures"
 require_relative "task_run/progress"
 require_relative "task_run/workers"
 
@@ -23,63 +23,106 @@ module EncryptedS3Service
   #
   # For each blob: the file is copied, the copy is read back and compared, and only then the blob's row names the new
   # service. Until then readers use the old file, after that the new one. Nothing is deleted unless `delete` says so,
-  # and then only files whose copy was read back once more. So it may be killed at any moment and run again: what was
-  # moved stays moved, what was half copied is copied anew.
+  # and then only files whose copy was read back once more and that no other row names. So it may be killed at any
+  # moment and run again: what was moved stays moved, what was half copied is copied anew.
   #
   # Where both keep their files in the same place (one bucket, before and after encryption, or a tenant's own key in it)
-  # a file gets a new key, so that no copy ever overwrites the file that it is a copy of. Elsewhere keys stay the same.
+  # a file gets a new key, so that no copy ever overwrites the file that it is a copy of. The former key is kept in a
+  # table of the gem's own ({FormerKeys}) until the old file is deleted. Elsewhere keys stay the same.
   #
   # Tracked variants and preview images are blobs of their own and go with the files they belong to. Variants that are
   # not tracked (`variants/<key>/…`) have no rows; they are made anew when they are asked for.
   class Migration
+    # Loaded when it is used: Active Storage's own models have to be there before.
+    autoload :FormerKey, "#{__dir__}/migration/former_key"
+
     # Blobs whose rows are read at once.
     BATCH = 500
     # Files on their way at once unless it is said otherwise.
     CONCURRENCY = 4
+    # Ids of blobs that failed and are not tried a second time when they are met again with what they belong to.
+    REMEMBERED = 100_000
+    private_constant :REMEMBERED
 
-    # What was done: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `removed`
-    # (Integer, old files deleted), `unfinished` (Integer, blobs without a file that are attached to nothing: uploads
-    # that were never finished; they are left) and `failures` (Array<Failure>).
-    Result = Data.define(:moved, :bytes, :removed, :unfinished, :failures)
+    # A blob that could not be moved, or whose old file could not be deleted: `blob_id` and `reason`.
+    Failure = TaskRun::Failure
+
+    # Old files that are to be deleted: `count` (Integer), `bytes` (Integer) and `services` (Array<String>, those that
+    # have them).
+    Plan = Data.define(:count, :bytes, :services) do
+      # @return [String]
+      def to_s
+        "#{TaskRun::Progress.counted(count, "old file")} (#{TaskRun::Progress.size(bytes)}) in #{services.join(", ")}"
+      end
+    end
+
+    # What was done: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `corrected`
+    # (Integer, rows that got the right checksum or size), `removed` (Integer, files whose old copies were deleted),
+    # `plan` ({Plan}, what was to be deleted; nil unless something was to be), `confirmed` (Boolean, false when the plan
+    # was not agreed to), `doubtful` (Array, ids of at most a thousand blobs that name former keys which do not prove
+    # themselves: nothing was deleted for those), `unfinished` (Integer, blobs without a file that are attached to
+    # nothing: uploads that were never finished; they are left), `failed` (Integer) and `failures` (Array<Failure>, the
+    # first thousand of them).
+    Result = Data.define(:moved, :bytes, :corrected, :removed, :plan, :confirmed, :doubtful, :unfinished, :failed,
+                         :failures)
+
+    # Creates the table for the keys of old files, where a migration of the application is to do that and not the task:
+    #
+    #     def up = EncryptedS3Service::Migration.create_former_keys_table(connection)
+    #
+    # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter] of Active Storage's database
+    # @return [void]
+    def self.create_former_keys_table(connection) = FormerKeys.create_table(connection)
 
     # Checks the names; the storage is not touched.
     # @param from [Symbol, String] the name of a service
     # @param to [Symbol, String] the name of another; that of a tenant's service, too (see {TenantKeys})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are moved, if they are in `from`. It need not
     #   ask for the service, and must not if old files are to be deleted, since their blobs are in `to` then
-    # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included
+    # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included; if `blobs` is
+    #   all of them, also those of blobs that were purged since
+    # @param confirm [#call] is given the {Plan} before anything is deleted, and returns whether to go on
     # @param dry_run [Boolean] whether it is only looked which files would be moved, and whether they are there
+    # @param repair_checksums [Boolean] whether a file is taken as it is when its row has no checksum of it (an ETag, a
+    #   placeholder, nothing), and the row gets the right one. Its size, too, if that does not fit
     # @param concurrency [Integer] files on their way at once
+    # @param failures [String, nil] path of a file that gets a line for each failure
     # @param output [IO, nil] where progress and failures are shown
-    # @raise [ConfigurationError] when there is no such service
-    def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, dry_run: false, concurrency: CONCURRENCY,
-                   output: nil)
+    # @raise [ConfigurationError] when there is no such service, or the file cannot be written
+    def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, confirm: lambda { |_plan|
+                                                                                         true
+                                                                                       }, dry_run: false,
+                   repair_checksums: false, concurrency: CONCURRENCY, failures: nil, output: nil)
       @endpoints = Endpoints.new(from, to)
       @blobs = blobs
       @delete = delete
+      @confirm = confirm
       @dry_run = dry_run
+      @copy = Copy.new(@endpoints, dry_run: dry_run, repair: repair_checksums)
       @workers = TaskRun::Workers.new(concurrency)
       @progress = TaskRun::Progress.new(output)
+      @failures = TaskRun::Failures.new(failures)
+      @failed_ids = Set.new
     end
 
     # @return [Result]
+    # @raise [ConfigurationError] when the table of former keys is needed and cannot be created
     def run
-      return examine if @dry_run
-
+      FormerKeys.prepare if !@dry_run && (@delete || @endpoints.shared?)
       announce_new_keys if @endpoints.shared?
-      moved = pass("moved", @endpoints.from_name, Copy.new(@endpoints))
-      removed = @delete ? pass("deleted", @endpoints.to_name, Removal.new(@endpoints)) : Pass.begin
-      Result.new(moved: moved.files, bytes: moved.bytes, removed: removed.files, unfinished: moved.unfinished,
-                 failures: moved.failures + removed.failures)
+      moved = pass(@dry_run ? "to be moved" : "moved", @endpoints.from_name, @copy)
+      @delete ? result(moved, **remove(moved)) : result(moved)
+    ensure
+      @failures.close
     end
 
     private
 
-    # Files gone through, their bytes, what failed, and uploads that were never finished.
-    Pass = Struct.new(:files, :bytes, :failures, :unfinished) do
+    # Files gone through, their bytes, and uploads that were never finished.
+    Pass = Struct.new(:files, :bytes, :unfinished) do
       # @return [Pass] before its first file
       # @api private
-      def self.begin = new(0, 0, [], 0)
+      def self.begin = new(0, 0, 0)
     end
     private_constant :Pass
 
@@ -88,25 +131,53 @@ module EncryptedS3Service
                     "gets a new key.")
     end
 
-    def examine
-      found = pass("to be moved", @endpoints.from_name, Rehearsal.new(@endpoints))
-      Result.new(moved: found.files, bytes: found.bytes, removed: 0, unfinished: found.unfinished,
-                 failures: found.failures)
+    def result(moved, plan: nil, confirmed: true, removed: 0, doubtful: [])
+      Result.new(moved: moved.files, bytes: moved.bytes, corrected: @copy.corrected, removed: removed, plan: plan,
+                 confirmed: confirmed, doubtful: doubtful, unfinished: moved.unfinished, failed: @failures.count,
+                 failures: @failures.of(:failed))
+    end
+
+    def remove(moved)
+      survey = Survey.new(@endpoints)
+      found = pass("to be deleted found", @endpoints.to_name, survey, purged: true)
+      add(found, moved) if @dry_run
+      plan = Plan.new(count: found.files, bytes: found.bytes, services: @endpoints.from_names)
+      answer = { plan: plan, doubtful: survey.doubtful.to_a }
+      return answer if @dry_run
+      return { **answer, confirmed: false } unless @confirm.call(plan)
+
+      removal = Removal.new(@endpoints, plan.count)
+      { **answer, removed: pass("deleted", @endpoints.to_name, removal, purged: true).files }
+    end
+
+    # What is to be moved leaves old files as well.
+    def add(found, moved)
+      found.files += moved.files
+      found.bytes += moved.bytes
     end
 
     # Does `step` for all blobs that are in the service `name`.
-    def pass(verb, name, step)
+    def pass(verb, name, step, purged: false)
       result = Pass.begin
       @progress.begin(verb, @blobs.where(service_name: name))
       each_group do |ids|
-        # A variant is met with its picture and by itself.
-        ids = ActiveStorage::Blob.where(id: ids, service_name: name).ids - result.failures.map(&:blob_id)
-        @workers.each(ids, step) { |id, outcome| count(result, id, outcome) }
+        work(blobs_of(ids, name), step, result)
         step.finish(ids)
       end
+      each_purged { |formers| work(formers, step.method(:purged), result) } if purged && whole_table?
       result
     ensure
       @progress.finish
+    end
+
+    # A variant is met with its picture and by itself.
+    def blobs_of(ids, name)
+      TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids, service_name: name).order(:id).to_a }
+                   .reject { |blob| @failed_ids.include?(blob.id) }
+    end
+
+    def work(items, step, result)
+      @workers.each(items, step) { |item, outcome| count(result, item, outcome) }
     end
 
     # Relatives before those they belong to: a relation that asks for the service in which a blob is finds a picture as
@@ -117,7 +188,19 @@ module EncryptedS3Service
       end
     end
 
-    def count(result, id, outcome)
+    # Former keys of blobs that are there no more.
+    def each_purged
+      return unless FormerKeys.table?
+
+      FormerKey.find_in_batches(batch_size: BATCH) do |formers|
+        there = TaskRun::Rows.connected { ActiveStorage::Blob.where(id: formers.map(&:blob_id)).ids }.to_set(&:to_s)
+        yield formers.reject { |former| there.include?(former.blob_id) }
+      end
+    end
+
+    def whole_table? = @blobs.to_sql == ActiveStorage::Blob.all.to_sql
+
+    def count(result, item, outcome)
       case outcome
       when Integer
         result.files += 1
@@ -129,9 +212,15 @@ module EncryptedS3Service
         result.unfinished += 1
         @progress.skip
       else
-        result.failures << (failure = Failure.of(id, outcome))
-        @progress.report(failure)
+        fail_with(item, outcome)
       end
+    end
+
+    def fail_with(item, error)
+      id = item.is_a?(FormerKey) ? item.blob_id : item.id
+      @failed_ids << id if @failed_ids.size < REMEMBERED
+      @failures.add(failure = Failure.of(id, error))
+      @progress.report(failure)
     end
   end
 end

@@ -1,9 +1,8 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require_relative "rotation/rewrap"
 require_relative "rotation/blob_walk"
-require_relative "rotation/rehearsal"
+require_relative "rotation/rewrap"
 require_relative "rotation/tally"
 
 module EncryptedS3Service
@@ -15,7 +14,8 @@ module EncryptedS3Service
   #
   # Bodies stay where they are; the store copies each object onto itself with another envelope, in one step in which
   # readers see either ({Client::Rewrap#rotate}). Files under the writing key already are left alone, at the price of
-  # one HEAD request each. So it may be killed at any moment and run again.
+  # one HEAD request each. So it may be killed at any moment and run again. Some stores answer that they have copied an
+  # object and have changed nothing: each store has to show the new envelope of the first object that it rotates.
   #
   # The format of a file stays what it is. What is V2 where V3 is written (`commitment_policy`), in a legacy form, or
   # has its envelope in an instruction file has to be encrypted anew instead, which moves its body through this process
@@ -30,31 +30,49 @@ module EncryptedS3Service
     # Files on their way at once unless it is said otherwise.
     CONCURRENCY = 4
 
+    # @return [ServiceSelection]
+    # @api private
+    attr_reader :selection
+
+    # @return [TaskRun::Failures]
+    # @api private
+    attr_reader :run_failures
+
     # Checks what it is given; the storage is not touched.
-    # @param service [Symbol, String, ActiveStorage::Service] or its name; that of a tenant's service, too (see
-    #   {TenantKeys}). Of a mirror all services that encrypt are meant
+    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; that of a tenant's service, too (see
+    #   {TenantKeys}). Of a mirror all services that encrypt are meant. nil takes all services that the blobs name, in
+    #   one go ({#run_all})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are rotated, if they are in the service
     # @param reencrypt [Boolean] whether files for which rotation is not enough are encrypted anew
     # @param dry_run [Boolean] whether it is only looked what would be done, by what the objects say of themselves:
     #   nothing is unwrapped, so files without a key's id count as to be rotated
+    # @param verify [Boolean] whether the store has to show the new envelope of every object, by one more HEAD request
+    #   each
     # @param concurrency [Integer] files at once
     # @param rate [Numeric, nil] the most objects a second
+    # @param failures [String, nil] path of a file that gets a line for each failure
     # @param output [IO, nil] where progress and failures are shown
-    # @raise [ConfigurationError] when there is no such service, or it does not encrypt
+    # @raise [ConfigurationError] when there is no such service, or it does not encrypt, or the file cannot be written
     # @raise [KeyDestroyedError] when its key is destroyed
-    def initialize(service, blobs: ActiveStorage::Blob.all, reencrypt: false, dry_run: false, concurrency: CONCURRENCY,
-                   rate: nil, output: nil)
-      @files = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, output: output)
+    def initialize(service, blobs: ActiveStorage::Blob.all, reencrypt: false, dry_run: false, verify: false,
+                   concurrency: CONCURRENCY, rate: nil, failures: nil, output: nil)
+      @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
+      @selection = @walk.selection
+      @run_failures = @walk.failures
       @verb = dry_run ? "looked at" : "gone through"
-      step = dry_run ? Rehearsal : Rewrap
-      @step = step.new(@files, reencrypt: reencrypt)
+      @step = Rewrap.new(@walk, reencrypt: reencrypt, dry_run: dry_run, verify: verify)
     end
 
-    # @return [Tally] what was done; what failed is in it, and nothing is raised for it
-    def run
-      tally = Tally.new(@files)
-      @files.each(@verb, @step) { |findings| tally.add(findings) }
-      tally
+    # @return [Tally] what was done for the one service; what failed is in it, and nothing is raised for it
+    # @raise [NotRotatedError] when the store does not show the new envelope of an object: the old key must be kept
+    def run = run_all[selection.only]
+
+    # @return [Hash{String => Tally}] what was done, by the names of services, of those that have files
+    # @raise (see #run)
+    def run_all
+      tallies = Hash.new { |all, name| all[name] = Tally.new(name, run_failures) }
+      @walk.each(@verb, @step) { |name, findings| tallies[name].add(findings) }
+      tallies
     end
   end
 end

@@ -16,10 +16,8 @@ module EncryptedS3Service
 
     # @return [Array<Line>] a line for each service, in the order of their names
     def lines
-      names = @blobs.distinct.pluck(:service_name).select { |name| unreadable?(name) }.sort
-      names.map do |name|
-        blobs = @blobs.where(service_name: name)
-        Line.new(service_name: name, count: blobs.count, bytes: blobs.sum(:byte_size))
+      @lines ||= counted.filter_map do |name, count, bytes|
+        Line.new(service_name: name, count: count, bytes: bytes.to_i) if unreadable?(name)
       end
     end
 
@@ -27,6 +25,12 @@ module EncryptedS3Service
     def blobs = @blobs.where(service_name: lines.map(&:service_name))
 
     private
+
+    # One query, whatever the number of tenants.
+    def counted
+      @blobs.group(:service_name).order(:service_name)
+            .pluck(:service_name, Arel.sql("COUNT(*)"), @blobs.arel_table[:byte_size].sum)
+    end
 
     def unreadable?(name)
       return false unless name.include?(TenantKeys::SEPARATOR)

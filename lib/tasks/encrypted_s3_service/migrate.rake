@@ -2,7 +2,8 @@
 
 namespace :encrypted_s3_service do
   desc "Move files to another service: FROM=amazon TO=encrypted_amazon " \
-       "[SCOPE=name[:argument]] [ATTACHMENT=Model#name] [DRY_RUN=true] [DELETE=true] [CONCURRENCY=4]"
+       "[SCOPE=name[:argument]] [ATTACHMENT=Model#name] [DRY_RUN=true] [DELETE=true CONFIRM=number] " \
+       "[REPAIR_CHECKSUMS=true] [CONCURRENCY=4] [FAILURES=path] [RETRY=path]"
   task migrate: :environment do
     require "encrypted_s3_service/maintenance/migration/command"
 

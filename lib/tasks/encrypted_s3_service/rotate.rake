@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 namespace :encrypted_s3_service do
-  desc "Have all files under the writing key: [SERVICE=name] [DRY_RUN=true] [REENCRYPT=true] [CONCURRENCY=4] " \
-       "[RATE=objects per second]"
+  desc "Bring all files under the writing key: [SERVICE=name] [DRY_RUN=true] [REENCRYPT=true] [VERIFY=true] " \
+       "[CONCURRENCY=4] [RATE=objects per second] [FAILURES=path] [RETRY=path]"
   task rotate: :environment do
     require "encrypted_s3_service/maintenance/rotation/command"
 
@@ -12,7 +12,7 @@ namespace :encrypted_s3_service do
   end
 
   desc "Count formats and keys of all files, and list those that are missing or not encrypted: " \
-       "[SERVICE=name] [CONCURRENCY=4] [RATE=objects per second]"
+       "[SERVICE=name] [CONCURRENCY=4] [RATE=objects per second] [FAILURES=path] [RETRY=path]"
   task audit: :environment do
     require "encrypted_s3_service/maintenance/rotation/command"
 

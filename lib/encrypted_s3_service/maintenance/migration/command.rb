@@ -2,6 +2,8 @@
 
 require_relative "../migration"
 require_relative "../task_run/environment"
+require_relative "../task_run/failure_list"
+require_relative "confirmation"
 require_relative "selection"
 
 module EncryptedS3Service
@@ -11,39 +13,73 @@ module EncryptedS3Service
     class Command
       # @param environment [Hash{String => String}]
       # @param output [IO]
-      def initialize(environment, output: $stdout)
+      # @param input [IO] where the number of files to delete is typed, if it is a terminal
+      def initialize(environment, output: $stdout, input: $stdin)
         @environment = TaskRun::Environment.new(environment)
         @output = output
+        @input = input
       end
 
-      # @return [Boolean] whether nothing failed
-      # @raise [ConfigurationError] when what it is told makes no sense
+      # @return [Boolean] whether nothing failed, and everything was done that was asked for
+      # @raise [ConfigurationError] when an argument is missing or wrong
       def run
         result = migration.run
-        mention(result.unfinished)
-        failures = result.failures
-        return true if failures.empty?
-
-        @output.puts("#{failures.size} files failed and are where they were:")
-        failures.each { |failure| @output.puts("  #{failure}") }
-        @output.puts("Run it again when the cause is gone.")
-        false
+        mention_rows(result)
+        mention_plan(result)
+        list(result)
+        result.failed.zero? && result.confirmed
       end
 
       private
 
-      def mention(unfinished)
-        return if unfinished.zero?
+      def mention_rows(result)
+        if result.unfinished.positive?
+          @output.puts("#{counted(result.unfinished,
+                                  "upload")} never finished: no file, attached to nothing. Left as is.")
+        end
+        return unless result.corrected.positive?
 
-        @output.puts("#{unfinished} uploads were never finished: they have no file, are attached to nothing, and " \
-                     "stay as they are.")
+        @output.puts("#{counted(result.corrected, "row")} got the right checksum or size.")
+      end
+
+      def mention_plan(result)
+        if @environment.switch("DRY_RUN") && result.plan
+          @output.puts("DELETE=true CONFIRM=#{result.plan.count} would delete #{result.plan}.")
+        end
+        return if result.doubtful.empty?
+
+        @output.puts("#{counted(result.doubtful.size)} with former keys in the metadata that cannot be verified. " \
+                     "Nothing was deleted for these keys: blobs #{result.doubtful.join(", ")}")
+      end
+
+      def list(result)
+        return if result.failed.zero?
+
+        title = "#{result.failed} of #{counted(result.moved + result.failed)} failed and were left as they were"
+        TaskRun::FailureList.new(@output).show(title, result.failures, result.failed,
+                                               file: @environment.text("FAILURES"))
+        @output.puts("Run the task again when the cause is removed.")
       end
 
       def migration
         blobs = Selection.blobs(scope: @environment.text("SCOPE"), attachment: @environment.text("ATTACHMENT"))
-        Migration.new(from: needed("FROM"), to: needed("TO"), blobs: blobs, delete: @environment.switch("DELETE"),
-                      dry_run: @environment.switch("DRY_RUN"),
-                      concurrency: @environment.concurrency(CONCURRENCY), output: @output)
+        Migration.new(from: needed("FROM"), to: needed("TO"), blobs: @environment.retried(blobs),
+                      **switches, concurrency: @environment.concurrency(CONCURRENCY),
+                      failures: @environment.text("FAILURES"), output: @output)
+      end
+
+      def switches
+        { dry_run: @environment.switch("DRY_RUN"), delete: @environment.switch("DELETE"), confirm: confirmation,
+          repair_checksums: @environment.switch("REPAIR_CHECKSUMS") }
+      end
+
+      def confirmation
+        number = @environment.number("CONFIRM", 0..)
+        if number && !@environment.switch("DELETE")
+          raise ConfigurationError, "CONFIRM is the number of old files that DELETE=true deletes. DELETE is not set."
+        end
+
+        Confirmation.new(number, output: @output, input: @input)
       end
 
       def needed(name)
@@ -51,6 +87,8 @@ module EncryptedS3Service
           raise ConfigurationError, "#{name} is missing: the name of a service. For example: " \
                                     "bin/rails encrypted_s3_service:migrate FROM=amazon TO=encrypted_amazon"
       end
+
+      def counted(...) = TaskRun::Progress.counted(...)
     end
   end
 end

@@ -1,36 +1,44 @@
 # frozen_string_literal: true
 
 require_relative "../task_run/content_check"
-require_relative "../task_run/unfinished_upload"
+require_relative "../task_run/rows"
 
 module EncryptedS3Service
   class Migration
     # Moves one blob: copies the file, reads the copy back, and has the row name the new service.
     # @api private
     class Copy
+      # @return [Integer] rows that got the right checksum or size
+      def corrected = @corrected.value
+
       # @param endpoints [Endpoints]
-      def initialize(endpoints)
+      # @param dry_run [Boolean] whether it is only looked whether the file is there
+      # @param repair [Boolean] see {Migration#initialize}
+      def initialize(endpoints, dry_run: false, repair: false)
         @endpoints = endpoints
+        @dry_run = dry_run
+        @repair = repair
         @keys = Concurrent::Map.new
+        @corrected = Concurrent::AtomicFixnum.new
       end
 
-      # @param id [Object] of a blob
+      # @param blob [ActiveStorage::Blob]
       # @return [Integer, Symbol, nil] bytes that were moved; nil when somebody else has moved or purged it;
       #   `:unfinished` when it has no file and is attached to nothing
       # @raise [StandardError] when it could not be copied; then the row is as it was
-      def call(id)
-        blob = connected { rows(id).first } or return
-        @keys[id] = key = @endpoints.new_key(blob.key)
-        content = TaskRun::ContentCheck.new(blob)
+      def call(blob)
+        return rehearse(blob) if @dry_run
+
+        content = TaskRun::ContentCheck.new(blob, repair: @repair)
         with_file do |file|
           fetched = fetch(blob, content, file)
           # Another run may have moved it meanwhile, and a reader may be at work there.
-          return unless connected { rows(id).exists? }
+          return unless TaskRun::Rows.there?(blob)
           return :unfinished unless fetched
 
-          @endpoints.targets.each { |target| store(target, key, file, content) }
+          copy(blob, content, file)
         end
-        blob.byte_size if connected { flip(id, blob.key, key) }
+        content.bytes if flip(blob, content)
       end
 
       # Whoever purges a blob deletes its file where the row said when it was read. Copies of blobs whose rows are gone
@@ -38,7 +46,7 @@ module EncryptedS3Service
       # @param ids [Array]
       # @return [void]
       def finish(ids)
-        gone = ids - ActiveStorage::Blob.where(id: ids).ids
+        gone = @dry_run ? [] : ids - TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids).ids }
         keys = gone.filter_map { |id| @keys[id] }
         @keys.clear
         @endpoints.targets.each { |target| keys.each { |key| target.delete(key) } }
@@ -46,32 +54,72 @@ module EncryptedS3Service
 
       private
 
-      def rows(id) = ActiveStorage::Blob.where(id: id, service_name: @endpoints.from_name)
+      def rehearse(blob)
+        return blob.byte_size.to_i if @endpoints.from.exist?(blob.key)
+        return unless TaskRun::Rows.there?(blob)
+        return :unfinished if TaskRun::Rows.unfinished_upload?(blob)
+
+        raise NotFoundError, "#{@endpoints.from_name} does not have the file."
+      end
 
       # @return [Boolean] whether there is a file
       def fetch(blob, content, file)
-        content.check(@endpoints.from, blob.key) { |chunk| file.write(chunk) }
+        content.source(@endpoints.from, blob.key) { |chunk| file.write(chunk) }
         true
       rescue ActiveStorage::FileNotFoundError
-        raise unless TaskRun::UnfinishedUpload.of?(blob.id)
+        raise if TaskRun::Rows.there?(blob) && !TaskRun::Rows.unfinished_upload?(blob)
 
         false
       end
 
-      # Compare and set: the row is left alone when it is gone or names another service by now.
-      def flip(id, former, key)
-        return rows(id).update_all(service_name: @endpoints.to_name) == 1 if key == former
-
-        FormerKeys.change(rows(id).where(key: former)) do |blob|
-          { service_name: @endpoints.to_name, key: key, metadata: FormerKeys.added(blob, former) }
+      def copy(blob, content, file)
+        @keys[blob.id] = key = @endpoints.new_key(blob.key)
+        @endpoints.targets.each do |target|
+          file.rewind
+          target.upload(key, file, checksum: content.announced, **content.description)
+          content.copy(target, key)
         end
       end
 
-      def store(target, key, file, content)
-        file.rewind
-        target.upload(key, file, checksum: content.announced, **content.description)
-        content.check(target, key)
+      # @return [Boolean] whether the row names the new service now
+      def flip(blob, content)
+        key = @endpoints.new_key(blob.key)
+        columns = { service_name: @endpoints.to_name, key: key, **content.corrections }
+        return false unless change(blob, columns)
+
+        refuse_deleted_copy(blob, key) if key == blob.key
+        @corrected.increment if content.corrections.any?
+        true
       end
+
+      # Compare and set: the row is left alone when it is gone or names another service or key by now.
+      def change(blob, columns)
+        row = row_of(blob, @endpoints.from_name, blob.key)
+        changed = TaskRun::Rows.locked(row) do |current|
+          if columns[:key] == blob.key
+            refuse_deletion if FormerKeys.being_deleted?(blob.key)
+          else
+            FormerKeys.add(current)
+          end
+          row.update_all(columns)
+        end
+        changed == 1
+      end
+
+      # Where keys stay the same, a run in the other direction may have deleted this very copy, for its old file, just
+      # before the row named it. The file that was copied is still there then.
+      def refuse_deleted_copy(blob, key)
+        return if @endpoints.targets.all? { |target| target.exist?(key) }
+
+        back = row_of(blob, @endpoints.to_name, key).update_all(service_name: @endpoints.from_name)
+        refuse_deletion if back == 1
+      end
+
+      def refuse_deletion
+        raise Error, "Another run is deleting old files in #{@endpoints.to_name}. Run this one again when that is over."
+      end
+
+      def row_of(blob, name, key) = ActiveStorage::Blob.where(id: blob.id, service_name: name, key: key)
 
       # Without a name, so that a process that is killed leaves no plaintext behind.
       def with_file
@@ -80,9 +128,6 @@ module EncryptedS3Service
           yield file
         end
       end
-
-      # A connection is held for the time of a query, not for that of a copy.
-      def connected(&) = ActiveStorage::Blob.connection_pool.with_connection(&)
     end
   end
 end

@@ -29,7 +29,7 @@ module EncryptedS3Service
       def initialize(from, to)
         @from_name = from.to_s
         @to_name = to.to_s
-        raise ConfigurationError, "FROM and TO are the same service, #{@from_name}" if @from_name == @to_name
+        raise ConfigurationError, "FROM and TO are the same service, #{@from_name}." if @from_name == @to_name
 
         @from = TaskRun::Services.fetch(@from_name)
         @to = TaskRun::Services.fetch(@to_name)
@@ -54,20 +54,28 @@ module EncryptedS3Service
       end
 
       # @param key [String] of a blob that is to be moved
-      # @return [String] the key that it will have: the same, or where that would overwrite the old file always the same
-      #   other one, so that a copy that was begun before is overwritten. Who does not know the old key cannot guess it
-      def new_key(key)
-        return key unless shared?
+      # @return [String] the key that it will have: the same, or where that would overwrite the old file {.moved_key}
+      def new_key(key) = shared? ? self.class.moved_key(to_name, key) : key
 
+      # Always the same for the same key, so that a copy that was begun before is overwritten.
+      # @param to_name [String] the name of the service that gets the copy
+      # @param key [String] the former one. Who does not know it cannot guess the new one, nor find a former key that
+      #   leads to a given one
+      # @return [String] a key as Active Storage would make it
+      def self.moved_key(to_name, key)
         OpenSSL::Digest.hexdigest("SHA256", "#{to_name}\0#{key}").to_i(16).to_s(KEY_BASE).rjust(KEY_LENGTH, "0")
                        .slice(-KEY_LENGTH..)
       end
 
-      # @param blob [ActiveStorage::Blob] that was moved
-      # @return [Array<String>] keys under which the old service may still have its file
-      def old_keys(blob) = (FormerKeys.of(blob) + [blob.key]).uniq - (shared? ? [blob.key] : [])
+      # @return [Array<String>] names of the services that have the old files: more than one for a mirror
+      def from_names = TaskRun::Services.parts_of(@from).map { |part| part.name.to_s }
+
+      # @return [Array<String>] names of all services between which files may have been moved before
+      def names = [from_name, to_name, *configured_names].uniq
 
       private
+
+      def configured_names = Rails.configuration.active_storage.service_configurations.to_h.keys.map(&:to_s)
 
       def seen_by_source?(target)
         key = "migration-probe-#{SecureRandom.hex(16)}"

@@ -1,45 +1,130 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/rows"
+
 module EncryptedS3Service
   class Migration
-    # The keys that a blob had before it was moved within one place, kept in its metadata until the old files are
-    # deleted: a process may be killed between the two, and a file that no row names would stay for ever.
+    # The keys that files had before they were moved, in a table of this gem's own until the old files are deleted. A
+    # process may be killed between the two, and a file that no row names would stay for ever.
+    #
+    # Why a table, and not an entry in the metadata of the blob: what is deleted must not depend on what a client can
+    # write, and `metadata` is a parameter of direct uploads. A signed entry there would be safe from clients, but not
+    # from everything else that writes that column as a whole (an analysis that has loaded the row before, a process
+    # with another version of this gem, `update_columns`), it would be worth nothing after a change of
+    # `secret_key_base`, and it would go with the row when a file is purged. The price of a table is `CREATE TABLE`,
+    # which the task does by itself when it needs the table for the first time.
     # @api private
     module FormerKeys
-      # The name of the entry in a blob's metadata.
-      NAME = "encrypted_s3_service_former_keys"
+      # The name of the table.
+      TABLE = "encrypted_s3_service_former_keys"
+      # Seconds for which a deletion that has begun is taken to be under way: longer than a request to a store takes
+      # with all its repetitions.
+      CLAIM_LASTS = 30 * 60
+      private_constant :CLAIM_LASTS
 
       module_function
 
-      # @param blob [ActiveStorage::Blob]
-      # @return [Array<String>]
-      def of(blob) = Array(blob.metadata[NAME])
+      # Makes the table, if it is not there.
+      # @return [void]
+      # @raise [ConfigurationError] when the database does not let this process create tables
+      def prepare
+        return if table?
 
-      # Changes a row by what is in it, if it is still there. Locked by a write, since SQLite fails when a transaction
-      # that has begun with reading wants to write after another one has.
-      # @param row [ActiveRecord::Relation] of one blob
-      # @yieldparam blob [ActiveStorage::Blob]
-      # @yieldreturn [Hash] its new columns
-      # @return [Boolean] whether it was there
-      def change(row)
-        ActiveStorage::Blob.transaction do
-          next false unless row.update_all("byte_size = byte_size") == 1
+        ActiveStorage::Blob.connection_pool.with_connection { |connection| create_table(connection) }
+        FormerKey.reset_column_information
+      rescue ActiveRecord::ActiveRecordError => e
+        # Another process may have been faster.
+        return if table?
 
-          row.update_all(yield(row.first)) == 1
+        raise ConfigurationError, "The table #{TABLE}, which keeps the keys of old files, is missing and cannot be " \
+                                  "created (#{e.class.name}). Create it by a migration: " \
+                                  "EncryptedS3Service::Migration.create_former_keys_table(connection)"
+      end
+
+      # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
+      # @return [void]
+      def create_table(connection)
+        connection.create_table(TABLE, if_not_exists: true) do |table|
+          table.string :blob_id, null: false, limit: 64, index: { name: "index_encrypted_s3_former_keys_on_blob_id" }
+          table.string :service_name, null: false
+          table.string :key, null: false, index: { unique: true, name: "index_encrypted_s3_former_keys_on_key" }
+          table.bigint :byte_size
+          table.datetime :deleting_since
+          table.datetime :created_at, null: false
         end
       end
 
-      # @param blob [ActiveStorage::Blob]
-      # @param key [String]
-      # @return [Hash] the metadata with the key
-      def added(blob, key) = blob.metadata.merge(NAME => (of(blob) + [key]).uniq)
+      # @return [Boolean] whether the table is there
+      def table?
+        @table ||= ActiveStorage::Blob.connection_pool.with_connection do |connection|
+          connection.data_source_exists?(TABLE)
+        end
+      end
 
-      # @param blob [ActiveStorage::Blob]
-      # @param keys [Array<String>]
-      # @return [Hash] the metadata without the keys
-      def removed(blob, keys)
-        left = of(blob) - keys
-        left.empty? ? blob.metadata.except(NAME) : blob.metadata.merge(NAME => left)
+      # Notes the key of a file that is being moved, in the transaction that changes the blob's row.
+      # @param blob [ActiveStorage::Blob] as it was before
+      # @return [void]
+      def add(blob)
+        FormerKey.find_or_initialize_by(key: blob.key)
+                 .update!(blob_id: blob.id.to_s, service_name: blob.service_name, byte_size: blob.byte_size,
+                          deleting_since: nil)
+      end
+
+      # @param blob_id [Object]
+      # @return [Array<String>] keys, in the order in which the blob had them
+      def of(blob_id)
+        return [] unless table?
+
+        TaskRun::Rows.connected { FormerKey.where(blob_id: blob_id.to_s).order(:id).pluck(:key) }
+      end
+
+      # Announces that an old file is about to be deleted, so that no blob comes to name it meanwhile. No lock is held
+      # while the store is asked.
+      # @param row [ActiveRecord::Relation] of the blob whose old file it is
+      # @param key [String]
+      # @param service_name [String] of the service that has it
+      # @return [Boolean] false when the row is not there, or another blob names the file: it must not be deleted
+      def claim(row, key, service_name)
+        claimed = TaskRun::Rows.locked(row) do |blob|
+          next if named?(key, except: blob.id)
+
+          FormerKey.find_or_initialize_by(key: key)
+                   .update!(blob_id: blob.id.to_s, service_name: service_name, byte_size: blob.byte_size,
+                            deleting_since: Time.current)
+        end
+        claimed ? true : false
+      end
+
+      # The same for the old file of a blob that was purged.
+      # @param id [Object] of a {FormerKey}
+      # @return [Boolean] false when the blob is there, or any blob names the file
+      def claim_purged(id)
+        TaskRun::Rows.connected do
+          FormerKey.transaction do
+            rows = FormerKey.where(id: id)
+            next false unless rows.update_all(deleting_since: Time.current) == 1
+
+            former = rows.first
+            !ActiveStorage::Blob.exists?(id: former.blob_id) && !named?(former.key)
+          end
+        end
+      end
+
+      # @param key [String]
+      # @param except [Object, nil] the id of a blob
+      # @return [Boolean] whether a blob has this key, in whichever service
+      def named?(key, except: nil) = ActiveStorage::Blob.where(key: key).where.not(id: except).exists?
+
+      # @param key [String]
+      # @return [Boolean] whether another process is deleting the file
+      def being_deleted?(key)
+        table? && FormerKey.exists?(key: key, deleting_since: CLAIM_LASTS.seconds.ago..)
+      end
+
+      # @param keys [Array<String>] of files that are not there any more
+      # @return [void]
+      def forget(keys)
+        TaskRun::Rows.connected { FormerKey.where(key: keys).delete_all }
       end
     end
   end

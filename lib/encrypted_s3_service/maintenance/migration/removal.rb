@@ -1,29 +1,48 @@
 # frozen_string_literal: true
 
 require_relative "../task_run/content_check"
+require_relative "old_files"
 
 module EncryptedS3Service
   class Migration
-    # Deletes the old file of a blob that was moved, once the copy was read back again: it may have been moved long ago.
+    # Deletes the old files of a blob that was moved, once the copy was read back again: it may have been moved long
+    # ago.
     # @api private
     class Removal
       # @param endpoints [Endpoints]
-      def initialize(endpoints)
+      # @param most [Integer] blobs whose old files may be deleted: as many as were confirmed
+      def initialize(endpoints, most)
         @endpoints = endpoints
+        @left = Concurrent::AtomicFixnum.new(most)
       end
 
-      # @param id [Object] of a blob
+      # @param blob [ActiveStorage::Blob]
       # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
-      # @raise [StandardError] when the copy is not what the blob has to be; then the old file stays
-      def call(id)
-        blob = connected { rows(id).first } or return
-        keys = @endpoints.old_keys(blob).select { |key| @endpoints.from.exist?(key) }
-        if keys.any?
-          compare(blob, keys.last)
-          deleted = connected { delete(blob, keys) } or return
+      # @raise [StandardError] when the copy is not what the blob has to be; then the old files stay
+      def call(blob)
+        old = OldFiles.new(blob, @endpoints)
+        if old.keys.any?
+          take_one
+          compare(blob, old.keys.last)
         end
-        forget(blob, keys)
-        deleted
+        deleted = old.keys.select { |key| delete(old, key) }
+        old.forget(deleted)
+        blob.byte_size.to_i * deleted.size if deleted.any?
+      end
+
+      # Deletes the old file of a blob that was purged after it was moved: nobody can want it any more.
+      # @param former [FormerKey]
+      # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
+      def purged(former)
+        there = @endpoints.from.exist?(former.key)
+        if there
+          take_one
+          return unless FormerKeys.claim_purged(former.id)
+
+          delete_file(former.key, variants: true)
+        end
+        FormerKeys.forget([former.key]) if there || @endpoints.shared?
+        former.byte_size.to_i if there
       end
 
       # @return [void]
@@ -31,42 +50,42 @@ module EncryptedS3Service
 
       private
 
-      def rows(id) = ActiveStorage::Blob.where(id: id, service_name: @endpoints.to_name)
+      def take_one
+        return unless @left.decrement.negative?
+
+        raise Error, "Its old file is left, because more files would be deleted than the number that was confirmed."
+      end
 
       def compare(blob, old_key)
-        content = TaskRun::ContentCheck.new(blob)
-        # Where there is no checksum, the old file is what the copy is compared with.
-        content.check(@endpoints.from, old_key) unless content.announced
-        @endpoints.targets.each { |target| content.check(target, blob.key) }
+        content = TaskRun::ContentCheck.new(blob, repair: true)
+        # Without a checksum in the row, the old file is what the copy is compared with.
+        content.source(@endpoints.from, old_key) unless content.noted?
+        @endpoints.targets.each { |target| content.copy(target, blob.key) }
       end
 
-      # Under a lock, or the row could be moved back in the middle of it.
-      def delete(blob, keys)
-        ActiveStorage::Blob.transaction do
-          next unless rows(blob.id).lock.exists?(key: blob.key)
+      def delete(old, key)
+        return false unless FormerKeys.claim(old.row, key, @endpoints.from_name)
 
-          keys.each { |key| delete_file(key, blob.image?) }
-          blob.byte_size
-        end
+        delete_file(key, variants: image?(old.blob))
+        true
       end
 
-      # In one place what is not there is nowhere: it was deleted by a run that was killed before it came here.
-      def forget(blob, deleted)
-        gone = @endpoints.shared? ? FormerKeys.of(blob) : FormerKeys.of(blob) & deleted
-        return if gone.empty?
+      # ActiveStorage::Blob#image? fails for a blob without a type, which imports leave.
+      def image?(blob) = blob.content_type.to_s.start_with?("image")
 
-        connected do
-          FormerKeys.change(rows(blob.id)) { |current| { metadata: FormerKeys.removed(current, gone) } }
-        end
-      end
-
-      def delete_file(key, image)
+      def delete_file(key, variants:)
         @endpoints.from.delete(key)
         # Variants without rows, as ActiveStorage::Blob#delete has it.
-        @endpoints.from.delete_prefixed("variants/#{key}/") if image
+        @endpoints.from.delete_prefixed("variants/#{key}/") if variants && !prefix_named?("variants/#{key}/")
       end
 
-      def connected(&) = ActiveStorage::Blob.connection_pool.with_connection(&)
+      # An application may choose keys by itself.
+      def prefix_named?(prefix)
+        pattern = "#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%"
+        TaskRun::Rows.connected do
+          ActiveStorage::Blob.where(ActiveStorage::Blob.arel_table[:key].matches(pattern)).exists?
+        end
+      end
     end
   end
 end

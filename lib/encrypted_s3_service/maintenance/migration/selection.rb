@@ -22,31 +22,43 @@ module EncryptedS3Service
         scopes = EncryptedS3Service.settings.migration_scopes.to_h.transform_keys(&:to_s)
         scope = scopes.fetch(name) do
           raise ConfigurationError, "SCOPE: config.encrypted_s3_service.migration_scopes has no #{name.inspect}" \
-                                    "#{", only #{scopes.keys.join(", ")}" if scopes.any?}"
+                                    "#{", only #{scopes.keys.join(", ")}" if scopes.any?}."
         end
         call(name, scope, argument)
       end
       private_class_method :scoped
 
       def call(name, scope, argument)
-        if scope.lambda? && scope.arity != (argument ? 1 : 0)
-          raise ConfigurationError, "SCOPE: #{name} #{argument ? "takes nothing" : "needs something"} behind a colon"
+        unless fits?(scope, argument)
+          raise ConfigurationError,
+                "SCOPE: #{name} #{argument ? "takes no argument" : "needs an argument"} after a colon."
         end
 
         found = scope.call(*argument)
         return found if found.is_a?(ActiveRecord::Relation) && found.klass <= ActiveStorage::Blob
 
-        raise ConfigurationError, "SCOPE: #{name} must return a relation of ActiveStorage::Blob, not #{found.class}"
+        raise ConfigurationError, "SCOPE: #{name} must return a relation of ActiveStorage::Blob, not #{found.class}."
       end
       private_class_method :call
+
+      # A scope may be a lambda, a proc, a method or an object with a method `call`.
+      def fits?(scope, argument)
+        callable = scope.respond_to?(:parameters) ? scope : scope.method(:call)
+        kinds = callable.parameters.map(&:first)
+        needed = kinds.count(:req)
+        return needed.zero? unless argument
+
+        needed <= 1 && kinds.intersect?(%i[req opt rest])
+      end
+      private_class_method :fits?
 
       def attached(text)
         model, name = text.split("#", 2)
         attachments = ActiveStorage::Attachment.where(record_type: model, name: name)
         return attachments.select(:blob_id) if attachments.exists?
 
-        raise ConfigurationError, "ATTACHMENT: nothing is attached as #{text}; it has to be Model#name, as " \
-                                  "Document#file"
+        raise ConfigurationError, "ATTACHMENT: nothing is attached as #{text}. Write Model#name, for example " \
+                                  "Document#file."
       end
       private_class_method :attached
     end

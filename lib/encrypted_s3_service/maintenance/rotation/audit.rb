@@ -11,83 +11,106 @@ module EncryptedS3Service
     #     audit = EncryptedS3Service::Rotation::Audit.new(:encrypted_amazon).run
     #     audit.key_ids   # => { "2026" => 1200, "2024" => 3 }
     class Audit
-      # @return [String]
-      attr_reader :service_name
+      # What was counted of one service: `formats` (Hash{String => Integer}, objects by format: `"v1"`, `"v2"`, `"v3"`,
+      # `"instruction file"`), `key_ids` (Hash{String, nil => Integer}, objects by the id of the key that they ask for),
+      # `current` (Integer, objects that ask for the key that new objects get) and `unfinished` (Integer, objects that
+      # are not there and whose blobs are attached to nothing: uploads never finished).
+      Counts = Struct.new(:formats, :key_ids, :current, :unfinished) do
+        # @return [Integer] encrypted objects
+        def total = key_ids.values.sum
+      end
 
-      # @return [Hash{String, nil => Integer}] objects by format: `"v1"`, `"v2"`, `"v3"`, `"instruction file"`
-      attr_reader :formats
+      # @return [Hash{String => Counts}] by the names of services, of those that have files
+      attr_reader :counts
 
-      # @return [Hash{String, nil => Integer}] objects with an envelope by the id of the key that they ask for
-      attr_reader :key_ids
+      # @return [ServiceSelection]
+      # @api private
+      attr_reader :selection
 
-      # @return [Integer] objects that ask for the key that new objects get
-      attr_reader :current
+      # @return [TaskRun::Failures]
+      # @api private
+      attr_reader :run_failures
 
-      # @return [Array<Finding>] objects that are not there
-      attr_reader :missing
-
-      # @return [Integer] objects that are not there and whose blobs are attached to nothing: uploads never finished
-      attr_reader :unfinished
-
-      # @return [Array<Finding>] objects without an envelope: they may be plaintext
-      attr_reader :unencrypted
-
-      # @return [Array<Finding>] objects that could not be looked at
-      attr_reader :failures
-
-      # @param service [Symbol, String, ActiveStorage::Service] see {Rotation#initialize}
+      # @param service [Symbol, String, ActiveStorage::Service, nil] see {Rotation#initialize}; nil looks at all
+      #   services in one go, and the answer is in {#counts}
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are looked at, if they are in the service
       # @param concurrency [Integer] files at once
       # @param rate [Numeric, nil] the most objects a second
+      # @param failures [String, nil] path of a file that gets a line for each object with which something is wrong
       # @param output [IO, nil] where progress and failures are shown
       # @raise [ConfigurationError] when there is no such service, or it does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
-      def initialize(service, blobs: ActiveStorage::Blob.all, concurrency: CONCURRENCY, rate: nil, output: nil)
-        @files = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, output: output)
-        @service_name = @files.service_name
-        @formats = Hash.new(0)
-        @key_ids = Hash.new(0)
-        @current = 0
-        @unfinished = 0
-        @missing = []
-        @unencrypted = []
-        @failures = []
+      def initialize(service, blobs: ActiveStorage::Blob.all, concurrency: CONCURRENCY, rate: nil, failures: nil,
+                     output: nil)
+        @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
+        @selection = @walk.selection
+        @run_failures = @walk.failures
+        @counts = Hash.new { |counts, name| counts[name] = Counts.new(Hash.new(0), Hash.new(0), 0, 0) }
       end
 
       # @return [self]
       def run
-        @files.each("looked at", method(:look)) { |findings| findings.each { |finding| add(finding) } }
+        @walk.each("looked at", method(:look)) do |name, findings|
+          findings.each { |finding| add(@counts[name], finding) }
+        end
         self
       end
 
+      # @return [String, nil] the service, if it is one
+      def service_name = selection.only
+
+      # @return [Hash{String => Integer}] of the one service; see {Counts}
+      def formats = own.formats
+
+      # @return [Hash{String, nil => Integer}] of the one service; see {Counts}
+      def key_ids = own.key_ids
+
+      # @return [Integer] of the one service; see {Counts}
+      def current = own.current
+
+      # @return [Integer] of the one service; see {Counts}
+      def unfinished = own.unfinished
+
+      # @return [Array<TaskRun::Failure>] objects that are not there, the first thousand
+      def missing = run_failures.of(:missing)
+
+      # @return [Array<TaskRun::Failure>] objects without an envelope, the first thousand: they may be plaintext
+      def unencrypted = run_failures.of(:unencrypted)
+
+      # @return [Array<TaskRun::Failure>] objects that could not be looked at, the first thousand
+      def failures = run_failures.of(:failed)
+
       # @return [Boolean] whether every object is there, encrypted and could be looked at
-      def well? = [missing, unencrypted, failures].all?(&:empty?)
+      def well? = run_failures.count.zero? && selection.unknown.empty?
 
       private
 
+      def own = @counts[service_name]
+
       # Called in several threads.
-      def look(id)
-        @files.objects(id) { |service, blob| finding(service, blob) }
+      def look(item)
+        @walk.objects(item) { |service, blob| finding(service, blob) }
       end
 
       def finding(service, blob)
         probe = EnvelopeProbe.new(service.client, blob.key)
-        outcome = probe.current? ? :current : :old
-        outcome = :unencrypted unless probe.format
-        Finding.new(outcome: outcome, format: probe.format, key_id: probe.key_id, object: @files.name_of(blob, service))
+        return unencrypted_finding(service, blob) unless probe.format
+
+        Finding.new(outcome: probe.current? ? :current : :old, format: probe.format, key_id: probe.key_id)
       end
 
-      def add(finding)
-        case finding.outcome
-        when :failed then @failures << finding
-        when :missing then @missing << finding
-        when :unfinished then @unfinished += 1
-        when :unencrypted then @unencrypted << finding
-        else
-          @formats[finding.format] += 1
-          @key_ids[finding.key_id] += 1
-          @current += 1 if finding.outcome == :current
-        end
+      def unencrypted_finding(service, blob)
+        failure = TaskRun::Failure.new(blob_id: blob.id, object: BlobWalk.name_of(blob, service))
+        Finding.new(outcome: :unencrypted, failure: failure)
+      end
+
+      def add(counts, finding)
+        counts.unfinished += 1 if finding.outcome == :unfinished
+        return unless %i[current old].include?(finding.outcome)
+
+        counts.formats[finding.format] += 1
+        counts.key_ids[finding.key_id] += 1
+        counts.current += 1 if finding.outcome == :current
       end
     end
   end

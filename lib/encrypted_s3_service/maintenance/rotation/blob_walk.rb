@@ -1,112 +1,122 @@
 # frozen_string_literal: true
 
-require_relative "../task_run/rate_limit"
+require_relative "../task_run/failures"
 require_relative "../task_run/progress"
-require_relative "../task_run/services"
-require_relative "../task_run/unfinished_upload"
+require_relative "../task_run/rate_limit"
+require_relative "../task_run/rows"
 require_relative "../task_run/workers"
-require_relative "finding"
+require_relative "service_selection"
+require_relative "tally"
 
 module EncryptedS3Service
   class Rotation
-    # The files that blobs have in one service, and a way through all of them.
+    # One way through the blobs, whichever services they name: in batches, so that the number of tenants does not count.
     # @api private
     class BlobWalk
       # Blobs whose rows are read at once.
       BATCH = 500
+      # Outcomes by which a finding is a failure.
+      FAILED = %i[failed missing unencrypted].freeze
       private_constant :BATCH
 
-      # @return [String] the name of the service, as blobs have it
-      attr_reader :service_name
+      # A blob and the services that have its objects.
+      Item = Data.define(:blob, :services)
+      private_constant :Item
 
-      # @return [Array<ActiveStorage::Service::EncryptedS3Service>] those that it consists of and that encrypt
-      attr_reader :services
+      # @return [ServiceSelection]
+      attr_reader :selection
 
-      # @param service [Symbol, String, ActiveStorage::Service]
+      # @return [TaskRun::Failures]
+      attr_reader :failures
+
+      # @param service [Symbol, String, ActiveStorage::Service, nil] see {ServiceSelection}
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob, of any services
       # @param concurrency [Integer]
       # @param rate [Numeric, nil] the most objects a second
+      # @param failures [String, nil] path of a file
       # @param output [IO, nil]
       # @raise [ConfigurationError]
       # @raise [KeyDestroyedError]
-      def initialize(service, blobs, concurrency:, rate:, output:)
-        service = TaskRun::Services.fetch(service) unless service.is_a?(ActiveStorage::Service)
-        @service_name = service.name.to_s
-        @services = TaskRun::Services.encrypted_parts_of(service)
-        raise ConfigurationError, "#{@service_name} is no EncryptedS3 service" if @services.empty?
-        if @services.any? { |part| part.client.is_a?(KeylessClient) }
-          raise KeyDestroyedError, "the key of #{@service_name} is destroyed: there is nothing to be done for its files"
-        end
-
-        @blobs = blobs.where(service_name: @service_name)
+      def initialize(service, blobs, concurrency:, rate:, failures:, output:)
+        @selection = ServiceSelection.new(service)
+        @blobs = selection.among(blobs)
         @workers = TaskRun::Workers.new(concurrency)
         @pace = TaskRun::RateLimit.new(rate)
         @progress = TaskRun::Progress.new(output)
+        @failures = TaskRun::Failures.new(failures)
       end
 
       # Does something with every file, several at once.
       # @param verb [String] what happens to files
-      # @param step [#call] is given a blob's id, in a thread, and returns an Array of {Finding}, one for each service
+      # @param step [#call] is given an item for {#objects}, in a thread, and returns an Array of {Finding}, one for
+      #   each service
+      # @yieldparam service_name [String]
       # @yieldparam findings [Array<Finding>]
       # @return [void]
       def each(verb, step)
         @progress.begin(verb, @blobs, moving: false)
-        @blobs.in_batches(of: BATCH) do |batch|
-          @workers.each(batch.ids, step) do |id, findings|
-            findings = [Finding.failed(findings, "blob #{id}")] if findings.is_a?(Exception)
-            yield findings
-            show(findings)
+        @blobs.find_in_batches(batch_size: BATCH) do |batch|
+          @workers.each(items_of(batch), step) do |item, findings|
+            findings = [Finding.failed(item.blob.id, findings)] if findings.is_a?(Exception)
+            yield item.blob.service_name, findings
+            note(findings)
           end
         end
       ensure
         @progress.finish
+        @failures.close
       end
 
       # Looks at the objects of one blob, each in its turn.
-      # @param id [Object] of a blob
+      # @param item [Item]
       # @yieldparam service [ActiveStorage::Service::EncryptedS3Service]
       # @yieldparam blob [ActiveStorage::Blob]
       # @yieldreturn [Finding]
       # @return [Array<Finding>] less what was purged meanwhile
-      def objects(id)
-        blob = row(id) or return []
-        services.filter_map do |service|
+      def objects(item)
+        item.services.filter_map do |service|
           @pace.wait
-          yield service, blob
-        rescue NotFoundError => e
-          # Whoever purges a blob deletes its row first.
-          missing(id, e, name_of(blob, service)) if row(id)
+          yield service, item.blob
+        rescue NotRotatedError
+          # It would be the same with every other object of the store.
+          raise
         rescue StandardError => e
-          Finding.failed(e, name_of(blob, service)) if row(id)
+          # Whoever purges a blob deletes its row first.
+          failed(item.blob, service, e) if TaskRun::Rows.there?(item.blob)
         end
       end
 
       # @param blob [ActiveStorage::Blob]
       # @param service [ActiveStorage::Service]
       # @return [String] what is said of an object
-      def name_of(blob, service) = "blob #{blob.id}, object #{blob.key} of #{service.name}"
-
-      # A connection is held for the time of a query, not for that of a request to the store. Workers have a query
-      # cache, in which a row that is gone by now would still be.
-      # @param id [Object]
-      # @return [ActiveStorage::Blob, nil] nil when it is in this service no more
-      def row(id)
-        ActiveStorage::Blob.connection_pool.with_connection do
-          ActiveStorage::Blob.uncached { ActiveStorage::Blob.find_by(id: id, service_name: service_name) }
-        end
-      end
+      def self.name_of(blob, service) = "object #{blob.key} of #{service.name}"
 
       private
 
-      def missing(id, error, name)
-        return Finding.new(outcome: :unfinished, object: name) if TaskRun::UnfinishedUpload.of?(id)
-
-        Finding.failed(error, name, outcome: :missing)
+      # Each service is looked up once in a batch.
+      def items_of(batch)
+        batch.group_by(&:service_name).flat_map do |name, blobs|
+          services = selection.parts(name)
+          blobs.each { @progress.skip } if services.empty?
+          services.empty? ? [] : blobs.map { |blob| Item.new(blob: blob, services: services) }
+        end
       end
 
-      def show(findings)
-        failures = findings.select(&:failure?)
-        failures.any? ? failures.each { |failure| @progress.report(failure) } : @progress.add
+      def failed(blob, service, error)
+        missing = error.is_a?(NotFoundError)
+        return Finding.new(outcome: :unfinished) if missing && TaskRun::Rows.unfinished_upload?(blob)
+
+        Finding.failed(blob.id, error, outcome: missing ? :missing : :failed, object: self.class.name_of(blob, service))
+      end
+
+      def note(findings)
+        failed = findings.select { |finding| FAILED.include?(finding.outcome) }
+        return @progress.add if failed.empty?
+
+        failed.each do |finding|
+          @failures.add(finding.failure, finding.outcome)
+          @progress.report(finding.failure)
+        end
       end
     end
   end

@@ -3,7 +3,6 @@
 require_relative "../rotation"
 require_relative "../task_run/environment"
 require_relative "audit"
-require_relative "service_selection"
 require_relative "report"
 
 module EncryptedS3Service
@@ -20,49 +19,43 @@ module EncryptedS3Service
       end
 
       # @return [Boolean] whether nothing failed
-      # @raise [ConfigurationError] when what it is told makes no sense
-      # @raise [KeyDestroyedError] when the one service it is told has no key
+      # @raise [ConfigurationError] when an argument is wrong
+      # @raise [KeyDestroyedError] when the one service that was named has no key
+      # @raise [NotRotatedError] when the store does not keep what it is told
       def rotate
-        options = { **common, reencrypt: @environment.switch("REENCRYPT"), dry_run: @environment.switch("DRY_RUN") }
-        failed = each_service do |name|
-          tally = Rotation.new(name, **options).run
-          @report.rotation(tally, dry_run: options[:dry_run])
-          tally.failures.empty?
-        end
+        switches = { reencrypt: @environment.switch("REENCRYPT"), dry_run: @environment.switch("DRY_RUN"),
+                     verify: @environment.switch("VERIFY") }
+        rotation = Rotation.new(service, **common, **switches)
+        tallies = rotation.run_all
+        @report.services(rotation.selection, tallies.keys)
+        @report.rotation(tallies, rotation.run_failures, dry_run: switches[:dry_run])
         mention_untracked
-        !failed
+        rotation.run_failures.count.zero? && rotation.selection.unknown.empty?
       end
 
       # @return [Boolean] whether every object is there, encrypted and could be looked at
       # @raise (see #rotate)
       def audit
-        options = common
-        !each_service do |name|
-          audit = Audit.new(name, **options).run
-          @report.audit(audit)
-          audit.well?
-        end
+        audit = Audit.new(service, **common).run
+        @report.services(audit.selection, audit.counts.keys)
+        @report.audit(audit)
+        audit.well?
       end
 
       private
 
-      def common
-        { concurrency: @environment.concurrency(CONCURRENCY), rate: @environment.rate("RATE"), output: @output }
-      end
+      def service = @environment.text("SERVICE")
 
-      # @return [Boolean] whether something failed
-      def each_service(&)
-        names = ServiceSelection.new(@environment.text("SERVICE"))
-        @report.services(names)
-        results = names.encrypted.map(&)
-        names.unknown.any? || !results.all?
+      def common
+        { blobs: @environment.retried(ActiveStorage::Blob.all), concurrency: @environment.concurrency(CONCURRENCY),
+          rate: @environment.rate("RATE"), failures: @environment.text("FAILURES"), output: @output }
       end
 
       def mention_untracked
         return if ActiveStorage.track_variants
 
-        @output.puts("Variants have no rows here (config.active_storage.track_variants) and are not rotated. Before " \
-                     "an old key is taken away, delete them, so that they are made anew: " \
+        @output.puts("Variants have no rows here (config.active_storage.track_variants is false) and were not " \
+                     "rotated. Delete them before you remove an old key, so that they are made again: " \
                      "service.delete_prefixed(\"variants/\")")
       end
     end

@@ -16,22 +16,22 @@ module EncryptedS3Service
       # @raise [NotFoundError]
       def initialize(client, key)
         envelope = client.envelope(key)
-        @configuration = client.configuration
+        @client = client
         @key_id = envelope.key_id
-        suffix = @configuration.instruction_file_suffix
+        suffix = client.configuration.instruction_file_suffix
         @format = envelope.format
         @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")
       end
 
       # Without an id it is not known.
       # @return [Boolean] whether it asks for the key that new objects get
-      def current? = !key_id.nil? && key_id == @configuration.encryption_key.id
+      def current? = !key_id.nil? && key_id == @client.configuration.encryption_key.id
 
       # @return [Boolean] whether rotation cannot bring it under another key
       def anew? = ["v1", "instruction file"].include?(format)
 
       # @return [Boolean] whether new objects get a format that this one cannot have by rotation
-      def old_format? = format == "v2" && @configuration.written_format == "v3"
+      def old_format? = @client.outdated_format?(format)
     end
   end
 end

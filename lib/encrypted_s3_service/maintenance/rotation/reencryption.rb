@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "../task_run/content_check"
+require_relative "../task_run/rows"
+require_relative "envelope_probe"
 
 module EncryptedS3Service
   class Rotation
@@ -16,28 +18,36 @@ module EncryptedS3Service
       end
 
       # @return [void]
+      # @raise [NotRotatedError] when the store still shows the old envelope
       # @raise [StandardError] when the object is not what the blob has to be; then it stays as it is
       def run
-        content = TaskRun::ContentCheck.new(@blob)
-        # Without a checksum of its own, what it is now is what it has to be.
-        content.check(@service, @blob.key) unless content.announced
+        content = TaskRun::ContentCheck.new(@blob, repair: true)
+        # Without a checksum in the row, what the object is now is what it has to be.
+        content.source(@service, @blob.key) unless content.announced
         @client.reencrypt(@blob.key, checksum: content.announced)
-        content.check(@service, @blob.key)
+        refuse_old_envelope
+        content.copy(@service, @blob.key)
         delete_instruction_file
         # Purged meanwhile: nobody would know of the object that has just been stored.
-        @client.delete(@blob.key) unless row?
+        @client.delete(@blob.key) unless TaskRun::Rows.there?(@blob)
       end
 
       private
+
+      # The old object would be read back without any difference.
+      def refuse_old_envelope
+        envelope = @client.envelope(@blob.key)
+        expected = @client.configuration.encryption_key.id.presence
+        return if envelope.format == @client.configuration.written_format && envelope.key_id.presence == expected
+
+        raise NotRotatedError, "The store accepted object #{@blob.key.inspect} but still shows its old envelope. " \
+                               "Do not remove the old key from `decryption_keys`."
+      end
 
       # The object has an envelope of its own now.
       def delete_instruction_file
         suffix = @client.configuration.instruction_file_suffix
         @client.delete("#{@blob.key}#{suffix}") if suffix
-      end
-
-      def row?
-        ActiveStorage::Blob.connection_pool.with_connection { ActiveStorage::Blob.exists?(@blob.id) }
       end
     end
   end

@@ -1,5 +1,8 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/failure_list"
+require_relative "../task_run/progress"
+
 module EncryptedS3Service
   class Rotation
     # Says what was found, in lines.
@@ -8,9 +11,9 @@ module EncryptedS3Service
       # Outcomes, in words, done and as a dry run has them.
       OUTCOMES = {
         rotated: ["rotated", "to be rotated"], current: ["under the writing key already"] * 2,
-        reencrypted: ["encrypted anew", "to be encrypted anew"],
-        reencrypt: ["left, since they have to be encrypted anew (REENCRYPT=true)"] * 2, missing: %w[missing missing],
-        unfinished: ["uploads that were never finished"] * 2, failed: %w[failed failed]
+        reencrypted: ["encrypted again", "to be encrypted again"],
+        reencrypt: ["left: they have to be encrypted again (REENCRYPT=true)"] * 2, missing: %w[missing missing],
+        unfinished: ["of uploads that never finished"] * 2, failed: %w[failed failed]
       }.freeze
       private_constant :OUTCOMES
 
@@ -19,68 +22,82 @@ module EncryptedS3Service
         @output = output
       end
 
-      # @param names [ServiceSelection]
+      # @param selection [ServiceSelection]
+      # @param found [Array<String>] names of services that have files
       # @return [void]
-      def services(names)
-        names.keyless.each { |name| @output.puts("#{name}: skipped, its key is destroyed") }
-        names.unknown.each { |name, reason| @output.puts("#{name}: FAILED: #{reason}") }
-        @output.puts("No file is in an EncryptedS3 service.") if names.encrypted.empty?
+      def services(selection, found)
+        selection.keyless.sort.each { |name| @output.puts("#{name}: skipped, its key is destroyed.") }
+        selection.unknown.sort.each { |name, reason| @output.puts("#{name}: FAILED: #{reason}") }
+        return if found.any?
+
+        @output.puts(selection.only ? "#{selection.only}: no objects" : "No file is in an EncryptedS3 service.")
       end
 
-      # @param tally [Tally]
+      # @param tallies [Hash{String => Tally}]
+      # @param failures [TaskRun::Failures]
       # @param dry_run [Boolean]
       # @return [void]
-      def rotation(tally, dry_run:)
-        counts = OUTCOMES.filter_map do |outcome, words|
-          count = tally.outcomes[outcome]
-          "#{count} #{words[dry_run ? 1 : 0]}" if count.positive?
-        end
-        @output.puts("#{tally.service_name}: #{counts.empty? ? "no objects" : counts.join(", ")}")
-        histogram(dry_run ? "keys now" : "keys before", tally.key_ids_before)
-        histogram(dry_run ? "keys then" : "keys after", tally.key_ids_after)
-        old_format(tally.old_format)
-        list("failed or are missing", tally.failures)
+      def rotation(tallies, failures, dry_run:)
+        tallies.sort.each { |_, tally| service(tally, dry_run) }
+        count = failures.count(:missing, :failed)
+        total = tallies.values.sum(&:total)
+        list("#{count} of #{counted(total, "object")} could not be rotated and were left as they were",
+             failures, :missing, :failed)
       end
 
       # @param audit [Audit]
       # @return [void]
       def audit(audit)
-        total = audit.key_ids.values.sum
-        @output.puts("#{audit.service_name}: #{total} encrypted objects, #{audit.current} under the writing key")
-        histogram("formats", audit.formats)
-        histogram("keys", audit.key_ids)
-        @output.puts("  #{audit.unfinished} uploads were never finished") if audit.unfinished.positive?
-        list("are missing", audit.missing)
-        list("have NO ENVELOPE and may be plaintext", audit.unencrypted)
-        list("could not be looked at", audit.failures)
+        audit.counts.sort.each { |name, counts| audited(name, counts) }
+        failures = audit.run_failures
+        { missing: "missing", unencrypted: "with NO ENVELOPE, which may be plaintext",
+          failed: "that could not be looked at" }.each do |kind, words|
+          list("#{counted(failures.count(kind), "object")} #{words}", failures, kind)
+        end
       end
 
       private
 
+      def service(tally, dry_run)
+        counts = OUTCOMES.filter_map do |outcome, words|
+          count = tally.outcomes[outcome]
+          "#{count} #{words[dry_run ? 1 : 0]}" if count.positive?
+        end
+        @output.puts("#{tally.service_name}: #{counts.join(", ")}") if counts.any?
+        histogram(dry_run ? "keys now" : "keys before", tally.key_ids_before)
+        histogram(dry_run ? "keys then" : "keys after", tally.key_ids_after)
+        old_format(tally.old_format)
+      end
+
+      def audited(name, counts)
+        @output.puts("#{name}: #{counted(counts.total, "encrypted object")}, #{counts.current} under the writing key")
+        histogram("formats", counts.formats)
+        histogram("keys", counts.key_ids)
+        return unless counts.unfinished.positive?
+
+        @output.puts("  #{counted(counts.unfinished, "upload")} never finished")
+      end
+
       def old_format(count)
         return if count.zero?
 
-        @output.puts("  #{count} objects are V2 although new ones are V3, which another key does not change. " \
-                     "REENCRYPT=true encrypts them anew: each is downloaded and uploaded.")
+        @output.puts("  #{counted(count, "object")} in format V2, while new ones are V3. A new key does not change " \
+                     "that. REENCRYPT=true encrypts them again: each is downloaded and uploaded.")
       end
 
       def histogram(title, counts)
         return if counts.empty?
 
         line = counts.sort_by { |name, count| [-count, name.to_s] }
-                     .map { |name, count| "#{name ? printable(name) : "(none)"}: #{count}" }
+                     .map { |name, count| "#{name ? TaskRun::Progress.printable(name) : "(none)"}: #{count}" }
         @output.puts("  #{title}: #{line.join(", ")}")
       end
 
-      def list(title, findings)
-        return if findings.empty?
-
-        @output.puts("  #{findings.size} objects #{title}:")
-        findings.each { |finding| @output.puts("    #{printable(finding.to_s)}") }
+      def list(title, failures, *kinds)
+        TaskRun::FailureList.new(@output).show(title, failures.of(*kinds), failures.count(*kinds), file: failures.path)
       end
 
-      # Whoever can write to the bucket chooses the ids, and a terminal would obey some.
-      def printable(text) = text.scrub("?").gsub(/[^[:print:]]/, "?")
+      def counted(...) = TaskRun::Progress.counted(...)
     end
   end
 end

@@ -1,51 +1,87 @@
 # frozen_string_literal: true
 
+require_relative "envelope_probe"
 require_relative "reencryption"
+require_relative "tally"
 
 module EncryptedS3Service
   class Rotation
-    # Has the objects of one blob under the writing key.
+    # Has the objects of one blob under the writing key, or looks what would have to be done for it.
     # @api private
     class Rewrap
-      # @param files [BlobWalk]
+      # @param walk [BlobWalk]
       # @param reencrypt [Boolean]
-      def initialize(files, reencrypt:)
-        @files = files
+      # @param dry_run [Boolean]
+      # @param verify [Boolean] whether the store has to show the new envelope of every object, not only of the first
+      def initialize(walk, reencrypt:, dry_run:, verify:)
+        @walk = walk
         @reencrypt = reencrypt
+        @dry_run = dry_run
+        @verify = verify
+        @trusted = Concurrent::Map.new
       end
 
-      # @param id [Object] of a blob
+      # @param item [Object] see {BlobWalk#objects}
       # @return [Array<Finding>]
-      def call(id)
-        @files.objects(id) { |service, blob| change(service, blob) }
+      # @raise [NotRotatedError] when the store answers that it has the new envelope and does not show it
+      def call(item)
+        @walk.objects(item) { |service, blob| @dry_run ? rehearse(service, blob) : change(service, blob) }
       end
 
       private
 
-      def change(service, blob)
-        old = old_format(service, blob.key) if @reencrypt
-        return reencrypted(service, blob, old.key_id) if old
+      def rehearse(service, blob)
+        probe = EnvelopeProbe.new(service.client, blob.key)
+        raise EnvelopeError, "The object has no envelope." unless probe.format
 
-        rotated = service.client.rotate(blob.key)
+        finding(planned(probe), service.client, probe.format, probe.key_id)
+      end
+
+      def planned(probe)
+        return @reencrypt ? :reencrypted : :reencrypt if probe.anew?
+        return :reencrypted if @reencrypt && probe.old_format?
+
+        probe.current? ? :current : :rotated
+      end
+
+      def change(service, blob)
+        client = service.client
+        outdated = outdated_envelope(client, blob.key) if @reencrypt
+        return reencrypted(service, blob, outdated.key_id) if outdated
+
+        rotated = rotate(client, blob.key)
         return reencrypted(service, blob, rotated.former_key_id) if @reencrypt && rotated.outcome == :reencrypt
 
-        Finding.of(rotated.outcome, service.client.configuration, format: rotated.format,
-                                                                  key_id: rotated.former_key_id)
+        finding(rotated.outcome, client, rotated.format, rotated.former_key_id)
       end
 
       # Rotated first, such an object would be copied for nothing.
       # @return [Client::Rewrap::Envelope, nil] nil unless it is V2 where V3 is written
-      def old_format(service, key)
-        return if service.client.configuration.written_format == "v2"
+      def outdated_envelope(client, key)
+        return unless client.outdated_format?("v2")
 
-        envelope = service.client.envelope(key)
-        envelope if envelope.format == "v2"
+        envelope = client.envelope(key)
+        envelope if client.outdated_format?(envelope.format)
+      end
+
+      # Some stores answer 200 to a copy and change nothing. Each store has to show that it is not one of them, by the
+      # first object that it rotates.
+      def rotate(client, key)
+        store = [client.configuration.endpoint, client.configuration.region, client.configuration.bucket]
+        rotated = client.rotate(key, verify: @verify || !@trusted.key?(store))
+        @trusted[store] = true if rotated.outcome == :rotated
+        rotated
       end
 
       def reencrypted(service, blob, key_id)
         Reencryption.new(service, blob).run
-        configuration = service.client.configuration
-        Finding.of(:reencrypted, configuration, format: configuration.written_format, key_id: key_id)
+        finding(:reencrypted, service.client, nil, key_id)
+      end
+
+      def finding(outcome, client, format, key_id)
+        old_format = %i[rotated current].include?(outcome) && client.outdated_format?(format)
+        new_key_id = outcome == :reencrypt ? key_id : client.configuration.encryption_key.id
+        Finding.new(outcome: outcome, format: format, key_id: key_id, new_key_id: new_key_id, old_format: old_format)
       end
     end
   end

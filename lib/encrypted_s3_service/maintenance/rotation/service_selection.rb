@@ -4,36 +4,60 @@ require_relative "../task_run/services"
 
 module EncryptedS3Service
   class Rotation
-    # Which services a task goes through.
+    # Which services a run goes through: one, or all that blobs name.
     # @api private
     class ServiceSelection
-      # @return [Array<String>] in order
-      attr_reader :encrypted
+      # @return [String, nil] the name of the only service
+      attr_reader :only
 
-      # @return [Array<String>] services whose keys are destroyed
+      # @return [Array<String>] names of services whose keys are destroyed, as far as blobs with them were met
       attr_reader :keyless
 
-      # @return [Hash{String => String}] why a service that blobs name cannot be had
+      # @return [Hash{String => String}] why a service that a blob names cannot be had
       attr_reader :unknown
 
-      # @param only [String, nil] the name of one service; nil takes all that blobs name
+      # @param only [Symbol, String, ActiveStorage::Service, nil] one service; nil takes all
+      # @raise [ConfigurationError] when there is no such service, or it does not encrypt
+      # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(only)
-        @encrypted = [only].compact
         @keyless = []
         @unknown = {}
-        ActiveStorage::Blob.distinct.pluck(:service_name).sort.each { |name| add(name) } unless only
+        choose(only.is_a?(ActiveStorage::Service) ? only : TaskRun::Services.fetch(only)) if only
+      end
+
+      # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
+      # @return [ActiveRecord::Relation] those that may be in the services
+      def among(blobs) = only ? blobs.where(service_name: only) : blobs
+
+      # @param name [String] of a service, as a blob has it
+      # @return [Array<ActiveStorage::Service::EncryptedS3Service>] those that it consists of and that encrypt; none if
+      #   it is skipped
+      def parts(name)
+        return @parts if only
+        return [] if keyless.include?(name) || unknown.key?(name)
+
+        parts = TaskRun::Services.encrypted_parts_of(TaskRun::Services.fetch(name))
+        return parts unless keyless?(parts)
+
+        keyless << name
+        []
+      rescue ConfigurationError => e
+        unknown[name] = e.message
+        []
       end
 
       private
 
-      def add(name)
-        parts = TaskRun::Services.encrypted_parts_of(TaskRun::Services.fetch(name))
-        return if parts.empty?
+      def choose(service)
+        @only = service.name.to_s
+        @parts = TaskRun::Services.encrypted_parts_of(service)
+        raise ConfigurationError, "#{only} is not an EncryptedS3 service." if @parts.empty?
+        return unless keyless?(@parts)
 
-        (parts.any? { |part| part.client.is_a?(KeylessClient) } ? @keyless : @encrypted) << name
-      rescue ConfigurationError => e
-        @unknown[name] = e.message
+        raise KeyDestroyedError, "The key of #{only} is destroyed. Nothing can be done for its files."
       end
+
+      def keyless?(parts) = parts.any? { |part| part.client.is_a?(KeylessClient) }
     end
   end
 end

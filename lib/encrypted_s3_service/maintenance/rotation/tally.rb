@@ -1,7 +1,33 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/failures"
+
 module EncryptedS3Service
   class Rotation
+    # One object that was looked at.
+    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew);
+    #   of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`, `:unfinished` (it is not there, and its blob
+    #   is attached to nothing), `:failed`
+    # @!attribute format [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`
+    # @!attribute key_id [String, nil] of the key that it asked for before
+    # @!attribute new_key_id [String, nil] of the key that it asks for now
+    # @!attribute old_format [Boolean] whether it is V2 although new objects are V3
+    # @!attribute failure [TaskRun::Failure, nil] which it is and why it failed
+    Finding = Data.define(:outcome, :format, :key_id, :new_key_id, :old_format, :failure) do
+      # @api private
+      def initialize(outcome:, format: nil, key_id: nil, new_key_id: nil, old_format: false, failure: nil) = super
+
+      # @param blob_id [Object]
+      # @param error [Exception]
+      # @param outcome [Symbol]
+      # @param object [String, nil]
+      # @return [Finding]
+      # @api private
+      def self.failed(blob_id, error, outcome: :failed, object: nil)
+        new(outcome: outcome, failure: TaskRun::Failure.of(blob_id, error, object: object))
+      end
+    end
+
     # What became of the files of a service.
     class Tally
       # @return [String]
@@ -21,19 +47,27 @@ module EncryptedS3Service
       # @return [Integer] objects that are V2 although new ones are V3
       attr_reader :old_format
 
-      # @return [Array<Finding>] the objects that failed or are missing; they are as they were
-      attr_reader :failures
-
-      # @param files [BlobWalk]
+      # @param service_name [String]
+      # @param failures [TaskRun::Failures] of the run
       # @api private
-      def initialize(files)
-        @service_name = files.service_name
+      def initialize(service_name, failures)
+        @service_name = service_name
+        @run_failures = failures
         @outcomes = Hash.new(0)
         @key_ids_before = Hash.new(0)
         @key_ids_after = Hash.new(0)
         @old_format = 0
-        @failures = []
       end
+
+      # @return [Array<TaskRun::Failure>] the objects that failed or are missing, the first thousand of each; they are
+      #   as they were
+      def failures = @run_failures.of(:missing, :failed)
+
+      # @return [Integer] objects that failed or are missing
+      def failed = outcomes.values_at(:failed, :missing).sum
+
+      # @return [Integer] objects that were looked at
+      def total = outcomes.values.sum - outcomes[:unfinished]
 
       # @param findings [Array<Finding>]
       # @return [void]
@@ -41,8 +75,7 @@ module EncryptedS3Service
       def add(findings)
         findings.each do |finding|
           @outcomes[finding.outcome] += 1
-          @failures << finding if finding.failure?
-          next if finding.failure? || finding.outcome == :unfinished
+          next if finding.failure || finding.outcome == :unfinished
 
           @key_ids_before[finding.key_id] += 1
           @key_ids_after[finding.new_key_id] += 1

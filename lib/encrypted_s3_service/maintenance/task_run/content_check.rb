@@ -1,63 +1,138 @@
 # frozen_string_literal: true
 
 require "openssl"
-require "tmpdir"
+require_relative "noted_checksum"
+require_relative "progress"
 
 module EncryptedS3Service
   module TaskRun
-    # What a file has to be, by which copies are compared: its size, and the blob's checksum, or where the blob has none
-    # (composed ones) a digest of what the source has.
+    # What a file has to be, by which copies are compared: its size and its checksum as the row has them, or where the
+    # row has no checksum that is usable, the SHA-256 of what the source has. The source is read first.
     # @api private
     class ContentCheck
       # @param blob [ActiveStorage::Blob]
-      def initialize(blob)
+      # @param repair [Boolean] whether the source is right where the row has no usable checksum, or an ETag or a size
+      #   that does not fit
+      def initialize(blob, repair: false)
         @blob = blob
+        @repair = repair
+        @noted = NotedChecksum.new(blob.checksum, size: blob.byte_size)
         @size = blob.byte_size
-        @checksum = announced
       end
 
-      # @return [String, nil] the blob's own checksum
-      def announced = @blob.checksum.presence
+      # @return [String, nil] the checksum for the service that gets a copy; nil where none is known
+      def announced
+        return @source.md5 if @source && corrections.key?(:checksum)
+        return if @noted.doubtful?
+
+        @noted.well_written? ? @blob.checksum : @noted.announced
+      end
+
+      # @return [Boolean] whether copies can be compared with the row alone, without reading the source
+      def noted? = !@noted.algorithm.nil? && !@noted.doubtful?
 
       # @return [Hash] what Active Storage itself tells a service of the blob: type, disposition, name
       def description = @blob.send(:service_metadata)
 
-      # Reads the file in a service and compares it. Where there is no checksum the first that is read sets one.
+      # Columns of the row that are wrong. Known when the source was read; the file had the row's checksum then, or is
+      # to be taken as it is.
+      # @return [Hash{Symbol => Object}] `checksum` and `byte_size`, those that are to be written anew
+      def corrections
+        return {} unless @source
+
+        columns = {}
+        columns[:checksum] = @source.md5 if rewrite_checksum?
+        columns[:byte_size] = @source.bytes unless @source.bytes == @blob.byte_size
+        columns
+      end
+
+      # @return [Integer] bytes of the file
+      def bytes = @source ? @source.bytes : @size
+
+      # Reads the source and compares it with what the row says.
       # @param service [ActiveStorage::Service]
       # @param key [String] under which it is there
       # @yieldparam chunk [String]
       # @return [void]
       # @raise [IntegrityError]
-      def check(service, key, &)
-        algorithm, expected = algorithm_and_digest
-        digest = OpenSSL::Digest.new(algorithm)
-        bytes = read(service, key, digest, &)
-        raise IntegrityError, "#{service.name} has #{bytes} bytes of it, not #{@size}" unless bytes == @size
+      def source(service, key, &)
+        found = read(service, key, &)
+        refuse_other_content(service, found)
+        refuse_unknown_checksum unless @noted.blank? || @noted.algorithm || @repair
+        @source = found
+      end
 
-        found = digest.base64digest
-        @checksum ||= "sha256:#{found}"
-        return if expected.nil? || found == expected
-
-        raise IntegrityError, "what #{service.name} has of it does not have its checksum"
+      # Reads a copy and compares it with the source, or with the row where the source was not read.
+      # @param service [ActiveStorage::Service]
+      # @param key [String] under which it is there
+      # @return [void]
+      # @raise [IntegrityError]
+      def copy(service, key)
+        found = read(service, key)
+        if @source
+          raise IntegrityError, "#{service.name} has another file than its source." unless found == @source
+        else
+          refuse_other_content(service, found)
+        end
       end
 
       private
 
-      def read(service, key, digest)
+      # What a service has: `bytes`, and the Base64 of those digests that are needed, `noted` being that of the row.
+      Found = Data.define(:bytes, :noted, :md5, :sha256) do
+        def initialize(bytes:, noted: nil, md5: nil, sha256: nil) = super
+      end
+      private_constant :Found
+
+      def read(service, key)
         bytes = 0
+        digests = needed_digests
         service.download(key) do |chunk|
-          digest.update(chunk)
+          digests.each_value { |digest| digest.update(chunk) }
           bytes += chunk.bytesize
           yield chunk if block_given?
         end
-        bytes
+        Found.new(bytes: bytes, **digests.transform_values(&:base64digest))
       end
 
-      def algorithm_and_digest
-        return ["sha256", nil] unless @checksum
+      # An MD5 alone takes most of the time of such a pass: none is computed that nobody will look at.
+      def needed_digests
+        names = { noted: @noted.algorithm }
+        names.merge!(md5: "md5", sha256: "sha256") unless noted? && @noted.well_written?
+        names.compact.transform_values { |name| OpenSSL::Digest.new(name) }
+      end
 
-        checksum = Checksum.new(@checksum)
-        [checksum.algorithm, checksum.base64]
+      def refuse_other_content(service, found)
+        unless @noted.algorithm
+          refuse_other_size(service, found) unless @repair
+          return
+        end
+        # Whoever has the right digest has all of the file, and it is the row's size that is wrong.
+        return if found.noted == @noted.base64 || (@repair && @noted.doubtful?)
+
+        refuse_other_size(service, found)
+        raise IntegrityError, "The file in #{service.name} does not have the checksum of its row." \
+                              "#{repair_hint if @noted.doubtful?}"
+      end
+
+      def refuse_other_size(service, found)
+        return if found.bytes == @size
+
+        raise IntegrityError, "The file in #{service.name} has #{Progress.counted(found.bytes, "byte")}, its row " \
+                              "says #{@size.inspect}.#{repair_hint unless @noted.algorithm}"
+      end
+
+      def refuse_unknown_checksum
+        raise IntegrityError, "The checksum in its row is an ETag or a placeholder, not a digest.#{repair_hint}"
+      end
+
+      def repair_hint = " REPAIR_CHECKSUMS=true takes the file as it is and corrects the row."
+
+      # Composed files have no checksum, and Active Storage knows of it.
+      def rewrite_checksum?
+        return @repair && !@blob.metadata["composed"] if @noted.blank?
+
+        !(@noted.well_written? && @source.noted == @noted.base64)
       end
     end
   end

@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "../../errors"
+require_relative "failures"
+require_relative "workers"
 
 module EncryptedS3Service
   # What the tasks that go through all files have in common.
@@ -25,20 +27,32 @@ module EncryptedS3Service
         case @variables[name].to_s
         when "true", "1" then true
         when "", "false", "0" then false
-        else raise ConfigurationError, "#{name} must be true or false"
+        else raise ConfigurationError, "#{name} must be true or false."
         end
+      end
+
+      # @param name [String]
+      # @param numbers [Range<Integer>] that are allowed
+      # @param default [Integer, nil]
+      # @return [Integer, nil]
+      # @raise [ConfigurationError]
+      def number(name, numbers, default = nil)
+        text = text(name) or return default
+        # Decimal, so that "08" is 8.
+        number = Integer(text, 10, exception: false)
+        return number if number && numbers.cover?(number)
+
+        limits = numbers.end ? "from #{numbers.begin} to #{numbers.end}" : "from #{numbers.begin} on"
+        raise ConfigurationError, "#{name} must be a number #{limits}."
       end
 
       # @param default [Integer]
       # @return [Integer] files at once
       # @raise [ConfigurationError]
-      def concurrency(default)
-        Integer(text("CONCURRENCY") || default, exception: false) ||
-          raise(ConfigurationError, "CONCURRENCY must be a number from 1 to 64")
-      end
+      def concurrency(default) = number("CONCURRENCY", Workers::SIZES, default)
 
       # @param name [String]
-      # @return [Float, nil]
+      # @return [Float, nil] objects a second
       # @raise [ConfigurationError]
       def rate(name)
         return unless text(name)
@@ -46,7 +60,17 @@ module EncryptedS3Service
         number = Float(text(name), exception: false) || 0
         return number if number.positive? && number.finite?
 
-        raise ConfigurationError, "#{name} must be a number above 0: how many objects a second"
+        raise ConfigurationError, "#{name} must be a number above 0: the most objects per second."
+      end
+
+      # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
+      # @return [ActiveRecord::Relation] those of the file that `RETRY` names, if it names one
+      # @raise [ConfigurationError]
+      def retried(blobs)
+        path = text("RETRY") or return blobs
+
+        # Read before FAILURES may write the same file anew.
+        blobs.where(id: Failures.ids_in(path))
       end
     end
   end

@@ -1,18 +1,45 @@
 # frozen_string_literal: true
 
+require "active_support/duration"
+require "active_support/number_helper"
+
 module EncryptedS3Service
   module TaskRun
     # Says how far it is: on a terminal in one line that is written again and again, elsewhere in a line from time to
     # time.
+    #
+    # By hand and not `ruby-progressbar`: that estimates the time left by one number, where files and their bytes both
+    # count here, and would be one more gem in every application that stores files.
     # @api private
     class Progress
       # Seconds between two lines, on a terminal and elsewhere.
       PAUSES = { true => 0.1, false => 10 }.freeze
       # Columns of the bar.
       WIDTH = 24
-      # Units of sizes, each 1,000 times the one before.
-      UNITS = %w[B kB MB GB TB PB].freeze
-      private_constant :PAUSES, :WIDTH, :UNITS
+      private_constant :PAUSES, :WIDTH
+
+      # @param bytes [Integer]
+      # @return [String] such as `1.2 MB`, in English whatever the application's language is
+      def self.size(bytes) = ActiveSupport::NumberHelper.number_to_human_size(bytes, locale: :en)
+
+      # @param seconds [Numeric]
+      # @return [String] such as `2 hours and 5 minutes`
+      def self.duration(seconds)
+        parts = ActiveSupport::Duration.build(seconds.ceil).parts.first(2)
+        return "0 seconds" if parts.empty?
+
+        parts.map { |unit, number| "#{number} #{number == 1 ? unit.to_s.singularize : unit}" }.join(" and ")
+      end
+
+      # @param count [Integer]
+      # @param noun [String] in the singular
+      # @return [String] such as `1 file` or `340 files`
+      def self.counted(count, noun = "file") = "#{count} #{noun.pluralize(count)}"
+
+      # Keys of objects and ids of keys may be chosen by others, and a terminal would obey some.
+      # @param text [String]
+      # @return [String] without control characters
+      def self.printable(text) = text.scrub("?").gsub(/[^[:print:]]/, "?")
 
       # @param output [IO, nil] nil shows nothing
       def initialize(output)
@@ -32,9 +59,8 @@ module EncryptedS3Service
         return unless @output
 
         @verb = verb
-        @files = blobs.count
         @moving = moving
-        @bytes = moving ? blobs.sum(:byte_size) : 0
+        @files, @bytes = expected(blobs)
         @seen = @done = @done_bytes = 0
         @began = @shown = now
       end
@@ -63,7 +89,7 @@ module EncryptedS3Service
 
         @seen += 1
         @output.print("\r\e[K") if @terminal
-        @output.puts("FAILED #{failure}")
+        @output.puts("FAILED #{printable(failure.to_s)}")
       end
 
       # @return [void]
@@ -71,15 +97,21 @@ module EncryptedS3Service
         return unless @output && @began
 
         @output.print("\r\e[K") if @terminal
-        @output.puts("#{@done} files#{" (#{size(@done_bytes)})" if @moving} #{@verb} in #{duration(elapsed)}")
+        @output.puts("#{counted(@done)}#{" (#{size(@done_bytes)})" if @moving} #{@verb} in #{duration(elapsed)}")
         @output.flush
       end
 
       private
 
+      delegate :size, :duration, :counted, :printable, to: :class
+
+      def expected(blobs)
+        [blobs.count, @moving ? blobs.sum(:byte_size) : 0]
+      end
+
       def show
         @shown = now
-        line = "#{@done} of #{[@files, @seen].max} files#{", #{size(@done_bytes)}" if @moving} #{@verb}, " \
+        line = "#{@done} of #{counted([@files, @seen].max)}#{", #{size(@done_bytes)}" if @moving} #{@verb}, " \
                "#{rate}/s, #{duration(left)} left"
         @output.print(@terminal ? "\r\e[K#{bar} #{line}" : "#{line}\n")
         @output.flush
@@ -104,21 +136,6 @@ module EncryptedS3Service
       def elapsed = [now - @began, 1e-3].max
 
       def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-
-      def size(bytes)
-        power = 0
-        power += 1 while bytes >= 1000**(power + 1) && power < UNITS.size - 1
-        number = bytes.fdiv(1000**power)
-        "#{number.round(power.zero? || number >= 100 ? 0 : 1)} #{UNITS[power]}"
-      end
-
-      def duration(seconds)
-        seconds = seconds.ceil
-        return "#{seconds} s" if seconds < 100
-        return "#{seconds.fdiv(60).round} min" if seconds < 7200
-
-        "#{seconds.fdiv(3600).round} h"
-      end
     end
   end
 end

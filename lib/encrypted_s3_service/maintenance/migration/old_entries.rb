@@ -1,0 +1,61 @@
+# frozen_string_literal: true
+
+require_relative "../task_run/rows"
+
+module EncryptedS3Service
+  class Migration
+    # Former keys as the first versions of this gem kept them: a list in the metadata of a blob. A client can write
+    # there, too, so an entry counts only if it proves itself: a file that was moved within one place got a key that is
+    # a digest of its former one, and nobody can choose a former key that fits.
+    # @api private
+    class OldEntries
+      # The name of the entry in the metadata.
+      NAME = "encrypted_s3_service_former_keys"
+      # Entries of one blob that are looked at. A client may have written any number.
+      MOST = 50
+      private_constant :MOST
+
+      # @param blob [ActiveStorage::Blob]
+      # @param names [Array<String>] of services between which it may have been moved
+      # @param known [Array<String>] former keys of it that are certain
+      def initialize(blob, names, known)
+        @entries = Array(blob.metadata[NAME]).grep(String).uniq.last(MOST)
+        @names = names
+        @known = known
+        @proven = prove([blob.key, *known])
+      end
+
+      # @return [Array<String>] keys that the blob certainly had, the latest last
+      attr_reader :proven
+
+      # @return [Boolean] whether there are others, for which nothing may be deleted
+      def doubtful? = (@entries - @proven - @known).any?
+
+      # @param row [ActiveRecord::Relation] of the blob
+      # @param gone [Array<String>] keys whose files are not there any more
+      # @return [void]
+      def forget(row, gone)
+        return unless @entries.intersect?(gone)
+
+        TaskRun::Rows.locked(row) do |blob|
+          left = Array(blob.metadata[NAME]) - gone
+          row.update_all(metadata: left.empty? ? blob.metadata.except(NAME) : blob.metadata.merge(NAME => left))
+        end
+      end
+
+      private
+
+      # From the key that the blob has now, back along the digests.
+      def prove(certain)
+        followers = @entries.to_h { |key| [key, @names.map { |name| Endpoints.moved_key(name, key) }] }
+        found = []
+        while (key = followers.find { |_, keys| keys.intersect?(certain) }&.first)
+          followers.delete(key)
+          certain << key
+          found.unshift(key)
+        end
+        found - [certain.first]
+      end
+    end
+  end
+end

@@ -1,0 +1,62 @@
+# frozen_string_literal: true
+
+require_relative "former_keys"
+require_relative "old_entries"
+
+module EncryptedS3Service
+  class Migration
+    # The old files that a blob still has in the service from which it was moved.
+    # @api private
+    class OldFiles
+      # @return [ActiveStorage::Blob]
+      attr_reader :blob
+
+      # @param blob [ActiveStorage::Blob] that names the new service
+      # @param endpoints [Endpoints]
+      def initialize(blob, endpoints)
+        @blob = blob
+        @endpoints = endpoints
+        @noted = FormerKeys.of(blob.id)
+        @entries = OldEntries.new(blob, endpoints.names, @noted)
+      end
+
+      # @return [Array<String>] keys under which there is a file that no other blob names, the latest last. The blob's
+      #   own key is among them where the two services keep their files in different places
+      def keys
+        @keys ||= (possible - named_by_others).select { |key| @endpoints.from.exist?(key) }
+      end
+
+      # @return [Boolean] whether the blob names former keys that do not prove themselves
+      def doubtful? = @entries.doubtful?
+
+      # Where both services are one place, what is not there is nowhere: it was deleted by a run that was killed before
+      # it came to this.
+      # @param deleted [Array<String>]
+      # @return [void]
+      def forget(deleted)
+        gone = @endpoints.shared? ? former - (keys - deleted) : deleted
+        return if gone.empty?
+
+        FormerKeys.forget(gone)
+        @entries.forget(row, gone)
+      end
+
+      # @return [ActiveRecord::Relation] the blob's row, as long as it names the new service, and none of its old files
+      def row
+        ActiveStorage::Blob.where(id: blob.id, service_name: @endpoints.to_name, key: blob.key)
+      end
+
+      private
+
+      def former = (@entries.proven + @noted).uniq
+
+      def possible = @endpoints.shared? ? former - [blob.key] : (former + [blob.key]).uniq
+
+      def named_by_others
+        return [] if possible.empty?
+
+        TaskRun::Rows.connected { ActiveStorage::Blob.where(key: possible).where.not(id: blob.id).pluck(:key) }
+      end
+    end
+  end
+end

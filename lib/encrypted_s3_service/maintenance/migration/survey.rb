@@ -1,0 +1,42 @@
+# frozen_string_literal: true
+
+require_relative "old_files"
+
+module EncryptedS3Service
+  class Migration
+    # Looks which old files are there to be deleted, and changes nothing.
+    # @api private
+    class Survey
+      # Ids of blobs that are kept in memory.
+      KEPT = 1_000
+      private_constant :KEPT
+
+      # @return [Array] ids of blobs, the first thousand, that name former keys which do not prove themselves
+      attr_reader :doubtful
+
+      # @param endpoints [Endpoints]
+      def initialize(endpoints)
+        @endpoints = endpoints
+        @doubtful = Concurrent::Array.new
+      end
+
+      # @param blob [ActiveStorage::Blob]
+      # @return [Integer, nil] bytes that would be deleted; nil when there is nothing to delete
+      def call(blob)
+        old = OldFiles.new(blob, @endpoints)
+        @doubtful << blob.id if old.doubtful? && @doubtful.size < KEPT
+        blob.byte_size.to_i * old.keys.size if old.keys.any?
+      end
+
+      # @param former [FormerKey] of a blob that was purged
+      # @return [Integer, nil] bytes that would be deleted; nil when there is nothing to delete
+      def purged(former)
+        named = TaskRun::Rows.connected { FormerKeys.named?(former.key) }
+        former.byte_size.to_i if !named && @endpoints.from.exist?(former.key)
+      end
+
+      # @return [void]
+      def finish(_ids) = nil
+    end
+  end
+end

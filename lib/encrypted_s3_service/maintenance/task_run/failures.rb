@@ -1,0 +1,80 @@
+# frozen_string_literal: true
+
+require_relative "../../errors"
+
+module EncryptedS3Service
+  module TaskRun
+    # A file with which something went wrong: `blob_id`, `object` (String or nil, where it is) and `reason` (String or
+    # nil, without anything of the file's content or name).
+    Failure = Data.define(:blob_id, :object, :reason) do
+      # @param blob_id [Object]
+      # @param error [Exception]
+      # @param object [String, nil]
+      # @return [Failure]
+      # @api private
+      def self.of(blob_id, error, object: nil)
+        new(blob_id: blob_id, object: object, reason: Error.describe(error))
+      end
+
+      # @api private
+      def initialize(blob_id:, object: nil, reason: nil) = super
+
+      # @return [String] one line
+      def to_s = [["blob #{blob_id}", object].compact.join(", "), reason].compact.join(": ")
+    end
+
+    # Failures of a run: the first thousand of each kind in memory, all of them in a file if the run was given one.
+    # @api private
+    class Failures
+      # How many of a kind are kept in memory.
+      KEPT = 1_000
+
+      # @return [String, nil] the path of the file
+      attr_reader :path
+
+      # @param path [String, nil] of a file, which is written anew: a line for each failure, which begins with the
+      #   blob's id and a tabulator
+      # @raise [ConfigurationError] when the file cannot be written
+      def initialize(path = nil)
+        @path = path
+        @kept = Hash.new { |kinds, kind| kinds[kind] = [] }
+        @counts = Hash.new(0)
+        @file = File.open(path, "w", 0o600) if path
+      rescue SystemCallError => e
+        raise ConfigurationError, "FAILURES: cannot write the file #{path}: #{e.message}"
+      end
+
+      # @param failure [Failure]
+      # @param kind [Symbol]
+      # @return [void]
+      def add(failure, kind = :failed)
+        @counts[kind] += 1
+        @kept[kind] << failure if @kept[kind].size < KEPT
+        return unless @file
+
+        @file.puts("#{failure.blob_id}\t#{kind}\t#{failure.to_s.gsub(/[[:cntrl:]]/, "?")}")
+        @file.flush
+      end
+
+      # @param kinds [Array<Symbol>]
+      # @return [Array<Failure>] the first thousand of each
+      def of(*kinds) = kinds.flat_map { |kind| @kept.fetch(kind, []) }
+
+      # @param kinds [Array<Symbol>] all without any
+      # @return [Integer] how many there were
+      def count(*kinds) = kinds.empty? ? @counts.values.sum : @counts.values_at(*kinds).sum
+
+      # @return [void]
+      def close = @file&.close
+
+      # @param path [String] of a file that a run has written
+      # @return [Array<String>] ids of blobs
+      # @raise [ConfigurationError] when the file cannot be read
+      def self.ids_in(path)
+        File.foreach(path, chomp: true).filter_map { |line| line[/\A[^\t]+/] }.uniq
+      rescue SystemCallError => e
+        raise ConfigurationError, "RETRY: cannot read the file #{path}: #{e.message}"
+      end
+    end
+  end
+end

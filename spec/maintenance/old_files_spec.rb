@@ -1,0 +1,246 @@
+# frozen_string_literal: true
+
+require_relative "../active_storage_helper"
+require_relative "../support/task_helpers"
+require "encrypted_s3_service/maintenance/migration"
+
+# Which old files `DELETE=true` deletes: those that the gem itself has noted, whatever stands in rows.
+RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
+  include TaskHelpers
+
+  before { forget_all_files }
+
+  let(:entry) { "encrypted_s3_service_former_keys" }
+
+  # Within one bucket, so that files get new keys.
+  def migrate(from: :encrypted, to: :published, delete: true, blobs: ActiveStorage::Blob.all, **)
+    described_class.new(from: from, to: to, delete: delete, blobs: blobs, **).run
+  end
+
+  def only(*blobs) = ActiveStorage::Blob.where(id: blobs.map(&:id))
+
+  def there(*keys) = server.list(bucket) & keys
+
+  def picture(text)
+    blob_of(text, "picture.png", content_type: "image/png", identify: false).tap do |blob|
+      server.put(bucket, "variants/#{blob.key}/small", "of #{text}")
+    end
+  end
+
+  def moved_key(name, key) = described_class::Endpoints.moved_key(name, key)
+
+  describe "what a client writes into the metadata of a direct upload" do
+    # As a browser does it, through Rails' own endpoint.
+    def direct_upload(metadata)
+      post rails_direct_uploads_path, as: :json, params: {
+        blob: { filename: "a.png", byte_size: 1, checksum: md5("x"), content_type: "image/png", metadata: metadata }
+      }
+      ActiveStorage::Blob.find(response.parsed_body.fetch("id")).tap do |blob|
+        blob.service.upload(blob.key, StringIO.new("x"), checksum: blob.checksum)
+      end
+    end
+
+    let(:victim) { picture("of the victim") }
+
+    it "deletes nobody else's file, nor its variants, and is listed" do
+      server.put(bucket, "backups/latest.sql.gz", "a dump")
+      keys = [victim.key, "variants/#{victim.key}/small", "backups/latest.sql.gz"]
+      forged = direct_upload(entry => [victim.key, "backups/latest.sql.gz"])
+      old = forged.key
+      result = migrate(blobs: only(forged))
+      expect(result).to have_attributes(moved: 1, removed: 1, failures: [], doubtful: [forged.id])
+      expect(there(*keys, old)).to match_array(keys)
+      expect(victim.reload.download).to eq("of the victim")
+    end
+
+    it "does so no more where both services have a place of their own" do
+      forged = direct_upload(entry => [victim.key])
+      expect(migrate(to: :local, blobs: only(forged))).to have_attributes(moved: 1, removed: 1)
+      expect(there(victim.key, "variants/#{victim.key}/small").size).to eq(2)
+    end
+
+    it "is not made good by the key that the blob really had, nor by what is true of another blob" do
+      migrate(blobs: only(victim), delete: false)
+      old = EncryptedS3Service::Migration::FormerKeys.of(victim.id).first
+      forged = direct_upload({})
+      forged.update_columns(metadata: { entry => [victim.reload.key, old, forged.key] })
+      mine = forged.key
+      migrate(blobs: only(forged))
+      expect(there(victim.key, old, mine)).to contain_exactly(victim.key, old)
+    end
+
+    it "may be anything at all" do
+      blobs = [{ entry => "text" }, { entry => { "a" => "b" } }, { entry => [[1], nil, 2] }, { entry => ["x"] * 1000 }]
+              .map { |metadata| direct_upload(metadata) }
+      expect(migrate).to have_attributes(moved: blobs.size, removed: blobs.size, failures: [])
+    end
+  end
+
+  describe "what the gem has noted" do
+    let!(:blob) { picture("a picture") }
+    let!(:old) { blob.key }
+
+    def files = there(old, "variants/#{old}/small")
+
+    it "outlives an analysis that has loaded the row before" do
+      stale = ActiveStorage::Blob.find(blob.id)
+      migrate(delete: false)
+      stale.update!(metadata: stale.metadata.merge("width" => 1, "analyzed" => true))
+      expect(migrate).to have_attributes(removed: 1, failures: [])
+      expect(files).to eq([])
+      expect(blob.reload.download).to eq("a picture")
+    end
+
+    it "outlives whoever empties the metadata, and a new secret" do
+      migrate(delete: false)
+      blob.reload.update_columns(metadata: {})
+      allow(ActiveStorage).to receive(:verifier).and_return(ActiveSupport::MessageVerifier.new("another secret"))
+      expect(migrate).to have_attributes(removed: 1)
+      expect(files).to eq([])
+    end
+
+    it "outlives the blob: the old file of a purged one is deleted, but not by a run for others" do
+      migrate(delete: false)
+      other = blob_of("other", "b.txt", service_name: "published")
+      blob.reload.purge
+      expect(migrate(blobs: only(other))).to have_attributes(removed: 0, failures: [])
+      expect(files.size).to eq(2)
+      expect(migrate).to have_attributes(removed: 1, failures: [], plan: have_attributes(count: 1, bytes: 9))
+      expect(files).to eq([])
+      expect(EncryptedS3Service::Migration::FormerKey.count).to eq(0)
+    end
+
+    it "does not count for a file that a row names again, in whichever service" do
+      migrate(delete: false)
+      ActiveStorage::Blob.create!(key: old, filename: "b", byte_size: 9, checksum: blob.checksum,
+                                  service_name: "rotated")
+      expect(migrate).to have_attributes(removed: 0, failures: [])
+      blob.reload.purge
+      expect(migrate).to have_attributes(removed: 0, failures: [])
+      expect(files.size).to eq(2)
+    end
+
+    it "spares variants of files whose keys an application chose below it" do
+      server.put(bucket, "variants/#{old}/mine", "mine")
+      ActiveStorage::Blob.create!(key: "variants/#{old}/mine", filename: "b", byte_size: 4,
+                                  checksum: md5("mine"), service_name: "elsewhere")
+      expect(migrate).to have_attributes(removed: 1, failures: [])
+      expect(there(old, "variants/#{old}/mine")).to eq(["variants/#{old}/mine"])
+    end
+  end
+
+  describe "entries of earlier versions" do
+    # As they stand in a row after three moves.
+    def moved_before(blob)
+      keys = %w[published encrypted published].reduce([blob.key]) { |all, name| all << moved_key(name, all.last) }
+      keys[1..].each { |key| blob.service.upload(key, StringIO.new(blob.download)) }
+      blob.update_columns(key: keys.last, service_name: "published", metadata: { entry => keys[0, 3], "width" => 1 })
+      keys
+    end
+
+    it "count where each key leads to the next and the last to the blob" do
+      blob = blob_of("data", "a.txt")
+      keys = moved_before(blob)
+      expect(migrate).to have_attributes(removed: 1, failures: [], doubtful: [])
+      expect(there(*keys)).to eq([keys.last])
+      expect(blob.reload).to have_attributes(download: "data", metadata: { "width" => 1 })
+    end
+
+    it "count after a further move, too, and only as far as they prove themselves" do
+      victim = blob_of("victim", "v.txt")
+      blob = blob_of("data", "a.txt")
+      keys = moved_before(blob)
+      blob.update_columns(metadata: { entry => [victim.key, *keys[0, 3]] })
+      expect(migrate(from: :published, to: :encrypted)).to have_attributes(moved: 1, doubtful: [blob.id])
+      expect(there(victim.key, *keys)).to eq([victim.key])
+      expect(blob.reload.download).to eq("data")
+    end
+  end
+
+  describe "the table" do
+    def drop = ActiveStorage::Blob.connection.drop_table(described_class::FormerKeys::TABLE, if_exists: true)
+
+    def table_is_forgotten = described_class::FormerKeys.instance_variable_set(:@table, nil)
+
+    before do
+      drop
+      table_is_forgotten
+    end
+
+    it "is made when it is needed, and not before" do
+      blob_of("data", "a.txt", service_name: "local")
+      migrate(from: :local, to: :encrypted, delete: false)
+      migrate(delete: false, dry_run: true)
+      expect(described_class::FormerKeys.table?).to be(false)
+      expect(migrate).to have_attributes(moved: 1, removed: 1)
+      expect(described_class::FormerKeys.table?).to be(true)
+    end
+
+    it "may be made by a migration of the application" do
+      described_class.create_former_keys_table(ActiveStorage::Blob.connection)
+      expect(described_class::FormerKeys.table?).to be(true)
+      expect { described_class::FormerKeys.prepare }.not_to raise_error
+    end
+
+    it "is asked for before any file is moved where it cannot be made" do
+      blob = blob_of("data", "a.txt")
+      connection = ActiveStorage::Blob.connection
+      connection.execute("PRAGMA query_only = 1")
+      expect { migrate }.to raise_error(EncryptedS3Service::ConfigurationError, /cannot be created.*create_former_keys/)
+      expect(there(blob.key)).to eq([blob.key])
+    ensure
+      connection.execute("PRAGMA query_only = 0")
+    end
+  end
+
+  describe "a deletion" do
+    def local_blob(text) = blob_of(text, "a.txt", service_name: "local")
+
+    def file?(blob) = ActiveStorage::Blob.services.fetch(:local).exist?(blob.key)
+
+    it "asks the store while no transaction is open, so that nobody waits for a row" do
+      local_blob("data")
+      open = []
+      noting = ->(*) { open << ActiveStorage::Blob.connection.transaction_open? }
+      ActiveSupport::Notifications.subscribed(noting, "service_delete.active_storage") do
+        expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 1)
+      end
+      expect(open).to include(false).and all(be(false))
+    end
+
+    it "that is under way keeps a run in the other direction from naming the file" do
+      blob = local_blob("data")
+      migrate(from: :local, to: :encrypted, delete: false)
+      back = nil
+      other = lambda do |*, payload|
+        next unless payload[:service] == "Disk" && payload[:key] == blob.key
+
+        back = Thread.new { migrate(from: :encrypted, to: :local, delete: false) }.value
+      end
+      ActiveSupport::Notifications.subscribed(other, "service_delete.active_storage") do
+        expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 1, failures: [])
+      end
+      expect(back).to have_attributes(moved: 0, failures: [have_attributes(reason: /deleting old files in local/)])
+      expect(blob.reload).to have_attributes(service_name: "encrypted", download: "data")
+    end
+
+    it "that was over while a run in the other direction copied leaves the row where the file is" do
+      blob = local_blob("data")
+      migrate(from: :local, to: :encrypted, delete: false)
+      deleted = false
+      # The copy in the folder was read back, and is deleted as the old file that it looks like.
+      other = lambda do |*, payload|
+        next if deleted || payload[:service] != "Disk" || payload[:key] != blob.key
+
+        deleted = true
+        Thread.new { migrate(from: :local, to: :encrypted) }.join
+      end
+      back = ActiveSupport::Notifications.subscribed(other, "service_streaming_download.active_storage") do
+        migrate(from: :encrypted, to: :local, delete: false)
+      end
+      expect([deleted, file?(blob)]).to eq([true, false])
+      expect(back).to have_attributes(moved: 0, failed: 1)
+      expect(blob.reload).to have_attributes(service_name: "encrypted", download: "data")
+    end
+  end
+end
