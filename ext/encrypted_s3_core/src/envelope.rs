@@ -6,6 +6,7 @@
 //! is refused before a key is used cannot be turned into a question about the key.
 
 mod commitment;
+mod content_key;
 mod length;
 mod metadata;
 mod rewrap;
@@ -21,6 +22,7 @@ use crate::keyring::{KeyUse, Keyring};
 use crate::policy::Policy;
 use metadata::{Entries, names};
 
+pub use content_key::ContentKey;
 pub use length::plaintext_len;
 pub use metadata::MAX_INSTRUCTION_FILE;
 pub use rewrap::Rewrap;

@@ -48,6 +48,10 @@ pub enum ErrorKind {
     Unwrap,
     /// The key commitment does not match the data key.
     Commitment,
+    /// The object was written under another key than the one it is read from, or its place entry was changed.
+    Misplaced,
+    /// The configuration demands a place entry and the object has none.
+    PlaceRequired,
     /// The body is too short to hold an authentication tag, or ended before its announced length.
     Truncated,
     /// The body is not what was encrypted: the authentication tag does not match.
@@ -91,6 +95,8 @@ impl ErrorKind {
             Self::AlgMismatch => "alg-mismatch",
             Self::Unwrap => "unwrap",
             Self::Commitment => "commitment",
+            Self::Misplaced => "misplaced",
+            Self::PlaceRequired => "place-required",
             Self::Truncated => "truncated",
             Self::Auth => "auth",
             Self::Cbc => "cbc",

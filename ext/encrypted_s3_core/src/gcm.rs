@@ -8,6 +8,8 @@
 #[cfg(feature = "aws-lc")]
 #[allow(unsafe_code, reason = "calls aws-lc's C functions; every other module is safe Rust")]
 mod aws_lc;
+pub mod gmac;
+pub mod keystream;
 mod rust_crypto;
 
 use std::fmt;
@@ -180,6 +182,12 @@ pub enum Direction {
 /// It need not count: [`Sealer`] and [`Opener`] keep the message within [`MAX_PLAINTEXT`], call `seal` only on what was
 /// started with [`Direction::Seal`] and `verify` only on [`Direction::Open`], and nothing after an error.
 pub trait Backend: Sized + Send + sealed::Sealed {
+    /// The library's authentication without encryption.
+    type Mac: gmac::Backend;
+
+    /// The library's keystream.
+    type Keystream: keystream::Backend;
+
     /// Sets up key, nonce and additional authenticated data.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ mod download;
 mod envelope;
 #[path = "main/gcm.rs"]
 mod gcm;
+#[path = "main/gmac.rs"]
+mod gmac;
 #[path = "main/keyring.rs"]
 mod keyring;
 #[path = "main/legacy.rs"]
@@ -17,6 +19,8 @@ mod legacy;
 mod listing;
 #[path = "main/local.rs"]
 mod local;
+#[path = "main/place.rs"]
+mod place;
 #[path = "main/policy.rs"]
 mod policy;
 #[path = "main/rotate.rs"]
@@ -24,6 +28,14 @@ mod rotate;
 #[cfg(feature = "aws-lc")]
 #[path = "main/rsa.rs"]
 mod rsa;
+#[path = "main/segment_attacks.rs"]
+mod segment_attacks;
+#[path = "main/segment_cache.rs"]
+mod segment_cache;
+#[path = "main/segment_vectors.rs"]
+mod segment_vectors;
+#[path = "main/segments.rs"]
+mod segments;
 #[path = "main/support.rs"]
 mod support;
 #[path = "main/time.rs"]

@@ -40,13 +40,14 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Transport => "TransportError",
         ErrorKind::Rejected => "StoreError",
         ErrorKind::MissingEnvelope | ErrorKind::Unsupported => "EnvelopeError",
-        ErrorKind::CommitmentRequired | ErrorKind::LegacyDisabled => "PolicyError",
+        ErrorKind::CommitmentRequired | ErrorKind::LegacyDisabled | ErrorKind::PlaceRequired => "PolicyError",
         ErrorKind::KeyMismatch | ErrorKind::ContextMismatch => "KeyringError",
         ErrorKind::Unwrap => "UnwrapError",
         ErrorKind::Malformed
         | ErrorKind::FormatConfusion
         | ErrorKind::AlgMismatch
         | ErrorKind::Commitment
+        | ErrorKind::Misplaced
         | ErrorKind::Auth
         | ErrorKind::Cbc => "TamperedError",
         ErrorKind::Truncated => "TruncatedError",

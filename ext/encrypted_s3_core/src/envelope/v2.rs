@@ -21,7 +21,7 @@ const TAG_BITS: &str = "128";
 const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS says another length");
 
 /// V2 authenticates nothing besides the body.
-const NO_AAD: &[u8] = b"";
+pub(super) const NO_AAD: &[u8] = b"";
 
 /// Starts an object under a fresh data key; the metadata entries are the whole envelope.
 pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)> {

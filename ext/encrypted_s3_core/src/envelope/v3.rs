@@ -17,7 +17,7 @@ use crate::secret::{DataKey, fill_random};
 const SUITE: &str = "115";
 
 /// The content key is derived for one object, so that the nonce need not differ.
-const NONCE: Nonce = [1; NONCE_LEN];
+pub(super) const NONCE: Nonce = [1; NONCE_LEN];
 
 /// Starts an object under a fresh data key and message id; the metadata entries are the whole envelope.
 pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)> {

@@ -1,13 +1,16 @@
-//! AES-256-GCM put together from RustCrypto's parts, as its `aes-gcm` crate does for whole messages.
+//! AES-256-GCM, its authentication alone and its keystream, put together from RustCrypto's parts as its `aes-gcm` crate
+//! does for whole messages.
 
 use aes::Aes256;
 use ctr::Ctr32BE;
-use ctr::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
+use ctr::cipher::{BlockCipherEncrypt, InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
 use ghash::universal_hash::UniversalHash;
 use ghash::{Block, GHash};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::gmac::{self, MacKey};
+use super::keystream::{self, CounterBlock};
 use super::{Backend, Direction, NONCE_LEN, Nonce, TAG_LEN, Tag, failed, sealed, wrong_tag};
 use crate::error::Result;
 use crate::secret::DataKey;
@@ -29,6 +32,9 @@ pub struct RustCrypto {
 impl sealed::Sealed for RustCrypto {}
 
 impl Backend for RustCrypto {
+    type Mac = Mac;
+    type Keystream = Keystream;
+
     fn start(direction: Direction, key: &DataKey, nonce: &Nonce, aad: &[u8]) -> Result<Self> {
         let cipher = Aes256::new(key.expose().into());
         let hash = Hash::start(&cipher, aad);
@@ -67,10 +73,68 @@ impl RustCrypto {
     }
 
     fn into_tag(self) -> Tag {
-        let mut tag: Tag = self.hash.finish();
-        tag.iter_mut().zip(self.mask.iter()).for_each(|(byte, mask)| *byte ^= mask);
-        tag
+        masked(self.hash.finish(), &self.mask)
     }
+}
+
+/// GMAC in pure Rust.
+pub struct Mac {
+    cipher: Aes256,
+    /// The hash of no data, with its key set up once; a message begins with a copy.
+    empty: Hash,
+    /// The message under way, and the block that hides its hash.
+    message: Option<(Hash, Zeroizing<[u8; BLOCK_LEN]>)>,
+}
+
+impl gmac::Backend for Mac {
+    fn keyed(key: &MacKey) -> Result<Self> {
+        let cipher = Aes256::new(key.key().expose().into());
+        let empty = Hash::start(&cipher, b"");
+        Ok(Self { cipher, empty, message: None })
+    }
+
+    fn start(&mut self, nonce: &Nonce) -> Result<()> {
+        let mut mask = Zeroizing::new([0; BLOCK_LEN]);
+        mask.copy_from_slice(&first_counter(nonce));
+        self.cipher.encrypt_block((&mut *mask).into());
+        self.message = Some((self.empty.clone(), mask));
+        Ok(())
+    }
+
+    fn update(&mut self, data: &[u8]) -> Result<()> {
+        let (hash, _) = self.message.as_mut().ok_or_else(failed)?;
+        hash.update(data);
+        Ok(())
+    }
+
+    fn tag(&mut self) -> Result<Tag> {
+        let (mut hash, mask) = self.message.take().ok_or_else(failed)?;
+        // Padded and hashed alike, additional data and text differ in whose length they count for.
+        std::mem::swap(&mut hash.aad_len, &mut hash.text_len);
+        Ok(masked(hash.finish(), &mask))
+    }
+}
+
+/// AES-256 in counter mode, in pure Rust.
+pub struct Keystream {
+    cipher: Aes256,
+}
+
+impl keystream::Backend for Keystream {
+    fn keyed(key: &DataKey) -> Result<Self> {
+        Ok(Self { cipher: Aes256::new(key.expose().into()) })
+    }
+
+    fn apply(&mut self, first: &CounterBlock, data: &mut [u8]) -> Result<()> {
+        let core = ctr::CtrCore::inner_iv_init(self.cipher.clone(), &(*first).into());
+        let mut keystream: Ctr32BE<Aes256> = StreamCipherCoreWrapper::from_core(core);
+        keystream.try_apply_keystream(data).map_err(|_| failed())
+    }
+}
+
+fn masked(mut hash: Tag, mask: &[u8; BLOCK_LEN]) -> Tag {
+    hash.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    hash
 }
 
 /// J0 of SP 800-38D, 7.1 for a nonce of 96 bits: the nonce and a 32-bit one.
@@ -83,6 +147,7 @@ fn first_counter(nonce: &Nonce) -> Block {
 }
 
 /// GHASH over additional data, ciphertext and both lengths, fed in pieces that need not end on a block boundary.
+#[derive(Clone)]
 struct Hash {
     ghash: GHash,
     /// The beginning of a block that is not complete yet; `pending_len` bytes of it count.
@@ -94,8 +159,6 @@ struct Hash {
 
 impl Hash {
     fn start(cipher: &Aes256, aad: &[u8]) -> Self {
-        use ctr::cipher::BlockCipherEncrypt;
-
         let mut key = Zeroizing::new([0; BLOCK_LEN]);
         cipher.encrypt_block((&mut *key).into());
         let mut ghash = GHash::new((&*key).into());

@@ -1,0 +1,146 @@
+//! A map: the tags of an object's segments, and whose they are.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::header::{Derivation, Header};
+use super::{HEADER_LEN, Layout, NoMap, SegmentReader};
+use crate::envelope::ContentKey;
+use crate::error::Result;
+use crate::gcm::gmac::MacKey;
+use crate::gcm::{Backend, TAG_LEN, Tag};
+
+/// What vouches for each segment of one version of one object.
+pub struct Map {
+    header: Header,
+    key: MacKey,
+    origin: Origin,
+    layout: Layout,
+    /// The number of the segment that the first tag is of.
+    first: u64,
+    tags: Vec<Tag>,
+}
+
+/// Where a map's key is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The object's data key: whoever has that can check the map.
+    Derived,
+    /// The random source: nobody else can, so that the map is of no use elsewhere.
+    Random,
+}
+
+impl Map {
+    pub(super) fn new(header: Header, key: MacKey, origin: Origin, text_len: u64, tags: Vec<Tag>) -> Self {
+        Self { header, key, origin, layout: Layout::of(text_len), first: 0, tags }
+    }
+
+    /// Reads a stored map of the object that `key` was opened from and whose ciphertext has `text_len` bytes: the size
+    /// of the stored body, as told for the version that is read, less the tag.
+    ///
+    /// The stored bytes are the whole of `<key>.segments`; reading more than [`Layout::sidecar_len`] of them and one is
+    /// not worth it.
+    ///
+    /// # Errors
+    /// [`NoMap`] says why it is none. That is no error of the object, which is then read as one without a map.
+    pub fn read(sidecar: &[u8], key: &ContentKey, text_len: u64) -> std::result::Result<Self, NoMap> {
+        let (header, tags) = sidecar.split_at_checked(HEADER_LEN).ok_or(NoMap::Length)?;
+        Self::read_part(header, tags, 0..Layout::of(text_len).count(), key, text_len)
+    }
+
+    /// As [`Map::read`], but only the tags of the segments with these `numbers`, from where [`Layout::tags_of`] says they
+    /// are: the whole map of 64 GiB has 16 MiB. `header` is the first [`HEADER_LEN`] bytes.
+    ///
+    /// # Errors
+    /// As [`Map::read`].
+    pub fn read_part(
+        header: &[u8],
+        tags: &[u8],
+        numbers: Range<u64>,
+        key: &ContentKey,
+        text_len: u64,
+    ) -> std::result::Result<Self, NoMap> {
+        if key.is_legacy() {
+            return Err(NoMap::Legacy);
+        }
+        let derivation = Derivation::new(key);
+        let expected = derivation.header(text_len).map_err(|_| NoMap::Derivation)?;
+        expected.check(header)?;
+        let layout = Layout::of(text_len);
+        let (tags, rest) = tags.as_chunks::<TAG_LEN>();
+        let wanted = numbers.end.checked_sub(numbers.start).ok_or(NoMap::Length)?;
+        if !rest.is_empty() || tags.len() as u64 != wanted || numbers.end > layout.count() {
+            return Err(NoMap::Length);
+        }
+        let key = derivation.segment_key().map_err(|_| NoMap::Derivation)?;
+        Ok(Self { header: expected, key, origin: Origin::Derived, layout, first: numbers.start, tags: tags.to_vec() })
+    }
+
+    /// The bytes to store as `<key>.segments`, after the object itself was stored. `None` for a map that was made for this
+    /// process only, or that is not whole.
+    pub fn to_sidecar(&self) -> Option<Vec<u8>> {
+        if self.origin == Origin::Random || !self.is_whole() {
+            return None;
+        }
+        let mut bytes: Vec<u8> = Vec::with_capacity(HEADER_LEN + self.tags.len() * TAG_LEN);
+        bytes.extend(self.header.bytes());
+        bytes.extend_from_slice(self.tags.as_flattened());
+        Some(bytes)
+    }
+
+    /// How the object is cut.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether it is of all segments.
+    pub fn is_whole(&self) -> bool {
+        self.first == 0 && self.tags.len() as u64 == self.layout.count()
+    }
+
+    /// Whether it came, or may come, from beside the object: then a segment that does not fit it may be the map's fault.
+    pub fn is_stored(&self) -> bool {
+        self.origin == Origin::Derived
+    }
+
+    /// How many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of::<MacKey>() + self.tags.capacity() * TAG_LEN
+    }
+
+    /// Whether it is a map of the object that `key` was opened from, with `text_len` bytes of ciphertext.
+    pub fn is_of(&self, key: &ContentKey, text_len: u64) -> bool {
+        Derivation::new(key).header(text_len).is_ok_and(|header| self.header.is_that_of(&header))
+    }
+
+    /// What checks and decrypts the segments; one for each thread. `key` and `text_len` are those of this reading, as
+    /// for [`Map::read`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) when the map is of another object, another version of it or another
+    /// envelope; [`ErrorKind::Internal`](crate::ErrorKind::Internal) when a cipher cannot be set up.
+    pub fn reader<B: Backend>(self: &Arc<Self>, key: &ContentKey, text_len: u64) -> Result<SegmentReader<B>> {
+        SegmentReader::new(self.clone(), key, text_len)
+    }
+
+    pub(super) fn key(&self) -> &MacKey {
+        &self.key
+    }
+
+    /// The tag of a segment; `None` when the object has no such segment or the map does not hold it.
+    pub(super) fn tag(&self, number: u64) -> Option<&Tag> {
+        let index = number.checked_sub(self.first)?;
+        self.tags.get(usize::try_from(index).ok()?)
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("text_len", &self.layout.text_len())
+            .field("origin", &self.origin)
+            .field("tags", &self.tags.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,431 @@
+//! What a segment map promises: any part of an object, none of it unauthenticated, whatever was done to the bucket.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use encrypted_s3_core::envelope::{ContentKey, Format};
+use encrypted_s3_core::gcm::{MAX_PLAINTEXT, RustCrypto, TAG_LEN, plaintext_len};
+use encrypted_s3_core::secret::DataKey;
+use encrypted_s3_core::segments::{
+    Checking, HEADER_LEN, Layout, Map, NoMap, Purpose, SEGMENT_LEN, Sealing, SegmentReader, is_sidecar_key, sidecar_key,
+};
+use encrypted_s3_core::{Error, ErrorKind, Result};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::support::{kind, pieces};
+
+/// An object as it lies in a bucket, with the map beside it, and what its envelope opens to.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub data_key: [u8; 32],
+    /// Of V3 when it has 28 bytes, of V2 when it has 12.
+    pub id: Vec<u8>,
+    pub body: Vec<u8>,
+    pub sidecar: Vec<u8>,
+}
+
+impl Object {
+    pub fn store(format: Format, number: u8, plaintext: &[u8]) -> Self {
+        let id = vec![number ^ 0x55; if format == Format::V3 { 28 } else { 12 }];
+        let mut object = Self { data_key: [number; 32], id, body: plaintext.to_vec(), sidecar: vec![] };
+        let mut sealing = Sealing::start(object.key()).unwrap() as Sealing;
+        sealing.update(&mut object.body).unwrap();
+        let (tag, map) = sealing.finish().unwrap();
+        object.body.extend(tag);
+        object.sidecar = map.to_sidecar().unwrap();
+        object
+    }
+
+    pub fn key(&self) -> ContentKey {
+        let data_key = DataKey::from_bytes(&self.data_key).unwrap();
+        match self.id.as_slice().try_into() {
+            Ok(nonce) => ContentKey::v2(data_key, nonce),
+            Err(_) => ContentKey::v3(data_key, self.id.as_slice().try_into().unwrap()).unwrap(),
+        }
+    }
+
+    pub fn text_len(&self) -> Result<u64> {
+        plaintext_len(self.body.len() as u64)
+    }
+
+    pub fn map(&self) -> std::result::Result<Map, NoMap> {
+        Map::read(&self.sidecar, &self.key(), self.text_len().unwrap())
+    }
+
+    fn reader(&self, map: Map) -> Result<SegmentReader> {
+        Arc::new(map).reader(&self.key(), self.text_len()?)
+    }
+
+    /// Checks the whole and makes a map.
+    pub fn checked(&self, purpose: Purpose) -> Result<Map> {
+        let length = usize::try_from(self.text_len()?).unwrap();
+        let mut checking = Checking::start(&self.key(), purpose)?;
+        checking.update(&mut self.body[..length].to_vec())?;
+        checking.finish(&self.body[length..]).map(|(map, _)| map)
+    }
+
+    fn segment(&self, number: u64) -> Range<usize> {
+        let bytes = Layout::of(self.text_len().unwrap()).segment(number).unwrap();
+        usize::try_from(bytes.start).unwrap()..usize::try_from(bytes.end).unwrap()
+    }
+
+    fn open_segments(&self, map: Map, wanted: Range<u64>) -> Result<Vec<u8>> {
+        let mut reader = self.reader(map)?;
+        let numbers = reader.layout().segments_of(wanted.clone());
+        let first = reader.layout().bytes_of(numbers.clone()).start;
+        let mut bytes = Vec::new();
+        for number in numbers {
+            let mut segment = self.body[self.segment(number)].to_vec();
+            reader.open(number, &mut segment)?;
+            bytes.extend(segment);
+        }
+        let end = wanted.end.min(first + bytes.len() as u64);
+        let start = wanted.start.clamp(first, end);
+        Ok(bytes[usize::try_from(start - first).unwrap()..usize::try_from(end - first).unwrap()].to_vec())
+    }
+
+    /// Reads as `docs/format.md`, 3.6 says.
+    pub fn read(&self, wanted: Range<u64>) -> Result<Vec<u8>> {
+        self.text_len()?;
+        if let Ok(map) = self.map() {
+            match self.open_segments(map, wanted.clone()) {
+                Err(error) if error.kind() == ErrorKind::Auth => {}
+                done => return done,
+            }
+        }
+        self.open_segments(self.checked(Purpose::Memory)?, wanted)
+    }
+}
+
+pub fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|j| (31 * j + (j >> 7) + (j >> 16)).to_le_bytes()[0]).collect()
+}
+
+pub fn size() -> impl Strategy<Value = usize> {
+    let near = (0usize..4, -2i64..3)
+        .prop_map(|(segments, by)| usize::try_from((segments * SEGMENT_LEN) as i64 + by).unwrap_or_default());
+    prop_oneof![near, 0usize..300, 0usize..4 * SEGMENT_LEN]
+}
+
+pub fn format() -> impl Strategy<Value = Format> {
+    prop_oneof![Just(Format::V2), Just(Format::V3)]
+}
+
+proptest! {
+    #[test]
+    fn any_range_is_read_from_its_segments_alone(
+        size in size(),
+        format in format(),
+        wanted in (any::<Index>(), any::<Index>()),
+    ) {
+        let plaintext = bytes(size);
+        let mut object = Object::store(format, 1, &plaintext);
+        let ends = [wanted.0.index(size + 1), wanted.1.index(size + 1)];
+        let wanted = ends[0].min(ends[1])..ends[0].max(ends[1]);
+        let layout = Layout::of(size as u64);
+        let bytes = layout.bytes_of(layout.segments_of(wanted.start as u64..wanted.end as u64));
+        prop_assert!(bytes.end - bytes.start <= (wanted.len() + 2 * SEGMENT_LEN) as u64);
+        // All else is gone.
+        for (at, byte) in object.body.iter_mut().enumerate() {
+            if !bytes.contains(&(at as u64)) {
+                *byte ^= 0xff;
+            }
+        }
+        let map = object.map().unwrap();
+        prop_assert!(object.open_segments(map, wanted.start as u64..wanted.end as u64).unwrap() == plaintext[wanted]);
+    }
+
+    #[test]
+    fn a_segment_with_any_flipped_bit_is_refused_and_left_as_it_is(size in 1..3 * SEGMENT_LEN, at: Index, format in format()) {
+        let mut object = Object::store(format, 1, &bytes(size));
+        let bit = at.index(size * 8);
+        object.body[bit / 8] ^= 1 << (bit % 8);
+        let number = (bit / 8 / SEGMENT_LEN) as u64;
+        let mut segment = object.body[object.segment(number)].to_vec();
+        let mut reader = object.reader(object.map().unwrap()).unwrap();
+        prop_assert_eq!(kind(reader.open(number, &mut segment)), Some(ErrorKind::Auth));
+        prop_assert!(segment == object.body[object.segment(number)]);
+    }
+
+    #[test]
+    fn every_bit_of_the_header_counts(bit in 0..HEADER_LEN * 8, format in format()) {
+        let mut object = Object::store(format, 1, &bytes(1000));
+        object.sidecar[bit / 8] ^= 1 << (bit % 8);
+        let expected = match bit / 8 {
+            0..8 => NoMap::Magic,
+            8 => NoMap::Version(object.sidecar[8]),
+            9..64 => NoMap::OtherObject,
+            _ => NoMap::Commitment,
+        };
+        prop_assert_eq!(object.map().unwrap_err(), expected);
+    }
+
+    #[test]
+    fn where_bytes_are_is_computed_as_by_counting(text_len in 0u64..500_000, a in 0u64..600_000, b in 0u64..600_000) {
+        let layout = Layout::of(text_len);
+        let numbers = layout.segments_of(a..b);
+        let counted: Vec<u64> = (0..10)
+            .filter(|number| (a..b.min(text_len)).any(|byte| byte / SEGMENT_LEN as u64 == *number))
+            .collect();
+        prop_assert_eq!(numbers.clone().collect::<Vec<_>>(), counted.clone());
+        let spans: Vec<_> = counted.iter().map(|number| layout.segment(*number).unwrap()).collect();
+        let bytes = layout.bytes_of(numbers);
+        prop_assert_eq!(bytes.end - bytes.start, spans.iter().map(|span| span.end - span.start).sum::<u64>());
+        prop_assert_eq!(layout.segment(layout.count()), None);
+    }
+}
+
+#[test]
+fn nothing_is_computed_wrong_for_lengths_that_no_object_has() {
+    let layout = Layout::of(u64::MAX);
+    assert_eq!(layout.segment(layout.count() - 1).map(|bytes| bytes.end), Some(u64::MAX));
+    assert_eq!(layout.segment(u64::MAX), None);
+    assert_eq!(layout.segments_of(u64::MAX - 1..u64::MAX), layout.count() - 1..layout.count());
+    assert_eq!(layout.bytes_of(0..u64::MAX), 0..u64::MAX);
+    assert!(layout.tags_of(0..u64::MAX).end <= layout.sidecar_len().unwrap());
+    assert_eq!(Layout::of(MAX_PLAINTEXT).sidecar_len(), Some(16_777_312));
+    assert_eq!(Layout::of(1 << 30).sidecar_len(), Some(262_240));
+}
+
+fn no_map(object: &Object) -> NoMap {
+    object.map().unwrap_err()
+}
+
+#[test]
+fn a_sidecar_that_is_none_of_this_object_is_no_map_and_says_why() {
+    let object = Object::store(Format::V2, 1, &bytes(100_000));
+    let with = |sidecar: &[u8]| no_map(&Object { sidecar: sidecar.to_vec(), ..object.clone() });
+    let length = object.sidecar.len();
+    assert_eq!(with(b""), NoMap::Length);
+    assert_eq!(with(&object.sidecar[..HEADER_LEN - 1]), NoMap::Length);
+    assert_eq!(with(&object.sidecar[..length - 1]), NoMap::Length);
+    assert_eq!(with(&object.sidecar[..length - TAG_LEN]), NoMap::Length);
+    assert_eq!(with(&[object.sidecar.as_slice(), &[0; 16]].concat()), NoMap::Length);
+    assert_eq!(with(&[b'{'; 2_000]), NoMap::Magic);
+    assert_eq!(with(&Object::store(Format::V2, 2, &bytes(100_000)).sidecar), NoMap::OtherObject);
+    let mut later = object.sidecar.clone();
+    later[8] = 2;
+    assert_eq!(with(&later), NoMap::Version(2));
+    assert_eq!(no_map(&Object { data_key: [9; 32], ..object.clone() }), NoMap::Commitment);
+    assert_eq!(no_map(&Object { id: vec![9; 12], ..object.clone() }), NoMap::OtherObject);
+}
+
+/// A header that claims more than there is must not cost memory for it.
+#[test]
+fn a_part_of_a_map_has_as_many_tags_as_were_asked_for() {
+    let object = Object::store(Format::V2, 1, &bytes(200_000));
+    let read = |tags: &[u8], numbers| {
+        Map::read_part(&object.sidecar[..HEADER_LEN], tags, numbers, &object.key(), 200_000).err()
+    };
+    assert_eq!(read(&object.sidecar[HEADER_LEN..][..16], 0..1), None);
+    assert_eq!(read(&[0; 32], 0..1), Some(NoMap::Length));
+    assert_eq!(read(&[0; 16], 4..5), Some(NoMap::Length));
+    assert_eq!(read(&[0; 16], 0..u64::MAX), Some(NoMap::Length));
+    let backwards = Range { start: 3, end: 2 };
+    assert_eq!(read(&[], backwards), Some(NoMap::Length));
+}
+
+#[test]
+fn an_object_that_is_not_what_was_encrypted_gives_no_map() {
+    for format in [Format::V2, Format::V3] {
+        for purpose in [Purpose::Memory, Purpose::Storing] {
+            let object = Object::store(format, 1, &bytes(70_000));
+            assert!(object.checked(purpose).is_ok());
+            for at in [0, 65_535, 65_536, 69_999, 70_000, 70_015] {
+                let mut changed = object.clone();
+                changed.body[at] ^= 1;
+                assert_eq!(kind(changed.checked(purpose)), Some(ErrorKind::Auth), "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_map_for_one_process_never_leaves_it() {
+    let object = Object::store(Format::V2, 1, &bytes(100_000));
+    let map = object.checked(Purpose::Memory).unwrap();
+    assert!(!map.is_stored());
+    assert_eq!(map.to_sidecar(), None);
+    assert_eq!(object.open_segments(map, 0..100_000).unwrap(), bytes(100_000));
+}
+
+#[test]
+fn a_part_of_a_map_is_not_stored_as_a_map() {
+    let object = Object::store(Format::V2, 1, &bytes(100_000));
+    let (header, tags) = object.sidecar.split_at(HEADER_LEN);
+    let part = Map::read_part(header, &tags[16..], 1..2, &object.key(), 100_000).unwrap();
+    assert_eq!(part.to_sidecar(), None);
+}
+
+/// A store may keep the entity tag while somebody changes the metadata: the ciphertext would fit the map and decrypt to
+/// something else.
+#[test]
+fn a_map_is_of_one_envelope_and_not_of_a_body() {
+    for purpose in [Purpose::Memory, Purpose::Storing] {
+        for format in [Format::V2, Format::V3] {
+            let object = Object::store(format, 1, &bytes(100_000));
+            let map = Arc::new(object.checked(purpose).unwrap());
+            let mut other_id = object.clone();
+            other_id.id[0] ^= 1;
+            let other_key = Object { data_key: [2; 32], ..object.clone() };
+            for changed in [other_id, other_key] {
+                let refused: Result<SegmentReader> = map.reader(&changed.key(), 100_000);
+                assert_eq!(kind(refused), Some(ErrorKind::Auth));
+            }
+            let longer: Result<SegmentReader> = map.reader(&object.key(), 100_001);
+            assert_eq!(kind(longer), Some(ErrorKind::Auth));
+            let right: Result<SegmentReader> = map.reader(&object.key(), 100_000);
+            assert!(right.is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_segment_of_another_length_or_number_is_refused() {
+    let object = Object::store(Format::V2, 1, &bytes(100_000));
+    let mut reader = object.reader(object.map().unwrap()).unwrap();
+    let segment = &object.body[..SEGMENT_LEN];
+    assert!(reader.check(0, segment).is_ok());
+    assert_eq!(kind(reader.check(0, &segment[..SEGMENT_LEN - 1])), Some(ErrorKind::Auth));
+    assert_eq!(kind(reader.check(0, b"")), Some(ErrorKind::Auth));
+    assert_eq!(kind(reader.check(1, segment)), Some(ErrorKind::Auth));
+    assert_eq!(kind(reader.check(2, segment)), Some(ErrorKind::Internal));
+    assert_eq!(kind(reader.check(u64::MAX, segment)), Some(ErrorKind::Internal));
+}
+
+#[test]
+fn an_empty_object_has_a_map_without_tags() {
+    let object = Object::store(Format::V3, 1, b"");
+    assert_eq!(object.sidecar.len(), HEADER_LEN);
+    assert_eq!(object.read(0..10).unwrap(), b"");
+}
+
+/// Encrypted by the same cipher in a mode that authenticates nothing.
+fn legacy(plaintext: &[u8]) -> Vec<u8> {
+    use cbc::cipher::block_padding::Pkcs7;
+    use cbc::cipher::{BlockModeEncrypt, KeyIvInit};
+    let mut body = [plaintext, &[0; 16]].concat();
+    let cipher = cbc::Encryptor::<aes::Aes256>::new(&[1; 32].into(), &[2; 16].into());
+    cipher.encrypt_padded::<Pkcs7>(&mut body, plaintext.len()).unwrap().to_vec()
+}
+
+fn legacy_key(iv: u8) -> ContentKey {
+    ContentKey::legacy(DataKey::from_bytes(&[1; 32]).unwrap(), Format::V1, [iv; 16], true)
+}
+
+#[test]
+fn a_map_binds_the_second_reading_of_a_legacy_object_to_the_first() {
+    let body = legacy(&bytes(100_000));
+    let mut text = body.clone();
+    let mut checking = Checking::start(&legacy_key(2), Purpose::Memory).unwrap();
+    for piece in pieces(&mut text, &[16, 4096]) {
+        checking.update(piece).unwrap();
+    }
+    let (map, padding) = checking.finish(b"").unwrap();
+    assert_eq!(text[..text.len() - padding], bytes(100_000));
+    let map = Arc::new(map);
+    let mut reader: SegmentReader = map.reader(&legacy_key(2), body.len() as u64).unwrap();
+    let mut first = body[..SEGMENT_LEN].to_vec();
+    reader.check(0, &first).unwrap();
+    assert_eq!(kind(reader.open(0, &mut first)), Some(ErrorKind::Unsupported));
+    first[5] ^= 1;
+    assert_eq!(kind(reader.check(0, &first)), Some(ErrorKind::Auth));
+    let other: Result<SegmentReader> = map.reader(&legacy_key(3), body.len() as u64);
+    assert_eq!(kind(other), Some(ErrorKind::Auth));
+}
+
+#[test]
+fn legacy_objects_have_no_stored_map() {
+    assert_eq!(kind(Checking::start(&legacy_key(2), Purpose::Storing)), Some(ErrorKind::Unsupported));
+    assert_eq!(kind(Sealing::<RustCrypto>::start(legacy_key(2))), Some(ErrorKind::Unsupported));
+    let object = Object::store(Format::V2, 1, &bytes(100));
+    assert_eq!(Map::read(&object.sidecar, &legacy_key(2), 112).unwrap_err(), NoMap::Legacy);
+}
+
+/// A caller that goes on after an error must not get a map over a text with a hole.
+#[test]
+fn a_pass_that_failed_ends_in_no_map() {
+    let body = legacy(&bytes(1000));
+    let mut checking = Checking::start(&legacy_key(2), Purpose::Memory).unwrap();
+    assert_eq!(kind(checking.update(&mut body[..15].to_vec())), Some(ErrorKind::Cbc));
+    checking.update(&mut body.clone()).unwrap();
+    assert_eq!(kind(checking.finish(b"")), Some(ErrorKind::Internal));
+}
+
+#[test]
+fn nothing_secret_prints() {
+    let object = Object::store(Format::V2, 0xab, &bytes(100));
+    let map = Arc::new(object.map().unwrap());
+    let reader: SegmentReader = map.reader(&object.key(), 100).unwrap();
+    let checking = Checking::start(&object.key(), Purpose::Memory).unwrap();
+    let sealing = Sealing::<RustCrypto>::start(object.key()).unwrap();
+    let printed = format!("{:?} {map:?} {reader:?} {checking:?} {sealing:?}", object.key());
+    assert!(!printed.contains("171") && !printed.to_lowercase().contains("ab, ab"), "{printed}");
+    assert!(printed.contains("ContentKey([redacted])"));
+    assert!(printed.contains("text_len: 100"));
+}
+
+#[test]
+fn readers_work_on_several_threads_at_once() {
+    let plaintext = bytes(10 * SEGMENT_LEN + 5);
+    let object = Object::store(Format::V3, 1, &plaintext);
+    let map = Arc::new(object.map().unwrap());
+    let key = object.key();
+    std::thread::scope(|scope| {
+        let opened: Vec<_> = (0..3)
+            .map(|thread| {
+                let (map, key, object) = (&map, &key, &object);
+                scope.spawn(move || -> std::result::Result<Vec<(u64, Vec<u8>)>, Error> {
+                    let mut reader: SegmentReader = map.reader(key, object.text_len()?)?;
+                    let mut segments = Vec::new();
+                    for number in (0..map.layout().count()).filter(|number| number % 3 == thread) {
+                        let mut segment = object.body[object.segment(number)].to_vec();
+                        reader.open(number, &mut segment)?;
+                        segments.push((number, segment));
+                    }
+                    Ok(segments)
+                })
+            })
+            .collect();
+        let mut all: Vec<_> = opened.into_iter().flat_map(|thread| thread.join().unwrap().unwrap()).collect();
+        all.sort();
+        assert!(all.into_iter().flat_map(|(_, segment)| segment).collect::<Vec<_>>() == plaintext);
+    });
+}
+
+#[test]
+fn maps_lie_beside_their_objects() {
+    assert_eq!(sidecar_key("a/b"), "a/b.segments");
+    assert!(is_sidecar_key("a/b.segments"));
+    assert!(!is_sidecar_key("a/b"));
+    assert!(!is_sidecar_key("segments"));
+}
+
+/// Where the counter of GCM comes to its end.
+#[test]
+#[ignore = "encrypts 64 GiB: some 15 seconds"]
+fn the_last_segment_of_the_longest_object_opens() {
+    let object = Object { data_key: [7; 32], id: vec![8; 12], body: vec![], sidecar: vec![] };
+    let mut sealing: Sealing = Sealing::start(object.key()).unwrap();
+    let mut piece = vec![0; 1 << 20];
+    let mut left = MAX_PLAINTEXT;
+    let mut plaintext = vec![];
+    while left > 0 {
+        let length = usize::try_from(left.min(piece.len() as u64)).unwrap();
+        if left < 1 << 20 {
+            plaintext = piece[..length].to_vec();
+        }
+        sealing.update(&mut piece[..length]).unwrap();
+        left -= length as u64;
+    }
+    let (_, map) = sealing.finish().unwrap();
+    assert_eq!(map.to_sidecar().unwrap().len(), 16_777_312);
+    let number = map.layout().count() - 1;
+    let length = SEGMENT_LEN - 32;
+    let mut segment = piece[plaintext.len() - length..plaintext.len()].to_vec();
+    let mut reader: SegmentReader = Arc::new(map).reader(&object.key(), MAX_PLAINTEXT).unwrap();
+    assert_eq!(number, (1 << 20) - 1);
+    reader.open(number, &mut segment).unwrap();
+    assert!(segment == plaintext[plaintext.len() - length..]);
+}
