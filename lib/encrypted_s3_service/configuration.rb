@@ -5,6 +5,7 @@ require_relative "keys/encryption_key"
 require_relative "errors"
 require_relative "keys/keyring"
 require_relative "configuration/options"
+require_relative "configuration/tolerance"
 
 module EncryptedS3Service
   # The checked settings of one service: what a `storage.yml` entry has besides `service:`. Making one touches neither
@@ -91,6 +92,12 @@ module EncryptedS3Service
     # @return [Hash{String => String}] what S3 is told about every object
     attr_reader :object_settings
 
+    # @return [String, nil] what is missing, where that is tolerated
+    # @api private
+    attr_reader :problem
+
+    # @param tolerant [Boolean] whether a missing bucket, key or half of a credential is let pass here, and raises on
+    #   first use
     # @param options [Hash{Symbol => Object}] the entry; see {NAMES} and {UPLOAD_NAMES}
     # @option options [String] :bucket
     # @option options [String] :region
@@ -124,9 +131,9 @@ module EncryptedS3Service
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
     #   `ssekms_encryption_context`, `ssekms_key_id`, `tagging`
-    # @raise [ConfigurationError] when a setting is unknown, missing or wrong. A missing key or bucket is let pass where
-    #   `SECRET_KEY_BASE_DUMMY` is set, as in an image's `assets:precompile`, and then raises on first use
-    def initialize(**options)
+    # @raise [ConfigurationError] when a setting is unknown, missing or wrong
+    def initialize(tolerant = Tolerance.dummy?, **options)
+      @tolerant = tolerant
       settings = Configuration::Options.new(options)
       settings.refuse_unknown(NAMES)
       read_access(settings)
@@ -135,7 +142,7 @@ module EncryptedS3Service
       read_encryption(settings)
       @public = settings.boolean(:public, false)
       @problem = find_missing
-      raise ConfigurationError, @problem if @problem && !ENV["SECRET_KEY_BASE_DUMMY"]
+      raise ConfigurationError, @problem if @problem && !tolerant
 
       freeze
     end
@@ -144,7 +151,7 @@ module EncryptedS3Service
     #   nothing in the bucket becomes public
     def public? = @public
 
-    # @return [Boolean] whether nothing is missing; false is possible only with `SECRET_KEY_BASE_DUMMY`
+    # @return [Boolean] whether nothing is missing; false is possible only where that is tolerated
     def complete? = @problem.nil?
 
     # @return [Integer] bytes from which on files are sent in parts
@@ -185,7 +192,8 @@ module EncryptedS3Service
       @access = names.to_h { |name| [name, settings.string(name)] }
       @access[:force_path_style] = settings.boolean(:force_path_style, false)
       @access.freeze
-      refuse_half_a_credential(settings)
+      @half = half_a_credential
+      settings.refuse(*@half) if @half && !@tolerant
     end
 
     def read_endpoint(settings)
@@ -195,11 +203,13 @@ module EncryptedS3Service
       settings.refuse :endpoint, "must be a URL like https://s3.example.com, without credentials"
     end
 
-    def refuse_half_a_credential(settings)
+    # @return [Array(Symbol, String), nil] the setting that lacks its other half, and what is wrong with it
+    def half_a_credential
       id, secret, token = @access.values_at(:access_key_id, :secret_access_key, :session_token)
-      settings.refuse :secret_access_key, "is missing, but there is an access_key_id" if id && !secret
-      settings.refuse :access_key_id, "is missing, but there is a secret_access_key" if secret && !id
-      settings.refuse :access_key_id, "is missing, but there is a session_token" if token && !id
+      return [:secret_access_key, "is missing, but there is an access_key_id"] if id && !secret
+      return [:access_key_id, "is missing, but there is a secret_access_key"] if secret && !id
+
+      [:access_key_id, "is missing, but there is a session_token"] if token && !id
     end
 
     def read_http(settings)
@@ -236,7 +246,7 @@ module EncryptedS3Service
 
     def read_encryption(settings)
       @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
-      @keyring = Keyring.new(settings)
+      @keyring = Keyring.new(settings, @tolerant)
       @encryption_key = @keyring.writing
       @formats = {
         commitment_policy: settings.choice(:commitment_policy, nil, COMMITMENT_POLICIES),
@@ -255,6 +265,7 @@ module EncryptedS3Service
 
     def find_missing
       return "bucket is missing" unless @bucket
+      return @half.join(" ") if @half
       return @keyring.missing unless @keyring.missing == "encryption_key is missing"
 
       "encryption_key is missing. Make one with: #{EncryptionKey::RECIPE}"

@@ -10,6 +10,8 @@ module EncryptedS3Service
   class Engine < ::Rails::Engine
     require_relative "engine/service_file"
     require_relative "engine/settings"
+    require_relative "engine/settings_check"
+    require_relative "engine/storage_check"
 
     # @return [Boolean] whether the application has Active Storage; without it the gem is a library
     # @api private
@@ -44,10 +46,21 @@ module EncryptedS3Service
       end
     end
 
-    # After the application's own initializers, and so after all that sets them.
-    config.after_initialize do
-      EncryptedS3Service.settings.check
-      ServiceFile.check if Engine.active_storage?
+    # After the application's own initializers. Where classes are loaded eagerly it is before them: they build services,
+    # and their errors would not name the setting.
+    config.before_eager_load { Engine.check(loading: true) }
+    config.after_initialize { |app| Engine.check unless app.config.eager_load }
+    config.after_initialize { ServiceFile.check if Engine.active_storage? }
+
+    # @param loading [Boolean] whether all classes are loaded next
+    # @return [void]
+    # @raise [ConfigurationError] when a setting is wrong, of the application or in `storage.yml`
+    # @api private
+    def self.check(loading: false)
+      return EncryptedS3Service.settings.check unless active_storage?
+
+      StorageCheck.new.call
+      SettingsCheck.new(loading: loading).call
     end
 
     initializer "encrypted_s3_service.eager_load" do |app|

@@ -51,6 +51,7 @@ class SmallApp
       development: &all
         adapter: sqlite3
         database: ":memory:"
+      test: *all
       production: *all
     YAML
     "config/storage.yml" => <<~YAML,

@@ -28,7 +28,7 @@ module ActiveStorage
     # @raise [::EncryptedS3Service::ConfigurationError]
     def initialize(client: nil, **options)
       super()
-      @client = client || ::EncryptedS3Service::Client.new(**options)
+      @client = client || ::EncryptedS3Service::Client.new(configuration_of(options))
       @public = @client.configuration.public?
     end
 
@@ -175,6 +175,11 @@ module ActiveStorage
     def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
 
     private
+
+    # Rails builds services where no secret is: when it loads a class that names one, in specs and in images.
+    def configuration_of(options)
+      ::EncryptedS3Service::Configuration.new(::EncryptedS3Service::Configuration::Tolerance.tolerated?, **options)
+    end
 
     def private_url(key, expires_in:, filename:, content_type:, disposition:, **)
       address(key, filename, content_type, disposition, expires_in)

@@ -19,8 +19,10 @@ module EncryptedS3Service
     attr_reader :missing
 
     # @param settings [Configuration::Options]
+    # @param tolerant [Boolean] whether the file of a key may be missing
     # @raise [ConfigurationError] when a key is not one, or two have the same id
-    def initialize(settings)
+    def initialize(settings, tolerant)
+      @tolerant = tolerant
       @writing = read_writing(settings)
       @reading = read_entries(settings).filter_map { |id, value| read_entry(settings, id, value) }
       @all = unique([@writing, *@reading].compact)
@@ -66,7 +68,7 @@ module EncryptedS3Service
     end
 
     def lacking?(value)
-      EncryptionKey.blank?(value) || (ENV.key?("SECRET_KEY_BASE_DUMMY") && KeySource.missing?(value))
+      EncryptionKey.blank?(value) || (@tolerant && KeySource.missing?(value))
     end
 
     # Where assets are precompiled there may be no key yet; anywhere else this is refused by who asks for {#missing}.

@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+require_relative "../configuration/tolerance"
+require_relative "storage_file"
+
+module EncryptedS3Service
+  class Engine
+    # Checks every EncryptedS3 entry of `storage.yml` at boot, without a request, also those that nothing builds before
+    # their first file.
+    # @api private
+    class StorageCheck
+      # Settings that hold a secret, or say something of one.
+      SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys access_key_id
+                   secret_access_key session_token].freeze
+      private_constant :SECRETS
+
+      # @param logger [Logger, nil]
+      def initialize(logger = ::Rails.logger)
+        @logger = logger
+      end
+
+      # @return [void]
+      # @raise [ConfigurationError] when an entry is wrong; it names the entry and the setting
+      def call
+        entries.each { |name, entry| check(name, entry.except(:service)) if StorageFile.ours?(entry) }
+      end
+
+      private
+
+      def entries
+        StorageFile.entries
+      rescue StandardError => e
+        raise unless Configuration::Tolerance.tolerated?
+
+        # The application's own code asks for a secret that is not there (`ENV.fetch`, `credentials.x!`).
+        warn "config/storage.yml cannot be read here (#{e.class.name})."
+        {}
+      end
+
+      def check(name, entry)
+        problem = problem_of(entry)
+        warn "The service `#{name}` of config/storage.yml cannot be used: #{problem}." if problem
+      rescue ConfigurationError => e
+        raise ConfigurationError, "The service `#{name}` of config/storage.yml is wrong: #{e.message}"
+      end
+
+      # @return [String, nil] what is missing, where that is tolerated
+      # @raise [ConfigurationError]
+      def problem_of(entry)
+        Client.new(Configuration.new(Configuration::Tolerance.tolerated?, **present(entry))).configuration.problem
+      rescue ConfigurationError => e
+        raise unless Configuration::Tolerance.placeholders?
+
+        # Is it the secrets alone?
+        Client.new(Configuration.new(true, **present(entry).except(*SECRETS)))
+        e.message
+      end
+
+      # A bundle of certificates that is only where the service is used.
+      def present(entry)
+        path = entry[:ssl_ca_bundle]
+        return entry if path.to_s.empty? || File.exist?(path.to_s) || !Configuration::Tolerance.tolerated?
+
+        entry.except(:ssl_ca_bundle)
+      end
+
+      def warn(problem)
+        @logger&.warn("encrypted_s3_service: #{problem} The boot goes on because #{Configuration::Tolerance.reason}.")
+      end
+    end
+  end
+end
