@@ -147,6 +147,20 @@ module EncryptedS3Service
       opened(key, report).range(first, length)
     end
 
+    # There is no Aws::S3::Client, which code for Rails' S3Service looks for here.
+    # @raise [UnsupportedOperationError] always
+    def client
+      raise UnsupportedOperationError, "EncryptedS3 has no Aws::S3::Client: it would read ciphertext and store " \
+                                       "plaintext. Use the methods of EncryptedS3Service::Client."
+    end
+
+    # There is no Aws::S3::Resource, which code for Rails' S3Service looks for here.
+    # @raise [UnsupportedOperationError] always
+    def bucket(*)
+      raise UnsupportedOperationError, "EncryptedS3 has no Aws::S3::Resource: it would read ciphertext and store " \
+                                       "plaintext. Use `service.bucket`."
+    end
+
     # @param key [String] UTF-8
     # @return [Boolean]
     # @raise [Error]

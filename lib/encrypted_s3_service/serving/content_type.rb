@@ -60,8 +60,11 @@ module EncryptedS3Service
       # @param value [String, nil]
       # @return [String] the same, if it may stand in an answer's header; otherwise {UNKNOWN}
       def safe(value)
-        text = value.to_s.strip
-        text.valid_encoding? && text.match?(VALID) ? text : UNKNOWN
+        text = value.to_s.gsub(/\A[ \t]+|[ \t]+\z/, "")
+        text.match?(VALID) ? text : UNKNOWN
+      rescue ArgumentError
+        # Bytes that are no text.
+        UNKNOWN
       end
 
       # @param value [String, nil]

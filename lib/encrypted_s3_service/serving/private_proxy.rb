@@ -31,7 +31,6 @@ module EncryptedS3Service
           blobs = [@blob, (@representation if @representation.respond_to?(:image))&.image].compact
           return super unless blobs.any? { |one| PrivateProxy.private?(one.service) }
 
-          response.headers.merge!(FileHeaders::UNBUFFERED)
           expires_in(link_lifetime, public: false)
           yield if stale?(etag: [request.fullpath, @blob.checksum], public: false)
         end
@@ -45,18 +44,32 @@ module EncryptedS3Service
         end
       end
 
-      # For all controllers that send blobs: as in Rails, without a database connection meanwhile.
+      # For all controllers that send blobs, the application's own included: as in Rails, but private to caches, and
+      # without a database connection meanwhile.
       module Sending
         private
 
         def send_blob_stream(blob, **)
+          keep_private(blob)
           Connections.release
           super
         end
 
         def send_blob_byte_range_data(blob, *, **)
+          keep_private(blob)
           Connections.release
           super
+        end
+
+        # @param blob [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
+        def keep_private(blob)
+          blob = blob.blob if blob.respond_to?(:blob)
+          return unless PrivateProxy.private?(blob.service)
+
+          response.headers.merge!(FileHeaders::UNBUFFERED)
+          control = response.cache_control
+          control.merge!(max_age: 0, must_revalidate: true) if control.empty? && response.headers["Cache-Control"].nil?
+          control[:public] = false
         end
       end
 

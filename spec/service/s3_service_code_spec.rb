@@ -1,0 +1,98 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+
+# Applications reach into Rails' S3Service. What can be answered is; the rest says why it cannot be.
+RSpec.describe "Code that knows S3Service" do
+  let(:service) { ActiveStorage::Blob.services.fetch(:encrypted) }
+  let(:data) { random_bytes(6.megabytes) }
+  let(:key) { unique_key.tap { |key| service.upload(key, StringIO.new(data)) } }
+  let(:object) { service.bucket.object(key) }
+  let(:unsupported) { EncryptedS3Service::UnsupportedOperationError }
+
+  it "gets the bucket's name, the client and what is sent with objects" do
+    expect(service.bucket.name).to eq(bucket)
+    expect(service.client).to be_a(EncryptedS3Service::Client)
+    expect(service.bucket.client).to be(service.client)
+    expect(service.client.download(key)).to be_bytes(data)
+    expect(service.upload_options).to eq({})
+    expect(service.multipart_upload_threshold).to eq(5.megabytes)
+    expect(service.public?).to be(false)
+    entry = { service: "EncryptedS3", **TestStore.settings(upload: { storage_class: "STANDARD_IA" }) }
+    expect(ActiveStorage::Service.configure(:a, a: entry).upload_options).to eq(storage_class: "STANDARD_IA")
+  end
+
+  it "gets objects by the private method that many use" do
+    expect(service.send(:object_for, key).key).to eq(key)
+    expect(service.send(:object_for, key).bucket_name).to eq(bucket)
+  end
+
+  it "gets the plaintext's size and bytes" do
+    expect([object.exists?, object.size, object.content_length, object.head.size]).to eq([true, *([data.bytesize] * 3)])
+    expect(object.etag).to eq(service.stat(key).etag)
+    answer = object.get
+    expect(answer.body.read).to be_bytes(data)
+    expect([answer.content_length, answer.etag]).to eq([data.bytesize, object.etag])
+    expect(object.get(range: "bytes=10-19").body.read).to be_bytes(data[10..19])
+    chunks = []
+    object.get { |chunk| chunks << chunk }
+    expect(chunks.join).to be_bytes(data)
+    expect(object.metadata).to eq({})
+  end
+
+  it "reads into files and IOs" do
+    Dir.mktmpdir do |folder|
+      object.download_file(path = File.join(folder, "a"))
+      expect(File.binread(path)).to be_bytes(data)
+      object.get(response_target: Pathname(folder).join("b"))
+      expect(File.binread(File.join(folder, "b"))).to be_bytes(data)
+      object.get(response_target: io = StringIO.new.binmode)
+      expect(io.string).to be_bytes(data)
+    end
+  end
+
+  it "writes encrypted, whichever way it writes" do
+    Tempfile.create do |file|
+      file.write("from a file") && file.flush
+      written = { "a" => ->(one) { one.put(body: "a text") }, "b" => ->(one) { one.put(body: StringIO.new("an IO")) },
+                  "c" => ->(one) { one.upload_file(file.path) } }.map do |name, write|
+        write.call(service.bucket.object(name = unique_key(name)))
+        expect(stored(name).last).not_to include("text", "IO", "file")
+        stored_plaintext(name)
+      end
+      expect(written).to eq(["a text", "an IO", "from a file"])
+    end
+  end
+
+  it "deletes" do
+    object.delete
+    expect(object.exists?).to be(false)
+    expect { object.get }.to raise_error(ActiveStorage::FileNotFoundError)
+    expect { object.size }.to raise_error(ActiveStorage::FileNotFoundError)
+  end
+
+  it "is told why there are no presigned addresses, and what to use" do
+    expect { object.presigned_url(:get, expires_in: 60) }.to raise_error(unsupported, /ciphertext.*`blob\.url`/)
+    expect { object.presigned_url(:put) }.to raise_error(unsupported, /plaintext/)
+    expect { object.public_url }.to raise_error(unsupported, /ciphertext.*`blob\.url`/)
+    expect { object.presigned_post(key: "a") }.to raise_error(unsupported, /plaintext.*direct uploads/)
+    expect { service.bucket.presigned_post(key: "a") }.to raise_error(unsupported, /plaintext.*direct uploads/)
+    expect { service.bucket.url }.to raise_error(unsupported, /ciphertext/)
+  end
+
+  it "is told what else there is not, instead of a NoMethodError" do
+    [-> { object.copy_to("b/c") }, -> { object.copy_from(copy_source: "b/c") }, -> { object.move_to("b/c") },
+     -> { object.acl.put(acl: "public-read") }, -> { object.last_modified }, -> { object.upload_stream { nil } },
+     -> { object.initiate_multipart_upload }, -> { service.bucket.objects(prefix: "a") },
+     -> { service.bucket.put_object(key: "a", body: "x") }, -> { service.client.client },
+     -> { service.client.bucket("b") }]
+      .each { |call| expect(&call).to raise_error(unsupported, /EncryptedS3 has no .*: .*\.\z/) }
+  end
+
+  it "is shown no secret" do
+    text = [service.bucket.inspect, object.inspect, object.pretty_inspect].join
+    expect(text).to include(bucket)
+    expect(text.b).not_to include(TestStore::KEY)
+    expect(text).not_to include(server.secret_access_key)
+  end
+end

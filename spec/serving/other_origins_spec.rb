@@ -1,0 +1,138 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+
+# Pages of other origins: what their scripts may do here, and where files may be shown in a frame.
+RSpec.describe "Pages of other origins", type: :request do
+  let(:data) { "a text" }
+  let(:blob) do
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new(data), filename: "a.txt", service_name: "encrypted")
+  end
+  let(:app_origin) { "https://app.example.com" }
+
+  def with(**settings)
+    given = EncryptedS3Service.settings
+    before = settings.keys.to_h { |name| [name, given[name]] }
+    given.merge!(settings)
+    yield
+  ensure
+    given.merge!(before)
+  end
+
+  def url
+    @url ||= ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.url }
+  end
+
+  def upload_url
+    @upload_url ||= ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
+      ActiveStorage::Blob.create_before_direct_upload!(
+        filename: "a.txt", byte_size: data.bytesize, checksum: md5(data), content_type: "text/plain",
+        service_name: "encrypted"
+      ).service_url_for_direct_upload
+    end
+  end
+
+  def ask_first(url, method, origin: app_origin, headers: nil)
+    more = { "Access-Control-Request-Method" => method, "Access-Control-Request-Headers" => headers }.compact
+    options url, headers: { "Origin" => origin, **more }
+  end
+
+  def allowed_origin = response.headers["access-control-allow-origin"]
+
+  describe "by default" do
+    it "may neither send nor read" do
+      [[upload_url, "PUT"], [url, "GET"], [rails_direct_uploads_path, "POST"]].each do |address, method|
+        ask_first(address, method)
+        expect(response).to have_http_status(:not_found)
+        expect(allowed_origin).to be_nil
+      end
+      get url, headers: { "Origin" => app_origin }
+      expect(response.headers.keys.map(&:downcase).grep(/\Aaccess-control/)).to eq([])
+    end
+  end
+
+  describe "that are listed" do
+    around { |example| with(cors_origins: [app_origin, %r{https://\w+\.example\.org}]) { example.run } }
+
+    it "may announce and send direct uploads" do
+      ask_first(upload_url, "PUT", headers: "content-type")
+      expect(response).to have_http_status(:no_content)
+      expect(response.headers).to include("access-control-allow-origin" => app_origin,
+                                          "access-control-allow-methods" => "PUT", "vary" => "Origin",
+                                          "access-control-allow-headers" => "Content-Type")
+      put upload_url, params: data, headers: { "Content-Type" => "text/plain", "Origin" => app_origin }
+      expect([response.status, allowed_origin]).to eq([204, app_origin])
+      ask_first(rails_direct_uploads_path, "POST", headers: "content-type,x-csrf-token,x-requested-with")
+      expect(response.headers["access-control-allow-headers"].downcase).to include("x-csrf-token", "content-type")
+      post rails_direct_uploads_path, params: { blob: { filename: "a", byte_size: 1, checksum: md5("x") } },
+                                      headers: { "Origin" => app_origin }
+      expect([response.status, allowed_origin]).to eq([200, app_origin])
+    end
+
+    it "may read files and parts of them, and what a script has to know of them" do
+      ask_first(url, "GET", headers: "range")
+      expect(response.headers["access-control-allow-headers"]).to include("Range")
+      get url, headers: { "Origin" => "https://shop.example.org", "Range" => "bytes=0-1" }
+      expect([response.status, allowed_origin]).to eq([206, "https://shop.example.org"])
+      expect(response.headers["access-control-expose-headers"]).to include("Content-Range", "ETag")
+      expect(response.headers["vary"]).to include("Origin")
+    end
+
+    it "may see why they were refused" do
+      put upload_url, params: "#{data}x", headers: { "Content-Type" => "text/plain", "Origin" => app_origin }
+      expect([response.status, allowed_origin]).to eq([422, app_origin])
+      get "#{url}x".sub("encrypted_s3/", "encrypted_s3/x"), headers: { "Origin" => app_origin }
+      expect([response.status, allowed_origin]).to eq([404, app_origin])
+    end
+
+    it "are not all others, and not those whose names only look like them" do
+      ["https://evil.example", "https://app.example.com.evil.example", "http://app.example.com", "null", "",
+       "https://a.example.org.evil.example", "https://evil.example/https://a.example.org", "*"].each do |origin|
+        ask_first(upload_url, "PUT", origin: origin)
+        expect([response.status, allowed_origin]).to eq([404, nil]), origin
+        get url, headers: { "Origin" => origin }
+        expect([response.status, allowed_origin]).to eq([200, nil]), origin
+        expect(response.headers["vary"]).to include("Origin")
+      end
+    end
+
+    it "are asked for no cookies" do
+      ask_first(upload_url, "PUT")
+      expect(response.headers).not_to have_key("access-control-allow-credentials")
+    end
+  end
+
+  it "may be all" do
+    with(cors_origins: "*") do
+      get url, headers: { "Origin" => "https://any.example" }
+      expect(allowed_origin).to eq("https://any.example")
+    end
+  end
+
+  describe "in a frame" do
+    def told
+      get url
+      policy = response.headers["content-security-policy"]
+      [policy[/frame-ancestors ([^;]*)/, 1], response.headers["x-frame-options"]]
+    end
+
+    it "is as the application has it by default" do
+      expect(told).to eq([nil, "SAMEORIGIN"])
+    end
+
+    it "is where the setting says" do
+      with(frame_ancestors: ["'self'", "https://portal.example.com"]) do
+        expect(told).to eq(["'self' https://portal.example.com", nil])
+      end
+      with(frame_ancestors: "'none'") { expect(told).to eq(["'none'", "DENY"]) }
+      with(frame_ancestors: "'self'") { expect(told).to eq(["'self'", "SAMEORIGIN"]) }
+    end
+
+    it "still runs nothing" do
+      with(frame_ancestors: "https://portal.example.com") do
+        get url
+        expect(response.headers["content-security-policy"]).to include("default-src 'none'", "sandbox")
+      end
+    end
+  end
+end

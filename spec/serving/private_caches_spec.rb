@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../active_storage_helper"
+
+# Decrypted bytes stay out of all caches but the visitor's own, on every route.
+RSpec::Matchers.define_negated_matcher :not_include, :include
+
+RSpec.describe "What caches may keep of a decrypted file", type: :request do
+  let(:blob) { store }
+
+  def store(service_name: "encrypted", filename: "a.txt", data: "a text", type: "text/plain")
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new(data), filename: filename, content_type: type,
+                                           service_name: service_name, identify: false)
+  end
+
+  def cache_control = response.headers["cache-control"].split(", ")
+
+  def expect_private(at_most:)
+    expect(cache_control).to include("private")
+    expect(cache_control).not_to include("public", "immutable")
+    age = cache_control.join(",")[/max-age=(\d+)/, 1]
+    expect(Integer(age)).to be_between(0, at_most) if age
+  end
+
+  def picture
+    store(filename: "a.png", data: Samples.png(32, 32), type: "image/png")
+  end
+
+  routes = {
+    "the link that redirects" => ->(blob) { rails_storage_redirect_path(blob) },
+    "the proxy" => ->(blob) { rails_storage_proxy_path(blob) },
+    "the address of the service" => lambda { |blob|
+      ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.url }
+    }
+  }
+
+  routes.each do |what, path|
+    it "is the visitor's alone at #{what}, for a GET, a HEAD, a part, and what the visitor has already" do
+      url = instance_exec(blob, &path)
+      get url
+      expect_private(at_most: 300)
+      etag = response.headers["etag"]
+      get url, headers: { "If-None-Match" => etag }
+      expect_private(at_most: 300)
+      head url
+      expect_private(at_most: 300)
+      get url, headers: { "Range" => "bytes=0-1" }
+      expect_private(at_most: 300)
+    end
+  end
+
+  it "is the visitor's alone at the proxy of a mirror whose primary encrypts" do
+    get rails_storage_proxy_path(store(service_name: "mirrored"))
+    expect_private(at_most: 300)
+    expect(response.body).to eq("a text")
+  end
+
+  it "is the visitor's alone at the proxies and links of variants" do
+    representation = picture.representation(resize_to_limit: [8, 8])
+    [rails_storage_proxy_path(representation), rails_storage_redirect_path(representation)].each do |url|
+      get url
+      expect(response.status).to be_in([200, 302])
+      expect_private(at_most: 300)
+    end
+    get response.location
+    expect(response).to have_http_status(:ok)
+    expect_private(at_most: 300)
+  end
+
+  it "is no longer fresh than the proxy's link is good" do
+    get rails_storage_proxy_path(blob, expires_in: 20.seconds)
+    expect_private(at_most: 20)
+    expires = rails_storage_proxy_path(blob, expires_at: 10.seconds.from_now)
+    travel(5.seconds) { get expires }
+    expect_private(at_most: 5)
+  end
+
+  it "is asked for again with a tag, and answered without the file while it is the same" do
+    get rails_storage_proxy_path(blob)
+    etag = response.headers["etag"]
+    expect(etag).to be_present
+    reads = []
+    ActiveSupport::Notifications.subscribed(->(name, *) { reads << name }, /service_.*download.*\.active_storage/) do
+      get rails_storage_proxy_path(blob), headers: { "If-None-Match" => etag }
+    end
+    expect(response).to have_http_status(:not_modified)
+    expect(reads).to eq([])
+  end
+
+  it "is kept in no file of nginx's at any route that sends it" do
+    [rails_storage_proxy_path(blob), routes["the address of the service"].call(blob)].each do |url|
+      get url
+      expect(response.headers["x-accel-buffering"]).to eq("no")
+    end
+  end
+
+  it "is the visitor's alone in the application's own controllers, even if they say otherwise" do
+    sent = blob
+    controller = Class.new(ActiveStorage::BaseController) do
+      include ActiveStorage::Streaming
+
+      define_method(:show) { http_cache_forever(public: true) { send_blob_stream(sent) } }
+      define_method(:part) do
+        expires_in 1.hour, public: true
+        send_blob_byte_range_data(sent, "bytes=0-1")
+      end
+    end
+    stub_const("OwnController", controller)
+    %i[show part].each do |action|
+      _, headers, body = controller.action(action).call(Rack::MockRequest.env_for("/"))
+      expect(body.enum_for(:each).to_a.join).to eq({ show: "a text", part: "a " }[action])
+      expect(headers["cache-control"]).to include("private").and(not_include("public"))
+    end
+  end
+
+  it "is anybody's where the service is public, and Rails' own business where nothing is encrypted" do
+    public_url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
+      store(service_name: "published").url
+    end
+    [public_url, rails_storage_proxy_path(store(service_name: "published")),
+     rails_storage_proxy_path(store(service_name: "local"))].each do |url|
+      get url
+      expect(response.body).to eq("a text")
+      expect(cache_control).to include("public")
+    end
+  end
+
+  it "is nothing of what was refused" do
+    get "/rails/active_storage/encrypted_s3/none/a.txt"
+    expect(response.headers["cache-control"]).to eq("no-store")
+  end
+end
