@@ -56,7 +56,9 @@ RSpec.describe "Previews", type: :request do
 
   it "are made in the background for a model that wants variants beforehand" do
     photo = Photo.create!(image: attachable(Samples.pdf, "will.pdf"))
+    # The second is that of Rails 8.2.
     expect(enqueued_jobs.pluck("job_class")).to include("ActiveStorage::PreviewImageJob")
+      .or(include("ActiveStorage::CreateVariantsJob"))
     pictures = pictures_added { perform_all_jobs }
     expect(pictures.map { |picture| dimensions(picture) }).to include([30, 20])
     expect(photo.image.blob.reload.preview_image).to be_attached

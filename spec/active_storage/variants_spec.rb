@@ -108,7 +108,7 @@ RSpec.describe "Variants of a picture", type: :request do
 
     it "are made beforehand where the model says so" do
       photo = attach
-      keys = objects_added { perform_enqueued_jobs(only: ActiveStorage::TransformJob) }
+      keys = objects_added { perform_all_jobs }
       expect(keys.map { |key| dimensions(decrypted(key)) }).to eq([[30, 20]])
       expect(objects_added { Photo.find(photo.id).image.variant(:card).processed }).to eq([])
     end

@@ -8,7 +8,8 @@ require "active_storage/service/s3_service"
 RSpec.describe ActiveStorage::Service::EncryptedS3Service, "beside the services of the installed Rails" do
   interface = ActiveStorage::Service
   # What the others have for themselves: their settings, and the Disk service's way to a file.
-  own = %i[client bucket multipart_upload_threshold upload_options root root= path_for]
+  own = %i[client bucket multipart_upload_threshold upload_options default_digest_type default_digest_class root root=
+           path_for]
   # What a service of Rails does for every service, and is right for this one; the last two came with Rails 8.2.
   inherited = %i[name name= url public? update_metadata headers_for_direct_upload compute_checksum
                  checksum_implementation]

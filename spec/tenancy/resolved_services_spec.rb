@@ -55,7 +55,9 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
   end
 
   it "refuses a blob of a service that neither storage.yml nor the resolver knows, as Rails does" do
-    expect { store("nobody") }.to raise_error(ActiveRecord::RecordInvalid, /Service name is invalid/)
+    # Rails 8.2 asks the service for a checksum before it validates the blob.
+    refusal = ActiveStorage::Service.method_defined?(:compute_checksum) ? KeyError : ActiveRecord::RecordInvalid
+    expect { store("nobody") }.to raise_error(refusal, /Service name is invalid|nobody/)
     expect { ActiveStorage::Blob.services.fetch("nobody") }.to raise_error(KeyError, /nobody/)
     expect(ActiveStorage::Blob.services.fetch("nobody") { |key| "no #{key}" }).to eq("no nobody")
   end
