@@ -107,7 +107,10 @@ RSpec.describe "encrypted_s3_service:migrate" do
     ["FROM=local", "TO=encrypted", "SCOPE=old"] => /migration_scopes has no "old"/,
     ["FROM=local", "TO=encrypted", "ATTACHMENT=Document#nothing"] => /nothing is attached as Document#nothing/,
     ["FROM=local", "TO=encrypted", "DRY_RUN=yes"] => /DRY_RUN must be true or false/,
-    ["FROM=local", "TO=encrypted", "CONCURRENCY=0"] => /CONCURRENCY must be a number from 1 to 64/
+    ["FROM=local", "TO=encrypted", "CONCURRENCY=0"] => /CONCURRENCY must be a number from 1 to 64/,
+    ["FROM=local", "TO=encrypted", "CONCURRENCY=65"] => /CONCURRENCY must be a number from 1 to 64/,
+    ["FROM=local", "TO=encrypted", "CONCURRENCY=many"] => /CONCURRENCY must be a number from 1 to 64/,
+    ["FROM=local", "TO=encrypted", "REPAIR_CHECKSUMS=yes"] => /REPAIR_CHECKSUMS must be true or false/
   }.each do |arguments, message|
     it "says what is wrong with #{arguments.inspect}" do
       require "encrypted_s3_service/maintenance/migration/command"
@@ -115,6 +118,13 @@ RSpec.describe "encrypted_s3_service:migrate" do
       expect { EncryptedS3Service::Migration::Command.new(environment).run }
         .to raise_error(EncryptedS3Service::ConfigurationError, message)
     end
+  end
+
+  it "takes numbers with a nought before them" do
+    require "encrypted_s3_service/maintenance/migration/command"
+    create_files(2, "local")
+    environment = { "FROM" => "local", "TO" => "encrypted", "CONCURRENCY" => "08" }
+    expect(EncryptedS3Service::Migration::Command.new(environment, output: StringIO.new).run).to be(true)
   end
 
   describe "SCOPE" do
@@ -128,11 +138,27 @@ RSpec.describe "encrypted_s3_service:migrate" do
       settings.migration_scopes = {
         empty: -> { ActiveStorage::Blob.where(byte_size: 0) },
         smaller: ->(bytes) { ActiveStorage::Blob.where(byte_size: ...Integer(bytes)) },
-        wrong: -> { Document.all }
+        wrong: -> { Document.all },
+        optional: ->(bytes = 0) { ActiveStorage::Blob.where(byte_size: Integer(bytes)) },
+        any: ->(*bytes) { ActiveStorage::Blob.where(byte_size: bytes.map { |number| Integer(number) }) },
+        plain: proc { |bytes| ActiveStorage::Blob.where(byte_size: bytes || 0) },
+        method: self.class.method(:blobs_of_size),
+        object: Class.new { def call(bytes) = ActiveStorage::Blob.where(byte_size: bytes) }.new,
+        two: ->(_one, _two) { ActiveStorage::Blob.all }
       }
       example.run
     ensure
       settings.migration_scopes = nil
+    end
+
+    def self.blobs_of_size(bytes) = ActiveStorage::Blob.where(byte_size: bytes)
+
+    it "names anything that can be called, with or without what stands after the colon" do
+      keys = create_files(3, "local")
+      size = text_of(1).bytesize
+      expect(%w[optional any plain].map { |name| selected(name) }).to eq([[keys[0]], [], [keys[0]]])
+      names = %w[optional any plain method object]
+      expect(names.map { |name| selected("#{name}:#{size}") }).to eq([[keys[1]]] * names.size)
     end
 
     it "names a lambda of the application, which may be given something" do
@@ -143,6 +169,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
 
     it "is refused when there is none, it is given too much or too little, or it returns no blobs" do
       { "other" => /only empty, smaller, wrong/, "empty:1" => /takes no argument/, "smaller" => /needs an argument/,
+        "method" => /needs an argument/, "object" => /needs an argument/, "two:1" => /must take one argument at most/,
         "wrong" => /must return a relation of ActiveStorage::Blob/ }.each do |text, message|
         expect { selected(text) }.to raise_error(EncryptedS3Service::ConfigurationError, message)
       end

@@ -139,7 +139,7 @@ module EncryptedS3Service
 
     def remove(moved)
       survey = Survey.new(@endpoints)
-      found = pass("to be deleted found", @endpoints.to_name, survey, purged: true)
+      found = pass("counted for deletion", @endpoints.to_name, survey, purged: true)
       add(found, moved) if @dry_run
       plan = Plan.new(count: found.files, bytes: found.bytes, services: @endpoints.from_names)
       answer = { plan: plan, doubtful: survey.doubtful.to_a }

@@ -29,10 +29,8 @@ module EncryptedS3Service
       private_class_method :scoped
 
       def call(name, scope, argument)
-        unless fits?(scope, argument)
-          raise ConfigurationError,
-                "SCOPE: #{name} #{argument ? "takes no argument" : "needs an argument"} after a colon."
-        end
+        problem = misfit(scope, argument)
+        raise ConfigurationError, "SCOPE: #{name} #{problem}." if problem
 
         found = scope.call(*argument)
         return found if found.is_a?(ActiveRecord::Relation) && found.klass <= ActiveStorage::Blob
@@ -42,15 +40,17 @@ module EncryptedS3Service
       private_class_method :call
 
       # A scope may be a lambda, a proc, a method or an object with a method `call`.
-      def fits?(scope, argument)
+      # @return [String, nil] why it cannot be called with the argument, or without
+      def misfit(scope, argument)
         callable = scope.respond_to?(:parameters) ? scope : scope.method(:call)
         kinds = callable.parameters.map(&:first)
         needed = kinds.count(:req)
-        return needed.zero? unless argument
+        return "must take one argument at most" if needed > 1
+        return "needs an argument after a colon" if needed == 1 && !argument
 
-        needed <= 1 && kinds.intersect?(%i[req opt rest])
+        "takes no argument after a colon" if argument && !kinds.intersect?(%i[req opt rest])
       end
-      private_class_method :fits?
+      private_class_method :misfit
 
       def attached(text)
         model, name = text.split("#", 2)
