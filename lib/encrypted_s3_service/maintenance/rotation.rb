@@ -27,6 +27,8 @@ module EncryptedS3Service
   # not (`variants/<key>/…`) have no rows: before the old key is taken away they have to be deleted
   # (`service.delete_prefixed("variants/")`), and are then made anew when they are asked for.
   class Rotation
+    autoload :Audit, "encrypted_s3_service/maintenance/rotation/audit"
+
     # Files on their way at once unless it is said otherwise.
     CONCURRENCY = 4
 
