@@ -8,6 +8,7 @@ require_relative "deprecator"
 module EncryptedS3Service
   # What the gem does in a Rails application besides being found by Active Storage.
   class Engine < ::Rails::Engine
+    require_relative "engine/quiet_configurations"
     require_relative "engine/service_file"
     require_relative "engine/settings"
     require_relative "engine/settings_check"
@@ -42,7 +43,9 @@ module EncryptedS3Service
 
     initializer "encrypted_s3_service.resolved_services", before: "active_storage.services" do
       ActiveSupport.on_load(:active_storage_blob) do
-        ActiveStorage::Service::Registry.prepend(ResolvedServices::Registry)
+        ActiveStorage::Service::Registry.prepend(ResolvedServices::Registry, QuietConfigurations)
+        ActiveStorage::Service::Configurator.prepend(QuietConfigurations)
+        StorageFile.redact
       end
     end
 
@@ -72,7 +75,7 @@ module EncryptedS3Service
     end
 
     initializer "encrypted_s3_service.filter_parameters" do |app|
-      app.config.filter_parameters += %i[encryption_key secret_access_key]
+      app.config.filter_parameters += %i[encryption_key decryption_keys secret_access_key session_token]
     end
   end
 end

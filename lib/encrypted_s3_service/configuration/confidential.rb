@@ -12,6 +12,11 @@ module EncryptedS3Service
     end
     alias to_s inspect
 
+    # Asked by `pp` and `irb`.
+    # @param printer [PP]
+    def pretty_print(printer) = printer.text(inspect)
+    alias pretty_print_cycle pretty_print
+
     # @raise [TypeError] always: a dump would hold the secrets
     def marshal_dump
       raise TypeError, "#{self.class.name} holds secrets and cannot be dumped"

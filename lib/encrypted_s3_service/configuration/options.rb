@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "confidential"
 require_relative "../errors"
 
 module EncryptedS3Service
@@ -9,6 +10,8 @@ module EncryptedS3Service
     # as not given. A message names the setting and never quotes the value of a secret.
     # @api private
     class Options
+      include Confidential
+
       # @param given [Hash{Symbol, String => Object}] is not changed
       # @param within [String, nil] the name of the setting that holds this hash, for messages
       def initialize(given, within: nil)
@@ -115,6 +118,8 @@ module EncryptedS3Service
       end
 
       private
+
+      def public_attributes = { within: @within, given: @given.keys }
 
       def bounds(range) = range.end ? "from #{range.begin} to #{range.end}" : "at least #{range.begin}"
 

@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 require "active_support/configuration_file"
-require_relative "../errors"
+require_relative "../configuration"
+require_relative "../configuration/redacted"
 
 module EncryptedS3Service
   class Engine
@@ -14,8 +15,18 @@ module EncryptedS3Service
         # @return [Hash{Symbol => Hash}] by their names; empty when there is no such file
         # @raise [StandardError] what the file's own code raises
         def entries
-          configured = ::Rails.configuration.active_storage.service_configurations ||= parse
-          configured.to_h.deep_symbolize_keys
+          redact
+          options = ::Rails.configuration.active_storage
+          options.service_configurations ||= Configuration::Redacted.wrap(parse)
+          options.service_configurations.to_h.deep_symbolize_keys
+        end
+
+        # Takes care that the settings show no secret when somebody looks at the application's configuration.
+        # @return [void]
+        def redact
+          options = ::Rails.configuration.active_storage
+          configured = options.service_configurations
+          options.service_configurations = Configuration::Redacted.wrap(configured) if configured
         end
 
         # @param entry [Object]

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../configuration/confidential"
+
 # The part of the gem that needs Rails: services that are not in `storage.yml`.
 module EncryptedS3Service
   # Active Storage services that are not in `storage.yml` but belong to a tenant: a bucket, credentials or a key from
@@ -15,13 +17,21 @@ module EncryptedS3Service
   # Built services are kept, so that their connections are used again: the latest {#limit} of them, each for {#ttl}
   # seconds, after which its settings are asked for anew. What is the same then stays.
   class ResolvedServices
+    include Confidential
+
     # Services that are kept unless `config.encrypted_s3_service.resolved_services_limit` says otherwise.
     DEFAULT_LIMIT = 100
     # Seconds after which the settings of a service are asked for again, unless
     # `config.encrypted_s3_service.resolved_services_ttl` says otherwise.
     DEFAULT_TTL = 60
 
-    Entry = Struct.new(:settings, :service, :asked_at)
+    Entry = Struct.new(:settings, :service, :asked_at) do
+      include Confidential
+
+      private
+
+      def public_attributes = { service: service&.name }
+    end
     private_constant :Entry
 
     # Prepended to ActiveStorage::Service::Registry, which builds what is in `storage.yml`.
@@ -82,10 +92,9 @@ module EncryptedS3Service
       nil
     end
 
-    # @return [String] the names, not the settings
-    def inspect = "#<#{self.class.name} #{@entries.keys.inspect}>"
-
     private
+
+    def public_attributes = { services: @entries.keys }
 
     # The last of the Hash is the one that was used last.
     def keep(name, entry)

@@ -1,11 +1,14 @@
 # frozen_string_literal: true
 
+require_relative "../configuration/confidential"
 require_relative "../errors"
 
 module EncryptedS3Service
   # The entries of `storage.yml`, and what can be said of them without building a service.
   # @api private
   class ServiceEntries
+    include Confidential
+
     # @param configurations [Hash{Symbol, String => Hash}] by name, as Active Storage has read them
     def initialize(configurations = Rails.configuration.active_storage.service_configurations)
       @entries = configurations.to_h.deep_symbolize_keys
@@ -60,6 +63,8 @@ module EncryptedS3Service
     end
 
     private
+
+    def public_attributes = { services: names }
 
     def belonging(within) = (", of which the mirror `#{within.last}` consists" if within.any?)
   end

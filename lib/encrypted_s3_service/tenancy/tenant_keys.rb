@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../configuration/confidential"
 require_relative "../errors"
 
 # The part of the gem that needs Rails: keys of tenants.
@@ -30,6 +31,8 @@ module EncryptedS3Service
     # Makes entries for the names of tenants' services.
     # @api private
     class Resolver
+      include Confidential
+
       # @param sources [Hash{Symbol => #call, #[]}] by the name of an entry
       def initialize(sources)
         @sources = sources.transform_keys(&:to_s)
@@ -48,6 +51,8 @@ module EncryptedS3Service
       end
 
       private
+
+      def public_attributes = { services: @sources.keys }
 
       # @return [Hash{Symbol => Object}]
       def entry_of(base)
