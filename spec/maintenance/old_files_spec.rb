@@ -63,7 +63,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
     it "is not made good by the key that the blob really had, nor by what is true of another blob" do
       migrate(blobs: only(victim), delete: false)
-      old = EncryptedS3Service::Migration::FormerKeys.of(victim.id).first
+      old = EncryptedS3Service::Migration::FormerKeys.of(victim.id).keys.first
       forged = direct_upload({})
       forged.update_columns(metadata: { entry => [victim.reload.key, old, forged.key] })
       mine = forged.key
@@ -156,6 +156,55 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(migrate(from: :published, to: :encrypted)).to have_attributes(moved: 1, doubtful: [blob.id])
       expect(there(victim.key, *keys)).to eq([victim.key])
       expect(blob.reload.download).to eq("data")
+    end
+  end
+
+  describe "files whose keys the application chose" do
+    def named(key, text, service_name)
+      ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), key: key, filename: "a.txt",
+                                             service_name: service_name)
+    end
+
+    def local = ActiveStorage::Blob.services.fetch(:local)
+
+    let(:key) { "logos/#{SecureRandom.hex(4)}" }
+
+    it "are moved and deleted like others" do
+      blob = named(key, "a logo", "local")
+      expect(migrate(from: :local, to: :encrypted)).to have_attributes(moved: 1, removed: 1, failures: [])
+      expect(blob.reload).to have_attributes(service_name: "encrypted", key: key, download: "a logo")
+      expect(local.exist?(key)).to be(false)
+    end
+
+    it "are not deleted where something else has the same key" do
+      blob = named(key, "a logo", "encrypted")
+      local.upload(key, StringIO.new("of another program"))
+      expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 0, failed: 1)
+      expect([local.download(key), blob.reload.download]).to eq(["of another program", "a logo"])
+    end
+
+    it "do not overwrite what has the same key in the new place, unless it is the same" do
+      blob = named(key, "a logo", "local")
+      server.put(bucket, key, "of another program")
+      result = migrate(from: :local, to: :encrypted)
+      expect(result).to have_attributes(moved: 0, failures: [have_attributes(reason: /already has another file/)])
+      expect(stored(key).last).to eq("of another program")
+      blob.update_columns(service_name: "encrypted")
+      client = ActiveStorage::Blob.services.fetch(:encrypted).client
+      client.upload(key, StringIO.new("a logo"))
+      blob.update_columns(service_name: "local")
+      expect(migrate(from: :local, to: :encrypted)).to have_attributes(moved: 1, failures: [])
+    end
+
+    it "are not deleted in a place where they never were" do
+      blob = named(key, "a logo", "encrypted")
+      migrate(delete: false)
+      blob.reload.purge
+      local.upload(key, StringIO.new("of another program"))
+      expect(migrate(from: :local, to: :published)).to have_attributes(removed: 0, failures: [])
+      expect([local.exist?(key), there(key)]).to eq([true, [key]])
+      expect(migrate).to have_attributes(removed: 1)
+      expect([local.exist?(key), there(key)]).to eq([true, []])
     end
   end
 

@@ -9,7 +9,7 @@ module EncryptedS3Service
 
       # What became of an object.
       # @!attribute outcome [Symbol] `:rotated`; `:current` when the writing key had wrapped its data key already;
-      #   `:reencrypt` when only {Rotation#reencrypt} helps
+      #   `:reencrypt` when only {Client::Rewrap#reencrypt} helps
       # @!attribute format [String, nil] `"v2"` or `"v3"`, which rotation does not change
       # @!attribute reason [String, nil] why it has to be encrypted anew
       # @!attribute former_key_id [String, nil] the id of the key that the object asked for before

@@ -75,10 +75,20 @@ module EncryptedS3Service
       def copy(blob, content, file)
         @keys[blob.id] = key = @endpoints.new_key(blob.key)
         @endpoints.targets.each do |target|
+          refuse_other_file(target, key, content)
           file.rewind
           target.upload(key, file, checksum: content.announced, **content.description)
           content.copy(target, key)
         end
+      end
+
+      # A key that an application chose may be that of another file there. What an earlier run has copied is the same.
+      def refuse_other_file(target, key, content)
+        return if Endpoints.random_key?(key) || !target.exist?(key)
+
+        content.copy(target, key)
+      rescue IntegrityError, ActiveStorage::IntegrityError, EnvelopeError
+        raise IntegrityError, "#{target.name} already has another file under the key #{key.inspect}."
       end
 
       # @return [Boolean] whether the row names the new service now

@@ -70,6 +70,23 @@ module EncryptedS3Service
       # @return [Array<String>] names of the services that have the old files: more than one for a mirror
       def from_names = TaskRun::Services.parts_of(@from).map { |part| part.name.to_s }
 
+      # @param name [String] of a service
+      # @return [Boolean] whether its files are where those of the old service are, as far as the settings show it
+      def old_place?(name)
+        @old_places ||= Concurrent::Map.new
+        @old_places.compute_if_absent(name) do
+          name == from_name || names_of(TaskRun::Services.fetch(name)).intersect?(names_of(@from))
+        rescue ConfigurationError
+          false
+        end
+      end
+
+      # A key that an application chose may be that of another file elsewhere; one that Active Storage or {.moved_key}
+      # made is the key of one file in all the world.
+      # @param key [String]
+      # @return [Boolean] whether it was made, by chance or from another one
+      def self.random_key?(key) = key.match?(/\A[a-z0-9]{#{KEY_LENGTH}}\z/o)
+
       # @return [Array<String>] names of all services between which files may have been moved before
       def names = [from_name, to_name, *configured_names].uniq
 

@@ -71,11 +71,11 @@ module EncryptedS3Service
       end
 
       # @param blob_id [Object]
-      # @return [Array<String>] keys, in the order in which the blob had them
+      # @return [Hash{String => String}] the names of services by keys, in the order in which the blob had them
       def of(blob_id)
-        return [] unless table?
+        return {} unless table?
 
-        TaskRun::Rows.connected { FormerKey.where(blob_id: blob_id.to_s).order(:id).pluck(:key) }
+        TaskRun::Rows.connected { FormerKey.where(blob_id: blob_id.to_s).order(:id).pluck(:key, :service_name).to_h }
       end
 
       # Announces that an old file is about to be deleted, so that no blob comes to name it meanwhile. No lock is held

@@ -16,8 +16,9 @@ module EncryptedS3Service
       def initialize(blob, endpoints)
         @blob = blob
         @endpoints = endpoints
-        @noted = FormerKeys.of(blob.id)
-        @entries = OldEntries.new(blob, endpoints.names, @noted)
+        noted = FormerKeys.of(blob.id)
+        @noted = noted.select { |_, service_name| endpoints.old_place?(service_name) }.keys
+        @entries = OldEntries.new(blob, endpoints.names, noted.keys)
       end
 
       # @return [Array<String>] keys under which there is a file that no other blob names, the latest last. The blob's
@@ -48,7 +49,12 @@ module EncryptedS3Service
 
       private
 
-      def former = (@entries.proven + @noted).uniq
+      # The old entries do not say in which service the file was.
+      def former
+        proven = @entries.proven
+        proven = proven.select { |key| Endpoints.random_key?(key) } unless @endpoints.shared?
+        (proven + @noted).uniq
+      end
 
       def possible = @endpoints.shared? ? former - [blob.key] : (former + [blob.key]).uniq
 

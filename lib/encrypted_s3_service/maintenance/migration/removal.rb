@@ -23,7 +23,7 @@ module EncryptedS3Service
         old = OldFiles.new(blob, @endpoints)
         if old.keys.any?
           take_one
-          compare(blob, old.keys.last)
+          compare(blob, old.keys)
         end
         deleted = old.keys.select { |key| delete(old, key) }
         old.forget(deleted)
@@ -34,6 +34,8 @@ module EncryptedS3Service
       # @param former [FormerKey]
       # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
       def purged(former)
+        return unless @endpoints.old_place?(former.service_name)
+
         there = @endpoints.from.exist?(former.key)
         if there
           take_one
@@ -56,10 +58,13 @@ module EncryptedS3Service
         raise Error, "Its old file is left, because more files would be deleted than the number that was confirmed."
       end
 
-      def compare(blob, old_key)
+      # Without a checksum in the row, the latest old file is what the copy is compared with. And a file with a key that
+      # an application chose may be another one, which happens to have the same key there.
+      def compare(blob, old_keys)
         content = TaskRun::ContentCheck.new(blob, repair: true)
-        # Without a checksum in the row, the old file is what the copy is compared with.
-        content.source(@endpoints.from, old_key) unless content.noted?
+        read = old_keys.reject { |key| Endpoints.random_key?(key) }
+        read |= old_keys.last(1) unless content.noted?
+        read.each { |key| content.source(@endpoints.from, key) }
         @endpoints.targets.each { |target| content.copy(target, blob.key) }
       end
 

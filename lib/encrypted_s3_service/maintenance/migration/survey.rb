@@ -31,6 +31,8 @@ module EncryptedS3Service
       # @param former [FormerKey] of a blob that was purged
       # @return [Integer, nil] bytes that would be deleted; nil when there is nothing to delete
       def purged(former)
+        return unless @endpoints.old_place?(former.service_name)
+
         named = TaskRun::Rows.connected { FormerKeys.named?(former.key) }
         former.byte_size.to_i if !named && @endpoints.from.exist?(former.key)
       end

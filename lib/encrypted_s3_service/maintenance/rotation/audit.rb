@@ -11,8 +11,8 @@ module EncryptedS3Service
     #     audit = EncryptedS3Service::Rotation::Audit.new(:encrypted_amazon).run
     #     audit.key_ids   # => { "2026" => 1200, "2024" => 3 }
     class Audit
-      # What was counted of one service: `formats` (Hash{String => Integer}, objects by format: `"v1"`, `"v2"`, `"v3"`,
-      # `"instruction file"`), `key_ids` (Hash{String, nil => Integer}, objects by the id of the key that they ask for),
+      # What was counted of one service: `formats` (a Hash, objects by format: `"v1"`, `"v2"`, `"v3"`,
+      # `"instruction file"`), `key_ids` (a Hash, objects by the id of the key that they ask for, which may be nil),
       # `current` (Integer, objects that ask for the key that new objects get) and `unfinished` (Integer, objects that
       # are not there and whose blobs are attached to nothing: uploads never finished).
       Counts = Struct.new(:formats, :key_ids, :current, :unfinished) do
