@@ -90,9 +90,9 @@ RSpec.describe "The signatures" do
   end
 
   it "hold for what goes in and out of a client, a reader and keys" do
-    environment = { "RBS_TEST_TARGET" => "EncryptedS3Service::*", "RBS_TEST_RAISE" => "true",
-                    "RBS_TEST_LOGLEVEL" => "error", "RBS_TEST_UNCHECKED_CLASSES" => "Data",
-                    "RBS_TEST_OPT" => "-I #{folder} -r tempfile -r openssl -r pathname" }
+    variables = { "RBS_TEST_TARGET" => "EncryptedS3Service::*", "RBS_TEST_RAISE" => "true",
+                  "RBS_TEST_LOGLEVEL" => "error", "RBS_TEST_UNCHECKED_CLASSES" => "Data",
+                  "RBS_TEST_OPT" => "-I #{folder} -r tempfile -r openssl -r pathname" }
     program = <<~'RUBY'
       require "stringio"
       require "tempfile"
@@ -129,7 +129,7 @@ RSpec.describe "The signatures" do
     RUBY
     command = [RbConfig.ruby, "-rbundler/setup", "-I", File.expand_path("../../lib", __dir__), "-e", program]
     given = Marshal.dump([TestStore.settings, unique_key])
-    output, = Open3.capture2e(environment, *command, stdin_data: given, binmode: true)
+    output, = Open3.capture2e(variables, *command, stdin_data: given, binmode: true)
     expect(output.lines(chomp: true)).to eq(%w[checked RBS::Test::Tester::TypeError])
   end
 
