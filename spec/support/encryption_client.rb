@@ -20,18 +20,21 @@ class EncryptionClient
   # @return [String] the plaintext
   def get(key) = call(action: "get", key: key)["body"].unpack1("m0")
 
-  private
-
-  def call(**request)
-    answer, log, status = Open3.capture3(python, SCRIPT, stdin_data: JSON.generate({ **@request, **request }))
-    raise "the Python client failed: #{log.lines.last(3).join}" unless status.success?
-
-    JSON.parse(answer)
-  end
-
-  def python
+  # The Python that has the client, and `cryptography` with it.
+  # @return [String] its path
+  def self.python
     version = `python3 --version`[/\d+\.\d+/]
     path = File.expand_path("../../tmp/servers/encryption-client-#{version}/bin/python", __dir__)
     File.exist?(path) ? path : raise("the Python client is not installed; run bin/setup")
+  end
+
+  private
+
+  def call(**request)
+    input = JSON.generate({ **@request, **request })
+    answer, log, status = Open3.capture3(self.class.python, SCRIPT, stdin_data: input)
+    raise "the Python client failed: #{log.lines.last(3).join}" unless status.success?
+
+    JSON.parse(answer)
   end
 end

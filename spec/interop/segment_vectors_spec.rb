@@ -1,0 +1,13 @@
+# frozen_string_literal: true
+
+require "open3"
+require_relative "../support/encryption_client"
+
+# The core's tests hold the code against the vectors. This holds the vectors against the program that computes them.
+RSpec.describe "The vectors of docs/format.md" do
+  it "are what a program computes that shares no code with the gem" do
+    script = File.expand_path("../vectors/segments/generate.py", __dir__)
+    output, status = Open3.capture2e(EncryptionClient.python, script, "--check")
+    expect([output, status.exitstatus]).to eq(["", 0])
+  end
+end
