@@ -36,6 +36,7 @@ module EncryptedS3Service
   autoload :JobContext, "encrypted_s3_service/tenancy/job_context"
   autoload :LiveStreams, "encrypted_s3_service/tenancy/live_streams"
   autoload :Migration, "encrypted_s3_service/maintenance/migration"
+  autoload :MirrorJobs, "encrypted_s3_service/tenancy/mirror_jobs"
   autoload :MixedMirrors, "encrypted_s3_service/tenancy/mixed_mirrors"
   autoload :Rotation, "encrypted_s3_service/maintenance/rotation"
   autoload :Tenant, "encrypted_s3_service/tenancy/tenant"

@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
 
   it "refuses a name that is like no other, and lists those there are" do
     expect { settings.colour = "red" }
-      .to raise_error(refused, /\.colour does not exist\. The settings are: .*base_controller, .*tenant_keys\.\z/)
+      .to raise_error(refused, /\.colour does not exist\. The settings are: .*base_controller, .*tenant_keys, .*\.\z/)
   end
 
   it "refuses names that Ruby itself has as private methods" do
@@ -47,6 +47,8 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     current_tenant: [["Current", "current.tenant", 1, "Current."], ["Current.organisation", "A::Current.b"]],
     carry_tenant_in_jobs: [["true", 1], [false, true]],
     plaintext_mirrors: [[1, [nil], { a: 1 }], [:moving, "moving", %i[moving other], []]],
+    trusted_resolver: [["true", :all], [true, false]],
+    trusted_resolver_endpoints: [[1, [nil], { a: 1 }], ["minio.internal", %w[http://10.0.0.1:9000 minio:9000], []]],
     service_resolver: [["name", {}], [->(name) { name }, :name.method(:to_s)]],
     resolved_services_limit: [[0, "7", 1.5, true], [1, 5_000]],
     resolved_services_ttl: [["60", -1, true], [0, 0.5, 2.minutes]],

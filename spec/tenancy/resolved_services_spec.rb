@@ -84,6 +84,26 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     expect(@asked["customer-1"]).to eq(1)
   end
 
+  it "announces each service that has to go because there are too many" do
+    gone = []
+    ActiveSupport::Notifications.subscribed(->(*, payload) { gone << payload }, described_class::EVICTION_EVENT) do
+      %w[1 2 3 1 4 4 5].each { |number| services.fetch("customer-#{number}") }
+    end
+    expect(gone).to eq([{ service: :"customer-2", limit: 3 }, { service: :"customer-3", limit: 3 }])
+  end
+
+  it "keeps no database connection of a thread that Rails does not know, such as those of a pool" do
+    asking = ->(name) { Organisation.lease_connection.select_value("select 1") && @resolvers.first.call(name) }
+    services = described_class.new([asking])
+    pool = ActiveRecord::Base.connection_pool
+    in_thread, in_request, in_transaction = [
+      -> { services.fetch("customer-1") && pool.active_connection? },
+      -> { Rails.application.executor.wrap { services.fetch("customer-2") && pool.active_connection? } },
+      -> { Organisation.transaction { services.fetch("customer-3") && pool.active_connection? } }
+    ].map { |work| Thread.new(&work).value }
+    expect([in_thread, in_request, in_transaction]).to match([be_falsy, be_truthy, be_truthy])
+  end
+
   it "shows no setting when it is inspected" do
     services.fetch("customer-1")
     expect(services.inspect.b).not_to include(key_of(1), server.secret_access_key)

@@ -119,6 +119,119 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
   end
 
+  it "takes a Hash whose ids are Integers or Symbols, and calls no key destroyed that is there" do
+    [{ 1 => key(1), 2 => key(2) }, { "1": key(1), "2": key(2) }, { 1 => key(1) }.with_indifferent_access].each do |keys|
+      configure({ encrypted: keys })
+      expect(stored_plaintext(store(1).key, key(1))).to eq("of tenant 1")
+    end
+    configure({ encrypted: { 7 => key(7) } })
+    expect { store("07") }.to raise_error(EncryptedS3Service::KeyDestroyedError)
+  end
+
+  it "shows no key" do
+    resolver = described_class.resolver({ encrypted: { "1" => "k" * 32 } })
+    [resolver, resolver.call("encrypted@1"), EncryptedS3Service.resolved_services].each do |object|
+      expect([object.inspect, object.to_json].join).not_to include("kkk")
+    end
+  end
+
+  describe "for a class of the application's own that encrypts" do
+    before { configure({ inheriting: keys }) }
+
+    it "gives it the tenant's key" do
+      name = EncryptedS3Service.tenant_service(:inheriting, 1)
+      blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("text"), filename: "a", service_name: name.to_s)
+      expect(blob.service).to be_a(ActiveStorage::Service::InheritingService)
+      expect(stored_plaintext(blob.key, key(1))).to eq("text")
+    end
+  end
+
+  describe "for mirrors" do
+    before(:context) { server.create_bucket("#{bucket}-elsewhere") }
+
+    before do
+      clear_enqueued_jobs
+      configure({ doubled: keys, nested: keys })
+    end
+
+    # Stores a file for a tenant, and performs the job that mirrors it.
+    def mirrored(entry, tenant)
+      name = EncryptedS3Service.tenant_service(entry, tenant).to_s
+      perform_enqueued_jobs do
+        ActiveStorage::Blob.create_and_upload!(io: StringIO.new("of #{tenant}"), filename: "a.txt", service_name: name)
+      end
+    end
+
+    def copies(blob) = [bucket, "#{bucket}-elsewhere"].map { |name| server.get(name, blob.key).drop(1) }
+
+    it "encrypts every copy with the tenant's key, and with no other" do
+      %i[doubled nested].each do |entry|
+        blob = mirrored(entry, 1)
+        expect(copies(blob).map { |copy| EnvelopeDecryptor.decrypt(*copy, key(1)) }).to eq(["of 1"] * 2)
+        [key(2), TestStore::KEY].product(copies(blob)).each do |other, copy|
+          expect { EnvelopeDecryptor.decrypt(*copy, other) }.to raise_error(OpenSSL::Cipher::CipherError)
+        end
+      end
+    end
+
+    it "names the parts after the tenant, those of a mirror in a mirror too" do
+      names = %w[doubled@1 nested@1].map do |name|
+        EncryptedS3Service::ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).to_a.map(&:name)
+      end
+      expect(names).to eq([%i[encrypted@1 elsewhere@1], %i[encrypted@1 elsewhere@1 rotated@1]])
+      expect(EncryptedS3Service.encrypts?(:"doubled@1")).to be(true)
+    end
+
+    it "makes the files of a tenant unreadable when its key is destroyed, in every part, and lets them be purged" do
+      blob, other = [1, 2].map { |tenant| mirrored(:doubled, tenant) }
+      keys.delete("1")
+      EncryptedS3Service.forget_service("doubled@1")
+      parts = EncryptedS3Service::ServiceParts.new(ActiveStorage::Blob.find(blob.id).service).to_a
+      [blob, *parts].each do |place|
+        read = -> { place == blob ? ActiveStorage::Blob.find(blob.id).download : place.download(blob.key) }
+        expect(&read).to raise_error(EncryptedS3Service::KeyDestroyedError)
+      end
+      expect(ActiveStorage::Blob.find(other.id).download).to eq("of 2")
+      ActiveStorage::Blob.find(blob.id).purge
+      expect([bucket, "#{bucket}-elsewhere"].map { |name| server.head(name, blob.key)[0] }).to eq([404, 404])
+    end
+
+    it "keeps a mirror as long as neither its key nor its parts change" do
+      services = EncryptedS3Service.resolved_services
+      first = services.fetch("doubled@1")
+      allow(services).to receive(:ttl).and_return(-1)
+      expect(services.fetch("doubled@1")).to be(first)
+      keys["1"] = key(9)
+      expect(services.fetch("doubled@1")).not_to be(first)
+    end
+  end
+
+  describe "for an entry that cannot have them" do
+    def expect_refusal(name, message)
+      configure({ name => keys })
+      refusal = [EncryptedS3Service::ConfigurationError, message]
+      expect { described_class.check({ name => keys }) }.to raise_error(*refusal)
+      expect { ActiveStorage::Blob.services.fetch("#{name}@1") }.to raise_error(*refusal)
+    end
+
+    it "is refused: another kind, a mirror with a part of another kind, a name that does not exist" do
+      expect_refusal(:local, /`local` cannot have keys of tenants, because it is a Disk service/)
+      expect_refusal(:mirrored, /`mirrored` cannot .* because its part `local` is a Disk service/)
+      expect_refusal(:nested_with_disk, /because its part `local` is a Disk service/)
+      expect_refusal(:nowhere, /no service nowhere in config/)
+    end
+
+    it "is refused at boot" do
+      printed, status = RubyProcess.run(<<~RUBY)
+        require "#{File.expand_path("../dummy/config/application", __dir__)}"
+        Rails.application.config.encrypted_s3_service.tenant_keys = { mirrored: {} }
+        Rails.application.initialize!
+      RUBY
+      expect(status).not_to be_success
+      expect(printed).to include("`mirrored` cannot have keys of tenants, because its part `local` is a Disk service")
+    end
+  end
+
   describe EncryptedS3Service::DerivedKeys do
     let(:master) { "base64:#{["m" * 32].pack("m0")}" }
 

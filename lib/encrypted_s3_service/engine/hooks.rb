@@ -6,18 +6,16 @@ module EncryptedS3Service
   # How the choice of a service gets into Rails.
   class Engine
     initializer "encrypted_s3_service.service_switch" do |app|
-      ActiveSupport.on_load(:active_storage_blob) { singleton_class.prepend ServiceSwitch }
+      ActiveSupport.on_load(:active_storage_blob) do
+        singleton_class.prepend ServiceSwitch
+        MirrorJobs.install
+      end
       app.executor.register_hook(ServiceSwitch::ExecutorHook)
     end
 
     initializer "encrypted_s3_service.carried_tenant" do
       ActiveSupport.on_load(:active_job) { include CarriedTenant }
       ActiveSupport.on_load(:action_controller) { ActionController::Live.prepend(LiveStreams) }
-    end
-
-    # With the first use of Active Storage, which has read storage.yml by then; in production that is at boot.
-    config.after_initialize do
-      ActiveSupport.on_load(:active_storage_blob) { MixedMirrors.warn }
     end
 
     initializer "encrypted_s3_service.attachments", after: "active_storage.reflection" do

@@ -89,6 +89,16 @@ module EncryptedS3Service
       # @return [#call, nil] is given a name (String) and returns a Hash, a service, or nil
       setting :service_resolver, :callable
 
+      # Whether what the resolver and `tenant_keys` return is trusted as `storage.yml` is. Otherwise it may not name
+      # files of the server, profiles or proxies. See {ResolvedEntry}.
+      # @return [Boolean] false by default
+      setting :trusted_resolver, :boolean, default: false
+
+      # Endpoints that the resolver may name although they lead to this machine or to a private network, as URLs or as
+      # hosts with or without a port. Endpoints of `storage.yml` need not be listed.
+      # @return [String, Array<String>, nil] for example `%w[http://minio.internal:9000]`
+      setting :trusted_resolver_endpoints, :names
+
       # How many services of the resolver and of tenants a process keeps.
       # @return [Integer] 100 by default
       setting :resolved_services_limit, :integer, default: ResolvedServices::DEFAULT_LIMIT, within: (1..)

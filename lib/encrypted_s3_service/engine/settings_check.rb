@@ -23,6 +23,7 @@ module EncryptedS3Service
         check_concerns
         check_current_tenant
         check_services
+        check_parts
       end
 
       private
@@ -62,6 +63,15 @@ module EncryptedS3Service
         Array(@settings.direct_upload_services).each do |name|
           check_service(:direct_upload_services, name.to_s.split(TenantKeys::SEPARATOR, 2).first)
         end
+      end
+
+      # What services consist of.
+      def check_parts
+        return if entries.nil?
+
+        known = ServiceEntries.new(entries)
+        TenantKeys.check(@settings.tenant_keys, known)
+        MixedMirrors.warn(known)
       end
 
       def check_service(setting, name)

@@ -55,9 +55,12 @@ module EncryptedS3Service
     # Whether the job is not performed without its tenant.
     def s3_tenant_required? = false
 
-    # Active Storage's jobs follow the row of their blob.
+    # The jobs of Active Storage follow the row of their blob. The one that mirrors has no row, see {MirrorJobs}.
     def s3_tenant_carried?
-      EncryptedS3Service.settings.carry_tenant_in_jobs && !self.class.name.to_s.start_with?("ActiveStorage::")
+      name = self.class.name.to_s
+      return name == "ActiveStorage::MirrorJob" if name.start_with?("ActiveStorage::")
+
+      EncryptedS3Service.settings.carry_tenant_in_jobs
     end
 
     def s3_capture = s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently

@@ -18,8 +18,7 @@ module EncryptedS3Service
   # enqueued with. `perform_now` on a job that was never in a queue stays with what is in force around it.
   #
   # Jobs of gems, such as ActionMailer::MailDeliveryJob, take the tenant along too, see {CarriedTenant}. The jobs of
-  # Active Storage need none of this: they work on a blob, whose row names its service. The exception is
-  # ActiveStorage::MirrorJob, which Rails runs on the default service, tenants or none.
+  # Active Storage need none of this: they work on a blob, whose row names its service.
   module Job
     extend ActiveSupport::Concern
 

@@ -1,6 +1,10 @@
 # frozen_string_literal: true
 
 require_relative "../configuration/confidential"
+require_relative "../errors"
+require_relative "../serving/connections"
+require_relative "resolved_entry"
+require_relative "tenant_keys"
 
 # The part of the gem that needs Rails: services that are not in `storage.yml`.
 module EncryptedS3Service
@@ -16,6 +20,9 @@ module EncryptedS3Service
   #
   # Built services are kept, so that their connections are used again: the latest {#limit} of them, each for {#ttl}
   # seconds, after which its settings are asked for anew. What is the same then stays.
+  #
+  # What a resolver returns may not name files of the server, nor addresses of its own network, see {ResolvedEntry}:
+  # `config.encrypted_s3_service.trusted_resolver` and `trusted_resolver_endpoints` allow it.
   class ResolvedServices
     include Confidential
 
@@ -25,6 +32,11 @@ module EncryptedS3Service
     # `config.encrypted_s3_service.resolved_services_ttl` says otherwise.
     DEFAULT_TTL = 60
 
+    # Announces that a service was dropped because of the {#limit}: `service` (Symbol) and `limit`. A process that sends
+    # it all the time works for more tenants than it keeps services, and builds them again and again.
+    EVICTION_EVENT = "eviction.encrypted_s3_service"
+
+    # A service that is kept, and the settings it was built of.
     Entry = Struct.new(:settings, :service, :asked_at) do
       include Confidential
 
@@ -84,11 +96,15 @@ module EncryptedS3Service
       entry&.service
     end
 
-    # Drops a service at once, in this process: for settings that were changed.
+    # Drops a service at once, in this process: for settings that were changed. With a tenant's service go all others
+    # of the same tenant.
     # @param name [Symbol, String]
     # @return [void]
     def forget(name)
-      @lock.synchronize { @entries.delete(name.to_sym) }
+      tenant = name.to_s[/#{TenantKeys::SEPARATOR}.*/o]
+      @lock.synchronize do
+        @entries.delete_if { |kept, _| kept == name.to_sym || (tenant && kept.end_with?(tenant)) }
+      end
       nil
     end
 
@@ -98,34 +114,41 @@ module EncryptedS3Service
 
     # The last of the Hash is the one that was used last.
     def keep(name, entry)
+      evicted = nil
       @lock.synchronize do
         @entries.delete(name)
         @entries[name] = entry if entry
-        @entries.shift if @entries.size > limit
+        evicted, = @entries.shift if @entries.size > limit
       end
+      return unless evicted
+
+      ActiveSupport::Notifications.instrument(EVICTION_EVENT, service: evicted, limit: limit)
     end
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
     def renew(name, former)
-      settings = @resolvers.lazy.filter_map { |resolver| resolver.call(name.to_s) }.first
+      settings = asking { @resolvers.lazy.filter_map { |resolver| resolver.call(name.to_s) }.first }
       return if settings.nil?
 
       service = former && former.settings == settings ? former.service : build(name, settings)
       Entry.new(settings, service, now)
     end
 
+    # A resolver asks the database. In a thread that Rails does not know, such as one of a pool, nobody else gives the
+    # connection back.
+    def asking
+      yield
+    ensure
+      Serving::Connections.release unless Rails.application.executor.active?
+    end
+
     def build(name, settings)
-      return settings.tap { settings.name = name } if settings.is_a?(ActiveStorage::Service)
-
-      unless settings.respond_to?(:to_h) && settings.to_h.symbolize_keys.key?(:service)
-        raise ConfigurationError, "The resolver returned no entry with a service for #{name.inspect}, as storage.yml " \
-                                  "would have it, but a #{settings.class}"
+      case settings
+      when ActiveStorage::Service then settings.tap { settings.name = name }
+      when TenantService then settings.service
+      else ResolvedEntry.new(name, settings).service
       end
-
-      # With the others, which a mirror may name.
-      others = Rails.configuration.active_storage.service_configurations.to_h.symbolize_keys
-      ActiveStorage::Service.configure(name, { **others, name => settings.to_h })
     end
   end
 

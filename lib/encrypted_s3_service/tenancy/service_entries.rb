@@ -42,14 +42,14 @@ module EncryptedS3Service
     def service_class(name)
       kind = kind(name)
       require "active_storage/service/#{kind.underscore}_service"
-      ActiveStorage::Service.const_get(:"#{kind.camelize}Service")
+      ActiveStorage::Service.const_get(:"#{kind}Service")
     rescue LoadError, NameError
       nil
     end
 
     # @param name [Symbol, String]
-    # @return [String] what stands behind `service:`
-    def kind(name) = self[name].fetch(:service, "").to_s
+    # @return [String] what stands behind `service:`, in the form `EncryptedS3`
+    def kind(name) = self[name].fetch(:service, "").to_s.camelize
 
     # @param name [Symbol, String] of no mirror
     # @return [Boolean]

@@ -2,6 +2,8 @@
 
 require_relative "../configuration/confidential"
 require_relative "../errors"
+require_relative "service_entries"
+require_relative "tenant_service"
 
 # The part of the gem that needs Rails: keys of tenants.
 module EncryptedS3Service
@@ -18,9 +20,12 @@ module EncryptedS3Service
   # its own. Files stored there carry the key's id in their material description and the service's name in their row, so
   # reading them, and making variants of them in a job, never depends on who asks.
   #
+  # The entry may be a mirror: each of its parts gets the tenant's key then. All parts have to be EncryptedS3 services.
+  #
   # Where keys come from is anything that responds to `call(id)` or `[](id)` and returns a key as `encryption_key` has
-  # it: a Hash, {DerivedKeys}, a lambda of the application. If it returns nil the key is destroyed, and with it, for
-  # good, what the tenant's files say; they can still be deleted.
+  # it: a Hash, {DerivedKeys}, a lambda of the application. The id is a String; a Hash may have Symbols or Integers for
+  # ids, too. If it returns nil the key is destroyed, and with it, for good, what the tenant's files say; they can still
+  # be deleted. Keys are not read from files (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
   module TenantKeys
     # Between the name of the entry and the tenant's id.
     SEPARATOR = "@"
@@ -28,60 +33,83 @@ module EncryptedS3Service
     ID = /\A[\w.~-]{1,100}\z/
     private_constant :ID
 
-    # Makes entries for the names of tenants' services.
+    # Finds the tenants' services by their names.
     # @api private
     class Resolver
       include Confidential
 
-      # @param sources [Hash{Symbol => #call, #[]}] by the name of an entry
+      # @param sources [Hash{Symbol, String => #call, #[]}] by the name of an entry
       def initialize(sources)
         @sources = sources.transform_keys(&:to_s)
       end
 
       # @param name [String]
-      # @return [Hash, ActiveStorage::Service, nil] nil when it is no name of a tenant's service
+      # @return [TenantService, nil] nil when it is no name of a tenant's service
+      # @raise [ConfigurationError] when the key is one that only `storage.yml` may name
       def call(name)
         base, id = name.split(SEPARATOR, 2)
         source = id && @sources[base]
         return unless source && id.match?(ID)
 
-        entry = entry_of(base).except(:encryption_key, :encryption_key_id)
-        key = source.respond_to?(:call) ? source.call(id) : source[id]
-        key ? entry.merge(encryption_key: key) : destroyed(name, entry)
+        key = key_of(source, id)
+        ResolvedEntry.check_key(name, key)
+        TenantService.new(base, id, key, ServiceEntries.new)
       end
 
       private
 
       def public_attributes = { services: @sources.keys }
 
-      # @return [Hash{Symbol => Object}]
-      def entry_of(base)
-        entry = Rails.configuration.active_storage.service_configurations.to_h.deep_symbolize_keys[base.to_sym]
-        return entry if entry
+      def key_of(source, id)
+        return source.call(id) if source.respond_to?(:call)
+        return source[id] unless source.is_a?(Hash)
 
-        raise ConfigurationError, "tenant_keys: there is no service #{base} in config/storage.yml"
-      end
-
-      def destroyed(name, entry)
-        require "active_storage/service/encrypted_s3_service"
-        client = KeylessClient.new(name, **entry.except(:service))
-        ActiveStorage::Service::EncryptedS3Service.new(client: client)
+        ids = [id, id.to_sym, (id.to_i if id == id.to_i.to_s)].compact
+        source[ids.find { |form| source.key?(form) } || id]
       end
     end
 
-    # @param sources [Hash, nil]
-    # @return [Resolver, nil]
-    # @api private
-    def self.resolver(sources) = (Resolver.new(sources) if sources.present?)
+    class << self
+      # @param sources [Hash, nil]
+      # @return [Resolver, nil]
+      # @api private
+      def resolver(sources) = (Resolver.new(sources) if sources.present?)
 
-    # @param id [String]
-    # @return [String]
-    # @raise [ArgumentError] when it cannot be part of a service's name
-    # @api private
-    def self.check_id(id)
-      return id if id.match?(ID)
+      # Looks whether all entries with tenants' keys can have them.
+      # @param sources [Hash, nil] `config.encrypted_s3_service.tenant_keys`
+      # @param entries [ServiceEntries]
+      # @return [void]
+      # @raise [ConfigurationError]
+      def check(sources, entries = ServiceEntries.new)
+        sources.to_h.each_key { |base| check_entry(base, entries) }
+      end
 
-      raise ArgumentError, "a tenant's id has 1 to 100 letters, digits, _, ., ~ or -; #{id.inspect} is none"
+      # @param base [Symbol, String] the name of an entry
+      # @param entries [ServiceEntries]
+      # @return [void]
+      # @raise [ConfigurationError] when it does not exist, or does not encrypt, wholly
+      # @api private
+      def check_entry(base, entries)
+        raise ConfigurationError, "tenant_keys: there is no service #{base} in config/storage.yml" unless entries[base]
+
+        part = entries.parts(base).find { |name| !entries.encrypts?(name) }
+        return unless part
+
+        what = part == base.to_sym ? "it is" : "its part `#{part}` is"
+        raise ConfigurationError, "config.encrypted_s3_service.tenant_keys: `#{base}` cannot have keys of tenants, " \
+                                  "because #{what} a #{entries.kind(part)} service. Only EncryptedS3 services and " \
+                                  "mirrors of them have keys."
+      end
+
+      # @param id [String]
+      # @return [String]
+      # @raise [ArgumentError] when it cannot be part of a service's name
+      # @api private
+      def check_id(id)
+        return id if id.match?(ID)
+
+        raise ArgumentError, "a tenant's id has 1 to 100 letters, digits, _, ., ~ or -; #{id.inspect} is none"
+      end
     end
   end
 

@@ -1,0 +1,108 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/dummy_process"
+require_relative "../support/plain_by_default"
+
+# A mirror encrypts when all that it consists of does.
+RSpec.describe EncryptedS3Service::MixedMirrors do
+  include_context "with an application that stores in plaintext by default"
+
+  def allow_plaintext_in(*names)
+    EncryptedS3Service.settings.plaintext_mirrors = names
+    yield
+  ensure
+    EncryptedS3Service.settings.plaintext_mirrors = nil
+  end
+
+  def encrypting(*names) = names.select { |name| EncryptedS3Service.encrypts?(name) }
+
+  it "knows which services encrypt: a mirror by all of its parts, however deep they are" do
+    all = %i[encrypted inheriting doubled nested mirrored mirrored_elsewhere mirrored_from_disk nested_with_disk local]
+    expect(encrypting(*all)).to eq(%i[encrypted inheriting doubled nested])
+    expect(EncryptedS3Service.encrypts?(nil)).to be(false)
+    expect { EncryptedS3Service.encrypts?(:nowhere) }.to raise_error(EncryptedS3Service::ConfigurationError)
+    allow_plaintext_in(:mirrored) { expect(encrypting(:mirrored)).to be_empty }
+  end
+
+  it "names those that encrypt in part, and what of them gets plaintext" do
+    problems = described_class.problems
+    expect(problems.map { |problem| problem[/`(\w+)`/, 1] })
+      .to contain_exactly("mirrored", "mirrored_elsewhere", "mirrored_from_disk", "nested_with_disk")
+    expect(problems.first).to eq(
+      "The mirror `mirrored` encrypts in part only: `local` gets plaintext. Make all of its parts EncryptedS3 " \
+      "services. While you move files, list the mirror in config.encrypted_s3_service.plaintext_mirrors."
+    )
+  end
+
+  it "says nothing of a mirror that is listed" do
+    allow_plaintext_in(:mirrored, "nested_with_disk") do
+      expect(described_class.problems.grep(/`(mirrored|nested_with_disk)`/)).to be_empty
+      expect(described_class.problems.size).to eq(2)
+    end
+  end
+
+  it "tells a mirror that consists of itself, or of what does not exist" do
+    entries = EncryptedS3Service::ServiceEntries.new(
+      ring: { service: "Mirror", primary: "other", mirrors: [] },
+      "other" => { "service" => "Mirror", "primary" => "ring", "mirrors" => [] },
+      lost: { service: "Mirror", primary: "nowhere", mirrors: [] }
+    )
+    expect { entries.parts(:ring) }.to raise_error(EncryptedS3Service::ConfigurationError, /`ring` consists of itself/)
+    expect { entries.parts(:lost) }.to raise_error(EncryptedS3Service::ConfigurationError, /`nowhere`, .*`lost`/)
+  end
+
+  it "are warned of at boot" do
+    printed, = RubyProcess.run(<<~RUBY)
+      require "#{File.expand_path("../dummy/config/application", __dir__)}"
+      Rails.application.config.logger = Logger.new($stdout, level: :warn)
+      Rails.application.config.encrypted_s3_service.plaintext_mirrors = %i[mirrored_from_disk]
+      Rails.application.initialize!
+    RUBY
+    expect(printed).to match(/WARN.*encrypted_s3_service: The mirror `mirrored` encrypts in part only: `local`/)
+    expect(printed).not_to include("mirrored_from_disk")
+  end
+
+  describe "for a customer whose files are to be encrypted" do
+    let(:firm) do
+      Class.new(Organisation) do
+        def self.name = "Firm"
+        encrypts_files_with :mirrored
+      end.new
+    end
+
+    it "are refused, whether by a block or by the attribute, and nothing is stored" do
+      before = ActiveStorage::Blob.count
+      refusal = [EncryptedS3Service::ConfigurationError, /files of Firm.*`mirrored` encrypts in part only: `local`/]
+      expect { firm.with_s3_settings { store } }.to raise_error(*refusal)
+      expect { Current.set(organisation: firm) { store } }.to raise_error(*refusal)
+      expect(ActiveStorage::Blob.count).to eq(before)
+    end
+
+    it "are taken where the application lists them" do
+      allow_plaintext_in(:mirrored) { expect(firm.with_s3_settings { place }).to eq("mirrored") }
+    end
+  end
+
+  it "demand that a file is on them all the same" do
+    EncryptedS3Service.with_service(:mirrored) do
+      plain = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("x"), filename: "x", service_name: :local)
+      expect(Contract.new(note: plain.signed_id)).not_to be_valid
+      expect(Contract.new(note: store.signed_id)).to be_valid
+    end
+  end
+
+  describe "and the job that mirrors" do
+    before(:context) { server.create_bucket("#{bucket}-elsewhere") }
+    before { clear_enqueued_jobs }
+
+    it "copies a file of any mirror, not of the default service alone" do
+      blobs = [EncryptedS3Service.with_service(:doubled) { store("by a block") },
+               ActiveStorage::Blob.create_and_upload!(io: StringIO.new("by name"), filename: "n",
+                                                      service_name: :doubled)]
+      perform_enqueued_jobs
+      elsewhere = ActiveStorage::Blob.services.fetch(:elsewhere)
+      expect(blobs.map { |blob| elsewhere.download(blob.key) }).to eq(["by a block", "by name"])
+    end
+  end
+end
