@@ -5,7 +5,7 @@ require_relative "../support/ruby_process"
 
 # A link can be passed on. Where that must not be enough, the application's own controller stands before the files.
 RSpec.describe "An application that names a controller of its own" do
-  script = <<~'RUBY'
+  let(:script) { <<~'RUBY' }
     environment, get, put, data = input
     ENV["DUMMY_BASE_CONTROLLER"] = "GuardedController"
     require environment
@@ -17,7 +17,8 @@ RSpec.describe "An application that names a controller of its own" do
     puts statuses.join(" ")
   RUBY
 
-  it "lets nobody fetch or send a file whom its callbacks do not let in" do
+  # What is to be fetched and sent, with the answers to both, without a login and with one.
+  def statuses(script)
     service = ActiveStorage::Blob.services.fetch(:encrypted)
     key = unique_key
     data = "a text"
@@ -29,6 +30,18 @@ RSpec.describe "An application that names a controller of its own" do
     end
     environment = Rails.root.join("config/environment").to_s
     printed, = RubyProcess.run(script, environment, get, put, data)
-    expect(printed.lines.last&.split).to eq(%w[401 401 401 204 200 200]), printed
+    printed.lines.last&.split || raise(printed)
+  end
+
+  it "lets nobody fetch or send a file whom its callbacks do not let in" do
+    expect(statuses(script)).to eq(%w[401 401 401 204 200 200])
+  end
+
+  it "lets nobody fetch or send a file whom it does not let in at Active Storage's own controllers" do
+    own = <<~'RUBY'
+      ActiveStorage::BaseController.before_action { head :unauthorized unless request.headers["X-Login"] == "yes" }
+    RUBY
+    guarded = script.sub(/^ENV.*$/, "").sub("require environment\n", "require environment\n#{own}")
+    expect(statuses(guarded)).to eq(%w[401 401 401 204 200 200])
   end
 end

@@ -9,6 +9,7 @@ require "tmpdir"
 class PumaServer
   RACKUP = <<~'RUBY'
     require "ENVIRONMENT"
+    eval(ENV.fetch("PUMA_SERVER_SETUP", ""))
     run(lambda do |request|
       next Rails.application.call(request) unless request["PATH_INFO"] == "/busy"
 
@@ -18,10 +19,11 @@ class PumaServer
   RUBY
   ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
 
+  # @param setup [String] Ruby that is run when the application is loaded
   # @yieldparam puma [PumaServer] stopped after the block
-  def self.run(threads: 16)
+  def self.run(threads: 16, setup: "")
     Dir.mktmpdir do |folder|
-      puma = new(folder, threads)
+      puma = new(folder, threads, setup)
       yield puma
     ensure
       puma&.stop
@@ -30,11 +32,11 @@ class PumaServer
 
   attr_reader :port
 
-  def initialize(folder, threads)
+  def initialize(folder, threads, setup = "")
     @log = File.join(folder, "log")
     rackup = File.join(folder, "config.ru")
     File.write(rackup, RACKUP.sub("ENVIRONMENT", ENVIRONMENT))
-    @pid = Process.spawn({ "TMPDIR" => folder }, "puma", "-t", "#{threads}:#{threads}",
+    @pid = Process.spawn({ "TMPDIR" => folder, "PUMA_SERVER_SETUP" => setup }, "puma", "-t", "#{threads}:#{threads}",
                          "-b", "tcp://127.0.0.1:0", rackup, %i[out err] => @log)
     @port = wait_for_port
   end
