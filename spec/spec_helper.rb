@@ -25,5 +25,5 @@ RSpec.configure do |config|
   config.include TestStore::Helpers
 
   # A transfer that hangs is a failure and must not be one of the whole run.
-  config.around { |example| Timeout.timeout(120) { example.run } }
+  config.around { |example| Timeout.timeout(example.metadata.fetch(:patience, 120)) { example.run } }
 end
