@@ -114,6 +114,25 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     end
   end
 
+  it "is sent by Rails' proxies without a database connection held meanwhile" do
+    sent = blob
+    pool = ActiveRecord::Base.connection_pool
+    held = []
+    allow(sent.service.client).to receive(:download).and_wrap_original do |original, *rest, **more, &block|
+      held << pool.active_connection?
+      original.call(*rest, **more, &block)
+    end
+    allow(sent.service.client).to receive(:download_chunk).and_wrap_original do |original, *rest, **more|
+      held << pool.active_connection?
+      original.call(*rest, **more)
+    end
+    get rails_storage_proxy_path(sent)
+    get rails_storage_proxy_path(sent), headers: { "Range" => "bytes=0-1" }
+    expect(response.body).to eq("a ")
+    expect(held.size).to eq(2)
+    expect(held).to all(be_falsy)
+  end
+
   it "is anybody's where the service is public, and Rails' own business where nothing is encrypted" do
     public_url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
       store(service_name: "published").url
