@@ -24,25 +24,21 @@ module EncryptedS3Service
     # @return [StoredObject] the file under that key
     def object(key) = StoredObject.new(key, self, @service)
 
-    # @param options [Hash] of Aws::S3::Bucket
     # @raise [UnsupportedOperationError] always
     def objects(**)
       refuse("objects", "the bucket is not listed; ask ActiveStorage::Blob for the keys of files")
     end
 
-    # @param options [Hash] of Aws::S3::Bucket
     # @raise [UnsupportedOperationError] always
     def presigned_post(*, **)
       refuse("presigned_post", "a form sent to the store would store plaintext; use Active Storage's direct uploads")
     end
 
-    # @param options [Hash] of Aws::S3::Bucket
     # @raise [UnsupportedOperationError] always
     def url(**)
       refuse("url", "the store would serve ciphertext; use `blob.url`")
     end
 
-    # @param options [Hash] of Aws::S3::Bucket
     # @raise [UnsupportedOperationError] always
     def put_object(**)
       refuse("put_object", "use `service.upload(key, io)`")
