@@ -38,6 +38,7 @@ module EncryptedS3Service
   autoload :Migration, "encrypted_s3_service/maintenance/migration"
   autoload :MirrorJobs, "encrypted_s3_service/tenancy/mirror_jobs"
   autoload :MixedMirrors, "encrypted_s3_service/tenancy/mixed_mirrors"
+  autoload :RefusedUploads, "encrypted_s3_service/tenancy/refused_uploads"
   autoload :Rotation, "encrypted_s3_service/maintenance/rotation"
   autoload :Tenant, "encrypted_s3_service/tenancy/tenant"
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"

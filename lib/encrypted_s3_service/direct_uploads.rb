@@ -22,6 +22,7 @@ module EncryptedS3Service
     autoload :Announcement, "encrypted_s3_service/direct_uploads/announcement"
     autoload :Arrival, "encrypted_s3_service/direct_uploads/arrival"
     autoload :Controller, "encrypted_s3_service/direct_uploads/controller"
+    autoload :RichTextHelper, "encrypted_s3_service/direct_uploads/rich_text_helper"
     autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
 
     # What the tokens are signed for, so that no other token of ActiveStorage.verifier passes for one.
@@ -37,17 +38,26 @@ module EncryptedS3Service
       # @param tenant [Object, false, nil] for whom alone the token is good, something with a GlobalID. It takes that
       #   Active Storage's controllers know the tenant (`config.encrypted_s3_service.active_storage_concerns`); where
       #   they do, nil is the current one and false none
-      # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds; nil for the configured
+      # @param expires_in [ActiveSupport::Duration, Numeric, false, nil] seconds; false for never; nil for what
+      #   `config.encrypted_s3_service.direct_upload_token_expires_in` says. A page in a cache has to be newer than that
       # @return [String] a token for `rails_direct_uploads_url(service_token: …)`
       # @raise [ConfigurationError] when there is no such service
       def token(service, tenant: nil, expires_in: nil)
         raise ConfigurationError, "A direct upload's token names a service, not nil" if service.nil?
 
-        content = { "service" => ServiceSwitch.existing(service).to_s }
-        tenant = CurrentTenant.get if tenant.nil? && options.active_storage_concerns
-        content["tenant"] = tenant.to_global_id.to_s if tenant
-        expires_in ||= options.direct_upload_token_expires_in
-        ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in)
+        content = { "service" => ServiceSwitch.existing(service).to_s, "tenant" => bound_to(tenant) }.compact
+        expires_in = options.direct_upload_token_expires_in if expires_in.nil?
+        ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in || nil)
+      end
+
+      # @param record [Object, nil] of a form
+      # @param attribute [Symbol, String, nil]
+      # @return [Symbol, nil] the service that a form's token has to name: the attribute's, the one of the block or of
+      #   the current tenant; nil when no token is needed
+      # @api private
+      def service_for(record, attribute)
+        service = RequiredService.of(record, attribute) || EncryptedS3Service.current_service
+        service || (ActiveStorage::Blob.service&.name if options.direct_uploads == :token)
       end
 
       # @param token [String]
@@ -61,7 +71,7 @@ module EncryptedS3Service
         refuse("The service_token is invalid or has expired. Load the page again.") unless content.is_a?(Hash)
 
         bound = content["tenant"]
-        if bound && bound != tenant&.to_global_id&.to_s
+        if bound && bound != CurrentTenant.gid_of(tenant)
           refuse("The service_token was made for another tenant. Load the page again.")
         end
 
@@ -81,7 +91,31 @@ module EncryptedS3Service
                "anybody may choose in config.encrypted_s3_service.direct_upload_services.")
       end
 
+      # @param service [Symbol, nil] that a client without a token would use; nil for the one that is in force
+      # @return [void]
+      # @raise [DirectUploadRefusedError] when it does not encrypt and `config.encrypted_s3_service.direct_uploads` is
+      #   `:token`
+      # @api private
+      def refuse_plaintext(service)
+        return unless options.direct_uploads == :token
+
+        service = service ? ActiveStorage::Blob.services.fetch(service) : ActiveStorage::Blob.service
+        return if ServiceParts.new(service).encrypted?
+
+        refuse("A direct upload needs a service_token. Load the page again.")
+      end
+
       private
+
+      # @return [String, nil] the tenant that a token is bound to
+      def bound_to(tenant)
+        # One that is not stored, as at a sign-up, has no name that a later request could have.
+        return (CurrentTenant.gid_of(CurrentTenant.get) if options.active_storage_concerns) if tenant.nil?
+        return if tenant == false
+
+        CurrentTenant.gid_of(tenant) or
+          raise ArgumentError, "A direct upload's token cannot be bound to a #{tenant.class} without a GlobalID"
+      end
 
       def refuse(reason) = raise(DirectUploadRefusedError, reason)
 

@@ -115,6 +115,52 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     travel(25.hours) { expect_refusal(/expired/, service_token: old.first) }
   end
 
+  it "takes a token that never expires, where the application makes such ones" do
+    endless = [token(:encrypted, expires_in: false),
+               with_options(direct_upload_token_expires_in: false) { token(:encrypted) }]
+    travel 10.years do
+      endless.each do |good|
+        ask(service_token: good)
+        expect(created.service_name).to eq("encrypted")
+      end
+    end
+  end
+
+  it "makes a token for a customer who is not stored yet, as at a sign-up, that is bound to nobody" do
+    free = Organisation.new(encrypted: true).with_s3_settings { token(:encrypted) }
+    ask(organisation: other_customer, service_token: free)
+    expect(created.service_name).to eq("encrypted")
+    expect { token(:encrypted, tenant: "a string") }.to raise_error(ArgumentError, /String without a GlobalID/)
+  end
+
+  describe "where the application asks for tokens" do
+    around { |example| with_options(direct_uploads: :token) { example.run } }
+
+    it "refuses a request without one for a service that does not encrypt, wholly" do
+      expect_refusal(/needs a service_token/)
+      expect_refusal(/needs a service_token/, organisation: other_customer)
+      with_options(direct_upload_services: %i[local mirrored]) do
+        %w[local mirrored].each { |name| expect_refusal(/needs a service_token/, service_name: name) }
+      end
+    end
+
+    it "takes one without where the service in force encrypts, and every one with a token" do
+      ask(organisation: customer)
+      expect(created.service_name).to eq("encrypted")
+      %w[local encrypted].each do |service|
+        ask(service_token: token(service))
+        expect(created.service_name).to eq(service)
+      end
+    end
+
+    it "has a token in every form" do
+      get "/tenant_documents/new"
+      field = Nokogiri::HTML5.fragment(response.body).at_css("#contract_note")
+      ask(**Rack::Utils.parse_query(URI(field["data-direct-upload-url"]).query).symbolize_keys)
+      expect(created.service_name).to eq("local")
+    end
+  end
+
   it "refuses the token of another customer" do
     theirs = token(:encrypted, tenant: customer)
     ask(organisation: customer, service_token: theirs)
@@ -229,6 +275,57 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(html).to include('class="wide"').and include('type="file"')
       expect(html).not_to include("direct")
       expect(page.file_field_tag(:any, direct_upload: true)).to include('/rails/active_storage/direct_uploads"')
+    end
+
+    it "finds the record of a field as Rails does, when the helper is given none" do
+      page.instance_variable_set(:@contract, Contract.new)
+      fields = [page.file_field(:contract, :contract_pdf, direct_upload: true),
+                page.file_field("contract", :appendices, direct_upload: true, multiple: true)]
+      expect(fields.zip(%w[contract_contract_pdf contract_appendices]).map { |html, id| query_of(html, id).keys })
+        .to eq([["service_token"]] * 2)
+      html = page.fields_for(:other) { |form| form.file_field(:contract_pdf, direct_upload: true) }
+      expect(query_of(html, "other_contract_pdf")).to eq({})
+      expect(page.file_field("contract[nested]", :contract_pdf, direct_upload: true)).to include("direct_uploads\"")
+    end
+
+    it "leaves the address away where Active Storage has no routes, as Rails does" do
+      bare = Class.new(ActionView::Base.with_empty_template_cache).with_view_paths([])
+      expect(bare.file_field_tag(:any, direct_upload: { service: :encrypted })).not_to include("direct")
+      expect(bare.direct_uploads_url_for(:encrypted)).to be_nil
+    end
+
+    describe "for a rich text" do
+      # @return [Array<Hash>] what the editors of all helpers that this Rails has show when they ask for a blob
+      def queries
+        forms = %i[rich_text_area rich_textarea].flat_map do |name|
+          next [] unless page.respond_to?(name)
+
+          [page.form_with(model: Article.new, url: "/") { |form| form.public_send(name, :body) },
+           page.public_send(name, :article, :body), page.public_send(:"#{name}_tag", :body)]
+        end
+        forms.map do |html|
+          editor = Nokogiri::HTML5.fragment(html).at_css("[data-direct-upload-url]")
+          Rack::Utils.parse_query(URI(editor["data-direct-upload-url"]).query).symbolize_keys
+        end
+      end
+
+      it "sends pictures where the customer's files go" do
+        made = customer.with_s3_settings { queries }
+        expect(made.size).to be >= 3
+        made.each do |query|
+          ask(organisation: customer, **query)
+          expect(created.service_name).to eq("encrypted")
+        end
+        expect(Current.set(organisation: customer) { queries }.map(&:keys)).to all(eq([:service_token]))
+      end
+
+      it "has Rails' own URL where nothing chooses a service, and the application's where it has one" do
+        expect(queries).to all(eq({}))
+        data = { direct_upload_url: "/own", a: 1 }
+        html = customer.with_s3_settings { page.rich_text_area_tag(:body, nil, data: data) }
+        expect(html).to include('data-direct-upload-url="/own"').and include('data-a="1"')
+        expect(html).not_to include("service_token")
+      end
     end
 
     it "has a URL for what is no file field" do

@@ -86,11 +86,41 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(customer.with_s3_settings { contract.save }).to be(false)
     end
 
-    it "is said in the application's own words, where it has some" do
-      I18n.backend.store_translations(:en, errors: { messages: { stored_elsewhere: "is in the wrong place" } })
-      contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)
-      contract.valid?
-      expect(contract.errors[:contract_pdf]).to eq(["is in the wrong place"])
+    # What a reader of that language is told.
+    def said_in(locale)
+      I18n.with_locale(locale) do
+        contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)
+        contract.valid?
+        contract.errors[:contract_pdf].sole
+      end
+    end
+
+    it "is said in the reader's language" do
+      said = %i[en de fr es it nl pl pt].to_h { |locale| [locale, said_in(locale)] }
+      expect(said.values.uniq.size).to eq(8)
+      expect(said).to include(de: "liegt nicht im verschlüsselten Speicher. Bitte wählen Sie die Datei noch einmal aus",
+                              fr: /stockage chiffré/, es: /almacenamiento cifrado/, it: /archivio cifrato/,
+                              nl: /versleutelde opslag/, pl: /zaszyfrowanym magazynie/, pt: /armazenamento cifrado/)
+    end
+
+    it "is said in English in a language that this gem does not know" do
+      before = I18n.available_locales
+      I18n.available_locales = [*before, :sv]
+      expect(said_in(:sv)).to eq(message)
+    ensure
+      I18n.available_locales = before
+    end
+
+    it "is said in the application's own words, where it has some, for all models, one, or one attribute" do
+      words = "is in the wrong place"
+      texts = [{ errors: { messages: { stored_elsewhere: words } } },
+               { activerecord: { errors: { models: { contract: { stored_elsewhere: words } } } } },
+               { errors: { attributes: { contract_pdf: { stored_elsewhere: words } } } }]
+      texts.product(%i[en sv]).each do |text, locale|
+        I18n.backend.store_translations(locale, text)
+        expect(said_in(locale)).to eq(words)
+        I18n.reload!
+      end
     ensure
       I18n.reload!
     end

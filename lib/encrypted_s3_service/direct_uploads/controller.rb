@@ -39,6 +39,7 @@ module EncryptedS3Service
       def blob_args
         arguments = Announcement.checked(super)
         service = direct_upload_service
+        DirectUploads.refuse_plaintext(service) unless params.key?(:service_token)
         service ? arguments.merge(service_name: service) : arguments
       end
 

@@ -8,8 +8,9 @@ module EncryptedS3Service
     #     form.file_field :file, direct_upload: { service: :encrypted_amazon }
     #     file_field_tag :file, direct_upload: { service: :encrypted_amazon, expires_in: 1.hour }
     #
-    # With `true` the service is the one that the attribute's `service:` names, otherwise the one that
-    # {EncryptedS3Service.with_service} has chosen; with neither Rails' own URL is used, without a token.
+    # With `true` the service is the one that the attribute's `service:` names, otherwise the one of the block
+    # ({EncryptedS3Service.with_service}) or of the current tenant; with none of them Rails' own URL is used, without a
+    # token. Where `config.encrypted_s3_service.direct_uploads` is `:token`, it is the application's default, with one.
     module FormHelper
       # As in Rails, with the options of {DirectUploads.token} and `service:` in `direct_upload:`.
       #
@@ -19,7 +20,8 @@ module EncryptedS3Service
       # @return [ActiveSupport::SafeBuffer]
       # @raise [ConfigurationError] when there is no such service
       def file_field(object_name, method, options = {})
-        super(object_name, method, sign_direct_upload(options, options[:object], method))
+        record = options[:direct_upload] && record_of_field(object_name, options)
+        super(object_name, method, sign_direct_upload(options, record, method))
       end
 
       # As in Rails, with the options of {DirectUploads.token} and `service:` in `direct_upload:`.
@@ -32,15 +34,16 @@ module EncryptedS3Service
         super(name, sign_direct_upload(options))
       end
 
-      # The URL for what is no file field: `data: { direct_upload_url: … }` of a `rich_text_area`, or own JavaScript.
+      # The URL for what is no file field, such as JavaScript of the application's own.
       #
       # @param service [Symbol, String]
       # @param settings [Hash] see {DirectUploads.token}
-      # @return [String]
+      # @return [String, nil] nil where Active Storage has no routes (`config.active_storage.draw_routes`)
       # @raise [ConfigurationError] when there is no such service
       def direct_uploads_url_for(service, **settings)
-        routes = respond_to?(:rails_direct_uploads_url) ? self : main_app
-        routes.rails_direct_uploads_url(service_token: DirectUploads.token(service, **settings))
+        token = DirectUploads.token(service, **settings)
+        routes = [self, (main_app if respond_to?(:main_app))].compact
+        routes.find { |one| one.respond_to?(:rails_direct_uploads_url) }&.rails_direct_uploads_url(service_token: token)
       end
 
       private
@@ -50,11 +53,19 @@ module EncryptedS3Service
         return options unless settings
 
         settings = settings.is_a?(Hash) ? settings.symbolize_keys : {}
-        service = settings.delete(:service) || RequiredService.of(record, attribute)
-        service ||= EncryptedS3Service.current_service
+        service = settings.delete(:service) || DirectUploads.service_for(record, attribute)
         return options unless service
 
-        options.except(:direct_upload).merge("data-direct-upload-url" => direct_uploads_url_for(service, **settings))
+        url = direct_uploads_url_for(service, **settings)
+        options.except(:direct_upload).merge({ "data-direct-upload-url" => url }.compact)
+      end
+
+      # As ActionView::Helpers::Tags::Base finds the record of a field (`retrieve_object`).
+      def record_of_field(object_name, options)
+        return options[:object] if options[:object]
+
+        name = "@#{object_name.to_s.sub(/\[\](\])?\z/, "\\1")}"
+        instance_variable_get(name) if name.match?(/\A@[a-z_]\w*\z/i)
       end
     end
   end

@@ -30,6 +30,15 @@ module EncryptedS3Service
       ActiveSupport.on_load(:action_view) { include DirectUploads::FormHelper if Engine.active_storage? }
     end
 
+    # Whoever has included the helper by then, as controllers do, has it as it was.
+    initializer "encrypted_s3_service.rich_text", after: :set_autoload_paths, before: "action_text.helper" do
+      next unless defined?(::ActionText::Engine)
+
+      Rails.autoloaders.once.on_load("ActionText::TagHelper") do |helper|
+        helper.prepend(DirectUploads::RichTextHelper.for(helper))
+      end
+    end
+
     # Each time that Rails' controllers are loaded, and not earlier: what they inherit from is configured only at the
     # end of the boot (`config.active_storage.base_controller_parent`), and a task needs no controllers.
     initializer "encrypted_s3_service.active_storage_controllers" do

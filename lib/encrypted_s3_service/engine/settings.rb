@@ -115,9 +115,10 @@ module EncryptedS3Service
       # @return [Hash{Symbol, String => #call}, nil] lambdas that return a relation of ActiveStorage::Blob
       setting :migration_scopes, :callables
 
-      # Seconds for which a direct upload's token is good, that is how long a page with a form may stay open.
-      # @return [Numeric, ActiveSupport::Duration] 24 hours by default
-      setting :direct_upload_token_expires_in, :seconds, default: 24.hours, within: (1..)
+      # Seconds for which a direct upload's token is good, that is how long a page with a form may stay open, or a part
+      # of it in a cache. `false` for ever.
+      # @return [Numeric, ActiveSupport::Duration, false] 24 hours by default
+      setting :direct_upload_token_expires_in, :seconds_or_never, default: 24.hours, within: (1..)
 
       # Services that any client may choose by their plain names for a direct upload. See {DirectUploads}.
       # @return [Symbol, String, Array<Symbol, String>, nil] none by default

@@ -9,8 +9,13 @@ module EncryptedS3Service
   # otherwise that of the current tenant, and only when that service encrypts. Files that the record has already are not
   # looked at, so a form may send them again.
   #
-  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` in the application's locales.
+  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` in the application's locales, for
+  # which this gem has some (`config/locales`), and English elsewhere. A refused direct upload is purged, see
+  # {RefusedUploads}.
   class AttachmentValidator < ActiveModel::EachValidator
+    # The text where the locale of a reader has none.
+    DEFAULT_MESSAGE = "was not uploaded to encrypted storage. Please choose the file again"
+
     # Prepended to ActiveRecord::Reflection's singleton class, where Rails notes every attachment that is declared
     # (`lib/active_storage/reflection.rb`).
     # @api private
@@ -43,12 +48,26 @@ module EncryptedS3Service
       return if added.empty?
 
       demanded = RequiredService.demanded(record, attribute)
-      return if demanded.nil? || added.all? { |blob| blob.service_name.to_s == demanded.to_s }
-
-      record.errors.add(attribute, :stored_elsewhere)
+      refuse(record, attribute, added.reject { |blob| blob.service_name.to_s == demanded.to_s }) if demanded
     end
 
     private
+
+    def refuse(record, attribute, blobs)
+      return if blobs.empty?
+
+      record.errors.add(attribute, :stored_elsewhere, **default_message(record, attribute))
+      RefusedUploads.purge_after_transaction(record, blobs)
+    end
+
+    # The application may have a text for the model or the attribute alone (ActiveModel::Error.generate_message).
+    def default_message(record, attribute)
+      scope = record.class.i18n_scope
+      models = record.class.lookup_ancestors.map { |model| "#{scope}.errors.models.#{model.model_name.i18n_key}" }
+      places = [*models.flat_map { |model| ["#{model}.attributes.#{attribute}", model] },
+                "#{scope}.errors.messages", "errors.attributes.#{attribute}", "errors.messages"]
+      places.any? { |place| I18n.exists?("#{place}.stored_elsewhere") } ? {} : { message: DEFAULT_MESSAGE }
+    end
 
     # A file that goes is no matter, and one that the record has is no change. What names its service itself is where
     # the application wants it.

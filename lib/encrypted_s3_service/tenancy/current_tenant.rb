@@ -18,6 +18,13 @@ module EncryptedS3Service
     # @raise [ConfigurationError] when the class or the attribute does not exist
     def self.get = configured&.get
 
+    # @param tenant [Object, nil]
+    # @return [String, nil] its GlobalID; nil when it has none, or is not stored yet
+    # @api private
+    def self.gid_of(tenant)
+      tenant.to_global_id.to_s if tenant.respond_to?(:to_global_id) && !tenant.try(:new_record?)
+    end
+
     # @return [String] class and attribute, such as "Current.organisation"
     attr_reader :path
 

@@ -13,7 +13,7 @@ module EncryptedS3Service
         tenant = CurrentTenant.get || choice&.tenant
         return new(chosen(choice)) unless tenant
 
-        gid = gid_of(Tenant.checked(tenant))
+        gid = CurrentTenant.gid_of(Tenant.checked(tenant))
         # A tenant that is not stored, as at a sign-up, cannot be found again: its service can.
         return new(service(ServiceSwitch.current)) unless gid
 
@@ -34,10 +34,6 @@ module EncryptedS3Service
       def chosen(choice) = choice ? service(choice.service) : {}
 
       def service(name) = name ? { "service" => name.to_s } : { "default" => true }
-
-      def gid_of(tenant)
-        tenant.to_global_id.to_s if tenant.respond_to?(:to_global_id) && !tenant.try(:new_record?)
-      end
     end
 
     # @param data [Hash{String => Object}] as {#to_h} returns it

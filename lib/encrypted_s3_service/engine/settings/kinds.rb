@@ -72,6 +72,10 @@ module EncryptedS3Service
                             ->(value, options) { value.is_a?(Integer) && within?(value, options) }),
           seconds: Kind.new("a number of seconds (for example 5.minutes)",
                             ->(value, options) { number?(value) && within?(value.to_f, options) }),
+          seconds_or_never: Kind.new("a number of seconds (for example 5.minutes) or false",
+                                     lambda { |value, options|
+                                       value == false || (number?(value) && within?(value.to_f, options))
+                                     }),
           choice: Kind.new("one of the known values", ->(value, options) { options.fetch(:one_of).include?(value) }),
           text: Kind.new("a String", ->(value, _) { value.is_a?(String) }),
           names: Kind.new("a name or an Array of names",

@@ -20,9 +20,10 @@ module EncryptedS3Service
       # @return [Integer] 65,536 by default: 2 GB may take 9 hours
       setting :direct_upload_slowest_rate, :integer, default: 64 * 1024, within: (1..)
 
-      # Whether clients may upload directly at all.
-      # @return [Boolean] true by default
-      setting :direct_uploads, :choice, default: true, one_of: [true, false]
+      # Whether clients may upload directly at all. `:token` answers those that show no `service_token` with 403, unless
+      # the service that is in force encrypts; the form helpers make tokens for all services then.
+      # @return [Boolean, Symbol] true by default
+      setting :direct_uploads, :choice, default: true, one_of: [true, false, :token]
 
       # The largest file that a client may upload directly.
       # @return [Integer, nil] bytes; what the format can hold by default
