@@ -157,13 +157,10 @@ module EncryptedS3Service
     # @return [Integer] bytes from which on files are sent in parts
     def multipart_threshold = @transfer[:multipart_threshold]
 
-    # @return [String] the format of new objects, `"v2"` or `"v3"`, which two settings say as one (`Policy` in the core)
-    def written_format
-      policy, profile = @formats.values_at(:commitment_policy, :security_profile)
-      return "v3" if policy ? policy.start_with?("require_encrypt") : profile.to_s.start_with?("v3")
-
-      "v2"
-    end
+    # @return [String] the format of new objects, `"v2"` or `"v3"`, as the core chooses it by `commitment_policy` and
+    #   `security_profile`
+    # @raise [ConfigurationError] when the two contradict each other
+    def written_format = Native::Client.written_format(@formats)
 
     # @return [String, nil] what names the instruction files of objects, where they are read
     def instruction_file_suffix = @formats[:instruction_file_suffix]

@@ -13,12 +13,12 @@ namespace :encrypted_s3_service do
         encrypted_s3:
           encryption_key: "base64:…"
 
-      or into the environment as ENCRYPTION_KEY, and name that place in config/storage.yml:
+      or into the environment variable ENCRYPTION_KEY, and refer to it in config/storage.yml:
 
         encryption_key: <%= Rails.application.credentials.dig(:encrypted_s3, :encryption_key) %>
 
-      Keep a copy away from the bucket: whoever loses the key loses the files. Do not put a new key in the place of one
-      that files were encrypted with.
+      Keep a copy outside of the bucket. If the key is lost, the files are lost. Do not replace a key that files were
+      encrypted with: move it to decryption_keys and run encrypted_s3_service:rotate.
     ADVICE
   end
 

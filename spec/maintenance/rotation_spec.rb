@@ -130,8 +130,8 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     30.times { |number| old_blob("file #{number}") }
     described_class.new(:rotated, output: terminal, concurrency: 1, rate: 100).run
     expect(terminal.string)
-      .to match(%r{\r\e\[K\[=*\s*\] \d+ of 30 files gone through, [\d.]+/s, \d+ seconds? left})
-      .and match(/30 files gone through in \d+ seconds?\n\z/)
+      .to match(%r{\r\e\[K\[=*\s*\] \d+ of 30 files processed, [\d.]+/s, \d+ seconds? left})
+      .and match(/30 files processed in \d+ seconds?\n\z/)
   end
 
   it "may run twice at once" do

@@ -22,7 +22,7 @@ RSpec.describe "The tasks in a Rails application" do
       expect(status).to be_success
       expect(EncryptedS3Service::EncryptionKey.new(output.chomp).bytes.bytesize).to eq(32)
       expect(output.lines.size).to eq(1)
-      expect(errors).to include("credentials:edit").and include("ENCRYPTION_KEY").and include("loses the files")
+      expect(errors).to include("credentials:edit").and include("ENCRYPTION_KEY").and include("the files are lost")
       expect(errors).not_to include(output.chomp.delete_prefix("base64:"))
     end
 

@@ -32,11 +32,15 @@ module TaskHelpers
   # Services under further names, during the block.
   # @param entries [Hash{String => Hash}] by their names, as config/storage.yml has them
   def resolving(entries)
-    Rails.configuration.encrypted_s3_service.service_resolver = ->(name) { entries[name] }
+    settings = Rails.configuration.encrypted_s3_service
+    settings.service_resolver = ->(name) { entries[name] }
+    # They are here, on this machine.
+    settings.trusted_resolver = true
     EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
     yield
   ensure
-    Rails.configuration.encrypted_s3_service.service_resolver = nil
+    settings.service_resolver = nil
+    settings.trusted_resolver = nil
     EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
   end
 end

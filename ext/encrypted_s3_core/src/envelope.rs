@@ -91,7 +91,10 @@ impl Envelopes {
     /// # Errors
     /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
     pub fn seal(&self) -> Result<(Sealer, Vec<(String, String)>)> {
-        if self.policy.writes_committing() { v3::seal(&self.keyring) } else { v2::seal(&self.keyring) }
+        match self.policy.written_format() {
+            Format::V3 => v3::seal(&self.keyring),
+            Format::V1 | Format::V2 => v2::seal(&self.keyring),
+        }
     }
 
     /// Reads an object's envelope and unwraps its data key; returns what decrypts the body and checks it, and by which key

@@ -4,6 +4,7 @@
 //! legacy forms. Combinations that say one thing and its opposite are refused when the policy is made, not when an
 //! object is read.
 
+use crate::envelope::Format;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Whether objects are written with key commitment, and whether ones without it are read (S3 Encryption Client
@@ -138,9 +139,9 @@ impl Policy {
         )))
     }
 
-    /// Whether new objects commit to their key.
-    pub(crate) fn writes_committing(self) -> bool {
-        self.commitment != CommitmentPolicy::ForbidEncryptAllowDecrypt
+    /// The format of new objects: V3 commits to its key, V2 does not.
+    pub fn written_format(self) -> Format {
+        if self.commitment == CommitmentPolicy::ForbidEncryptAllowDecrypt { Format::V2 } else { Format::V3 }
     }
 
     /// Lets an object without key commitment pass.

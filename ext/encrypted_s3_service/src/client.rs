@@ -35,6 +35,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Client", ruby.class_object())?;
     class.undef_default_alloc_func();
     class.define_singleton_method("new", function!(Client::new, 1))?;
+    class.define_singleton_method("written_format", function!(written_format, 1))?;
     class.define_method("upload", method!(Client::upload, 2))?;
     class.define_method("download", method!(Client::download, 1))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
@@ -165,6 +166,11 @@ impl Client {
         let deleted = listing::delete_prefixed(this.store(), prefix);
         request(ruby, deleted)?.map_err(|error| error::raised(ruby, &error))
     }
+}
+
+/// The name of the format in which a client with such `commitment_policy` and `security_profile` writes.
+fn written_format(ruby: &Ruby, settings: RHash) -> Result<&'static str, Error> {
+    options::policy(ruby, settings).map(|policy| policy.written_format().name())
 }
 
 /// Waits for an answer of the core and raises its error.

@@ -70,7 +70,8 @@ fn key_material(kind: &str, bytes: &[u8]) -> CoreResult<KeyMaterial> {
     }
 }
 
-fn policy(ruby: &Ruby, hash: RHash) -> Result<Policy, Error> {
+/// What is written and what is read.
+pub fn policy(ruby: &Ruby, hash: RHash) -> Result<Policy, Error> {
     let commitment = entry::<Option<String>>(ruby, hash, "commitment_policy")?;
     let profile = entry::<Option<String>>(ruby, hash, "security_profile")?;
     let policy = || {

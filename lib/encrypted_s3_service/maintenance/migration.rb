@@ -82,7 +82,8 @@ module EncryptedS3Service
     # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included; if `blobs` is
     #   all of them, also those of blobs that were purged since
     # @param confirm [#call] is given the {Plan} before anything is deleted, and returns whether to go on
-    # @param dry_run [Boolean] whether it is only looked which files would be moved, and whether they are there
+    # @param dry_run [Boolean] whether nothing is changed, and the run only says which files it would move and which are
+    #   missing
     # @param repair_checksums [Boolean] whether a file is taken as it is when its row has no checksum of it (an ETag, a
     #   placeholder, nothing), and the row gets the right one. Its size, too, if that does not fit
     # @param concurrency [Integer] files on their way at once

@@ -6,8 +6,8 @@ require_relative "rotation/rewrap"
 require_relative "rotation/tally"
 
 module EncryptedS3Service
-  # Has a service's files under its writing key (`encryption_key`), while the application runs. The key they are under
-  # has to be among its `decryption_keys` until then.
+  # Puts a service's files under its writing key (`encryption_key`), while the application runs. Their former key has to
+  # be among its `decryption_keys` until then.
   #
   #     EncryptedS3Service::Rotation.new(:encrypted_amazon).run
   #     EncryptedS3Service::Rotation.new(:"encrypted_amazon@42", blobs: organisation.blobs).run
@@ -46,8 +46,8 @@ module EncryptedS3Service
     #   one go ({#run_all})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are rotated, if they are in the service
     # @param reencrypt [Boolean] whether files for which rotation is not enough are encrypted anew
-    # @param dry_run [Boolean] whether it is only looked what would be done, by what the objects say of themselves:
-    #   nothing is unwrapped, so files without a key's id count as to be rotated
+    # @param dry_run [Boolean] whether nothing is changed, and the run only says what it would do. It goes by what the
+    #   objects say of themselves: nothing is unwrapped, so files without a key's id count as to be rotated
     # @param verify [Boolean] whether the store has to show the new envelope of every object, by one more HEAD request
     #   each
     # @param concurrency [Integer] files at once
@@ -61,7 +61,7 @@ module EncryptedS3Service
       @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
       @selection = @walk.selection
       @run_failures = @walk.failures
-      @verb = dry_run ? "looked at" : "gone through"
+      @verb = dry_run ? "checked" : "processed"
       @step = Rewrap.new(@walk, reencrypt: reencrypt, dry_run: dry_run, verify: verify)
     end
 

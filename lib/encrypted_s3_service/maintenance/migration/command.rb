@@ -34,8 +34,7 @@ module EncryptedS3Service
 
       def mention_rows(result)
         if result.unfinished.positive?
-          @output.puts("#{counted(result.unfinished,
-                                  "upload")} never finished: no file, attached to nothing. Left as is.")
+          @output.puts("#{counted(result.unfinished, "upload")} never finished: skipped, there is no file.")
         end
         return unless result.corrected.positive?
 

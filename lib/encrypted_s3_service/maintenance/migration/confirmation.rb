@@ -4,7 +4,7 @@ require_relative "../task_run/progress"
 
 module EncryptedS3Service
   class Migration
-    # Has a person confirm how many old files are deleted: by `CONFIRM=number`, or typed at a terminal.
+    # Asks a person to confirm how many old files are deleted: by `CONFIRM=number`, or typed at a terminal.
     # @api private
     class Confirmation
       # @param number [Integer, nil] that was given

@@ -12,7 +12,7 @@ module EncryptedS3Service
       def corrected = @corrected.value
 
       # @param endpoints [Endpoints]
-      # @param dry_run [Boolean] whether it is only looked whether the file is there
+      # @param dry_run [Boolean] whether nothing is changed, and the file only has to be there
       # @param repair [Boolean] see {Migration#initialize}
       def initialize(endpoints, dry_run: false, repair: false)
         @endpoints = endpoints

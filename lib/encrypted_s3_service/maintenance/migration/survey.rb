@@ -4,7 +4,7 @@ require_relative "old_files"
 
 module EncryptedS3Service
   class Migration
-    # Looks which old files are there to be deleted, and changes nothing.
+    # Finds the old files that would be deleted. Changes nothing.
     # @api private
     class Survey
       # Ids of blobs that are kept in memory.

@@ -5,7 +5,7 @@ require_relative "envelope_probe"
 
 module EncryptedS3Service
   class Rotation
-    # Looks which formats a service's files have and which keys they ask for, by one HEAD request each. Nothing is
+    # Counts the formats of a service's files and the keys that they need, by one HEAD request each. Nothing is
     # unwrapped or read.
     #
     #     audit = EncryptedS3Service::Rotation::Audit.new(:encrypted_amazon).run
@@ -50,7 +50,7 @@ module EncryptedS3Service
 
       # @return [self]
       def run
-        @walk.each("looked at", method(:look)) do |name, findings|
+        @walk.each("checked", method(:look)) do |name, findings|
           findings.each { |finding| add(@counts[name], finding) }
         end
         self

@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   class Rotation
-    # What an object says of itself, by a HEAD request; nothing is unwrapped.
+    # What an object's envelope says, by a HEAD request. Nothing is unwrapped.
     # @api private
     class EnvelopeProbe
       # @return [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`; nil when there is no envelope

@@ -13,7 +13,7 @@ module EncryptedS3Service
         rotated: ["rotated", "to be rotated"], current: ["under the writing key already"] * 2,
         reencrypted: ["encrypted again", "to be encrypted again"],
         reencrypt: ["left: they have to be encrypted again (REENCRYPT=true)"] * 2, missing: %w[missing missing],
-        unfinished: ["of uploads that never finished"] * 2, failed: %w[failed failed]
+        unfinished: ["skipped (upload never finished)"] * 2, failed: %w[failed failed]
       }.freeze
       private_constant :OUTCOMES
 
@@ -51,7 +51,7 @@ module EncryptedS3Service
         audit.counts.sort.each { |name, counts| audited(name, counts) }
         failures = audit.run_failures
         { missing: "missing", unencrypted: "with NO ENVELOPE, which may be plaintext",
-          failed: "that could not be looked at" }.each do |kind, words|
+          failed: "that could not be checked" }.each do |kind, words|
           list("#{counted(failures.count(kind), "object")} #{words}", failures, kind)
         end
       end
@@ -75,7 +75,7 @@ module EncryptedS3Service
         histogram("keys", counts.key_ids)
         return unless counts.unfinished.positive?
 
-        @output.puts("  #{counted(counts.unfinished, "upload")} never finished")
+        @output.puts("  #{counts.unfinished} skipped (upload never finished)")
       end
 
       def old_format(count)

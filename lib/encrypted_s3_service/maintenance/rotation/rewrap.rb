@@ -6,7 +6,7 @@ require_relative "tally"
 
 module EncryptedS3Service
   class Rotation
-    # Has the objects of one blob under the writing key, or looks what would have to be done for it.
+    # Puts the objects of one blob under the writing key, or says what would have to be done for that.
     # @api private
     class Rewrap
       # @param walk [BlobWalk]

@@ -5,8 +5,8 @@ require "active_support/number_helper"
 
 module EncryptedS3Service
   module TaskRun
-    # Says how far it is: on a terminal in one line that is written again and again, elsewhere in a line from time to
-    # time.
+    # Shows how far a task has come: on a terminal in one line that is written again and again, elsewhere in a new line
+    # every ten seconds.
     #
     # By hand and not `ruby-progressbar`: that estimates the time left by one number, where files and their bytes both
     # count here, and would be one more gem in every application that stores files.

@@ -25,7 +25,7 @@ module EncryptedS3Service
       # block: no lock is held over a request to a store.
       # @param row [ActiveRecord::Relation] of one blob
       # @yieldparam blob [ActiveStorage::Blob] as it is now
-      # @yieldreturn [Object] nil undoes nothing and changes nothing more
+      # @yieldreturn [Object]
       # @return [Object, nil] what the block returns; nil when there is no such row
       def locked(row)
         connected do
