@@ -112,7 +112,7 @@ module Documents
       { "AWS_ENDPOINT_URL" => settings[:endpoint], "AWS_REGION" => settings[:region],
         "AWS_ACCESS_KEY_ID" => settings[:access_key_id], "AWS_SECRET_ACCESS_KEY" => settings[:secret_access_key],
         "ENCRYPTION_KEY" => KEY, "FILES_KEY" => KEY, "FILES_KEY_2024" => "base64:#{["o" * 32].pack("m0")}",
-        "OFFICE_PASSPHRASE" => "office", "MASTER_KEY" => KEY }
+        "OFFICE_PASSPHRASE" => "office", "FORMER_SECRET_KEY_BASE" => "f" * 64, "MASTER_KEY" => KEY }
     end
 
     def self.credentials
