@@ -122,6 +122,17 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(files.size).to eq(2)
     end
 
+    it "spares variants of files whose keys an application chose below it, whatever signs are in them" do
+      chosen = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("x"), key: "a_b%c#{SecureRandom.hex(4)}",
+                                                      filename: "b.png", content_type: "image/png", identify: false)
+      below = "variants/#{chosen.key}/mine"
+      chosen.service.upload(below, StringIO.new("mine"))
+      ActiveStorage::Blob.create!(key: below, filename: "b", byte_size: 4, checksum: md5("mine"),
+                                  service_name: "elsewhere")
+      migrate(blobs: only(chosen))
+      expect(ActiveStorage::Blob.services.fetch(:encrypted).exist?(below)).to be(true)
+    end
+
     it "spares variants of files whose keys an application chose below it" do
       server.put(bucket, "variants/#{old}/mine", "mine")
       ActiveStorage::Blob.create!(key: "variants/#{old}/mine", filename: "b", byte_size: 4,

@@ -46,8 +46,7 @@ module EncryptedS3Service
       # @param ids [Array]
       # @return [void]
       def finish(ids)
-        gone = @dry_run ? [] : ids - TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids).ids }
-        keys = gone.filter_map { |id| @keys[id] }
+        keys = keys_without_rows(ids)
         @keys.clear
         @endpoints.targets.each { |target| keys.each { |key| target.delete(key) } }
       end
@@ -72,10 +71,19 @@ module EncryptedS3Service
         false
       end
 
+      def keys_without_rows(ids)
+        return [] if @keys.empty?
+
+        there = TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids).ids }
+        keys = (ids - there).filter_map { |id| @keys[id] }
+        keys.empty? ? [] : keys - TaskRun::Rows.connected { ActiveStorage::Blob.where(key: keys).pluck(:key) }
+      end
+
       def copy(blob, content, file)
-        @keys[blob.id] = key = @endpoints.new_key(blob.key)
+        key = @endpoints.new_key(blob.key)
+        @endpoints.targets.each { |target| refuse_other_file(target, key, content) }
+        @keys[blob.id] = key
         @endpoints.targets.each do |target|
-          refuse_other_file(target, key, content)
           file.rewind
           target.upload(key, file, checksum: content.announced, **content.description)
           content.copy(target, key)

@@ -86,10 +86,9 @@ module EncryptedS3Service
 
       # An application may choose keys by itself.
       def prefix_named?(prefix)
-        pattern = "#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%"
-        TaskRun::Rows.connected do
-          ActiveStorage::Blob.where(ActiveStorage::Blob.arel_table[:key].matches(pattern)).exists?
-        end
+        # With the sign that escapes: SQLite has none of its own.
+        below = ActiveStorage::Blob.arel_table[:key].matches("#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%", "\\")
+        TaskRun::Rows.connected { ActiveStorage::Blob.where(below).exists? }
       end
     end
   end

@@ -29,7 +29,7 @@ module EncryptedS3Service
         content.copy(@service, @blob.key)
         delete_instruction_file
         # Purged meanwhile: nobody would know of the object that has just been stored.
-        @client.delete(@blob.key) unless TaskRun::Rows.there?(@blob)
+        @client.delete(@blob.key) unless TaskRun::Rows.connected { ActiveStorage::Blob.exists?(@blob.id) }
       end
 
       private
