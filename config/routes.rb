@@ -9,10 +9,11 @@ if EncryptedS3Service::Engine.active_storage? && ActiveStorage.draw_routes
 
       # What browsers ask before a page of another origin may do that, or announce a direct upload.
       preflight = EncryptedS3Service::Serving::CrossOrigin::Preflight
+      sent = %w[Content-Disposition Content-MD5 Content-Type X-Requested-With]
       announced = %w[Accept Authorization Content-Type X-CSRF-Token X-Requested-With]
       match "/encrypted_s3/:token/*filename", to: preflight.new(%w[GET HEAD], %w[If-None-Match If-Range Range]),
                                               via: :options
-      match "/encrypted_s3/:token", to: preflight.new(%w[PUT], %w[Content-Type]), via: :options
+      match "/encrypted_s3/:token", to: preflight.new(%w[PUT], sent), via: :options
       match "/direct_uploads", to: preflight.new(%w[POST], announced), via: :options
     end
   end

@@ -62,6 +62,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     media_urls_expire_in: [[0, "1 hour", true], [30, 12.hours]],
     direct_upload_slowest_rate: [[0, 1.5, "1"], [1, 1.megabyte]],
     direct_uploads: [["false", 1, :off], [true, false, :token]],
+    large_reads_limit: [[0, 1.5, "8"], [1, 100]],
     direct_upload_limit: [[-1, "1 GB", 1.5], [0, 5.gigabytes]],
     cors_origins: [["app.example.com", "https://a.example/", 1, [nil], { a: 1 }],
                    ["*", "https://a.example", "http://localhost:3000", [%r{https://\w+\.a\.example}, "https://b.example"]]],

@@ -74,6 +74,47 @@ RSpec.describe "An answer with a file" do
     expect(opened.map { |reader| closed?(reader) }).to eq([true])
   end
 
+  describe "of a large file" do
+    around do |example|
+      EncryptedS3Service.settings.large_reads_limit = 2
+      example.run
+    ensure
+      EncryptedS3Service.settings.large_reads_limit = nil
+    end
+
+    # Requests that wait for the first byte, until the block is over.
+    def while_waiting(requests, env)
+      gate = Queue.new
+      waiting = Queue.new
+      allow(EncryptedS3Service::Serving::Body).to receive(:new).and_wrap_original do |original, *arguments|
+        waiting << true
+        gate.pop
+        original.call(*arguments)
+      end
+      threads = Array.new(requests) { Thread.new { call(env.dup).tap { |_, _, body| body.close }[0] } }
+      requests.times { waiting.pop }
+      allow(EncryptedS3Service::Serving::Body).to receive(:new).and_call_original
+      yield
+    ensure
+      gate.close
+      @statuses = threads.map(&:value)
+    end
+
+    it "is put off when many are waiting for their first byte, and is there again afterwards" do
+      env = environment(store("x" * 17.megabytes, "large.mp4", "video/mp4"))
+      small = environment(blob)
+      while_waiting(2, env) do
+        status, headers, body = call(env.dup)
+        expect([status, headers["retry-after"], headers["cache-control"]]).to eq([503, "5", "no-store"])
+        body.close
+        expect(call(small).tap { |answer| answer[2].close }[0]).to eq(200)
+      end
+      expect(@statuses).to eq([200, 200])
+      expect(call(env.dup).tap { |answer| answer[2].close }[0]).to eq(200)
+      expect(opened.map { |reader| closed?(reader) }).to all(be(true))
+    end
+  end
+
   it "does not claim to be an Array, for which all of the file would be held in memory" do
     _, _, body = call
     expect(body).not_to respond_to(:to_ary)

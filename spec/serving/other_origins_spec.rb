@@ -59,7 +59,7 @@ RSpec.describe "Pages of other origins", type: :request do
       expect(response).to have_http_status(:no_content)
       expect(response.headers).to include("access-control-allow-origin" => app_origin,
                                           "access-control-allow-methods" => "PUT", "vary" => "Origin",
-                                          "access-control-allow-headers" => "Content-Type")
+                                          "access-control-allow-headers" => include("Content-Type"))
       put upload_url, params: data, headers: { "Content-Type" => "text/plain", "Origin" => app_origin }
       expect([response.status, allowed_origin]).to eq([204, app_origin])
       ask_first(rails_direct_uploads_path, "POST", headers: "content-type,x-csrf-token,x-requested-with")
@@ -76,6 +76,13 @@ RSpec.describe "Pages of other origins", type: :request do
       expect([response.status, allowed_origin]).to eq([206, "https://shop.example.org"])
       expect(response.headers["access-control-expose-headers"]).to include("Content-Range", "ETag")
       expect(response.headers["vary"]).to include("Origin")
+    end
+
+    it "may follow the links that a page has, which are Rails' own" do
+      [rails_storage_redirect_path(blob), rails_storage_proxy_path(blob)].each do |path|
+        get path, headers: { "Origin" => app_origin }
+        expect([response.status / 100, allowed_origin]).to eq([path.include?("redirect") ? 3 : 2, app_origin])
+      end
     end
 
     it "may see why they were refused" do

@@ -43,15 +43,39 @@ RSpec.describe "The address of a file", type: :request do
       expect(URI(headers["location"]).path).to start_with("/1/rails/")
       _, headers, = under("", rails_storage_redirect_path(blob))
       expect(URI(headers["location"]).path).to start_with("/rails/")
-      expect(EncryptedS3Service::Serving::PathPrefix.current).to be_nil
+      expect(EncryptedS3Service::Serving::RequestPlace.prefix).to be_nil
     end
 
     it "keeps what the application says itself" do
-      EncryptedS3Service::Serving::PathPrefix::Current.set(script_name: "/1") do
+      EncryptedS3Service::Serving::RequestPlace::Current.set(environment: { "SCRIPT_NAME" => "/1" }) do
         ActiveStorage::Current.set(url_options: { host: "a.example", script_name: "/2" }) do
           expect(URI(blob.url).path).to start_with("/2/rails/")
         end
       end
+    end
+  end
+
+  describe "in a controller that does not tell Active Storage where it is" do
+    def show(**env)
+      sent = blob
+      controller = stub_const("PlainController", Class.new(ActionController::Base) do
+        define_method(:show) { render plain: sent.url }
+      end)
+      place = EncryptedS3Service::Serving::RequestPlace.new(controller.action(:show))
+      env = Rack::MockRequest.env_for("https://here.example:8443/", **env)
+      _, _, body = Rails.application.executor.wrap { place.call(env) }
+      body.enum_for(:each).to_a.join
+    end
+
+    it "leads where the request came from" do
+      expect(show("SCRIPT_NAME" => "/1")).to start_with("https://here.example:8443/1/rails/active_storage/encrypted_s3/")
+    end
+
+    it "leads to the application's own host where that is named, whatever the request says" do
+      EncryptedS3Service.settings.default_url_options = { host: "own.example" }
+      expect(show("HTTP_HOST" => "evil.example")).to start_with("http://own.example/")
+    ensure
+      EncryptedS3Service.settings.default_url_options = nil
     end
   end
 

@@ -36,15 +36,16 @@ module EncryptedS3Service
       ranges = Serving::ByteRanges.new(@conditions.range(@headers.etag(file)), file.size, @headers.content_type)
       return refuse(416, ranges.refusal) if ranges.refused?
 
+      body = Serving::LargeReads.limited(file.size) { Serving::Body.new(file, ranges.pieces) }
+      return refuse_for_now unless body
+
       self.status = ranges.status
       describe(file, ranges.headers)
-      hand_over(Serving::Body.new(file, ranges.pieces))
+      hand_over(body)
       Serving::Connections.release
     ensure
-      file&.close unless performed_with_file?
+      file&.close unless body
     end
-
-    def performed_with_file? = response_body.is_a?(Serving::Body)
 
     def describe(file, more = {})
       response.headers.merge!(@headers.for(file).merge(more))

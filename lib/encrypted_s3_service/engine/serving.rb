@@ -7,7 +7,8 @@ require_relative "../serving/connections"
 require_relative "../serving/cross_origin"
 require_relative "../serving/file_headers"
 require_relative "../serving/handing_over"
-require_relative "../serving/path_prefix"
+require_relative "../serving/large_reads"
+require_relative "../serving/request_place"
 require_relative "../serving/private_proxy"
 require_relative "../serving/refusals"
 require_relative "../serving/token"
@@ -23,14 +24,18 @@ module EncryptedS3Service
     end
 
     # Last of all: a middleware of the application may be what finds the path's prefix.
-    initializer "encrypted_s3_service.path_prefix", after: :load_config_initializers do |app|
-      app.middleware.use Serving::PathPrefix if Engine.active_storage?
+    initializer "encrypted_s3_service.request_place", after: :load_config_initializers do |app|
+      app.middleware.use Serving::RequestPlace if Engine.active_storage?
     end
 
     # Whenever they are loaded, which with reloading is more than once; nothing is loaded for it.
-    initializer "encrypted_s3_service.private_proxy" do
+    initializer "encrypted_s3_service.rails_routes" do
+      loader = Rails.autoloaders.main
       Serving::PrivateProxy.prepends.each do |name, addition|
-        Rails.autoloaders.main.on_load(name) { |loaded, _path| loaded.prepend(addition) }
+        loader.on_load(name) { |loaded, _path| loaded.prepend(addition) }
+      end
+      Serving::CrossOrigin::RAILS_CONTROLLERS.each do |name|
+        loader.on_load(name) { |loaded, _path| loaded.include(Serving::CrossOrigin::Answers) }
       end
     end
 

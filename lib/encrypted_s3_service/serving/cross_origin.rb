@@ -9,6 +9,11 @@ module EncryptedS3Service
       # What scripts may read of an answer.
       EXPOSED = %w[Accept-Ranges Content-Disposition Content-Length Content-Range ETag].join(", ").freeze
 
+      # Rails' own, whose routes the links in a page name.
+      RAILS_CONTROLLERS = %w[Blobs Representations].flat_map do |kind|
+        %w[Redirect Proxy].map { |way| "ActiveStorage::#{kind}::#{way}Controller" }
+      end.freeze
+
       class << self
         # @param origin [String, nil] the request's
         # @return [Hash{String => String}] for the answer; empty without an origin that is listed

@@ -6,6 +6,8 @@ module EncryptedS3Service
     # controllers, and those that include ActiveStorage::SetCurrent, have put into `ActiveStorage::Current.url_options`.
     # Jobs, mailers, broadcasts and consoles know no request: there it is the first of the application's own settings
     # that names a host. Its asset host is none of them: that is often a CDN, which has no business with these files.
+    # Last comes the request itself, for controllers that have set nothing: an application that names its host is not to
+    # be talked into another one by a request's `Host`, in a mail that the request sends, for example.
     module Host
       # Where a host may be named, in the order of looking, with the name to be shown.
       SOURCES = {
@@ -13,9 +15,12 @@ module EncryptedS3Service
         "config.encrypted_s3_service.default_url_options" => -> { EncryptedS3Service.settings.default_url_options },
         "Rails.application.routes.default_url_options" => -> { Rails.application.routes.default_url_options },
         "config.action_mailer.default_url_options" => -> { of_framework(:action_mailer, :ActionMailer) },
-        "config.action_controller.default_url_options" => -> { of_framework(:action_controller, :ActionController) }
+        "config.action_controller.default_url_options" => -> { of_framework(:action_controller, :ActionController) },
+        "the request" => -> { RequestPlace.url_options }
       }.freeze
-      private_constant :SOURCES
+      # What knows its own protocol.
+      FROM_REQUEST = ["ActiveStorage::Current.url_options", "the request"].freeze
+      private_constant :SOURCES, :FROM_REQUEST
 
       class << self
         # @return [Array(String, Hash{Symbol => Object}), nil] the setting that names the host of an address made here
@@ -61,13 +66,13 @@ module EncryptedS3Service
 
         # Where the application redirects everything to HTTPS, no address of it begins with http:.
         def secured(options, name)
-          return options if name.start_with?("ActiveStorage::") || !Rails.application.config.force_ssl
+          return options if FROM_REQUEST.include?(name) || !Rails.application.config.force_ssl
 
           { protocol: "https", **options }
         end
 
         def with_prefix(options)
-          prefix = PathPrefix.current
+          prefix = RequestPlace.prefix
           prefix.present? ? { script_name: prefix, **options } : options
         end
       end

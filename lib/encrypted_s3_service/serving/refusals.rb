@@ -30,6 +30,8 @@ module EncryptedS3Service
         head status
       end
 
+      def refuse_for_now = refuse(503, "Retry-After" => RETRY_AFTER.to_s)
+
       # Amazon's Glacier: the object is there, but has to be brought back before it can be read.
       def refuse_archived(error)
         raise error unless error.respond_to?(:store_code) && error.store_code == "InvalidObjectState"

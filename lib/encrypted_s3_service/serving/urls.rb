@@ -3,7 +3,7 @@
 require_relative "address_name"
 require_relative "content_type"
 require_relative "host"
-require_relative "path_prefix"
+require_relative "request_place"
 require_relative "token"
 
 module EncryptedS3Service

@@ -20,6 +20,11 @@ module EncryptedS3Service
       # @return [Integer] 65,536 by default: 2 GB may take 9 hours
       setting :direct_upload_slowest_rate, :integer, default: 64 * 1024, within: (1..)
 
+      # How many requests of a process may wait at once for the first byte of a large file, which may have to be fetched
+      # whole before. Others are answered with 503 and `Retry-After`.
+      # @return [Integer] 16 by default
+      setting :large_reads_limit, :integer, default: 16, within: (1..)
+
       # Whether clients may upload directly at all. `:token` answers those that show no `service_token` with 403, unless
       # the service that is in force encrypts; the form helpers make tokens for all services then.
       # @return [Boolean, Symbol] true by default
