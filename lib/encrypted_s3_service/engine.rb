@@ -49,12 +49,6 @@ module EncryptedS3Service
       end
     end
 
-    # After the application's own initializers. Where classes are loaded eagerly it is before them: they build services,
-    # and their errors would not name the setting.
-    config.before_eager_load { Engine.check(loading: true) }
-    config.after_initialize { |app| Engine.check unless app.config.eager_load }
-    config.after_initialize { ServiceFile.check if Engine.active_storage? }
-
     # @param loading [Boolean] whether all classes are loaded next
     # @return [void]
     # @raise [ConfigurationError] when a setting is wrong, of the application or in `storage.yml`
@@ -65,6 +59,12 @@ module EncryptedS3Service
       StorageCheck.new.call
       SettingsCheck.new(loading: loading).call
     end
+
+    # After the application's own initializers. Where classes are loaded eagerly it is before them: they build services,
+    # and their errors would not name the setting.
+    config.before_eager_load { Engine.check(loading: true) }
+    config.after_initialize { |app| Engine.check unless app.config.eager_load }
+    config.after_initialize { ServiceFile.check if Engine.active_storage? }
 
     initializer "encrypted_s3_service.eager_load" do |app|
       app.config.eager_load_namespaces << EncryptedS3Service if Engine.active_storage?
