@@ -27,6 +27,8 @@ module EncryptedS3Service
   # What needs Rails.
   autoload :RequiredService, "encrypted_s3_service/tenancy/required_service"
   autoload :AttachmentValidator, "encrypted_s3_service/tenancy/attachment_validator"
+  autoload :BlobCopies, "encrypted_s3_service/tenancy/blob_copies"
+  autoload :BlobCopy, "encrypted_s3_service/tenancy/blob_copy"
   autoload :CarriedTenant, "encrypted_s3_service/tenancy/carried_tenant"
   autoload :Controller, "encrypted_s3_service/tenancy/controller"
   autoload :CurrentTenant, "encrypted_s3_service/tenancy/current_tenant"
@@ -39,7 +41,9 @@ module EncryptedS3Service
   autoload :MirrorJobs, "encrypted_s3_service/tenancy/mirror_jobs"
   autoload :MixedMirrors, "encrypted_s3_service/tenancy/mixed_mirrors"
   autoload :RefusedUploads, "encrypted_s3_service/tenancy/refused_uploads"
+  autoload :RichTextEmbeds, "encrypted_s3_service/tenancy/rich_text_embeds"
   autoload :Rotation, "encrypted_s3_service/maintenance/rotation"
+  autoload :TransactionEnd, "encrypted_s3_service/tenancy/transaction_end"
   autoload :Tenant, "encrypted_s3_service/tenancy/tenant"
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
 

@@ -45,6 +45,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     base_controller: [[Object, "a class", :lower_case, 1, "Not A::Class"], ["Files::Base", :ApplicationController]],
     active_storage_concerns: [[1, [:lower], { a: 1 }], [true, false, "FindsTenant", %w[FindsTenant AsksForLogin]]],
     current_tenant: [["Current", "current.tenant", 1, "Current."], ["Current.organisation", "A::Current.b"]],
+    copy_attached_blobs: [["true", 1], [false, true]],
     carry_tenant_in_jobs: [["true", 1], [false, true]],
     plaintext_mirrors: [[1, [nil], { a: 1 }], [:moving, "moving", %i[moving other], []]],
     trusted_resolver: [["true", :all], [true, false]],

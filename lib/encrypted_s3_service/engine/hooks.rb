@@ -9,7 +9,9 @@ module EncryptedS3Service
       ActiveSupport.on_load(:active_storage_blob) do
         singleton_class.prepend ServiceSwitch
         MirrorJobs.install
+        BlobCopies.install
       end
+      ActiveSupport.on_load(:action_text_rich_text) { include RichTextEmbeds }
       app.executor.register_hook(ServiceSwitch::ExecutorHook)
     end
 
@@ -23,6 +25,7 @@ module EncryptedS3Service
         next unless Engine.active_storage?
 
         ActiveRecord::Reflection.singleton_class.prepend(AttachmentValidator::Declarations)
+        ActiveStorage::Attached::Model::ClassMethods.prepend(BlobCopies::Declarations)
       end
     end
 

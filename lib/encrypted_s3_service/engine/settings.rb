@@ -85,6 +85,11 @@ module EncryptedS3Service
       # @return [Symbol, String, Array<Symbol, String>, nil] none by default
       setting :plaintext_mirrors, :names
 
+      # Whether a blob that exists is copied when it is attached where files have to be on another service. Otherwise it
+      # is refused. `has_one_attached …, copy_attached_blobs:` says it for one attachment. See {BlobCopy}.
+      # @return [Boolean] false by default
+      setting :copy_attached_blobs, :boolean, default: false
+
       # Finds the settings of services that are not in `storage.yml`. See {ResolvedServices}.
       # @return [#call, nil] is given a name (String) and returns a Hash, a service, or nil
       setting :service_resolver, :callable

@@ -11,7 +11,8 @@ module EncryptedS3Service
   #
   # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` in the application's locales, for
   # which this gem has some (`config/locales`), and English elsewhere. A refused direct upload is purged, see
-  # {RefusedUploads}.
+  # {RefusedUploads}. Where `config.encrypted_s3_service.copy_attached_blobs` or the attachment wants it, a blob that
+  # exists is copied to where it has to be instead, see {BlobCopy}.
   class AttachmentValidator < ActiveModel::EachValidator
     # The text where the locale of a reader has none.
     DEFAULT_MESSAGE = "was not uploaded to encrypted storage. Please choose the file again"
@@ -51,14 +52,19 @@ module EncryptedS3Service
       refuse(record, attribute, added.reject { |blob| blob.service_name.to_s == demanded.to_s }) if demanded
     end
 
-    private
-
+    # @param record [ActiveRecord::Base]
+    # @param attribute [Symbol]
+    # @param blobs [Array<ActiveStorage::Blob>] that live elsewhere
+    # @return [void]
+    # @api private
     def refuse(record, attribute, blobs)
       return if blobs.empty?
 
       record.errors.add(attribute, :stored_elsewhere, **default_message(record, attribute))
       RefusedUploads.purge_after_transaction(record, blobs)
     end
+
+    private
 
     # The application may have a text for the model or the attribute alone (ActiveModel::Error.generate_message).
     def default_message(record, attribute)

@@ -9,4 +9,7 @@ class Contract < ActiveRecord::Base
   has_one_attached :flyer, service: :local
   has_one_attached :note
   has_many_attached :appendices, service: :encrypted
+  has_one_attached :template, service: :encrypted, copy_attached_blobs: true
+  has_many_attached :pictures, service: :encrypted, copy_attached_blobs: true
+  has_one_attached :original, service: :encrypted, copy_attached_blobs: false
 end

@@ -1,0 +1,272 @@
+# frozen_string_literal: true
+
+require_relative "../active_storage_helper"
+require_relative "../support/plain_by_default"
+
+# Blobs that exist are attached where files have to be on the encrypted service.
+RSpec.describe EncryptedS3Service::BlobCopy do
+  include EncryptedObjects
+  include ActiveStorageFeatures
+  include_context "with an application that stores in plaintext by default"
+
+  before { clear_enqueued_jobs }
+
+  let(:text) { "a template of a contract" }
+  let(:template) { blob_of(text, "Vertrag für A.txt", metadata: { custom: { "page" => 7 } }) }
+
+  def copying(value = true) # rubocop:disable Style/OptionalBooleanParameter
+    EncryptedS3Service.settings.copy_attached_blobs = value
+    yield
+  ensure
+    EncryptedS3Service.settings.copy_attached_blobs = nil
+  end
+
+  # All that is in the row of a blob and in its store.
+  def state_of(blob) = [ActiveStorage::Blob.find(blob.id).attributes, blob.service.download(blob.key)]
+
+  def expect_copy(copy, original, content = text)
+    expect(copy).to have_attributes(service_name: "encrypted", filename: original.filename, checksum: original.checksum,
+                                    content_type: original.content_type, byte_size: original.byte_size)
+    expect([copy.id, copy.key]).not_to include(original.id, original.key)
+    expect(encrypted_in_bucket?(copy, content)).to be(true)
+    expect(ActiveStorage::Blob.find(copy.id).download).to be_bytes(content)
+  end
+
+  it "are copied by an attachment that says so: given as a blob, as a signed id, or as what another record has" do
+    other = Contract.create!(flyer: template)
+    before = state_of(template)
+    [template, template.signed_id, other.flyer.blob].each do |given|
+      contract = Contract.create!(template: given)
+      expect_copy(contract.reload.template.blob, template)
+      expect(contract.template.blob.custom_metadata).to eq("page" => 7)
+    end
+    expect(state_of(template)).to eq(before)
+    expect(other.reload.flyer.blob).to eq(template)
+  end
+
+  it "are copied by all attachments where the application says so, except those that say no" do
+    contract = copying { Contract.create!(contract_pdf: template, appendices: [template.signed_id]) }
+    expect_copy(contract.contract_pdf.blob, template)
+    expect_copy(contract.appendices.sole.blob, template)
+    expect(copying { Contract.new(original: template).valid? }).to be(false)
+    expect(Contract.new(contract_pdf: template)).not_to be_valid
+    expect(Contract.reflect_on_attachment(:template).options).to include(copy_attached_blobs: true)
+  end
+
+  it "are copied for a tenant, whether a block is open or the attribute alone is set" do
+    template
+    copying do
+      contracts = [customer.with_s3_settings { Contract.create!(note: template) },
+                   Current.set(organisation: customer) { Contract.create!(note: template.signed_id) }]
+      contracts.each { |contract| expect_copy(contract.note.blob, template) }
+      plain = Current.set(organisation: other_customer) { Contract.create!(note: template) }
+      expect(plain.note.blob).to eq(template)
+    end
+  ensure
+    Current.reset
+  end
+
+  it "are copied from one customer's key to another's" do
+    keys = { "1" => "a" * 32, "2" => "b" * 32 }
+    EncryptedS3Service.settings.tenant_keys = { encrypted: keys }
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+    first = blob_of(text, "a.txt", service_name: "encrypted@1")
+    contract = copying { EncryptedS3Service.with_service("encrypted@2") { Contract.create!(note: first) } }
+    expect(stored_plaintext(contract.note.key, "b" * 32)).to eq(text)
+    expect(stored_plaintext(first.key, "a" * 32)).to eq(text)
+  ensure
+    EncryptedS3Service.settings.tenant_keys = nil
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+  end
+
+  it "keep what was found out about them: a picture is not analyzed again" do
+    picture = blob_of(Samples.jpeg(120, 80), "a.jpg")
+    picture.analyze
+    copy = perform_enqueued_jobs { Contract.create!(template: picture) }.template.blob
+    expect(copy.metadata).to include("analyzed" => true, "identified" => true, "width" => 120, "height" => 80)
+  end
+
+  it "bring no entries of this gem along" do
+    template.update_columns(metadata: { "encrypted_s3_anything" => "x", "identified" => true, "custom" => { "a" => 1 } })
+    copy = Contract.create!(template: template.reload).template.blob
+    expect(copy.metadata.except("analyzed")).to eq("identified" => true, "custom" => { "a" => 1 })
+  end
+
+  it "get the type that their content has, when nobody has looked at it before, and the original stays as it was" do
+    direct = ActiveStorage::Blob.create_before_direct_upload!(
+      filename: "a", byte_size: 8, checksum: md5("\x89PNG\r\n\x1A\n".b), content_type: "text/plain", service_name: :local
+    )
+    direct.service.upload(direct.key, StringIO.new("\x89PNG\r\n\x1A\n".b))
+    expect(Contract.create!(template: direct).template.blob.content_type).to eq("image/png")
+    expect(ActiveStorage::Blob.find(direct.id)).to have_attributes(content_type: "text/plain", identified: nil)
+  end
+
+  it "are copied one by one where there are many, beside new files and those that the record has" do
+    contract = Contract.create!(pictures: [attachable("first", "1.txt")])
+    first = contract.pictures.sole.blob
+    contract.update!(pictures: [first.signed_id, template, template.signed_id, attachable("new", "2.txt")])
+    blobs = contract.reload.pictures.map(&:blob)
+    expect(blobs.first).to eq(first)
+    expect(blobs.map(&:download)).to eq(["first", text, text, "new"])
+    expect(blobs.map(&:service_name)).to all(eq("encrypted"))
+    expect { contract.update!(pictures: contract.pictures.map(&:signed_id)) }.not_to change(ActiveStorage::Blob, :count)
+  end
+
+  it "are copied when they are attached in several steps before the record is saved" do
+    contract = Contract.new
+    contract.pictures.attach(template)
+    contract.pictures.attach(attachable("new", "2.txt"))
+    contract.save!
+    expect(Contract.find(contract.id).pictures.map(&:download)).to eq([text, "new"])
+  end
+
+  it "are copied in bounded memory: 64 MiB, from a store that encrypts and from one that does not" do
+    size = 64.megabytes
+    content = random_bytes(size)
+    %w[local elsewhere].each do |service|
+      server.create_bucket("#{bucket}-elsewhere")
+      original = blob_of(content, "film.bin", service_name: service, identify: false)
+      copy = Contract.create!(template: original).template.blob
+      expect(stored_plaintext(copy.key)).to be_bytes(content)
+    end
+    file = EncryptedS3Service::StoredFile.new(ActiveStorage::Blob.last)
+    held = 0
+    while file.read(1.megabyte)
+      held = [held, file.instance_variable_get(:@held).bytesize].max
+    end
+    expect([held, file.position]).to match([be <= 6.megabytes, size])
+  end
+
+  it "are read as any IO is: in pieces, into a buffer, from the beginning again" do
+    file = EncryptedS3Service::StoredFile.new(template)
+    buffer = +"before"
+    expect([file.read(3), file.read(4, buffer), buffer, file.position]).to eq([text[0, 3], text[3, 4], text[3, 4], 7])
+    expect([file.read, file.read, file.read(1), file.read(0)]).to eq([text[7..], "", nil, ""])
+    expect(file.read(1, buffer)).to be_nil
+    expect(buffer).to eq("")
+    file.rewind
+    expect([file.read(100), file.size]).to eq([text, text.bytesize])
+  end
+
+  describe "that cannot be copied" do
+    def expect_nothing(error)
+      template
+      keys = server.list(bucket)
+      contracts = Contract.count
+      blobs = ActiveStorage::Blob.count
+      expect { Contract.create!(template: template) }.to raise_error(error)
+      expect([Contract.count, ActiveStorage::Blob.count]).to eq([contracts, blobs])
+      expect(server.list(bucket)).to match_array(keys)
+    end
+
+    it "because their content is another than the checksum says, leave nothing" do
+      File.binwrite(template.service.path_for(template.key), text.reverse)
+      expect_nothing(ActiveStorage::IntegrityError)
+    end
+
+    it "because their content is shorter than the row says, and there is no checksum, leave nothing" do
+      template.update_columns(checksum: nil, byte_size: text.bytesize + 1,
+                              metadata: { "composed" => true, "identified" => true })
+      expect_nothing(ActiveStorage::IntegrityError)
+    end
+
+    it "because their content is gone, leave nothing" do
+      template.service.delete(template.key)
+      expect_nothing(ActiveStorage::FileNotFoundError)
+    end
+  end
+
+  it "leave no copy behind when the transaction does not succeed, and are copied by the next attempt" do
+    template
+    contract = Contract.new(template: template)
+    keys = server.list(bucket)
+    Contract.transaction do
+      contract.save!
+      expect(server.list(bucket).size).to eq(keys.size + 1)
+      raise ActiveRecord::Rollback
+    end
+    expect(server.list(bucket)).to match_array(keys)
+    contract = Contract.new(template: template)
+    contract.save!
+    expect_copy(contract.template.blob, template)
+  end
+
+  it "leave nothing in plaintext when a client has just uploaded them to the wrong service" do
+    direct = ActiveStorage::Blob.create_before_direct_upload!(
+      filename: "a.txt", byte_size: text.bytesize, checksum: md5(text), content_type: "text/plain", service_name: :local
+    )
+    direct.service.upload(direct.key, StringIO.new(text))
+    contract = perform_enqueued_jobs { Contract.create!(template: direct.signed_id) }
+    expect_copy(contract.template.blob, direct)
+    expect([ActiveStorage::Blob.exists?(direct.id), direct.service.exist?(direct.key)]).to eq([false, false])
+  end
+
+  describe "in a rich text" do
+    let(:picture) { Samples.jpeg(120, 80) }
+    let(:pasted) { blob_of(picture, "clouds.jpg") }
+    let(:other) { blob_of("text", "notes.txt") }
+
+    after { Current.reset }
+
+    def embed(blob)
+      url = "http://www.example.com/rails/active_storage/blobs/redirect/#{blob.signed_id}/#{blob.filename}?a=1"
+      %(<action-text-attachment sgid="#{blob.attachable_sgid}" url="#{url}" caption="Sky"></action-text-attachment>)
+    end
+
+    def html = "<div>Look: #{embed(pasted)} and #{embed(other)} and #{embed(pasted)}</div>"
+
+    it "are refused with a message, where they are not copied" do
+      html = self.html
+      Current.organisation = customer
+      article = Article.new(body: html)
+      expect(article.save).to be(false)
+      expect(article.errors.full_messages).to eq(
+        ["Rich text body embeds was not uploaded to encrypted storage. Please choose the file again"]
+      )
+      Current.organisation = other_customer
+      expect(article.save).to be(true)
+    end
+
+    it "are copied, and the text names the copies, in an editor too" do
+      html = self.html
+      before = [state_of(pasted), state_of(other)]
+      Current.organisation = customer
+      article = Article.find(copying { Article.create!(body: html) }.id)
+      embeds = article.body.embeds.map(&:blob)
+      expect(embeds.map(&:service_name)).to eq(%w[encrypted encrypted])
+      expect(embeds.map(&:download)).to contain_exactly(be_bytes(picture), "text")
+      shown = article.body.body.attachables
+      expect(shown.map(&:filename).map(&:to_s)).to eq(%w[clouds.jpg notes.txt clouds.jpg])
+      expect(shown.uniq).to match_array(embeds)
+      markup = article.body.body.to_html + article.body.to_trix_html
+      expect(markup).to include(embeds.first.signed_id, 'caption="Sky"', "?a=1")
+      expect(markup).not_to include(pasted.signed_id)
+      expect([state_of(pasted), state_of(other)]).to eq(before)
+    end
+
+    it "are copied once, however often the text is saved" do
+      html = self.html
+      Current.organisation = customer
+      copying do
+        article = Article.create!(body: html)
+        expect { article.update!(title: "again") }.not_to change(ActiveStorage::Blob, :count)
+        again = Article.find(article.id)
+        expect { again.update!(body: again.body.to_trix_html) }.not_to change(ActiveStorage::Blob, :count)
+        expect(again.reload.body.embeds.map { |embed| embed.blob.service_name }).to all(eq("encrypted"))
+      end
+    end
+
+    it "leave no copy behind when the transaction does not succeed" do
+      html = self.html
+      keys = server.list(bucket)
+      Current.organisation = customer
+      copying do
+        Article.transaction do
+          Article.create!(body: html)
+          raise ActiveRecord::Rollback
+        end
+      end
+      expect(server.list(bucket)).to match_array(keys)
+    end
+  end
+end
