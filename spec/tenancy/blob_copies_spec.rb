@@ -87,16 +87,18 @@ RSpec.describe EncryptedS3Service::BlobCopy do
   end
 
   it "bring no entries of this gem along" do
-    template.update_columns(metadata: { "encrypted_s3_anything" => "x", "identified" => true, "custom" => { "a" => 1 } })
+    metadata = { "encrypted_s3_anything" => "x", "identified" => true, "custom" => { "a" => 1 } }
+    template.update_columns(metadata: metadata)
     copy = Contract.create!(template: template.reload).template.blob
     expect(copy.metadata.except("analyzed")).to eq("identified" => true, "custom" => { "a" => 1 })
   end
 
   it "get the type that their content has, when nobody has looked at it before, and the original stays as it was" do
+    png = "\x89PNG\r\n\x1A\n".b
     direct = ActiveStorage::Blob.create_before_direct_upload!(
-      filename: "a", byte_size: 8, checksum: md5("\x89PNG\r\n\x1A\n".b), content_type: "text/plain", service_name: :local
+      filename: "a", byte_size: png.bytesize, checksum: md5(png), content_type: "text/plain", service_name: :local
     )
-    direct.service.upload(direct.key, StringIO.new("\x89PNG\r\n\x1A\n".b))
+    direct.service.upload(direct.key, StringIO.new(png))
     expect(Contract.create!(template: direct).template.blob.content_type).to eq("image/png")
     expect(ActiveStorage::Blob.find(direct.id)).to have_attributes(content_type: "text/plain", identified: nil)
   end
@@ -131,9 +133,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     end
     file = EncryptedS3Service::StoredFile.new(ActiveStorage::Blob.last)
     held = 0
-    while file.read(1.megabyte)
-      held = [held, file.instance_variable_get(:@held).bytesize].max
-    end
+    held = [held, file.instance_variable_get(:@held).bytesize].max while file.read(1.megabyte)
     expect([held, file.position]).to match([be <= 6.megabytes, size])
   end
 
