@@ -292,7 +292,7 @@ module EncryptedS3Service
       text = key.encoding == Encoding::BINARY ? key.dup.force_encoding(Encoding::UTF_8) : key.encode(Encoding::UTF_8)
       raise ArgumentError, "a key must be valid UTF-8" unless text.valid_encoding?
 
-      text
+      configuration.prefix.key(text)
     rescue EncodingError
       raise ArgumentError, "a key must be valid UTF-8"
     end

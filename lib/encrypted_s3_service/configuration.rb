@@ -4,7 +4,10 @@ require_relative "configuration/confidential"
 require_relative "keys/encryption_key"
 require_relative "errors"
 require_relative "keys/keyring"
+require_relative "configuration/connection"
+require_relative "configuration/foreign_names"
 require_relative "configuration/options"
+require_relative "configuration/prefix"
 require_relative "configuration/tolerance"
 
 module EncryptedS3Service
@@ -22,13 +25,10 @@ module EncryptedS3Service
 
     # What an entry may have.
     NAMES = %i[
-      bucket region endpoint force_path_style access_key_id secret_access_key session_token profile
-      http_open_timeout http_read_timeout retry_limit ssl_ca_bundle
-      request_checksum_calculation response_checksum_validation
-      encryption_key encryption_key_id encryption_key_passphrase decryption_keys
+      bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
       commitment_policy security_profile envelope_location instruction_file_suffix
       memory_limit public upload
-    ].freeze
+    ].concat(Connection::NAMES).freeze
 
     # What S3 is told about every object, from under `upload:`.
     OBJECT_NAMES = %i[
@@ -38,9 +38,6 @@ module EncryptedS3Service
 
     # What an entry may have under `upload:`.
     UPLOAD_NAMES = (%i[multipart_threshold part_size concurrency] + OBJECT_NAMES).freeze
-
-    # When checksums for the transport are computed and looked at.
-    CHECKSUM_MODES = %w[when_supported when_required].freeze
 
     # Which format is written and which are read, under the names of Amazon's SDKs.
     COMMITMENT_POLICIES = %w[
@@ -59,12 +56,6 @@ module EncryptedS3Service
     # Bytes a part of a multipart upload may have, as S3 has it.
     PART_SIZES = ((5 * MEBIBYTE)..(5 * GIBIBYTE))
 
-    # Seconds until a connection attempt counts as failed, the same as in Amazon's SDK for Ruby.
-    DEFAULT_OPEN_TIMEOUT = 15.0
-    # Seconds without a byte until a request counts as failed, the same as in Amazon's SDK for Ruby.
-    DEFAULT_READ_TIMEOUT = 60.0
-    # Attempts after the first one.
-    DEFAULT_RETRY_LIMIT = 3
     # Bytes up to which a file is sent in one request.
     DEFAULT_MULTIPART_THRESHOLD = 16 * MEBIBYTE
     # Bytes in a part.
@@ -82,6 +73,10 @@ module EncryptedS3Service
 
     # @return [String, nil] the URL of an S3-compatible store; nil means Amazon
     attr_reader :endpoint
+
+    # @return [Prefix] the folder of the bucket in which all objects are
+    # @api private
+    attr_reader :prefix
 
     # @return [EncryptionKey, nil] nil only where it is missing and {#complete?} is false
     attr_reader :encryption_key
@@ -102,15 +97,25 @@ module EncryptedS3Service
     # @option options [String] :bucket
     # @option options [String] :region
     # @option options [String] :endpoint URL of an S3-compatible store
+    # @option options [String] :prefix a folder of the bucket, in which all objects of the service are
     # @option options [Boolean] :force_path_style (false) the bucket in the path instead of in the host's name
     # @option options [String] :access_key_id without it: environment, profile, web identity, container or instance role
     # @option options [String] :secret_access_key
     # @option options [String] :session_token
     # @option options [String] :profile of Amazon's configuration files
+    # @option options [Numeric] :instance_profile_credentials_timeout seconds for an answer of the metadata service
+    # @option options [Integer] :instance_profile_credentials_retries attempts after the first
+    # @option options [Boolean] :use_accelerate_endpoint (false)
+    # @option options [Boolean] :use_dualstack_endpoint (as the environment says)
+    # @option options [Boolean] :use_fips_endpoint (as the environment says)
     # @option options [Numeric] :http_open_timeout (15) seconds
-    # @option options [Numeric] :http_read_timeout (60) seconds
-    # @option options [Integer] :retry_limit (3) attempts after the first
+    # @option options [Numeric] :http_read_timeout (60) seconds without progress
+    # @option options [Numeric] :http_idle_timeout (90) seconds that an unused connection is kept
+    # @option options [String, URI] :http_proxy (HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment)
+    # @option options [Integer] :retry_limit (3) attempts after the first; `max_attempts` counts that, too
+    # @option options [String] :retry_mode ("standard") or `"adaptive"`
     # @option options [String] :ssl_ca_bundle path of a PEM file
+    # @option options [String] :ssl_ca_directory path of a folder of PEM files
     # @option options [String] :request_checksum_calculation ("when_supported") or `"when_required"`
     # @option options [String] :response_checksum_validation ("when_supported") or `"when_required"`
     # @option options [String, Pathname, OpenSSL::PKey::RSA] :encryption_key see {EncryptionKey}
@@ -136,8 +141,7 @@ module EncryptedS3Service
       @tolerant = tolerant
       settings = Configuration::Options.new(options)
       settings.refuse_unknown(NAMES)
-      read_access(settings)
-      read_http(settings)
+      read_store(settings)
       read_upload(settings.nested(:upload))
       read_encryption(settings)
       @public = settings.boolean(:public, false)
@@ -171,56 +175,26 @@ module EncryptedS3Service
     def to_native
       raise ConfigurationError, @problem if @problem
 
-      { bucket: @bucket, region: @region, endpoint: @endpoint, **@access, **@http, **@transfer, **@formats,
+      { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@transfer, **@formats,
         memory_limit: @memory_limit, keys: @keyring.to_native }
     end
 
     private
 
     def public_attributes
-      { bucket: @bucket, region: @region, endpoint: @endpoint, encryption_key_id: @encryption_key&.id }.compact
+      { bucket: @bucket, prefix: (@prefix.to_s unless @prefix.to_s.empty?), region: @region, endpoint: @endpoint,
+        encryption_key_id: @encryption_key&.id }.compact
     end
 
-    def read_access(settings)
+    def read_store(settings)
       @bucket = settings.string(:bucket)
-      @region = settings.string(:region)
-      @endpoint = read_endpoint(settings)
-      names = %i[access_key_id secret_access_key session_token profile]
-      @access = names.to_h { |name| [name, settings.string(name)] }
-      @access[:force_path_style] = settings.boolean(:force_path_style, false)
-      @access.freeze
-      @half = half_a_credential
+      @prefix = Prefix.new(settings)
+      connection = Connection.new(settings)
+      @half = connection.half_a_credential
       settings.refuse(*@half) if @half && !@tolerant
+      @connection = connection.to_native
+      @region, @endpoint = @connection.values_at(:region, :endpoint)
     end
-
-    def read_endpoint(settings)
-      endpoint = settings.string(:endpoint)
-      return endpoint if endpoint.nil? || endpoint.match?(%r{\Ahttps?://[^/\s?#@]+(/[^\s?#@]*)?\z}i)
-
-      settings.refuse :endpoint, "must be a URL like https://s3.example.com, without credentials"
-    end
-
-    # @return [Array(Symbol, String), nil] the setting that lacks its other half, and what is wrong with it
-    def half_a_credential
-      id, secret, token = @access.values_at(:access_key_id, :secret_access_key, :session_token)
-      return [:secret_access_key, "is missing, but there is an access_key_id"] if id && !secret
-      return [:access_key_id, "is missing, but there is a secret_access_key"] if secret && !id
-
-      [:access_key_id, "is missing, but there is a session_token"] if token && !id
-    end
-
-    def read_http(settings)
-      @http = {
-        connect_timeout: settings.seconds(:http_open_timeout, DEFAULT_OPEN_TIMEOUT),
-        read_timeout: settings.seconds(:http_read_timeout, DEFAULT_READ_TIMEOUT),
-        max_attempts: settings.integer(:retry_limit, DEFAULT_RETRY_LIMIT, 0..100) + 1,
-        ca_bundle: settings.path(:ssl_ca_bundle),
-        request_checksum_calculation: checksum_mode(settings, :request_checksum_calculation),
-        response_checksum_validation: checksum_mode(settings, :response_checksum_validation)
-      }.freeze
-    end
-
-    def checksum_mode(settings, name) = settings.choice(name, CHECKSUM_MODES.first, CHECKSUM_MODES)
 
     def read_upload(settings)
       settings.refuse_unknown(UPLOAD_NAMES)
@@ -236,7 +210,10 @@ module EncryptedS3Service
     end
 
     def read_object_settings(settings)
-      texts = (OBJECT_NAMES - [:bucket_key_enabled]).to_h { |name| [name.to_s, settings.string(name)] }
+      # Asked for with every request, not only with those that write.
+      @expected_bucket_owner = settings.string(:expected_bucket_owner)
+      names = OBJECT_NAMES - %i[bucket_key_enabled expected_bucket_owner]
+      texts = names.to_h { |name| [name.to_s, settings.string(name)] }
       bucket_key = settings.boolean(:bucket_key_enabled, nil)
       { **texts, "bucket_key_enabled" => bucket_key&.to_s }.compact.freeze
     end

@@ -11,6 +11,20 @@ module EncryptedS3Service
     # @return [String] a stable, frozen name of what went wrong, narrower than the class (`"unwrap"`, `"auth"`, …)
     def code = @code ? -@code : self.class.default_code
 
+    # @return [Integer, nil] the HTTP status of the store's answer, if there was one
+    attr_reader :status
+
+    # @return [String, nil] the error code of S3 in the store's answer (`"AccessDenied"`, …); empty when it has none
+    attr_reader :store_code
+
+    # @return [Error] `error` with its cause, which Ruby can only set by raising it
+    # @api private
+    def self.caused(error, cause)
+      raise error, cause: cause
+    rescue Error => e
+      e
+    end
+
     # @return [Boolean] whether doing the same again later may succeed
     def retryable? = false
 
@@ -32,6 +46,20 @@ module EncryptedS3Service
   # There is no such object.
   class NotFoundError < Error; end
 
+  # What kept a request from the store, as the `cause` of a {TransportError}. Its text holds no address, header or key.
+  class NetworkError < StandardError
+    # @return [String] `"certificate"`, `"tls"`, `"dns"`, `"refused"`, `"unreachable"`, `"reset"`, `"timeout"` or
+    #   `"proxy"`
+    attr_reader :reason
+
+    # @param message [String]
+    # @param reason [String]
+    def initialize(message, reason)
+      super(message)
+      @reason = reason
+    end
+  end
+
   # The store refused a request for a reason that will not pass.
   class StoreError < Error; end
 
@@ -43,6 +71,16 @@ module EncryptedS3Service
     # @return [Boolean] true
     def retryable? = true
   end
+
+  # The store's certificate, or its TLS, is not accepted. Nothing was sent to it.
+  class CertificateError < TransportError
+    # @return [Boolean] false
+    def retryable? = false
+  end
+
+  # The object lies in an archive (storage class GLACIER, DEEP_ARCHIVE or an archive tier). It has to be restored before
+  # it can be read.
+  class ArchivedError < StoreError; end
 
   # The object was replaced while it was being read.
   class ChangedError < StoreError; end

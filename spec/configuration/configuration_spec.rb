@@ -20,9 +20,12 @@ RSpec.describe EncryptedS3Service::Configuration do
 
   it "gives the extension every setting, with defaults where none is given" do
     expect(native).to eq(
-      bucket: "files", region: nil, endpoint: nil, force_path_style: false,
+      bucket: "files", region: nil, endpoint: nil, force_path_style: false, expected_bucket_owner: nil,
+      accelerate: false, dual_stack: nil, fips: nil,
       access_key_id: nil, secret_access_key: nil, session_token: nil, profile: nil,
-      connect_timeout: 15.0, read_timeout: 60.0, max_attempts: 4, ca_bundle: nil,
+      instance_profile_timeout: nil, instance_profile_attempts: nil,
+      connect_timeout: 15.0, read_timeout: 60.0, idle_timeout: 90.0, max_attempts: 4, retry_mode: "standard",
+      ca_bundle: nil, ca_directory: nil, http_proxy: nil,
       request_checksum_calculation: "when_supported", response_checksum_validation: "when_supported",
       keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key,
                kind: "aes" }],

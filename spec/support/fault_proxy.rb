@@ -74,6 +74,7 @@ class FaultProxy
     @lock = Mutex.new
     @rules = []
     @requests = []
+    @accepted = 0
     @connections = ThreadGroup.new
     @listener = TCPServer.new("127.0.0.1", 0)
     @acceptor = Thread.new { loop { accept } }
@@ -104,6 +105,12 @@ class FaultProxy
     operation ? all.select { |request| request.operation == operation } : all
   end
 
+  # @return [Integer] connections that clients have made so far
+  attr_reader :accepted
+
+  # @return [Integer] those that are open still
+  def open_connections = @connections.list.size
+
   def stop
     @acceptor.kill.join
     @listener.close
@@ -114,6 +121,7 @@ class FaultProxy
 
   def accept
     socket = @listener.accept
+    @accepted += 1
     connection = Thread.new do
       serve(socket)
     rescue IOError, SystemCallError

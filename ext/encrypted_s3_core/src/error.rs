@@ -18,12 +18,20 @@ pub enum ErrorKind {
     BucketNotFound,
     /// The store refused the credentials or the permission.
     Access,
+    /// The object lies in an archive and has to be restored before it can be read.
+    Archived,
+    /// The multipart upload does not exist: it was completed or aborted before.
+    UploadNotFound,
     /// The object was replaced while it was being read.
     Changed,
     /// The store accepted another envelope for an object, but does not show it.
     NotRotated,
     /// The store could not be reached, timed out or answered with a failure that may pass.
     Transport,
+    /// The store's certificate, or its TLS, is not accepted. It was not spoken to.
+    Certificate,
+    /// What arrived does not have the checksum that the store sent with it.
+    Damaged,
     /// The store refused the request for a reason that will not pass.
     Rejected,
     /// The object has no encryption envelope: it was not written by an S3 encryption client.
@@ -80,9 +88,13 @@ impl ErrorKind {
             Self::NotFound => "not-found",
             Self::BucketNotFound => "bucket-not-found",
             Self::Access => "access",
+            Self::Archived => "archived",
+            Self::UploadNotFound => "upload-not-found",
             Self::Changed => "changed",
             Self::NotRotated => "not-rotated",
             Self::Transport => "transport",
+            Self::Certificate => "certificate",
+            Self::Damaged => "damaged",
             Self::Rejected => "rejected",
             Self::MissingEnvelope => "missing-envelope",
             Self::Malformed => "malformed",
@@ -110,11 +122,38 @@ impl ErrorKind {
     }
 }
 
+/// What a store answered, for code that has to tell one refusal from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error code of S3, for example `AccessDenied`; empty when the answer has none.
+    pub code: String,
+}
+
+/// Why a store was not reached, in words that hold no key, no signature and no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkCause {
+    /// A stable name: `certificate`, `tls`, `dns`, `refused`, `unreachable`, `reset`, `timeout` or `proxy`.
+    pub reason: &'static str,
+    /// What happened.
+    pub text: String,
+}
+
+impl fmt::Display for NetworkCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for NetworkCause {}
+
 /// An error with its kind, a message for a person and, where a library was involved, its error as the source.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    answer: Option<Box<StoreAnswer>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -124,7 +163,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error of `kind` with a message that says what happened and, where that is known, what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), answer: None, source: None }
     }
 
     /// Keeps a library's error as the source.
@@ -134,11 +173,30 @@ impl Error {
         self
     }
 
+    /// Keeps what the store answered.
+    #[must_use]
+    pub fn with_answer(mut self, status: u16, code: &str) -> Self {
+        // A code is a word; what is longer was not made by a store.
+        let code = code.chars().filter(|letter| letter.is_ascii_alphanumeric() || ".-_".contains(*letter)).take(64);
+        self.answer = Some(Box::new(StoreAnswer { status, code: code.collect() }));
+        self
+    }
+
     /// Puts the object's name before the message; for errors made where the name is not known.
     #[must_use]
     pub fn for_object(mut self, key: &str) -> Self {
         self.message = format!("object {key:?}: {}", self.message);
         self
+    }
+
+    /// What the store answered, where it did.
+    pub fn answer(&self) -> Option<&StoreAnswer> {
+        self.answer.as_deref()
+    }
+
+    /// Why the store was not reached, where that is known.
+    pub fn network_cause(&self) -> Option<&NetworkCause> {
+        self.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
     /// What kind of failure this is.

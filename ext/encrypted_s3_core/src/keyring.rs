@@ -57,6 +57,15 @@ impl From<RsaKey> for KeyMaterial {
 }
 
 impl KeyMaterial {
+    /// Whether both are the same key, of which this or that may be the public half only.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Aes(one), Self::Aes(other)) => one.is(other),
+            (Self::Rsa(one), Self::Rsa(other)) => one.is(other),
+            _ => false,
+        }
+    }
+
     /// Whether this key could unwrap what was wrapped by a key of `kind`.
     fn reads(&self, kind: Kind) -> bool {
         match self {
@@ -96,7 +105,7 @@ pub(crate) struct WrappedKey<'a> {
 pub struct KeyUse {
     /// The id under which the key is configured.
     pub id: Option<String>,
-    /// Whether new objects are written under this key.
+    /// Whether new objects are written under this key, be it by its public half and under another id.
     pub is_writing: bool,
 }
 
@@ -156,7 +165,7 @@ impl Keyring {
         let wanted = wanted_id(wrapped.material_description);
         for key in self.in_order(wrapped.wrap.kind(), wanted.as_deref()) {
             if let Some(data_key) = key.key.unwrap(&wrapped)? {
-                let used = KeyUse { id: key.id.clone(), is_writing: std::ptr::eq(key, &raw const self.writing) };
+                let used = KeyUse { id: key.id.clone(), is_writing: key.key.is(&self.writing.key) };
                 return Ok((data_key, used));
             }
         }

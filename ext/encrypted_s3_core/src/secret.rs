@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -79,6 +80,11 @@ impl WrappingKey {
                 format!("an encryption key has 16, 24 or 32 bytes, this one has {length}"),
             )),
         }
+    }
+
+    /// Whether both have the same bytes; takes the same time wherever they differ.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 
     /// The raw key; for the wrapping ciphers only.

@@ -3,12 +3,19 @@
 //! Futures own what they need and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
 
 mod aws;
+mod aws_cause;
+mod aws_connection;
 mod aws_copy;
+mod aws_delete;
 mod aws_error;
+mod aws_proxy;
+mod aws_read;
+mod aws_settings;
+mod aws_trust;
 mod file;
 mod memory;
+mod object_settings;
 mod patience;
-mod settings;
 mod watched_body;
 
 use std::collections::HashMap;
@@ -17,10 +24,12 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-pub use aws::{AwsStore, AwsStoreSettings, ChecksumUse, Credentials};
+pub use aws::AwsStore;
+pub use aws_connection::Connections;
+pub use aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, Credentials, RetryMode, SecretText};
 pub use file::FileStore;
 pub use memory::MemoryStore;
-pub use settings::ObjectSettings;
+pub use object_settings::ObjectSettings;
 
 use crate::Result;
 
@@ -104,7 +113,7 @@ pub struct Body(BodySource);
 
 #[derive(Debug)]
 enum BodySource {
-    Aws(aws_sdk_s3::primitives::ByteStream),
+    Aws(aws_read::AwsBody),
     Chunks(std::vec::IntoIter<Result<Bytes>>),
 }
 
@@ -114,17 +123,18 @@ impl Body {
         Self(BodySource::Chunks(chunks.into_iter()))
     }
 
-    fn from_aws(stream: aws_sdk_s3::primitives::ByteStream) -> Self {
-        Self(BodySource::Aws(stream))
+    fn from_aws(body: aws_read::AwsBody) -> Self {
+        Self(BodySource::Aws(body))
     }
 
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors
-    /// `Transport` when the connection broke.
+    /// `Transport` when the connection broke; `Damaged`, after the last bytes, when all of them do not have the checksum
+    /// that the store sent with them.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         match &mut self.0 {
-            BodySource::Aws(stream) => stream.next().await.map(|chunk| chunk.map_err(aws_error::body)),
+            BodySource::Aws(body) => body.next().await,
             BodySource::Chunks(chunks) => chunks.next(),
         }
     }

@@ -14,7 +14,7 @@ use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ru
 
 use crate::download::{self, Download};
 use crate::upload::Upload;
-use crate::{error, file, gvl, options, runtime};
+use crate::{connections, error, file, gvl, options, runtime};
 
 /// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
 #[derive(TypedData)]
@@ -64,7 +64,7 @@ impl Client {
         match &*slot {
             Some((owner, store)) if *owner == process => store.clone(),
             _ => {
-                let store = Arc::new(AwsStore::new(self.settings.clone()));
+                let store = Arc::new(connections::of(process).store(self.settings.clone()));
                 // A parent's connections are neither used nor closed here: the sockets are shared with it.
                 std::mem::forget(slot.replace((process, store.clone())));
                 store

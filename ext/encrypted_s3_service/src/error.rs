@@ -2,16 +2,31 @@
 
 use encrypted_s3_core::{Error as CoreError, ErrorKind};
 use magnus::value::ReprValue;
-use magnus::{Class, Error, ExceptionClass, Module, RModule, Ruby, Value};
+use magnus::{Class, Error, Exception, ExceptionClass, Module, RModule, Ruby, Value};
 
 /// The exception for an error of the core, with its kind as `code`.
 pub fn raised(ruby: &Ruby, error: &CoreError) -> Error {
-    build(ruby, class_name(error.kind()), &error.to_string(), Some(error.kind().name())).unwrap_or_else(|error| error)
+    translated(ruby, error).unwrap_or_else(|error| error)
+}
+
+fn translated(ruby: &Ruby, error: &CoreError) -> Result<Error, Error> {
+    let exception = build(ruby, class_name(error.kind()), &error.to_string())?;
+    let attribute = |name: &str, value: Value| exception.funcall::<_, _, Value>("instance_variable_set", (name, value));
+    attribute("@code", ruby.str_new(error.kind().name()).as_value())?;
+    if let Some(answer) = error.answer() {
+        attribute("@status", ruby.integer_from_u64(answer.status.into()).as_value())?;
+        attribute("@store_code", ruby.str_new(&answer.code).as_value())?;
+    }
+    let Some(cause) = error.network_cause() else { return Ok(exception.into()) };
+    let network: ExceptionClass = module(ruby)?.const_get("NetworkError")?;
+    let network = network.new_instance((cause.text.as_str(), cause.reason))?;
+    // Ruby has no way to set a cause but to raise with it.
+    exception.class().funcall::<_, _, Exception>("caused", (exception, network)).map(|caused| caused.into())
 }
 
 /// An exception of the class `EncryptedS3Service::<name>`, for what only the binding knows.
 pub fn named(ruby: &Ruby, name: &str, message: &str) -> Error {
-    build(ruby, name, message, None).unwrap_or_else(|error| error)
+    build(ruby, name, message).map_or_else(|error| error, Error::from)
 }
 
 /// A `ThreadError`: the handle is in use by another thread.
@@ -19,14 +34,13 @@ pub fn busy(ruby: &Ruby) -> Error {
     Error::new(ruby.exception_thread_error(), "this transfer is in use by another thread")
 }
 
-fn build(ruby: &Ruby, class: &str, message: &str, code: Option<&str>) -> Result<Error, Error> {
-    let module: RModule = ruby.class_object().const_get("EncryptedS3Service")?;
-    let class: ExceptionClass = module.const_get(class)?;
-    let exception = class.new_instance((message,))?;
-    if let Some(code) = code {
-        let _code: Value = exception.funcall("instance_variable_set", ("@code", code))?;
-    }
-    Ok(exception.into())
+fn build(ruby: &Ruby, class: &str, message: &str) -> Result<Exception, Error> {
+    let class: ExceptionClass = module(ruby)?.const_get(class)?;
+    class.new_instance((message,))
+}
+
+fn module(ruby: &Ruby) -> Result<RModule, Error> {
+    ruby.class_object().const_get("EncryptedS3Service")
 }
 
 /// Exhaustive on purpose: a new kind must be given a class before this compiles.
@@ -36,9 +50,11 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => "NotFoundError",
         ErrorKind::Access => "AccessError",
         ErrorKind::Changed => "ChangedError",
+        ErrorKind::Archived => "ArchivedError",
+        ErrorKind::Certificate => "CertificateError",
         ErrorKind::NotRotated => "NotRotatedError",
-        ErrorKind::Transport => "TransportError",
-        ErrorKind::Rejected => "StoreError",
+        ErrorKind::Transport | ErrorKind::Damaged => "TransportError",
+        ErrorKind::Rejected | ErrorKind::UploadNotFound => "StoreError",
         ErrorKind::MissingEnvelope | ErrorKind::Unsupported => "EnvelopeError",
         ErrorKind::CommitmentRequired | ErrorKind::LegacyDisabled | ErrorKind::PlaceRequired => "PolicyError",
         ErrorKind::KeyMismatch | ErrorKind::ContextMismatch => "KeyringError",

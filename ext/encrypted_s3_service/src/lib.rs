@@ -8,6 +8,7 @@
 
 mod binary;
 mod client;
+mod connections;
 mod download;
 mod error;
 mod file;

@@ -10,7 +10,9 @@ use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, KeyMaterial, Keyring, RsaKey};
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 use encrypted_s3_core::secret::WrappingKey;
-use encrypted_s3_core::store::{AwsStoreSettings, ChecksumUse, Credentials, ObjectSettings};
+use encrypted_s3_core::store::{
+    AwsStoreSettings, ChecksumUse, ConnectionSettings, Credentials, ObjectSettings, RetryMode, SecretText,
+};
 use encrypted_s3_core::upload::{PartPlan, UploadOptions};
 use magnus::{Error, RArray, RHash, RString, Ruby, TryConvert, Value, r_hash::ForEach};
 use zeroize::Zeroizing;
@@ -28,15 +30,31 @@ fn entry<T: TryConvert>(ruby: &Ruby, hash: RHash, name: &str) -> Result<T, Error
 pub fn store(ruby: &Ruby, hash: RHash) -> Result<AwsStoreSettings, Error> {
     Ok(AwsStoreSettings {
         bucket: entry(ruby, hash, "bucket")?,
+        expected_bucket_owner: entry(ruby, hash, "expected_bucket_owner")?,
+        connection: connection(ruby, hash)?,
+    })
+}
+
+fn connection(ruby: &Ruby, hash: RHash) -> Result<ConnectionSettings, Error> {
+    Ok(ConnectionSettings {
         region: entry(ruby, hash, "region")?,
         endpoint: entry(ruby, hash, "endpoint")?,
         force_path_style: entry(ruby, hash, "force_path_style")?,
+        accelerate: entry(ruby, hash, "accelerate")?,
+        dual_stack: entry(ruby, hash, "dual_stack")?,
+        fips: entry(ruby, hash, "fips")?,
         credentials: credentials(ruby, hash)?,
         profile: entry(ruby, hash, "profile")?,
+        instance_profile_timeout: optional_seconds(ruby, hash, "instance_profile_timeout")?,
+        instance_profile_attempts: entry(ruby, hash, "instance_profile_attempts")?,
         connect_timeout: seconds(ruby, hash, "connect_timeout")?,
         read_timeout: seconds(ruby, hash, "read_timeout")?,
+        idle_timeout: seconds(ruby, hash, "idle_timeout")?,
         max_attempts: entry(ruby, hash, "max_attempts")?,
+        retry_mode: retry_mode(ruby, hash)?,
         ca_bundle: entry::<Option<String>>(ruby, hash, "ca_bundle")?.map(PathBuf::from),
+        ca_directory: entry::<Option<String>>(ruby, hash, "ca_directory")?.map(PathBuf::from),
+        proxy: entry::<Option<String>>(ruby, hash, "http_proxy")?.map(SecretText::new),
         request_checksums: checksum_use(ruby, hash, "request_checksum_calculation")?,
         response_checksums: checksum_use(ruby, hash, "response_checksum_validation")?,
     })
@@ -119,14 +137,27 @@ fn credentials(ruby: &Ruby, hash: RHash) -> Result<Option<Credentials>, Error> {
     let Some(access_key_id) = entry::<Option<String>>(ruby, hash, "access_key_id")? else { return Ok(None) };
     Ok(Some(Credentials {
         access_key_id,
-        secret_access_key: Zeroizing::new(entry(ruby, hash, "secret_access_key")?),
-        session_token: entry::<Option<String>>(ruby, hash, "session_token")?.map(Zeroizing::new),
+        secret_access_key: SecretText::new(entry(ruby, hash, "secret_access_key")?),
+        session_token: entry::<Option<String>>(ruby, hash, "session_token")?.map(SecretText::new),
     }))
 }
 
 fn seconds(ruby: &Ruby, hash: RHash, name: &str) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(entry(ruby, hash, name)?)
         .map_err(|_| error::named(ruby, "ConfigurationError", &format!("{name} must be a number of seconds")))
+}
+
+fn optional_seconds(ruby: &Ruby, hash: RHash, name: &str) -> Result<Option<Duration>, Error> {
+    let given = entry::<Option<f64>>(ruby, hash, name)?;
+    given.map(|_| seconds(ruby, hash, name)).transpose()
+}
+
+fn retry_mode(ruby: &Ruby, hash: RHash) -> Result<RetryMode, Error> {
+    match entry::<String>(ruby, hash, "retry_mode")?.as_str() {
+        "standard" => Ok(RetryMode::Standard),
+        "adaptive" => Ok(RetryMode::Adaptive),
+        _ => Err(error::named(ruby, "ConfigurationError", "retry_mode must be \"standard\" or \"adaptive\"")),
+    }
 }
 
 fn checksum_use(ruby: &Ruby, hash: RHash, name: &str) -> Result<ChecksumUse, Error> {

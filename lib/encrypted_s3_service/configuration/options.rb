@@ -2,6 +2,7 @@
 
 require_relative "confidential"
 require_relative "../errors"
+require_relative "foreign_names"
 
 module EncryptedS3Service
   class Configuration
@@ -21,12 +22,13 @@ module EncryptedS3Service
 
       # @param known [Array<Symbol>] the settings there are
       # @return [void]
-      # @raise [ConfigurationError] when there is another, with the one that was probably meant
+      # @raise [ConfigurationError] when there is another, with the one that was probably meant, or with the reason why
+      #   an option of Amazon's SDK is none here
       def refuse_unknown(known)
-        unknown = @given.keys - known
-        return if unknown.empty?
+        name, = @given.except(*known).find { |name, value| !ForeignNames.without_effect?(name, value) }
+        return if name.nil?
 
-        refuse unknown.first, "is not a setting of EncryptedS3#{suggestion(unknown.first, known)}"
+        refuse name, ForeignNames::REASONS.fetch(name) { "is not a setting of EncryptedS3#{suggestion(name, known)}" }
       end
 
       # @return [Object, nil] the value as it was given; nil when it is blank

@@ -6,20 +6,25 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MetadataDirective};
 
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::aws_error::{self, Subject};
 use super::patience::{self, Patience};
 use super::{Replacement, Stored};
 use crate::{Error, ErrorKind, Result};
 
-/// The characters of a key that need no encoding in the header that names a copy's source.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/')
-}
+/// What is encoded in the names and values of tags: all but RFC 3986's unreserved characters.
+const TAG: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is encoded in the header that names a copy's source.
+const KEY: &AsciiSet = &TAG.remove(b'/');
 
 /// One object that is copied onto itself.
 pub(super) struct Copying<'a> {
     pub(super) client: &'a Client,
     pub(super) subject: &'a Subject,
+    /// The account that must own the bucket.
+    pub(super) owner: Option<String>,
     /// The only version that will do.
     pub(super) etag: String,
     /// The checksum of new parts.
@@ -35,6 +40,7 @@ macro_rules! as_before {
             .set_metadata(Some($replacement.metadata.iter().cloned().collect()))
             .set_acl($replacement.acl.as_deref().map(Into::into))
             .set_content_type($head.content_type.clone())
+            .set_expires(expires($head))
             .set_cache_control($head.cache_control.clone())
             .set_content_disposition($head.content_disposition.clone())
             .set_content_encoding($head.content_encoding.clone())
@@ -64,7 +70,13 @@ impl Copying<'_> {
     /// What the object has, if it is still the same.
     async fn head(&self) -> Result<HeadObjectOutput> {
         let request = self.client.head_object().bucket(&self.subject.bucket).key(&self.subject.key);
-        request.if_match(&self.etag).send().await.map_err(|error| aws_error::request(&error, self.subject))
+        let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
+        let head = answer.map_err(|error| aws_error::request(&error, self.subject))?;
+        // Not by `If-Match`, which some stores get wrong.
+        if head.e_tag() != Some(&self.etag) {
+            return Err(self.subject.error(ErrorKind::Changed, "the object was replaced meanwhile"));
+        }
+        Ok(head)
     }
 
     /// The time limits of a request for which the store copies `bytes`.
@@ -74,6 +86,8 @@ impl Copying<'_> {
 
     async fn whole(&self, size: u64, head: &HeadObjectOutput, replacement: &Replacement) -> Result<Stored> {
         let request = self.client.copy_object().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request =
+            request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
         let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
         let request = as_before!(request, head, replacement).metadata_directive(MetadataDirective::Replace);
         let request = request.customize().interceptor(self.patience(size));
@@ -85,6 +99,7 @@ impl Copying<'_> {
     async fn in_parts(&self, head: &HeadObjectOutput, replacement: &Replacement, size: u64) -> Result<Stored> {
         let tagging = self.tags(head).await?;
         let request = self.client.create_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request = request.set_expected_bucket_owner(self.owner.clone());
         let request = as_before!(request, head, replacement).set_tagging(tagging);
         let request = request.set_checksum_algorithm(self.checksums.clone());
         let created = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
@@ -94,6 +109,7 @@ impl Copying<'_> {
         let copied = self.parts(&id, replacement.largest_copy.max(1), size).await;
         if copied.is_err() {
             let abort = self.client.abort_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+            let abort = abort.set_expected_bucket_owner(self.owner.clone());
             // What failed first is what matters; the bucket's lifecycle rule takes what stays.
             let _aborted = abort.upload_id(&id).send().await;
         }
@@ -107,6 +123,9 @@ impl Copying<'_> {
             let last = first.saturating_add(part_size).min(size) - 1;
             let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
             let request = self.client.upload_part_copy().bucket(&self.subject.bucket).key(&self.subject.key);
+            let request = request
+                .set_expected_bucket_owner(self.owner.clone())
+                .set_expected_source_bucket_owner(self.owner.clone());
             let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
             let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
             let request = request.customize().interceptor(self.patience(last - first + 1));
@@ -122,35 +141,62 @@ impl Copying<'_> {
         self.head().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request = request.set_expected_bucket_owner(self.owner.clone());
         let request = request.upload_id(id).multipart_upload(parts).customize();
         let answer = request.interceptor(self.patience(size)).send().await;
         let answer = answer.map_err(|error| aws_error::request(&error, self.subject))?;
         Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
     }
 
-    /// The object's tags as a request takes them, if it has any.
+    /// The object's tags as a request takes them, if it has any. Amazon does not count them for who may not read them, so
+    /// that no count may mean that there are some.
     async fn tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
-        // Stores that do not count them may have some all the same.
         if head.tag_count == Some(0) {
             return Ok(None);
         }
         let request = self.client.get_object_tagging().bucket(&self.subject.bucket).key(&self.subject.key);
-        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
+        let answer = match answer.map_err(|error| aws_error::request(&error, self.subject)) {
+            Ok(answer) => answer,
+            // A store without tags.
+            Err(error) if error.answer().is_some_and(|answer| matches!(answer.status, 405 | 501)) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Access => {
+                let what = "objects of this size are copied in parts, to which the store copies no tags: allow \
+                            s3:GetObjectTagging and s3:PutObjectTagging";
+                return Err(self.subject.error(ErrorKind::Access, what).with_source(error));
+            }
+            Err(error) => return Err(error),
+        };
+        let encoded = |text: &str| utf8_percent_encode(text, TAG).to_string();
         let tags: Vec<_> =
             answer.tag_set.iter().map(|tag| format!("{}={}", encoded(&tag.key), encoded(&tag.value))).collect();
         Ok((!tags.is_empty()).then(|| tags.join("&")))
     }
 
     fn source(&self) -> String {
-        let key: String = self.subject.key.bytes().map(|byte| percent(byte, is_plain(byte))).collect();
-        format!("{}/{key}", self.subject.bucket)
+        source(&self.subject.bucket, &self.subject.key)
     }
 }
 
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| percent(byte, is_plain(byte) && byte != b'/')).collect()
+/// The header that names a copy's source. Behind an access point's ARN stands `object`.
+fn source(bucket: &str, key: &str) -> String {
+    let infix = if bucket.starts_with("arn:") { "/object/" } else { "/" };
+    format!("{bucket}{infix}{}", utf8_percent_encode(key, KEY))
 }
 
-fn percent(byte: u8, plain: bool) -> String {
-    if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+/// When caches forget the object. What is no date is nothing that a request could repeat.
+fn expires(head: &HeadObjectOutput) -> Option<DateTime> {
+    DateTime::from_str(head.expires_string()?, DateTimeFormat::HttpDate).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_of_a_copy_is_named_as_s3_reads_it() {
+        assert_eq!(source("files", "a/b c+ü%.txt"), "files/a/b%20c%2B%C3%BC%25.txt");
+        let point = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine";
+        assert_eq!(source(point, "a/b"), format!("{point}/object/a/b"));
+    }
 }

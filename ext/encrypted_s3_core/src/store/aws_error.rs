@@ -8,7 +8,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStreamError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::patience;
+use super::aws_cause;
+use super::aws_connection::CREDENTIALS_TIMEOUT;
 use crate::{Error, ErrorKind};
 
 /// What a request was about; for messages.
@@ -23,8 +24,16 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    fn error(&self, kind: ErrorKind, what: &str) -> Error {
+    pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, format!("{} of {:?} in bucket {:?}: {what}", self.operation, self.key, self.bucket))
+    }
+
+    /// Whether a 404 can only mean the object. Of a request that creates one, it means an address that is no bucket's.
+    fn is_about_an_object(&self) -> bool {
+        matches!(
+            self.operation,
+            "GetObject" | "HeadObject" | "DeleteObject" | "CopyObject" | "UploadPartCopy" | "GetObjectTagging"
+        )
     }
 }
 
@@ -36,52 +45,94 @@ where
     if let Some(error) = credentials(error, subject) {
         return error;
     }
-    if let Some(stalled) = patience::stalled(error) {
-        return subject.error(ErrorKind::Transport, &format!("timed out: {stalled}; see http_read_timeout"));
-    }
     match error {
         SdkError::ServiceError(context) => answer(context.err().code(), context.raw(), subject),
         SdkError::ResponseError(context) => answer(None, context.raw(), subject),
-        SdkError::TimeoutError(_) => subject.error(ErrorKind::Transport, "timed out"),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            subject.error(ErrorKind::Transport, "timed out while connecting; see http_open_timeout")
-        }
-        SdkError::DispatchFailure(_) => subject
-            .error(ErrorKind::Transport, "the store could not be reached; check `endpoint`, `region` and the network"),
         SdkError::ConstructionFailure(_) => subject
             .error(ErrorKind::Configuration, "the request could not be built; check `endpoint`, `region` and `bucket`"),
-        _ => subject.error(ErrorKind::Transport, "failed"),
+        error => unreached(error, subject),
     }
 }
 
-/// Translates a body that broke off.
-pub(super) fn body(error: ByteStreamError) -> Error {
-    if let Some(stalled) = patience::stalled(&error) {
-        return Error::new(ErrorKind::Transport, format!("timed out in the middle of the body: {stalled}"));
+fn unreached(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Error {
+    match aws_cause::find(error) {
+        Some(finding) => {
+            let what = format!("{}. {}", finding.cause, finding.advice);
+            subject.error(finding.kind, &what).with_source(finding.cause)
+        }
+        None => subject.error(ErrorKind::Transport, "the request failed on its way"),
     }
-    let text = error.to_string();
-    let what = if text.contains("checksum") {
-        "the body does not have the checksum that the store announced"
-    } else {
-        "the connection broke in the middle of the body"
-    };
-    Error::new(ErrorKind::Transport, what)
+}
+
+/// Translates a body that broke off, or is not the one that the store announced.
+pub(super) fn body(error: ByteStreamError) -> Error {
+    let mut causes = aws_cause::chain(&error);
+    if causes.any(|cause| cause.is::<aws_smithy_checksums::body::validate::Error>()) {
+        return Error::new(ErrorKind::Damaged, "the body does not have the checksum that the store sent with it");
+    }
+    let what = "the connection broke in the middle of the body";
+    match aws_cause::find(&error) {
+        Some(finding) => {
+            Error::new(ErrorKind::Transport, format!("{what}: {}", finding.cause)).with_source(finding.cause)
+        }
+        None => Error::new(ErrorKind::Transport, what),
+    }
 }
 
 /// A failed search for credentials is found by its type: the SDK reports it as a dispatch failure like any other.
 fn credentials(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Option<Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<CredentialsError>() {
-            return Some(subject.error(
-                ErrorKind::Access,
-                "no AWS credentials: set access_key_id and secret_access_key, or give the process an AWS profile, \
-                 web identity or instance role",
-            ));
+    let error = aws_cause::chain(error).find(|cause| cause.is::<CredentialsError>())?;
+    let what = match error.downcast_ref::<CredentialsError>()? {
+        CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials: set access_key_id and secret_access_key, or \
+             give the process an AWS profile, web identity or instance role"
+            .to_owned(),
+        CredentialsError::ProviderTimedOut(_) => format!(
+            "no AWS credentials within {} seconds; check what the profile or the environment names to get them from",
+            CREDENTIALS_TIMEOUT.as_secs()
+        ),
+        _ => format!("no AWS credentials: {}", details(error)),
+    };
+    let network = aws_cause::find(error);
+    let error = subject.error(ErrorKind::Access, &what);
+    Some(match network {
+        Some(finding) => error.with_source(finding.cause),
+        None => error,
+    })
+}
+
+/// What the providers of credentials say, without what a process that was to print them has printed.
+fn details(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for cause in aws_cause::chain(error).take(8) {
+        let text = cause.to_string();
+        let text: String = text.split("Stderr:").next().unwrap_or_default().chars().take(300).collect();
+        let text = text.trim_end_matches(['.', ' ']).replace(['\n', '\r'], " ");
+        if !text.contains("://") && !texts.iter().any(|before| before.contains(&text)) {
+            texts.push(text);
         }
-        cause = error.source();
     }
-    None
+    match aws_cause::find(error) {
+        Some(finding) => format!("{}: {}. {}", texts.join(": "), finding.cause, finding.advice),
+        None => texts.join(": "),
+    }
+}
+
+/// What a code inside an answer to several questions at once means.
+pub(super) fn kind_of(code: &str) -> ErrorKind {
+    match code {
+        "AccessDenied" | "AllAccessDisabled" => ErrorKind::Access,
+        "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" => {
+            ErrorKind::Transport
+        }
+        _ => ErrorKind::Rejected,
+    }
+}
+
+/// Whether a store refuses a body for lack of its MD5: with Object Lock some take no other checksum.
+pub(super) fn wants_md5<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let Some(error) = error.as_service_error().map(ProvideErrorMetadata::meta) else { return false };
+    let names_it = || error.message().is_some_and(|message| message.contains("Content-MD5"));
+    error.code() == Some("MissingContentMD5") || (error.code() == Some("InvalidRequest") && names_it())
 }
 
 fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Error {
@@ -89,27 +140,62 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
     let code = code.unwrap_or_default();
     let request_id = response.headers().get("x-amz-request-id").unwrap_or("none");
     let what = format!("the store answered {status} {code} (request id {request_id})");
-    match (status, code) {
+    let error = match (status, code) {
         (_, "NoSuchBucket") => Error::new(
             ErrorKind::BucketNotFound,
             format!("bucket {:?} does not exist; check `bucket`, `region` and `endpoint`", subject.bucket),
         ),
-        (404, _) => subject.error(ErrorKind::NotFound, "there is no such object"),
+        (_, "NoSuchUpload") => {
+            subject.error(ErrorKind::UploadNotFound, "there is no such multipart upload: it was completed or aborted")
+        }
+        (404, _) if subject.is_about_an_object() => subject.error(ErrorKind::NotFound, "there is no such object"),
+        (_, "InvalidObjectState") => subject.error(
+            ErrorKind::Archived,
+            "the object is archived (storage class GLACIER, DEEP_ARCHIVE or an archive tier); restore it first",
+        ),
         (412, _) => subject.error(ErrorKind::Changed, "the object was replaced meanwhile"),
         (416, _) => subject.error(ErrorKind::InvalidRange, "the range begins past the end of the object"),
+        (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            wrong_region(&what, response, subject)
+        }
+        (403, "RequestTimeTooSkewed") => {
+            subject.error(ErrorKind::Access, &format!("{what}; this machine's clock is wrong"))
+        }
         (401 | 403, _) => subject.error(
             ErrorKind::Access,
             &format!("{what}; check the credentials, the bucket's policy and the machine's clock"),
         ),
-        (301 | 307, _) => {
-            subject.error(ErrorKind::Rejected, &format!("{what}; the bucket is in another region than `region` says"))
+        (407, _) => {
+            let what = format!("{what}: the proxy wants a user name and a password, or refuses those given");
+            subject.error(ErrorKind::Rejected, &format!("{what}; check `http_proxy`, or HTTP_PROXY in the environment"))
         }
+        // What is not there today will not be there at the next attempt.
+        (501 | 505, _) => subject.error(ErrorKind::Rejected, &what),
         (408 | 429 | 500..=599, _) => subject.error(ErrorKind::Transport, &what),
         // A body that the store read in full but found wanting may have been damaged on its way.
         (400, "RequestTimeout" | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch") => {
             subject.error(ErrorKind::Transport, &what)
         }
         (200..=299, _) => subject.error(ErrorKind::Transport, &format!("{what}, which could not be understood")),
+        (404, _) => subject.error(ErrorKind::Rejected, &format!("{what}; check `endpoint` and `bucket`")),
         _ => subject.error(ErrorKind::Rejected, &what),
-    }
+    };
+    error.with_answer(status, code)
+}
+
+/// Amazon says where the bucket is: in a header, or in the body of the error.
+fn wrong_region(what: &str, response: &HttpResponse, subject: &Subject) -> Error {
+    let body = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+    let told = response.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| {
+        let (_, rest) = body.split_once("<Region>")?;
+        rest.split_once("</Region>").map(|(region, _)| region.to_owned())
+    });
+    let plausible = |region: &String| {
+        (1..=40).contains(&region.len()) && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let what = match told.filter(plausible) {
+        Some(region) => format!("{what}; the bucket is in another region: set `region` to {region:?}"),
+        None => format!("{what}; the bucket is in another region than `region` says, or behind another `endpoint`"),
+    };
+    subject.error(ErrorKind::Configuration, &what)
 }

@@ -136,7 +136,7 @@ impl State {
     }
 
     fn upload(&mut self, id: &str) -> Result<&mut (NewObject, BTreeMap<i32, Bytes>)> {
-        self.uploads.get_mut(id).ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such upload"))
+        self.uploads.get_mut(id).ok_or_else(|| Error::new(ErrorKind::UploadNotFound, "there is no such upload"))
     }
 }
 

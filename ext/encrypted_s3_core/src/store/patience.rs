@@ -238,18 +238,6 @@ async fn answered(
     }
 }
 
-/// The [`Stalled`] among the causes of an error.
-pub(super) fn stalled<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Stalled> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(stalled) = error.downcast_ref() {
-            return Some(stalled);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -117,7 +117,7 @@ impl Transfer {
     /// there is no such upload any more. Then the object itself tells: no other has the same envelope.
     async fn complete(&self, id: &str, parts: Vec<StoredPart>) -> Result<Stored> {
         let error = match self.store.complete_multipart(&self.object.key, id, parts).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Transport | ErrorKind::NotFound) => error,
+            Err(error) if matches!(error.kind(), ErrorKind::Transport | ErrorKind::UploadNotFound) => error,
             completed => return completed,
         };
         match self.store.head(&self.object.key).await {
@@ -146,7 +146,7 @@ impl Transfer {
         for attempt in 0..ABORT_ATTEMPTS {
             match self.store.abort_multipart(&self.object.key, id).await {
                 Ok(()) => return,
-                Err(error) if error.kind() == ErrorKind::NotFound => return,
+                Err(error) if error.kind() == ErrorKind::UploadNotFound => return,
                 Err(_) => tokio::time::sleep(ABORT_PAUSE * 2u32.pow(attempt)).await,
             }
         }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
-use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ChecksumUse, Credentials, MemoryStore};
+use encrypted_s3_core::store::{
+    AwsStore, AwsStoreSettings, ChecksumUse, ConnectionSettings, Credentials, MemoryStore, SecretText,
+};
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use zeroize::Zeroizing;
 
 use crate::support::under;
 
@@ -43,24 +44,23 @@ where
             });
         }
     });
-    let settings = AwsStoreSettings {
-        bucket: "b".into(),
+    let connection = ConnectionSettings {
         region: Some("us-east-1".into()),
         endpoint: Some(format!("http://127.0.0.1:{port}")),
         force_path_style: true,
         credentials: Some(Credentials {
             access_key_id: "id".into(),
-            secret_access_key: Zeroizing::new("secret".into()),
+            secret_access_key: SecretText::new("secret".into()),
             session_token: None,
         }),
-        profile: None,
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(1),
         max_attempts: 2,
-        ca_bundle: None,
         request_checksums: ChecksumUse::WhenRequired,
         response_checksums: ChecksumUse::WhenRequired,
+        ..ConnectionSettings::default()
     };
+    let settings = AwsStoreSettings { bucket: "b".into(), expected_bucket_owner: None, connection };
     (Arc::new(AwsStore::new(settings)), requests)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
     PrivateDecryptingKey, PublicEncryptingKey,
@@ -17,6 +18,8 @@ use crate::secret::{DATA_KEY_LEN, DataKey};
 /// Wiped when dropped; neither `Clone` nor comparable nor printable.
 pub struct RsaKey {
     public: OaepPublicEncryptingKey,
+    /// The public half as DER, to compare keys by.
+    public_der: Box<[u8]>,
     private: Option<Private>,
 }
 
@@ -34,8 +37,8 @@ impl RsaKey {
     pub fn from_private_der(pkcs8: &[u8]) -> Result<Self> {
         let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| refused("is no private RSA key in PKCS#8"))?;
         check_bits(key.key_size_bits())?;
-        let public = wrapping(key.public_key())?;
-        Ok(Self { public, private: Some(Private { key, der: Zeroizing::new(pkcs8.into()) }) })
+        let (public, public_der) = wrapping(key.public_key())?;
+        Ok(Self { public, public_der, private: Some(Private { key, der: Zeroizing::new(pkcs8.into()) }) })
     }
 
     /// A public key from the DER of its X.509 `SubjectPublicKeyInfo`.
@@ -45,11 +48,17 @@ impl RsaKey {
     pub fn from_public_der(spki: &[u8]) -> Result<Self> {
         let key = PublicEncryptingKey::from_der(spki).map_err(|_| refused("is no public RSA key"))?;
         check_bits(key.key_size_bits())?;
-        Ok(Self { public: wrapping(key)?, private: None })
+        let (public, public_der) = wrapping(key)?;
+        Ok(Self { public, public_der, private: None })
     }
 
     pub(in super::super) fn is_private(&self) -> bool {
         self.private.is_some()
+    }
+
+    /// Whether both have the same public half.
+    pub(in super::super) fn is(&self, other: &Self) -> bool {
+        self.public_der == other.public_der
     }
 
     /// Wraps `data_key` by `RSA-OAEP-SHA1`, bound to the text `bind`.
@@ -106,8 +115,10 @@ impl RsaKey {
     }
 }
 
-fn wrapping(key: PublicEncryptingKey) -> Result<OaepPublicEncryptingKey> {
-    OaepPublicEncryptingKey::new(key).map_err(|_| refused("cannot wrap data keys"))
+fn wrapping(key: PublicEncryptingKey) -> Result<(OaepPublicEncryptingKey, Box<[u8]>)> {
+    let der: PublicKeyX509Der<'_> = key.as_der().map_err(|_| refused("cannot be written as DER"))?;
+    let der = der.as_ref().into();
+    Ok((OaepPublicEncryptingKey::new(key).map_err(|_| refused("cannot wrap data keys"))?, der))
 }
 
 fn whole(data_key: Option<Zeroizing<Vec<u8>>>) -> Result<Option<DataKey>> {

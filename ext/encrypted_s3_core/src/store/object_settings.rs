@@ -11,8 +11,6 @@ pub struct ObjectSettings {
     pub bucket_key_enabled: Option<String>,
     /// `Cache-Control` that the store returns with the ciphertext.
     pub cache_control: Option<String>,
-    /// The account that must own the bucket; S3 refuses the request otherwise.
-    pub expected_bucket_owner: Option<String>,
     /// Server-side encryption on top of ours: `AES256`, `aws:kms`.
     pub server_side_encryption: Option<String>,
     /// The encryption context of `aws:kms`: base64 of a JSON object.
@@ -35,7 +33,6 @@ impl ObjectSettings {
             "acl" => &mut self.acl,
             "bucket_key_enabled" => &mut self.bucket_key_enabled,
             "cache_control" => &mut self.cache_control,
-            "expected_bucket_owner" => &mut self.expected_bucket_owner,
             "server_side_encryption" => &mut self.server_side_encryption,
             "ssekms_encryption_context" => &mut self.ssekms_encryption_context,
             "ssekms_key_id" => &mut self.ssekms_key_id,

@@ -1,0 +1,282 @@
+//! The client of Amazon's SDK that all stores share which are reached in the same way: with it connections, credentials
+//! and what was learnt of the store.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{ConfigLoader, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
+};
+use aws_smithy_http_client::tls;
+use aws_smithy_http_client::{Builder, Connector};
+use aws_types::service_config::ServiceConfigKey;
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use super::AwsStore;
+use super::aws_proxy::Proxy;
+use super::aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, RetryMode};
+use super::aws_trust::Trust;
+use super::patience::{Patience, WatchedClient};
+use crate::{Error, ErrorKind, Result};
+
+/// The longest time for credentials to be found: a process that asks a person, or several roles one after another.
+pub(super) const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Environment variables, or the beginnings of their names, that the connection depends on.
+const ENVIRONMENT: [&str; 6] = ["AWS_", "HTTP", "http", "NO_PROXY", "no_proxy", "SSL_CERT_"];
+
+/// The connections of one process. Stores that differ by their bucket, or by the keys of their objects, share one.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// By a digest of the settings, so that no credentials lie here.
+    open: Mutex<HashMap<[u8; 32], Weak<Connection>>>,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A store that will be reached as `settings` say, over the connection of those before it that say the same.
+    pub fn store(&self, settings: AwsStoreSettings) -> AwsStore {
+        let digest = digest(&settings.connection);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match open.get(&digest).and_then(Weak::upgrade) {
+            Some(connection) => connection,
+            None => {
+                open.retain(|_, connection| connection.strong_count() > 0);
+                let connection = Arc::new(Connection::new(settings.connection));
+                open.insert(digest, Arc::downgrade(&connection));
+                connection
+            }
+        };
+        AwsStore::over(connection, settings.bucket, settings.expected_bucket_owner)
+    }
+}
+
+/// Everything that decides where requests go and who they come from: the settings, and the environment.
+fn digest(settings: &ConnectionSettings) -> [u8; 32] {
+    struct Fingerprint(Sha256);
+    impl Hasher for Fingerprint {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut fingerprint = Fingerprint(Sha256::new());
+    settings.hash(&mut fingerprint);
+    let counts = |name: &std::ffi::OsStr| {
+        name.to_str().is_some_and(|name| ENVIRONMENT.iter().any(|begin| name.starts_with(begin)))
+    };
+    let mut environment: Vec<_> = std::env::vars_os().filter(|(name, _)| counts(name)).collect();
+    environment.sort();
+    environment.hash(&mut fingerprint);
+    fingerprint.0.finalize().into()
+}
+
+/// What was learnt of a store that speaks the protocol in its own way.
+#[derive(Debug, Default)]
+pub(super) struct Quirks {
+    /// It refuses requests that ask for a checksum (Backblaze B2).
+    pub(super) refuses_checksum_mode: AtomicBool,
+    /// It answers 412 to the right entity tag (a SeaweedFS of 2025).
+    pub(super) denies_if_match: AtomicBool,
+    /// It does not delete several objects at once.
+    pub(super) deletes_singly: AtomicBool,
+    /// It wants an MD5 of what is sent, as with Object Lock.
+    pub(super) wants_md5: AtomicBool,
+    /// How many parts of objects came one after another with a checksum that was not theirs; see [`WRONG_CHECKSUMS`].
+    pub(super) wrong_checksums: AtomicU32,
+}
+
+/// So many of them are no accident: the store sends the whole object's checksum with a part of it (Ceph).
+pub(super) const WRONG_CHECKSUMS: u32 = 2;
+
+/// One way to reach a store.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) settings: ConnectionSettings,
+    pub(super) quirks: Quirks,
+    client: OnceCell<Connected>,
+}
+
+/// The client, made on first use, so that nothing touches the network, the disk or a thread before.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// Whether requests go over TLS.
+    pub(super) is_secure: bool,
+}
+
+impl Connection {
+    pub(super) fn new(settings: ConnectionSettings) -> Self {
+        Self { settings, quirks: Quirks::default(), client: OnceCell::new() }
+    }
+
+    pub(super) async fn connected(&self) -> Result<&Connected> {
+        self.client.get_or_try_init(|| connect(&self.settings)).await
+    }
+}
+
+/// The client for `settings`. Only here are the environment, files of the shared configuration and certificates read.
+async fn connect(settings: &ConnectionSettings) -> Result<Connected> {
+    let trust = Trust::of(settings)?;
+    let shared = shared_config(settings, &trust).await?;
+    let endpoint = endpoint(settings, &shared);
+    let is_secure = !endpoint.as_deref().is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http:"));
+    if is_secure && trust.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Configuration,
+            "no certificate authority is trusted: this system has no CA certificates. Install them (ca-certificates), \
+             or name a file by `ssl_ca_bundle` or SSL_CERT_FILE",
+        ));
+    }
+    let region = match (shared.region(), &endpoint) {
+        (Some(region), _) => region.clone(),
+        (None, Some(_)) => Region::new("us-east-1"),
+        (None, None) => {
+            let what = "no region: set `region`, or AWS_REGION in the environment";
+            return Err(Error::new(ErrorKind::Configuration, what));
+        }
+    };
+    let proxy = Proxy::of(settings, is_secure);
+    let retries = match settings.retry_mode {
+        RetryMode::Standard => RetryConfig::standard(),
+        RetryMode::Adaptive => RetryConfig::adaptive(),
+    };
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        .http_client(http_client(settings, &trust, proxy.as_ref(), is_secure)?)
+        .region(region)
+        .force_path_style(settings.force_path_style)
+        .accelerate(settings.accelerate)
+        .retry_config(retries.with_max_attempts(settings.max_attempts))
+        .timeout_config(TimeoutConfig::builder().connect_timeout(settings.connect_timeout).build())
+        // Both of the SDK's other limits are replaced, see `patience`.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO })
+        .request_checksum_calculation(match settings.request_checksums {
+            ChecksumUse::WhenSupported => RequestChecksumCalculation::WhenSupported,
+            ChecksumUse::WhenRequired => RequestChecksumCalculation::WhenRequired,
+        })
+        .response_checksum_validation(match settings.response_checksums {
+            ChecksumUse::WhenSupported => ResponseChecksumValidation::WhenSupported,
+            ChecksumUse::WhenRequired => ResponseChecksumValidation::WhenRequired,
+        });
+    if let Some(endpoint) = endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    Ok(Connected { client: Client::from_conf(config.build()), is_secure })
+}
+
+/// What Amazon's tools share: profile, region, credentials.
+async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<SdkConfig> {
+    // Of what hands out credentials, only Amazon's own services are further away than a proxy. The addresses of instance
+    // and container roles are plain HTTP and of this machine.
+    let http_client = http_client(settings, trust, Proxy::of(settings, true).as_ref(), true)?;
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client.clone())
+        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build());
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(dual_stack) = settings.dual_stack {
+        loader = loader.use_dual_stack(dual_stack);
+    }
+    if let Some(fips) = settings.fips {
+        loader = loader.use_fips(fips);
+    }
+    Ok(with_credentials(loader, settings, http_client).await.load().await)
+}
+
+async fn with_credentials(
+    loader: ConfigLoader,
+    settings: &ConnectionSettings,
+    http_client: WatchedClient,
+) -> ConfigLoader {
+    if let Some(given) = &settings.credentials {
+        return loader.credentials_provider(aws_sdk_s3::config::Credentials::new(
+            given.access_key_id.clone(),
+            given.secret_access_key.expose().to_owned(),
+            given.session_token.as_ref().map(|token| token.expose().to_owned()),
+            None,
+            "storage.yml",
+        ));
+    }
+    if settings.instance_profile_timeout.is_none() && settings.instance_profile_attempts.is_none() {
+        return loader;
+    }
+    let region = match &settings.region {
+        Some(region) => Some(Region::new(region.clone())),
+        None => {
+            let chain = DefaultRegionChain::builder();
+            let chain = settings.profile.iter().fold(chain, |chain, profile| chain.profile_name(profile));
+            chain.build().region().await
+        }
+    };
+    let provider = ProviderConfig::default().with_http_client(http_client).with_region(region);
+    let mut instance = aws_config::imds::Client::builder().configure(&provider);
+    if let Some(timeout) = settings.instance_profile_timeout {
+        instance = instance.connect_timeout(timeout).read_timeout(timeout);
+    }
+    if let Some(attempts) = settings.instance_profile_attempts {
+        instance = instance.max_attempts(attempts);
+    }
+    let mut chain = DefaultCredentialsChain::builder().imds_client(instance.build());
+    if let Some(profile) = &settings.profile {
+        chain = chain.profile_name(profile);
+    }
+    loader.credentials_provider(chain.configure(provider).build().await)
+}
+
+/// The address that requests are sent to, if it is not Amazon's.
+fn endpoint(settings: &ConnectionSettings, shared: &SdkConfig) -> Option<String> {
+    settings.endpoint.clone().or_else(|| {
+        let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+        let of_s3 = key.ok().and_then(|key| shared.service_config()?.load_config(key));
+        of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
+    })
+}
+
+fn http_client(
+    settings: &ConnectionSettings,
+    trust: &Trust,
+    proxy: Option<&Proxy>,
+    https: bool,
+) -> Result<WatchedClient> {
+    #[cfg(feature = "aws-lc")]
+    let provider = tls::rustls_provider::CryptoMode::AwsLc;
+    #[cfg(not(feature = "aws-lc"))]
+    let provider = tls::rustls_provider::CryptoMode::Ring;
+    let context = trust.context()?;
+    let proxy = proxy.map(|proxy| proxy.config(https)).transpose()?;
+    let (idle_timeout, read_timeout) = (settings.idle_timeout, settings.read_timeout);
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().pool_idle_timeout(idle_timeout);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_proxy_config(proxy.clone());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.tls_provider(tls::Provider::Rustls(provider.clone())).tls_context(context.clone()).build()
+    });
+    Ok(WatchedClient::new(client, read_timeout))
+}

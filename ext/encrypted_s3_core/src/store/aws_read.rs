@@ -1,0 +1,136 @@
+//! Reading objects from Amazon S3, and from stores that read a request in their own way.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use aws_sdk_s3::config::{Config, ResponseChecksumValidation};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use super::aws::{Inner, head_of};
+use super::aws_connection::{Connection, WRONG_CHECKSUMS};
+use super::aws_error::{self, Subject};
+use super::aws_settings::ChecksumUse;
+use super::{Body, Object, Reading};
+use crate::{Error, ErrorKind, Result};
+
+/// What is asked for besides the bytes.
+#[derive(Clone, Copy)]
+struct Ask {
+    checksum: bool,
+    if_match: bool,
+}
+
+impl Inner {
+    /// Sends the request, again without what the store does not understand.
+    pub(super) async fn read(&self, reading: &Reading, subject: &Subject) -> Result<Object> {
+        let quirks = &self.connection.quirks;
+        let first = Ask {
+            checksum: self.checks_answers(reading),
+            if_match: reading.if_match.is_some() && !quirks.denies_if_match.load(Ordering::Relaxed),
+        };
+        let mut ask = first;
+        loop {
+            let error = match self.ask(reading, ask, subject).await {
+                Ok(object) => {
+                    if first.checksum && !ask.checksum {
+                        quirks.refuses_checksum_mode.store(true, Ordering::Relaxed);
+                    }
+                    if first.if_match && !ask.if_match {
+                        quirks.denies_if_match.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(object);
+                }
+                Err(error) => error,
+            };
+            match error.answer().map(|answer| answer.status) {
+                Some(400 | 501) if ask.checksum && error.kind() == ErrorKind::Rejected => ask.checksum = false,
+                // Not believed before the answer without the condition has shown another entity tag.
+                Some(412) if ask.if_match => ask.if_match = false,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn checks_answers(&self, reading: &Reading) -> bool {
+        let quirks = &self.connection.quirks;
+        let wrong = reading.range.is_some() && quirks.wrong_checksums.load(Ordering::Relaxed) >= WRONG_CHECKSUMS;
+        self.connection.settings.response_checksums == ChecksumUse::WhenSupported
+            && !wrong
+            && !quirks.refuses_checksum_mode.load(Ordering::Relaxed)
+    }
+
+    async fn ask(&self, reading: &Reading, ask: Ask, subject: &Subject) -> Result<Object> {
+        let request = self.client().await?.get_object().bucket(&self.bucket).key(&subject.key);
+        let range = reading.range.map(|(first, last)| format!("bytes={first}-{last}"));
+        let if_match = reading.if_match.clone().filter(|_| ask.if_match);
+        let request = request.set_expected_bucket_owner(self.owner()).set_range(range).set_if_match(if_match);
+        let mut request = request.customize();
+        if !ask.checksum {
+            let without = ResponseChecksumValidation::WhenRequired;
+            request = request.config_override(Config::builder().response_checksum_validation(without));
+        }
+        let answer = request.send().await.map_err(|error| aws_error::request(&error, subject))?;
+        let (first, size) = extent(answer.content_range.as_deref(), answer.content_length, subject)?;
+        let checked = ask.checksum && has_checksum(&answer);
+        let head = head_of(Some(size), answer.e_tag, answer.metadata, subject)?;
+        // Some stores ignore conditions.
+        if reading.if_match.as_ref().is_some_and(|wanted| !head.etag.is_empty() && *wanted != head.etag) {
+            return Err(subject.error(ErrorKind::Changed, "the object was replaced meanwhile"));
+        }
+        let is_part = answer.content_range.is_some();
+        let body = AwsBody { stream: answer.body, part_of: (checked && is_part).then(|| self.connection.clone()) };
+        Ok(Object { head, first, body: Body::from_aws(body) })
+    }
+}
+
+/// A body as it arrives. At its end the SDK compares the checksum that came with it.
+#[derive(Debug)]
+pub(super) struct AwsBody {
+    stream: ByteStream,
+    /// For a part of an object that came with a checksum: where is kept whether those are right.
+    part_of: Option<Arc<Connection>>,
+}
+
+impl AwsBody {
+    /// The next bytes, or `None` after the last.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes>> {
+        let next = self.stream.next().await.map(|chunk| chunk.map_err(aws_error::body));
+        if let Some(connection) = &self.part_of {
+            let wrong = &connection.quirks.wrong_checksums;
+            match &next {
+                None => wrong.store(0, Ordering::Relaxed),
+                Some(Err(error)) if error.kind() == ErrorKind::Damaged => drop(wrong.fetch_add(1, Ordering::Relaxed)),
+                Some(_) => {}
+            }
+        }
+        next
+    }
+}
+
+fn has_checksum(answer: &GetObjectOutput) -> bool {
+    let checksums = [
+        &answer.checksum_crc32,
+        &answer.checksum_crc32_c,
+        &answer.checksum_crc64_nvme,
+        &answer.checksum_sha1,
+        &answer.checksum_sha256,
+    ];
+    // One with a hyphen is of the checksums of parts, which nobody compares.
+    checksums.into_iter().flatten().any(|checksum| !checksum.contains('-'))
+}
+
+/// Where the body begins, and how long the whole object is. `bytes 0-99/1234` is the form that RFC 9110 gives a range
+/// (section 14.4); without it the answer is the whole object.
+fn extent(content_range: Option<&str>, content_length: Option<i64>, subject: &Subject) -> Result<(u64, i64)> {
+    let Some(range) = content_range else { return Ok((0, content_length.unwrap_or(-1))) };
+    let parse = || {
+        let (first, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+        let (_last, size) = rest.split_once('/')?;
+        Some((first.trim().parse().ok()?, size.trim().parse().ok()?))
+    };
+    parse().ok_or_else(|| {
+        Error::new(ErrorKind::Transport, "the store sent a range that it did not describe").for_object(&subject.key)
+    })
+}

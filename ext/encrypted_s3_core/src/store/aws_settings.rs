@@ -1,0 +1,148 @@
+//! How a bucket at Amazon, or at whoever speaks its protocol, is reached.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+/// A text that is wiped when it is dropped and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes the text over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::hash::Hash for SecretText {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Credentials that were given rather than found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// The id of the access key; not secret.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: SecretText,
+    /// The session token of temporary credentials.
+    pub session_token: Option<SecretText>,
+}
+
+/// When the client adds or checks a checksum of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChecksumUse {
+    /// Wherever the operation knows one.
+    #[default]
+    WhenSupported,
+    /// Only where the operation demands one; for stores that refuse what they do not know.
+    WhenRequired,
+}
+
+/// How requests are tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RetryMode {
+    /// With growing pauses.
+    #[default]
+    Standard,
+    /// The same, and requests are held back while the store says that there are too many.
+    Adaptive,
+}
+
+/// How a store is reached. What is the same here shares connections and credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionSettings {
+    /// The region; `None` looks in the environment and the profile, and then takes `us-east-1` if there is an endpoint.
+    pub region: Option<String>,
+    /// The address of an S3-compatible store; `None` looks in the environment and the profile, and then is Amazon's.
+    pub endpoint: Option<String>,
+    /// Puts the bucket into the path rather than into the host name.
+    pub force_path_style: bool,
+    /// Amazon's endpoints for transfer acceleration.
+    pub accelerate: bool,
+    /// Amazon's endpoints for IPv6 and IPv4; `None` looks in the environment and the profile.
+    pub dual_stack: Option<bool>,
+    /// Amazon's endpoints of FIPS 140; `None` looks in the environment and the profile.
+    pub fips: Option<bool>,
+    /// `None` searches environment, profile, web identity, container and instance role, in Amazon's order.
+    pub credentials: Option<Credentials>,
+    /// The profile in the shared configuration files; `None` is `AWS_PROFILE` or the default.
+    pub profile: Option<String>,
+    /// Longest wait for each answer of the instance's metadata service; `None` is the SDK's.
+    pub instance_profile_timeout: Option<Duration>,
+    /// How often that service is asked at most, the first time included; `None` is the SDK's.
+    pub instance_profile_attempts: Option<u32>,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest time without progress, in either direction, after which an attempt counts as failed.
+    pub read_timeout: Duration,
+    /// How long a connection is kept that nobody uses.
+    pub idle_timeout: Duration,
+    /// How often a request is sent at most, the first time included.
+    pub max_attempts: u32,
+    /// How requests are tried again.
+    pub retry_mode: RetryMode,
+    /// A PEM file whose certificates are trusted instead of the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// A folder of PEM files whose certificates are trusted instead of the system's.
+    pub ca_directory: Option<PathBuf>,
+    /// The URL of a proxy, with its user and password; `None` looks in the environment.
+    pub proxy: Option<SecretText>,
+    /// Checksums of what is sent.
+    pub request_checksums: ChecksumUse,
+    /// Checksums of what is received.
+    pub response_checksums: ChecksumUse,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            force_path_style: false,
+            accelerate: false,
+            dual_stack: None,
+            fips: None,
+            credentials: None,
+            profile: None,
+            instance_profile_timeout: None,
+            instance_profile_attempts: None,
+            connect_timeout: Duration::from_secs(15),
+            read_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(90),
+            max_attempts: 4,
+            retry_mode: RetryMode::default(),
+            ca_bundle: None,
+            ca_directory: None,
+            proxy: None,
+            request_checksums: ChecksumUse::default(),
+            response_checksums: ChecksumUse::default(),
+        }
+    }
+}
+
+/// A bucket, and how it is reached.
+#[derive(Clone, Debug, Default)]
+pub struct AwsStoreSettings {
+    /// The bucket's name, or the ARN of an access point.
+    pub bucket: String,
+    /// The account that must own the bucket; S3 refuses each request otherwise.
+    pub expected_bucket_owner: Option<String>,
+    /// How it is reached.
+    pub connection: ConnectionSettings,
+}

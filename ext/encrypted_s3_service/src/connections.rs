@@ -1,0 +1,20 @@
+//! The connections that all clients of this process share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use encrypted_s3_core::store::Connections;
+
+static CONNECTIONS: Mutex<Option<(u32, Arc<Connections>)>> = Mutex::new(None);
+
+/// Those of `process`, which is this one. A parent's are neither used nor closed: the sockets are shared with it.
+pub fn of(process: u32) -> Arc<Connections> {
+    let mut slot = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some((owner, connections)) if *owner == process => connections.clone(),
+        _ => {
+            let connections = Arc::new(Connections::new());
+            std::mem::forget(slot.replace((process, connections.clone())));
+            connections
+        }
+    }
+}
