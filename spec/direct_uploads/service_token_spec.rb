@@ -263,7 +263,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(created.service_name).to eq("mirrored")
     end
 
-    it "asks the attribute's Proc" do
+    it "asks the attribute's Proc", if: Contract.method_defined?(:scan) do
       contract = Contract.new(organisation: customer)
       html = page.form_with(model: contract, url: "/") { |form| form.file_field(:scan, direct_upload: true) }
       ask(**query_of(html, "contract_scan").symbolize_keys)

@@ -79,6 +79,47 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     expect(said).to eq(%w[not-found not-found not-found access access checksum-mismatch])
   end
 
+  # Everything else that a client does, from a file and into one, and what it answers; `before_each` comes in between.
+  let(:every_other_call) do
+    <<~'RUBY'
+      key, folder = input
+      source = File.join(folder, "source").tap { |path| File.binwrite(path, "text" * 10_000) }
+      target = File.open(File.join(folder, "target"), "w+b")
+      head = +""
+      calls = [
+        -> { File.open(source, "rb") { |file| client.upload(key, file, content_type: "text/plain") } && "stored" },
+        -> { client.exist?(key) },
+        -> { client.size(key) },
+        -> { client.stat(key).size },
+        -> { client.metadata(key).to_h.any? },
+        -> { client.download_file(key, target) && File.size(target) },
+        -> { reader = client.reader(key); reader.skip(4); head << reader.read(4); reader.close; head },
+        -> { client.compose([key, key], "#{key}/both") && client.size("#{key}/both") },
+        -> { client.delete("#{key}/both"); client.exist?("#{key}/both") },
+        -> { client.delete_prefixed(key); client.exist?(key) }
+      ]
+      answers = calls.map { |call| before_each.call && call.call }
+      GC.stress = false
+      puts answers
+    RUBY
+  end
+  let(:every_other_answer) { %w[stored true 40000 40000 true 40000 text 80000 false false] }
+
+  it "survives it at every allocation of every other call" do
+    Dir.mktmpdir do |folder|
+      said = stressed("before_each = -> { GC.stress = true }\n#{every_other_call}", key, folder)
+      expect(said).to eq(every_other_answer)
+    end
+  end
+
+  it "survives that everything is moved between any two calls", if: GC.respond_to?(:compact) do
+    Dir.mktmpdir do |folder|
+      moving = "GC.auto_compact = true\nbefore_each = -> { GC.verify_compaction_references(toward: :empty) }\n"
+      said = stressed(moving + every_other_call, key, folder)
+      expect(said).to eq(every_other_answer)
+    end
+  end
+
   # In a process of its own: not every extension that other specs load survives it.
   it "survives that everything is moved while transfers are under way", if: GC.respond_to?(:compact) do
     data = random_bytes(11 * mebibyte)
