@@ -16,7 +16,7 @@ Gem::Specification.new do |spec|
   spec.files = Dir[
     "exe/*", "lib/**/*.{rb,rake,tt}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}", "sig/**/*.rbs",
     "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
-    "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE.txt"
+    "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE.txt", "LICENSE-THIRD-PARTY.txt"
   ].grep_v(%r{\Aext/[^/]+/(tests|benches|fuzz|target)/})
   spec.bindir = "exe"
   spec.executables = ["encrypted_s3_service"]

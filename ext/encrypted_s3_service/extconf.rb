@@ -2,5 +2,12 @@
 
 require "mkmf"
 require "rb_sys/mkmf"
+require_relative "toolchain"
+
+problems = Toolchain.new(File.expand_path("../../Cargo.toml", __dir__)).problems
+unless problems.empty?
+  abort ["encrypted_s3_service cannot be built here:", *problems.map { |line| "- #{line}" },
+         "On Linux and macOS there are gems that need none of this; see \"Install\" in the README."].join("\n")
+end
 
 create_rust_makefile("encrypted_s3_service/encrypted_s3_service")

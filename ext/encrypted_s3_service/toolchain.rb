@@ -1,0 +1,109 @@
+# frozen_string_literal: true
+
+require "open3"
+require "rbconfig"
+require "rubygems"
+
+# Looks, before minutes are spent on building, whether this machine has what the extension is built with, and says what
+# is missing in one line each with the command that brings it.
+class Toolchain
+  # Where libclang lies, as clang-sys looks for it, which rb-sys uses.
+  LIBCLANG = [
+    "{/usr,}/lib*/{,*/,*/*/,*/*/*/}libclang{,-*}.{so*,dylib}", "/usr/local/{lib*,llvm*/lib*,opt/llvm*/lib*}/libclang*",
+    "/opt/{local,homebrew}/{libexec/llvm-*/lib,opt/llvm*/lib,lib}/libclang*",
+    "/Library/Developer/CommandLineTools/usr/lib/libclang*",
+    "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang*"
+  ].freeze
+
+  # What brings a C compiler and libclang, by the words that /etc/os-release has for the system.
+  PACKAGES = {
+    /debian|ubuntu/ => { compiler: "apt-get install build-essential", libclang: "apt-get install libclang-dev" },
+    /alpine/ => { compiler: "apk add build-base", libclang: "apk add clang-dev" },
+    /fedora|rhel|centos|amzn/ => { compiler: "dnf install gcc make", libclang: "dnf install clang-devel" },
+    /suse/ => { compiler: "zypper install gcc make", libclang: "zypper install clang-devel" },
+    /arch/ => { compiler: "pacman -S base-devel", libclang: "pacman -S clang" },
+    /darwin/ => { compiler: "xcode-select --install", libclang: "xcode-select --install" }
+  }.freeze
+  UNKNOWN_SYSTEM = { compiler: "install GCC or Clang", libclang: "install libclang" }.freeze
+
+  RUSTUP = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+
+  # @param manifest [String] path of the workspace's Cargo.toml, which says what version of Rust is needed
+  def initialize(manifest)
+    @manifest = manifest
+  end
+
+  # @return [Array<String>] a line for each thing that is missing or too old
+  def problems
+    found = [cargo_problem, compiler_problem, libclang_problem].compact
+    # Without cargo nothing can be asked of it.
+    found.empty? ? [crates_problem].compact : found
+  end
+
+  private
+
+  def cargo_problem
+    version = output("cargo", "--version")&.slice(/\Acargo (\d+\.\d+\.\d+)/, 1)
+    return "Rust (cargo) is not installed. Get it: #{RUSTUP}" unless version
+    return if Gem::Version.new(version) >= Gem::Version.new(oldest_rust)
+
+    "Rust #{oldest_rust} or later is needed, and this is #{version}. Get it: rustup update stable"
+  end
+
+  def oldest_rust = File.read(@manifest)[/^rust-version = "([\d.]+)"/, 1]
+
+  def compiler_problem
+    program = ENV.fetch("CC", "cc").split.first
+    return if output(program, "--version")
+
+    "There is no C compiler (#{program}), which aws-lc is built with. Get it: #{package(:compiler)}"
+  end
+
+  def libclang_problem
+    return if ENV.key?("LIBCLANG_PATH") || libclang_gem? || output("llvm-config", "--prefix")
+    return unless Dir.glob(LIBCLANG).empty?
+
+    "libclang is not installed, or not where it is looked for (LIBCLANG_PATH names its folder). " \
+      "Get it: #{package(:libclang)}"
+  end
+
+  # rb_sys uses this gem where it is installed.
+  def libclang_gem? = Gem::Specification.find_all_by_name("libclang").any?
+
+  # Asks for the crates of this machine alone, and for none that are there.
+  def crates_problem
+    fetch = ["cargo", "fetch", "--locked", "--manifest-path", @manifest, *target]
+    return if output(*fetch, "--offline")
+
+    said, status = Open3.capture2e(*fetch)
+    return if status.success?
+
+    "The crates cannot be downloaded (#{said.lines.grep(/error|Caused|: /).last&.strip}). " \
+      "Let cargo reach crates.io, by HTTPS_PROXY where there is a proxy, or install a gem that is compiled already: " \
+      "gem install encrypted_s3_service"
+  end
+
+  def target
+    host = output("rustc", "-vV")&.slice(/^host: (\S+)/, 1)
+    host ? ["--target", ENV.fetch("CARGO_BUILD_TARGET", host)] : []
+  end
+
+  def package(what)
+    (PACKAGES.find { |name, _| name.match?(system_name) }&.last || UNKNOWN_SYSTEM).fetch(what)
+  end
+
+  def system_name
+    release = "/etc/os-release"
+    return RbConfig::CONFIG["host_os"] unless File.exist?(release)
+
+    File.read(release).scan(/^ID(?:_LIKE)?=(.*)$/).join(" ")
+  end
+
+  # @return [String, nil] nil when the program is not there or fails
+  def output(*command)
+    said, status = Open3.capture2e(*command)
+    said if status.success?
+  rescue SystemCallError
+    nil
+  end
+end

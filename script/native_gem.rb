@@ -1,0 +1,174 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "tmpdir"
+require "rbconfig"
+require "rubygems/package"
+
+# Builds a gem for this platform that holds the compiled extension for several Rubies, each in a folder of its own,
+# where the gem looks for it. Who installs it needs neither Rust nor a compiler.
+#
+# The result depends on the C library of this machine: it runs with this version and later ones, and the build says
+# which. Release builds are made where that is an old one.
+class NativeGem
+  NAME = "encrypted_s3_service"
+  # A profile of its own in Cargo.toml, made for size where speed does not matter.
+  PROFILE = "native"
+  OLDEST_RUBY = Gem::Version.new("3.2")
+  # From this version on RubyGems tells glibc's platform from musl's.
+  RUBYGEMS = ">= 3.3.22"
+  # What only the gem that compiles needs.
+  SOURCES = %r{\A(?:ext/|Cargo\.|rustfmt)}
+  private_constant :NAME, :PROFILE, :OLDEST_RUBY, :RUBYGEMS, :SOURCES
+
+  # A Ruby on this machine. `minor` is such as "3.4".
+  Ruby = Struct.new(:path, :minor)
+
+  # @param specification [Gem::Specification]
+  # @param folder [String] where the package goes
+  # @return [String] its path
+  def self.pack(specification, folder)
+    FileUtils.mkdir_p(folder)
+    File.join(folder, specification.file_name).tap do |path|
+      Gem::Package.build(specification, false, false, path)
+    end
+  end
+
+  # What error messages would otherwise show of this machine.
+  # @return [Hash{String => String}] folders, and what stands there instead
+  def self.build_paths
+    { File.expand_path(ENV.fetch("CARGO_HOME", "~/.cargo")) => "cargo", Dir.pwd => NAME }
+  end
+
+  # @return [String] what keeps those folders out of the extension
+  def self.rustflags = build_paths.map { |from, to| "--remap-path-prefix=#{from}=#{to}" }.join(" ")
+
+  # @param specification [Gem::Specification] that of the source gem
+  # @param names [Array<String>] names or paths of Rubies
+  def initialize(specification, names: ENV.fetch("RUBIES", "").split)
+    @specification = specification
+    @rubies = rubies(names.empty? ? names_in_path : names)
+    raise "There is no Ruby >= #{OLDEST_RUBY} to build for. Name one in RUBIES." if @rubies.empty?
+  end
+
+  # @param folder [String] where the package goes
+  # @return [String] its path
+  def build(folder)
+    libraries = @rubies.to_h { |ruby| [ruby.minor, compile(ruby)] }
+    libraries.each_value { |library| refuse_build_paths(library) }
+    target = File.expand_path(folder)
+    path = staged(libraries) { |specification| self.class.pack(specification, target) }
+    report(path, libraries)
+    path
+  end
+
+  private
+
+  def names_in_path
+    folders = ENV.fetch("PATH", "").split(File::PATH_SEPARATOR)
+    [RbConfig.ruby, *folders.flat_map { |folder| Dir.glob("#{folder}/ruby{,3.[0-9]*,[4-9].[0-9]*}") }]
+  end
+
+  def rubies(names)
+    names.filter_map do |name|
+      said = IO.popen({ "RUBYOPT" => nil }, [name, "-rrbconfig", "-e", "puts RbConfig.ruby, RUBY_VERSION"], &:read)
+      path, version = said.lines(chomp: true)
+      Ruby.new(path, version[/\A\d+\.\d+/]) if Gem::Version.new(version) >= OLDEST_RUBY
+    end.uniq(&:minor).sort_by(&:minor)
+  end
+
+  # By the same extconf.rb and Makefile that an installation uses.
+  # @return [String] path of the extension
+  def compile(ruby)
+    puts "compiling for Ruby #{ruby.minor} (#{ruby.path})"
+    folder = File.expand_path("tmp/native/#{ruby.minor}")
+    FileUtils.rm_rf(folder)
+    FileUtils.mkdir_p(folder)
+    extconf = File.expand_path("ext/#{NAME}/extconf.rb")
+    run(ruby.path, *rb_sys.flat_map { |path| ["-I", path] }, extconf, chdir: folder, env: environment(ruby))
+    run("make", chdir: folder, env: environment(ruby))
+    File.join(folder, "#{NAME}.#{RbConfig::CONFIG["DLEXT"]}").tap do |library|
+      run(*RbConfig::CONFIG["STRIP"].split, library, chdir: folder, env: {})
+    end
+  end
+
+  def rb_sys = Gem.loaded_specs.fetch("rb_sys").full_require_paths
+
+  # Bundler's variables are for the Ruby that runs this. RubyGems sets SOURCE_DATE_EPOCH where it installs a gem, and
+  # rb_sys takes it for a sign of that.
+  def environment(ruby)
+    { "RUBY" => ruby.path, "RUBYOPT" => nil, "RUBYLIB" => nil, "SOURCE_DATE_EPOCH" => nil,
+      "RB_SYS_CARGO_PROFILE" => PROFILE,
+      "RB_SYS_CARGO_TARGET_DIR" => File.expand_path("target"),
+      "RB_SYS_GLOBAL_RUSTFLAGS" => self.class.rustflags,
+      "CFLAGS" => self.class.build_paths.map { |from, to| "-ffile-prefix-map=#{from}=#{to}" }.join(" ") }
+  end
+
+  def refuse_build_paths(library)
+    bytes = File.binread(library)
+    found = self.class.build_paths.keys.find { |path| bytes.include?("#{path}/") }
+    raise "#{library} has paths of this machine in it, such as #{found}." if found
+  end
+
+  # @yieldparam specification [Gem::Specification] of the native gem, with its files in place
+  def staged(libraries)
+    Dir.mktmpdir do |folder|
+      specification = native_specification(libraries)
+      @specification.files.intersection(specification.files).each { |file| copy(file, File.join(folder, file)) }
+      libraries.each { |minor, library| copy(library, File.join(folder, target(minor))) }
+      Dir.chdir(folder) { yield specification }
+    end
+  end
+
+  def copy(from, to)
+    FileUtils.mkdir_p(File.dirname(to))
+    FileUtils.cp(from, to)
+    File.chmod(File.executable?(from) ? 0o755 : 0o644, to)
+  end
+
+  def target(minor) = "lib/#{NAME}/#{minor}/#{NAME}.#{RbConfig::CONFIG["DLEXT"]}"
+
+  def native_specification(libraries)
+    @specification.dup.tap do |specification|
+      specification.platform = platform
+      specification.extensions = []
+      specification.files = @specification.files.grep_v(SOURCES) + libraries.keys.map { |minor| target(minor) }
+      specification.dependencies.reject! { |dependency| dependency.name == "rb_sys" }
+      specification.required_ruby_version = rubies_served(libraries.keys)
+      specification.required_rubygems_version = RUBYGEMS
+    end
+  end
+
+  # An extension is for one minor version of Ruby.
+  def rubies_served(minors) = [">= #{minors.first}", "< #{Gem::Version.new("#{minors.last}.0").bump}.dev"]
+
+  # @return [Gem::Platform] with the C library, which RubyGems leaves away where it is glibc
+  def platform
+    Gem::Platform.new("#{RbConfig::CONFIG["target_cpu"]}-#{os}")
+  end
+
+  def os
+    return RbConfig::CONFIG["target_os"] unless RbConfig::CONFIG["target_os"].start_with?("linux")
+
+    RbConfig::CONFIG["target_os"].include?("musl") ? "linux-musl" : "linux-gnu"
+  end
+
+  def report(path, libraries)
+    puts "#{path}: #{File.size(path)} bytes"
+    libraries.each do |minor, library|
+      needs = ", needs glibc #{glibc(library)}" if os == "linux-gnu"
+      puts "  Ruby #{minor}: #{File.size(library)} bytes#{needs}"
+    end
+  end
+
+  # @return [String] the newest version that a symbol of the extension has
+  def glibc(library)
+    File.binread(library).scan(/GLIBC_(\d+\.\d+)/).flatten.max_by { |version| Gem::Version.new(version) }
+  end
+
+  def run(*command, chdir:, env:)
+    return if Bundler.unbundled_system(env, *command, chdir: chdir)
+
+    raise "`#{command.join(" ")}` failed."
+  end
+end

@@ -1,0 +1,90 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "open3"
+require "rbconfig"
+require "tmpdir"
+
+# What who installs the gem from source is told when something is missing. The programs are small scripts that stand in
+# for those of a machine: the real extconf.rb asks them.
+RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
+  extconf = File.expand_path("../../ext/encrypted_s3_service/extconf.rb", __dir__)
+  oldest = File.read(File.expand_path("../../Cargo.toml", __dir__))[/^rust-version = "([\d.]+)"/, 1]
+
+  around do |example|
+    Dir.mktmpdir do |folder|
+      @folder = folder
+      FileUtils.mkdir_p(%w[bin build].map { |name| File.join(folder, name) })
+      example.run
+    end
+  end
+
+  def program(name, script)
+    path = File.join(@folder, "bin", name)
+    File.write(path, "#!/bin/sh\n#{script}\n")
+    File.chmod(0o755, path)
+  end
+
+  def cargo(version, crates: "exit 0")
+    program("cargo", "case $1 in --version) echo 'cargo #{version} (abc 2026-01-01)' ;; *) #{crates} ;; esac")
+    program("rustc", "echo 'host: x86_64-unknown-linux-gnu'")
+  end
+
+  define_method(:configure) do |**environment|
+    rb_sys = Gem.loaded_specs.fetch("rb_sys").full_require_paths.flat_map { |path| ["-I", path] }
+    settings = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => "/anywhere", "RUBYOPT" => nil, "CC" => nil }
+    Open3.capture2e({ **settings, **environment.transform_keys(&:to_s) }, RbConfig.ruby, *rb_sys, extconf,
+                    chdir: File.join(@folder, "build"))
+  end
+
+  # @return [Array<String>] the lines that begin with a dash
+  def complaints(**)
+    said, status = configure(**)
+    expect(status).not_to be_success, said
+    expect(File).not_to exist(File.join(@folder, "build", "Makefile"))
+    said.lines(chomp: true).grep(/\A- /)
+  end
+
+  it "makes a Makefile where all is there" do
+    cargo(oldest)
+    program("cc", "exit 0")
+    said, status = configure
+    expect(status).to be_success, said
+    expect(File).to exist(File.join(@folder, "build", "Makefile"))
+  end
+
+  it "says at once all that is missing, in a line each, with what brings it" do
+    expect(complaints).to match([/\A- Rust \(cargo\) is not installed.*curl .*rustup/,
+                                 /\A- There is no C compiler \(cc\).*Get it: \S+ \S+/])
+  end
+
+  it "names the version of Rust that is needed, and the one that is there" do
+    cargo("1.60.0")
+    program("cc", "exit 0")
+    expect(complaints).to eq(["- Rust #{oldest} or later is needed, and this is 1.60.0. Get it: rustup update stable"])
+  end
+
+  it "asks for the compiler that CC names" do
+    cargo(oldest)
+    expect(complaints(CC: "clang -m64")).to match([/no C compiler \(clang\)/])
+  end
+
+  it "says where libclang is looked for" do
+    cargo(oldest)
+    program("cc", "exit 0")
+    toolchain = File.expand_path("../../ext/encrypted_s3_service/toolchain.rb", __dir__)
+    script = "require #{toolchain.dump}; Toolchain::LIBCLANG.then { |all| Toolchain.send(:remove_const, :LIBCLANG); " \
+             "Toolchain.const_set(:LIBCLANG, all.map { |one| '/nowhere' + one }) }; " \
+             "puts Toolchain.new(ARGV.first).problems"
+    environment = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => nil }
+    manifest = File.expand_path("../../Cargo.toml", __dir__)
+    said, = Open3.capture2e(environment, RbConfig.ruby, "-e", script, manifest)
+    expect(said).to match(/\Alibclang is not installed.*LIBCLANG_PATH.*Get it: .+\n\z/)
+  end
+
+  it "says that the crates cannot be downloaded, and what cargo said" do
+    cargo(oldest, crates: "echo 'error: failed' >&2; echo '  Could not resolve host: index.crates.io' >&2; exit 101")
+    program("cc", "exit 0")
+    expect(complaints).to match([/crates cannot be downloaded \(Could not resolve host.*HTTPS_PROXY.*gem install/])
+  end
+end
