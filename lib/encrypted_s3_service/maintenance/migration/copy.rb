@@ -125,9 +125,9 @@ module EncryptedS3Service
       end
 
       # Where keys stay the same, a run in the other direction may have deleted this very copy, for its old file, just
-      # before the row named it. The file that was copied is still there then.
+      # before the row named it. The file that was copied is still there then. Without the table there was no such run.
       def refuse_deleted_copy(blob, key)
-        return if @endpoints.targets.all? { |target| target.exist?(key) }
+        return if !FormerKeys.table? || @endpoints.targets.all? { |target| target.exist?(key) }
 
         back = row_of(blob, @endpoints.to_name, key).update_all(service_name: @endpoints.from_name)
         refuse_deletion if back == 1
