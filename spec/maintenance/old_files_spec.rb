@@ -71,6 +71,26 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(there(victim.key, old, mine)).to contain_exactly(victim.key, old)
     end
 
+    it "deletes nothing of another tenant in a run for one tenant's files" do
+      settings = Rails.configuration.encrypted_s3_service
+      settings.tenant_keys = { encrypted: ->(id) { OpenSSL::Digest.digest("SHA256", id) } }
+      settings.migration_scopes = { blob: ->(id) { ActiveStorage::Blob.where(id: id) } }
+      EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+      other = blob_of("of tenant 7", "a.txt", service_name: "encrypted@7")
+      forged = direct_upload(entry => [other.key])
+      environment = { "FROM" => "encrypted", "TO" => "encrypted@8", "SCOPE" => "blob:#{forged.id}", "DELETE" => "true",
+                      "CONFIRM" => "1" }
+      require "encrypted_s3_service/maintenance/migration/command"
+      output = StringIO.new
+      expect(described_class::Command.new(environment, output: output).run).to be(true)
+      expect(output.string).to include("metadata of 1 file cannot be verified.").and include("Blobs: #{forged.id}\n")
+      expect(other.reload.download).to eq("of tenant 7")
+      expect(forged.reload).to have_attributes(service_name: "encrypted@8", download: "x")
+    ensure
+      settings.tenant_keys = settings.migration_scopes = nil
+      EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+    end
+
     it "may be anything at all" do
       blobs = [{ entry => "text" }, { entry => { "a" => "b" } }, { entry => [[1], nil, 2] }, { entry => ["x"] * 1000 }]
               .map { |metadata| direct_upload(metadata) }

@@ -47,8 +47,8 @@ module EncryptedS3Service
         end
         return if result.doubtful.empty?
 
-        @output.puts("#{counted(result.doubtful.size)} with former keys in the metadata that cannot be verified. " \
-                     "Nothing was deleted for these keys: blobs #{result.doubtful.join(", ")}")
+        @output.puts("Former keys in the metadata of #{counted(result.doubtful.size)} cannot be verified. Nothing " \
+                     "was deleted for them. Blobs: #{result.doubtful.join(", ")}")
       end
 
       def list(result)

@@ -21,7 +21,7 @@ module EncryptedS3Service
       def call(plan)
         return true if plan.count.zero?
 
-        @output.puts("DELETE: #{plan}")
+        @output.puts("DELETE=true is about to delete #{plan}.")
         return true if (@number || ask) == plan.count
 
         @output.puts("Nothing was deleted#{", because CONFIRM=#{@number} is another number" if @number}. " \
