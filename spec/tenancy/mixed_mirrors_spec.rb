@@ -52,6 +52,21 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     expect { entries.parts(:lost) }.to raise_error(EncryptedS3Service::ConfigurationError, /`nowhere`, .*`lost`/)
   end
 
+  it "does not keep an application from booting because of a mirror that nobody can use" do
+    entries = EncryptedS3Service::ServiceEntries.new(lost: { service: "Mirror", primary: "nowhere", mirrors: [] })
+    expect(described_class.problems(entries)).to be_empty
+  end
+
+  it "loads no client of a cloud to find that out" do
+    entries = EncryptedS3Service::ServiceEntries.new(
+      moving: { service: "Mirror", primary: "amazon", mirrors: %w[encrypted google] },
+      amazon: { service: "S3", bucket: "b" }, google: { service: "gcs", bucket: "b" },
+      encrypted: { service: "encrypted_s3", bucket: "b" }
+    )
+    expect(described_class.problems(entries)).to match([/`moving` encrypts in part only: `amazon`, `google` gets/])
+    expect($LOADED_FEATURES.grep(/google.cloud/)).to be_empty
+  end
+
   it "are warned of at boot" do
     printed, = RubyProcess.run(<<~RUBY)
       require "#{File.expand_path("../dummy/config/application", __dir__)}"

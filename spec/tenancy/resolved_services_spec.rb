@@ -93,7 +93,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
   end
 
   it "keeps no database connection of a thread that Rails does not know, such as those of a pool" do
-    asking = ->(name) { Organisation.lease_connection.select_value("select 1") && @resolvers.first.call(name) }
+    asking = ->(name) { Organisation.connection.select_value("select 1") && @resolvers.first.call(name) }
     services = described_class.new([asking])
     pool = ActiveRecord::Base.connection_pool
     in_thread, in_request, in_transaction = [

@@ -101,7 +101,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     end
 
     it "are not named by any setting" do
-      { ssl_ca_bundle: key_file, ssl_ca_directory: "/etc", profile: "production", http_proxy: "http://10.0.0.1:3128",
+      { ssl_ca_bundle: key_file, ssl_ca_directory: "/etc", root: "/etc", profile: "production", http_proxy: "http://10.0.0.1:3128",
         region: Pathname("/etc/passwd"), upload: { cache_control: "file:/etc/passwd" } }.each do |name, value|
         expect { service(name => value) }.to raise_error(refused, /`theirs` is refused: #{name}.*of this server/)
       end

@@ -69,7 +69,9 @@ module EncryptedS3Service
 
     def locate(gid)
       GlobalID::Locator.locate(gid) || missing(gid)
-    rescue ActiveRecord::RecordNotFound
+    rescue StandardError => e
+      raise unless defined?(ActiveRecord::RecordNotFound) && e.is_a?(ActiveRecord::RecordNotFound)
+
       missing(gid)
     end
 

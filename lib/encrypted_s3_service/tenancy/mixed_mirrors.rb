@@ -14,10 +14,7 @@ module EncryptedS3Service
       #   `config.encrypted_s3_service.plaintext_mirrors`. No service is built
       def problems(entries = ServiceEntries.new)
         mirrors = entries.names.select { |name| entries.mirror?(name) && !allowed?(name) }
-        mirrors.filter_map do |name|
-          encrypting, plaintext = entries.parts(name).partition { |part| entries.encrypts?(part) }
-          sentence(name, plaintext) if encrypting.any? && plaintext.any?
-        end
+        mirrors.filter_map { |name| problem_of_entry(name, entries) }
       end
 
       # @param service [ActiveStorage::Service]
@@ -36,6 +33,14 @@ module EncryptedS3Service
       end
 
       private
+
+      def problem_of_entry(name, entries)
+        encrypting, plaintext = entries.parts(name).partition { |part| entries.encrypts?(part) }
+        sentence(name, plaintext) if encrypting.any? && plaintext.any?
+      rescue ConfigurationError
+        # It consists of what does not exist: whoever uses it is told.
+        nil
+      end
 
       # A tenant's service (`moving@42`) is listed with its entry.
       def allowed?(name)

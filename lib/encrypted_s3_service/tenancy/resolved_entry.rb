@@ -24,7 +24,7 @@ module EncryptedS3Service
     KINDS = %w[EncryptedS3 S3 Mirror].freeze
     # Settings that name files, sections of files or hosts of the server.
     SERVER_SETTINGS = %i[
-      ssl_ca_bundle ssl_ca_directory ssl_ca_store profile http_proxy credentials instance_profile_endpoint
+      root ssl_ca_bundle ssl_ca_directory ssl_ca_store profile http_proxy credentials instance_profile_endpoint
     ].freeze
     # What is a part of a host's name in every address of Amazon's.
     REGION = /\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z/i

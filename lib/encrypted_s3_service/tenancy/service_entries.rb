@@ -9,6 +9,10 @@ module EncryptedS3Service
   class ServiceEntries
     include Confidential
 
+    # Kinds of Rails' own, whose files load the clients of clouds.
+    PLAINTEXT_KINDS = %w[Disk S3 GCS AzureStorage Mirror].freeze
+    private_constant :PLAINTEXT_KINDS
+
     # @param configurations [Hash{Symbol, String => Hash}] by name, as Active Storage has read them
     def initialize(configurations = Rails.configuration.active_storage.service_configurations)
       @entries = configurations.to_h.deep_symbolize_keys
@@ -49,12 +53,13 @@ module EncryptedS3Service
 
     # @param name [Symbol, String]
     # @return [String] what stands behind `service:`, in the form `EncryptedS3`
-    def kind(name) = self[name].fetch(:service, "").to_s.camelize
+    def kind(name) = self[name].is_a?(Hash) ? self[name].fetch(:service, "").to_s.camelize : ""
 
     # @param name [Symbol, String] of no mirror
     # @return [Boolean]
     def encrypts?(name)
       return true if kind(name) == "EncryptedS3"
+      return false if PLAINTEXT_KINDS.include?(kind(name))
 
       # Its file is loaded with the first class that inherits from it.
       return false unless (found = service_class(name)) && defined?(ActiveStorage::Service::EncryptedS3Service)
