@@ -274,6 +274,22 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       end
     end
 
+    it "may be two folders of one bucket: files keep their keys, and each folder its files" do
+      settings = { service: "EncryptedS3", **TestStore.settings }
+      resolving("one" => { **settings, prefix: "one/" }, "two" => { **settings, prefix: "two/" }) do
+        blob = blob_of("data", "a.txt", service_name: "one")
+        key = blob.key
+        expect(migrate(from: :one, to: :two)).to have_attributes(moved: 1, failures: [])
+        expect(blob.reload).to have_attributes(service_name: "two", key: key, download: "data")
+        expect(server.list(bucket) & ["one/#{key}", "two/#{key}"]).to eq(["one/#{key}", "two/#{key}"])
+        expect(migrate(from: :one, to: :two, delete: true)).to have_attributes(removed: 1, failures: [])
+        expect(server.list(bucket) & ["one/#{key}", "two/#{key}"]).to eq(["two/#{key}"])
+        expect(migrate(from: :two, to: :encrypted, delete: true)).to have_attributes(moved: 1, removed: 1, failures: [])
+        expect([blob.reload.key, blob.download]).to eq([key, "data"])
+        expect(server.list(bucket) & ["two/#{key}", key]).to eq([key])
+      end
+    end
+
     it "must be there, and two" do
       expect { migrate(to: :nowhere) }.to raise_error(EncryptedS3Service::ConfigurationError, /no service "nowhere"/)
       expect { migrate(to: "local") }.to raise_error(EncryptedS3Service::ConfigurationError, /same service, local/)

@@ -107,9 +107,10 @@ module EncryptedS3Service
       # What tells the place of a service among those of its kind; nil where it is not known.
       def name_of(service)
         if service.respond_to?(:client) && service.client.respond_to?(:configuration)
-          service.client.configuration.bucket
+          configuration = service.client.configuration
+          [configuration.bucket, configuration.prefix.to_s]
         elsif service.respond_to?(:bucket)
-          service.bucket.name
+          [service.bucket.name, ""]
         elsif service.respond_to?(:root)
           File.expand_path(service.root)
         else
