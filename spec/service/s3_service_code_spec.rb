@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# Only Kernel#pp loads it by itself.
+require "pp" # rubocop:disable Lint/RedundantRequireStatement
 require_relative "../rails_helper"
 
 # Applications reach into Rails' S3Service. What can be answered is; the rest says why it cannot be.
