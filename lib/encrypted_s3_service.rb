@@ -45,6 +45,7 @@ module EncryptedS3Service
   autoload :Rotation, "encrypted_s3_service/maintenance/rotation"
   autoload :TransactionEnd, "encrypted_s3_service/tenancy/transaction_end"
   autoload :Tenant, "encrypted_s3_service/tenancy/tenant"
+  autoload :TestHelper, "encrypted_s3_service/test_helper"
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
 
   # What no request and no job uses.

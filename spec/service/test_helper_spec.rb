@@ -1,0 +1,81 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/samples"
+require "encrypted_s3_service/rspec"
+require "minitest"
+
+RSpec.describe EncryptedS3Service::TestHelper do
+  let(:test) do
+    Class.new do
+      include Minitest::Assertions
+      include EncryptedS3Service::TestHelper
+      attr_accessor :assertions
+
+      def initialize = @assertions = 0
+    end.new
+  end
+
+  def stored_in(service)
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new("a contract"), filename: "a.txt", service_name: service)
+  end
+
+  def failure
+    yield
+    nil
+  rescue Minitest::Assertion => e
+    e.message
+  end
+
+  it "passes for a file that is encrypted, however it is given" do
+    document = Document.create!(file: { io: StringIO.new("a contract"), filename: "a.txt" })
+    [document.file, document.file.attachment, document.file.blob, stored_in("encrypted")].each do |file|
+      expect(failure { test.assert_encrypted(file) }).to be_nil
+      expect(failure { test.assert_not_encrypted(file) }).to eq("The file is encrypted.")
+      expect(file).to be_stored_encrypted
+    end
+    expect(test.assertions).to be >= 8
+  end
+
+  it "fails for a file in a service that does not encrypt, and names it" do
+    plain = stored_in("local")
+    expect(failure { test.assert_encrypted(plain, "Contracts are secret.") })
+      .to eq("Contracts are secret.\nThe file \"a.txt\" is stored in plaintext by the service local.")
+    expect(failure { test.assert_not_encrypted(plain) }).to be_nil
+    expect(plain).not_to be_stored_encrypted
+  end
+
+  it "fails for a file of which a mirror has the plaintext" do
+    expect(failure do
+             test.assert_encrypted(stored_in("mirrored"))
+           end).to match(/stored in plaintext by the service local/)
+  end
+
+  it "looks into the bucket: fails for what others put there, and for what is not there" do
+    blob = stored_in("encrypted")
+    headers, = stored(blob.key)
+    [[{}, "a contract"], [{}, "a contract" * 1000], [headers, "a contract" * 10]].each do |metadata, body|
+      restore(blob.key, metadata, body)
+      expect(failure { test.assert_encrypted(blob) }).to match(/does not lie encrypted in the bucket of .* encrypted: /)
+    end
+    new_client.delete(blob.key)
+    expect(failure { test.assert_encrypted(blob) }).to match(/is not in the bucket of the service encrypted/)
+    expect(failure { test.assert_encrypted(Document.new.file) }).to eq("There is no file.")
+  end
+
+  it "takes variants and empty files" do
+    expect(stored_in("encrypted").tap { |blob| blob.upload(StringIO.new("")) }).to be_stored_encrypted
+    picture = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(Samples.png(30, 50)), filename: "a.png")
+    variant = picture.variant(resize_to_limit: [10, 10]).processed
+    expect(failure { test.assert_encrypted(variant, service: :encrypted) }).to be_nil
+  end
+
+  it "fails for an encrypted file in another service than the one that is named" do
+    blob = stored_in("encrypted")
+    expect(failure { test.assert_encrypted(blob, service: :encrypted) }).to be_nil
+    expect(failure { test.assert_encrypted(blob, service: :mirrored) })
+      .to match(/in the service encrypted, not in mirrored/)
+    expect(blob).to be_stored_encrypted.in(:encrypted)
+    expect(blob).not_to be_stored_encrypted.in("mirrored")
+  end
+end
