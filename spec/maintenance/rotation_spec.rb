@@ -191,6 +191,14 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       blob
     end
 
+    it "spares a file whose key looks like an instruction file's" do
+      blob = legacy_blob("legacy text", AwsClients.v1(TestStore::KEY))
+      other = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("other"), key: "#{blob.key}.instruction",
+                                                     filename: "a", service_name: "encrypted")
+      expect(rotate(:legacy, reencrypt: true).outcomes).to eq({ reencrypted: 1 })
+      expect([blob.download, other.download]).to eq(["legacy text", "other"])
+    end
+
     it "leaves them unless it is told to encrypt them anew" do
       blobs = [legacy_blob("in a file", AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file)),
                legacy_blob("legacy text", AwsClients.v1(TestStore::KEY))]

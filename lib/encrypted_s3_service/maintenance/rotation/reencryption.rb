@@ -44,10 +44,11 @@ module EncryptedS3Service
                                "Do not remove the old key from `decryption_keys`."
       end
 
-      # The object has an envelope of its own now.
+      # The object has an envelope of its own now. An application may have chosen such a key for another file.
       def delete_instruction_file
-        suffix = @client.configuration.instruction_file_suffix
-        @client.delete("#{@blob.key}#{suffix}") if suffix
+        suffix = @client.configuration.instruction_file_suffix or return
+        key = "#{@blob.key}#{suffix}"
+        @client.delete(key) unless TaskRun::Rows.connected { ActiveStorage::Blob.exists?(key: key) }
       end
     end
   end

@@ -16,7 +16,9 @@ module EncryptedS3Service
       PAUSES = { true => 0.1, false => 10 }.freeze
       # Columns of the bar.
       WIDTH = 24
-      private_constant :PAUSES, :WIDTH
+      # Failures that are shown when they happen.
+      MOST_REPORTS = 100
+      private_constant :PAUSES, :WIDTH, :MOST_REPORTS
 
       # @param bytes [Integer]
       # @return [String] such as `1.2 MB`, in English whatever the application's language is
@@ -45,6 +47,7 @@ module EncryptedS3Service
       def initialize(output)
         @output = output
         @terminal = output.respond_to?(:tty?) && output.tty?
+        @reported = 0
       end
 
       # @param text [String]
@@ -88,8 +91,12 @@ module EncryptedS3Service
         return unless @output
 
         @seen += 1
+        @reported += 1
+        return if @reported > MOST_REPORTS
+
         @output.print("\r\e[K") if @terminal
         @output.puts("FAILED #{printable(failure.to_s)}")
+        @output.puts("Further failures are counted and not shown here.") if @reported == MOST_REPORTS
       end
 
       # @return [void]
