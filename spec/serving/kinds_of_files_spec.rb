@@ -33,8 +33,13 @@ RSpec.describe "A link to a file of any kind", type: :request do
   it "answers with the type that it was stored with, with its parameters" do
     ["audio/webm;codecs=opus", "text/plain; charset=iso-8859-1", 'video/mp4; codecs="avc1, mp4a"', "x-a/y.z+xml"]
       .each do |type|
-        get stored_as(type)
+        get url = stored_as(type)
         expect(response.headers["content-type"]).to eq(type)
+        told = %w[content-type content-length content-disposition etag content-security-policy]
+        whole = response.headers.to_h.slice(*told)
+        head url
+        expect(response.headers.to_h.slice(*told)).to eq(whole)
+        expect(response.body).to be_empty
       end
   end
 

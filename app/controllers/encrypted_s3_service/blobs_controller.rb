@@ -28,7 +28,8 @@ module EncryptedS3Service
       return show_file unless request.head?
 
       response.headers["Content-Length"] = ((stat.size if stat.format) || size_by_reading).to_s
-      head :ok, content_type: @headers.content_type
+      # Not by `head`, which would take a charset out of the type.
+      self.response_body = ""
     end
 
     def show_file
