@@ -2,6 +2,7 @@
 
 require_relative "../rails_helper"
 require_relative "../support/aws_clients"
+require_relative "../support/fault_proxy"
 
 # Every file that is stored can be fetched, whatever it is and says it is.
 RSpec.describe "A link to a file of any kind", type: :request do
@@ -108,10 +109,22 @@ RSpec.describe "A link to a file of any kind", type: :request do
       expect(wrapper.status_code_for_exception("EncryptedS3Service::KeyDestroyedError")).to eq(410)
     end
 
-    it "is in conflict where the store has archived it" do
-      error = EncryptedS3Service::AccessError.new("archived")
-      error.define_singleton_method(:store_code) { "InvalidObjectState" }
-      expect(answering(error)).to have_http_status(:conflict)
+    it "is in conflict where the store has archived it, and no failure of the application" do
+      service.upload(key = unique_key, StringIO.new("frozen"))
+      FaultProxy.run(server.endpoint) do |proxy|
+        proxy.fault("GetObject", status: 403, answer: "<Error><Code>InvalidObjectState</Code></Error>")
+        entry = { service: "EncryptedS3", **TestStore.settings(endpoint: proxy.endpoint) }
+        archive = ActiveStorage::Service.configure(:archive, archive: entry)
+        allow(ActiveStorage::Blob.services).to receive(:fetch).and_call_original
+        allow(ActiveStorage::Blob.services).to receive(:fetch).with("archive").and_return(archive)
+        get link(key, service: archive)
+      end
+      expect(response).to have_http_status(:conflict)
+      expect(response.headers["cache-control"]).to eq("no-store")
+      codes = %w[Archived Certificate Transport].map do |name|
+        ActionDispatch::ExceptionWrapper.status_code_for_exception("EncryptedS3Service::#{name}Error")
+      end
+      expect(codes).to eq([409, 503, 503])
     end
 
     it "is not found when it goes between its head and its first byte" do

@@ -17,10 +17,13 @@ module EncryptedS3Service
   # How links and direct uploads get into Rails.
   class Engine
     # What is no defect of the application, on Rails' own routes as well.
-    initializer "encrypted_s3_service.gone", before: "action_dispatch.configure" do |app|
+    initializer "encrypted_s3_service.refusals", before: "action_dispatch.configure" do |app|
       next unless app.config.respond_to?(:action_dispatch)
 
-      app.config.action_dispatch.rescue_responses["EncryptedS3Service::KeyDestroyedError"] = :gone
+      app.config.action_dispatch.rescue_responses.update(
+        "EncryptedS3Service::KeyDestroyedError" => :gone, "EncryptedS3Service::ArchivedError" => :conflict,
+        "EncryptedS3Service::CertificateError" => :service_unavailable
+      )
     end
 
     # Last of all: a middleware of the application may be what finds the path's prefix.

@@ -14,7 +14,8 @@ module EncryptedS3Service
       included do
         rescue_from(ActiveStorage::FileNotFoundError) { refuse(404) }
         rescue_from(KeyDestroyedError) { refuse(410) }
-        rescue_from(AccessError, with: :refuse_archived)
+        # Amazon's Glacier: the object is there, but has to be brought back before it can be read.
+        rescue_from(ArchivedError) { refuse(409) }
       end
 
       private
@@ -31,13 +32,6 @@ module EncryptedS3Service
       end
 
       def refuse_for_now = refuse(503, "Retry-After" => RETRY_AFTER.to_s)
-
-      # Amazon's Glacier: the object is there, but has to be brought back before it can be read.
-      def refuse_archived(error)
-        raise error unless error.respond_to?(:store_code) && error.store_code == "InvalidObjectState"
-
-        refuse(409)
-      end
     end
   end
 end
