@@ -87,6 +87,10 @@ module EncryptedS3Service
     # @return [Hash{String => String}] what S3 is told about every object
     attr_reader :object_settings
 
+    # @return [Hash{Symbol => Object}] the settings it was made of; they hold secrets
+    # @api private
+    attr_reader :options
+
     # @return [String, nil] what is missing, where that is tolerated
     # @api private
     attr_reader :problem
@@ -139,6 +143,7 @@ module EncryptedS3Service
     # @raise [ConfigurationError] when a setting is unknown, missing or wrong
     def initialize(tolerant = Tolerance.dummy?, **options)
       @tolerant = tolerant
+      @options = options.freeze
       settings = Configuration::Options.new(options)
       settings.refuse_unknown(NAMES)
       read_store(settings)

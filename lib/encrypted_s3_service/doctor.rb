@@ -6,35 +6,51 @@ require_relative "doctor/report"
 
 module EncryptedS3Service
   # Tries out the services of a `storage.yml` against their stores and says of each thing whether it is well or what to
-  # do: settings, key, endpoint, clock, bucket, permissions, checksums, round trips. What it stores lies under
-  # `encrypted_s3_service-doctor/` and is removed again. It shows no key, no credential and no signed URL.
+  # do: settings, key, endpoint, clock, bucket, permissions, checksums, round trips, rotation, versions. What it stores
+  # lies under `encrypted_s3_service-doctor/` and is removed again. It shows no key, no credential and no signed URL.
   class Doctor
-    # @return [Hash] what Active Storage has for `storage.yml`, read in the same way (ActiveStorage::Engine, initializer
-    #   `active_storage.services`) but without building a service, which a wrong setting would prevent
+    include Confidential
+
+    autoload :Application, "encrypted_s3_service/doctor/application"
+
+    # @return [Hash] the entries of the application's `storage.yml`, without building a service, which a wrong setting
+    #   would prevent
     # @raise [ConfigurationError] when there is no such file
     def self.rails_configurations
-      configured = ::Rails.configuration.active_storage.service_configurations
-      return configured if configured
+      unless Engine.active_storage?
+        raise ConfigurationError, "This application has no Active Storage. Add `require \"active_storage/engine\"` " \
+                                  "to config/application.rb."
+      end
+      entries = Engine::StorageFile.entries
+      raise ConfigurationError, "There is no config/storage.yml, or it is empty." if entries.empty?
 
-      files = ["config/storage/#{::Rails.env}.yml", "config/storage.yml"].map { |name| ::Rails.root.join(name) }
-      file = files.find(&:exist?)
-      raise ConfigurationError, "There is no config/storage.yml." unless file
+      entries
+    end
 
-      ActiveSupport::ConfigurationFile.parse(file)
+    # @return [Proc] finds services that are not EncryptedS3 entries of `storage.yml`: tenants', those of a resolver,
+    #   and mirrors
+    def self.rails_services
+      # The registry is no Hash: without a block it raises.
+      ->(name) { ActiveStorage::Blob.services.fetch(name) { |_missing| nil } }
     end
 
     # @param configurations [Hash{String, Symbol => Hash}] the entries of a `storage.yml`
+    # @param services [#call, nil] is given the name of a service that is no EncryptedS3 entry, and returns an Active
+    #   Storage service or nil
     # @param output [IO] lines go here; colours too when it is a terminal
-    def initialize(configurations, output: $stdout)
+    def initialize(configurations, services: nil, output: $stdout)
       @entries = configurations.to_h { |name, entry| [name.to_s, symbolize(entry || {})] }
+      @services = services
       @report = Report.new(output)
     end
 
-    # @param only [String, nil] the name of one service; nil examines all that are EncryptedS3
+    # @param only [String, nil] the name of one service, also of a tenant's; nil examines all EncryptedS3 entries
+    # @param application [Boolean] whether the settings of the Rails application are examined as well
     # @return [Boolean] whether nothing failed
     # @raise [ConfigurationError] when there is no such service
-    def run(only = nil)
+    def run(only = nil, application: false)
       services = select(only)
+      examine_application if application
       services.each { |name, entry| examine(name, entry.except(:service)) }
       @report.finish
       @report.failures.zero?
@@ -42,23 +58,46 @@ module EncryptedS3Service
 
     private
 
+    def public_attributes = { services: @entries.keys }
+
     def examine(name, options)
       service = ExaminedService.new(name, options)
       @report.service(name, options[:bucket])
       Examination.new(service).each { |finding| @report.add(finding) }
     end
 
+    def examine_application
+      @report.application
+      Application.new.each { |finding| @report.add(finding) }
+    end
+
     def select(only)
       ours = @entries.select { |_, entry| ours?(entry) }
+      return parts_of(only, ours) if only && !ours.key?(only)
+
       if ours.empty?
         raise ConfigurationError, "There is no entry with `service: EncryptedS3` in config/storage.yml. Add one by " \
                                   "`bin/rails generate encrypted_s3_service:install`."
       end
-      return ours unless only
-      return ours.slice(only) if ours.key?(only)
+      only ? ours.slice(only) : ours
+    end
 
-      raise ConfigurationError, "config/storage.yml has no EncryptedS3 service #{only.inspect}, only " \
-                                "#{ours.keys.join(", ")}."
+    # @return [Hash{String => Hash}] the settings of a service that is not in the file, or of the parts of a mirror
+    def parts_of(name, ours)
+      service = @services&.call(name)
+      parts = service ? ServiceParts.new(service).encrypted : []
+      return parts.to_h { |part| [part.name.to_s, options_of(part)] } if parts.any?
+
+      raise ConfigurationError, "There is no EncryptedS3 service #{name.inspect}. config/storage.yml has " \
+                                "#{ours.empty? ? "none" : ours.keys.join(", ")}."
+    end
+
+    def options_of(service)
+      client = service.client
+      return client.configuration.options unless client.is_a?(KeylessClient)
+
+      raise ConfigurationError, "The key of the service #{service.name} is destroyed. Its files cannot be read any " \
+                                "more, and no new ones are stored."
     end
 
     # Active Storage camelizes what is written there.

@@ -22,13 +22,15 @@ namespace :encrypted_s3_service do
     ADVICE
   end
 
-  desc "Try out the EncryptedS3 services of config/storage.yml, or one of them: SERVICE=name"
+  desc "Try out the EncryptedS3 services of config/storage.yml, or one service, also a tenant's: SERVICE=name"
   task doctor: :environment do
     require "encrypted_s3_service/doctor"
 
     begin
-      doctor = EncryptedS3Service::Doctor.new(EncryptedS3Service::Doctor.rails_configurations)
-      exit 1 unless doctor.run(ENV["SERVICE"].presence)
+      doctor = EncryptedS3Service::Doctor.new(EncryptedS3Service::Doctor.rails_configurations,
+                                              services: EncryptedS3Service::Doctor.rails_services)
+      only = ENV["SERVICE"].presence
+      exit 1 unless doctor.run(only, application: only.nil?)
     rescue EncryptedS3Service::ConfigurationError => e
       abort e.message
     end

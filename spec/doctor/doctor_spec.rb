@@ -42,9 +42,10 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect(examine).to be(true)
     expect(statuses).to eq(
       "configuration" => "ok", "key" => "ok", "endpoint" => "ok", "clock" => "ok", "credentials" => "ok",
-      "bucket" => "ok", "checksums" => "ok", "s3:PutObject" => "ok", "s3:GetObject" => "ok", "s3:ListBucket" => "ok",
-      "s3:AbortMultipartUpload" => "ok", "public access" => "ok", "round trip, 1 KiB" => "ok",
-      "round trip, 20 MiB" => "ok", "s3:DeleteObject" => "ok", "lifecycle" => "hint"
+      "bucket" => "ok", "checksums" => "ok", "checksums of answers" => "ok", "s3:PutObject" => "ok",
+      "s3:GetObject" => "ok", "s3:ListBucket" => "ok", "s3:AbortMultipartUpload" => "ok", "public access" => "ok",
+      "round trip, 1 KiB" => "ok", "round trip, 20 MiB" => "ok", "rotation" => "ok", "deleting several" => "ok",
+      "s3:DeleteObject" => "ok", "versioning" => "ok", "lifecycle" => "hint"
     )
     expect(output.string).to start_with("encrypted: bucket #{bucket}\n")
       .and end_with("Everything needed is there.\n")
@@ -54,13 +55,13 @@ RSpec.describe EncryptedS3Service::Doctor do
   it "has looked at the bytes in the bucket, which are those of the file and a tag" do
     examine
     expect(findings["round trip, 1 KiB"].last).to include("the bucket holds 1040 bytes without the plaintext")
-    expect(findings["round trip, 20 MiB"].last).to include("the bucket holds 20971536 bytes without the plaintext")
+    expect(findings["round trip, 20 MiB"].last).to include("the bucket holds 20971528 bytes without the plaintext")
   end
 
   it "sends the large file in parts, whatever the entry's threshold" do
     FaultProxy.run(server.endpoint) do |proxy|
       examine(endpoint: proxy.endpoint, upload: { multipart_threshold: 64 << 20, part_size: 64 << 20 })
-      expect(proxy.requests("UploadPart").map(&:part).sort).to eq([1, 2, 3])
+      expect(proxy.requests("UploadPart").map(&:part).sort).to eq([1, 2, 3, 4, 5])
     end
   end
 
@@ -93,7 +94,7 @@ RSpec.describe EncryptedS3Service::Doctor do
 
   it "says which services there are when it is told another" do
     expect { described_class.new({ one: entry, disk: { service: "Disk" } }, output: output).run("disk") }
-      .to raise_error(EncryptedS3Service::ConfigurationError, /no EncryptedS3 service "disk", only one\./)
+      .to raise_error(EncryptedS3Service::ConfigurationError, /no EncryptedS3 service "disk"\..*storage.yml has one\./)
     expect { described_class.new({ disk: { service: "Disk" } }, output: output).run }
       .to raise_error(EncryptedS3Service::ConfigurationError, /no entry with `service: EncryptedS3`.*install/)
   end
@@ -125,7 +126,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
 
     it "says how to make one when it is missing" do
-      expect(key_finding(nil)).to match(["FAILED", /missing.*encrypted_s3_service:generate_key/])
+      expect(key_finding(nil)).to match(["FAILED", /missing\. Make one with .*encrypted_s3_service:generate_key/])
       expect(statuses["configuration"]).to eq("ok")
     end
 
@@ -142,7 +143,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     it "does not take one byte repeated, a sequence or a short word again and again" do
       ["\0" * 32, (0..31).to_a.pack("C*"), "password" * 4].each do |bytes|
         output.truncate(output.rewind)
-        expect(key_finding("base64:#{[bytes].pack("m0")}")).to match(["FAILED", /guessable.*keep it/])
+        expect(key_finding("base64:#{[bytes].pack("m0")}")).to match(["FAILED", /guessable.*Keep this one/])
       end
     end
 
@@ -160,14 +161,14 @@ RSpec.describe EncryptedS3Service::Doctor do
   describe "of the store" do
     it "says when nobody answers, and stops there" do
       examine(endpoint: "http://127.0.0.1:1")
-      expect(findings["endpoint"]).to match(["FAILED", %r{http://127\.0\.0\.1:1 refuses connections; check `endpoint`}])
+      expect(findings["endpoint"]).to match(["FAILED", %r{http://127\.0\.0\.1:1 does not answer: .*connection}i])
       expect(findings.keys.last).to eq("endpoint")
     end
 
     it "says when its certificate is not trusted" do
       skip "needs the plain server" unless server.endpoint.start_with?("http:")
       examine(endpoint: server.endpoint.sub("http:", "https:"))
-      expect(findings["endpoint"]).to match(["FAILED", /cannot be reached by TLS/])
+      expect(findings["endpoint"]).to match(["FAILED", /does not answer: /])
     end
 
     it "fails a clock that is more than five minutes off, in either direction" do
@@ -202,7 +203,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     it "says when everybody may read the bucket" do
       OpenStore.run(server.endpoint, server) do |store|
         expect(examine(endpoint: store.endpoint)).to be(true)
-        expect(findings["public access"]).to match(["warning", /everybody may read.*ciphertext/])
+        expect(findings["public access"]).to match(["warning", /everybody can read.*ciphertext/])
       end
     end
 
@@ -210,7 +211,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       ChecksumRefusingStore.run(server.endpoint) do |store|
         expect(examine(endpoint: store.endpoint)).to be(false)
         expect(findings["checksums"])
-          .to match(["FAILED", /400 InvalidArgument.*set `request_checksum_calculation: when_required`/])
+          .to match(["FAILED", /400 InvalidArgument.*Set `request_checksum_calculation: when_required`/])
         expect(statuses.values.count("FAILED")).to eq(1)
         expect_nothing_left
       end
@@ -250,7 +251,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       FaultProxy.run(server.endpoint) do |proxy|
         proxy.fault("AbortMultipartUpload", **denied)
         expect(examine(endpoint: proxy.endpoint)).to be(false)
-        expect(findings["s3:AbortMultipartUpload"]).to match(["FAILED", /refused \(403\).*cleaning up.*stays behind/])
+        expect(findings["s3:AbortMultipartUpload"]).to match(["FAILED", /refused \(403 AccessDenied\).*stays behind/])
       end
     end
 
@@ -266,7 +267,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
   end
 
-  it "has no fault of its own when the credentials come from AWS's places, and says what it then cannot try" do
+  it "finds all out with credentials of a profile, too" do
     before = ENV.to_h.slice("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE")
     Tempfile.create("credentials") do |file|
       file.write("[spec]\naws_access_key_id = #{server.access_key_id}\n" \
@@ -275,8 +276,10 @@ RSpec.describe EncryptedS3Service::Doctor do
       ENV["AWS_SHARED_CREDENTIALS_FILE"] = file.path
       expect(examine(access_key_id: nil, secret_access_key: nil, profile: "spec")).to be(true)
     end
-    expect(findings["s3:AbortMultipartUpload"]).to match(["skipped", /only with credentials in the entry/])
-    expect(findings["round trip, 20 MiB"]).to match(["ok", /came back as it was/])
+    expect(statuses.values).not_to include("skipped")
+    expect(findings["s3:AbortMultipartUpload"]).to eq(%w[ok allowed])
+    expect(findings["round trip, 20 MiB"].last).to include("the bucket holds 20971528 bytes")
+    expect_nothing_left
   ensure
     ENV.update({ "AWS_PROFILE" => nil, "AWS_SHARED_CREDENTIALS_FILE" => nil, **before })
   end
@@ -290,6 +293,59 @@ RSpec.describe EncryptedS3Service::Doctor do
     ENV["AWS_ENDPOINT_URL_S3"] = before
   end
 
+  it "aborts the upload that it has begun although the answers get lost" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      proxy.fault("AbortMultipartUpload", times: 3, drop: :after)
+      expect(examine(endpoint: proxy.endpoint)).to be(true)
+    end
+    expect(findings["s3:AbortMultipartUpload"]).to eq(%w[ok allowed])
+    expect_nothing_left
+  end
+
+  it "leaves nothing behind in a bucket that keeps versions, and says what that means" do
+    versioned = "versions-#{SecureRandom.hex(4)}"
+    server.create_bucket(versioned)
+    enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    ask = ->(method, query, body = nil) { server.send(:request, method, "/#{versioned}", query: query, body: body) }
+    expect(ask.call("PUT", { "versioning" => "" }, enabled).first).to eq(200)
+    expect(examine(bucket: versioned)).to be(true)
+    expect(findings["versioning"]).to match(["hint", /enabled: files that are purged .* stay as older versions/])
+    expect(ask.call("GET", { "versions" => "" }).last).not_to match(/<Key>/)
+    expect(statuses).not_to include("probes")
+  end
+
+  it "says that keys cannot be rotated where the store keeps the old metadata" do
+    CopyIgnoringStore.run(server.endpoint) do |store|
+      expect(examine(endpoint: store.endpoint)).to be(true)
+      expect(findings["rotation"]).to match(["warning", /impossible: .* has not\. Rotate with REENCRYPT=true/])
+      expect_nothing_left
+    end
+  end
+
+  it "goes through a store like Cloudflare R2, which takes no part that is larger than the first" do
+    EqualPartsStore.run(server.endpoint) do |store|
+      expect(examine(endpoint: store.endpoint)).to be(true)
+      expect(statuses["round trip, 20 MiB"]).to eq("ok")
+    end
+  end
+
+  it "says when another region is the bucket's" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      proxy.fault("GetObject", status: 400, answer: "<Error><Code>AuthorizationHeaderMalformed</Code>" \
+                                                    "<Region>eu-west-3</Region></Error>")
+      expect(examine(endpoint: proxy.endpoint)).to be(false)
+      expect(findings["region"]).to match(["FAILED", /is not the bucket's/])
+    end
+  end
+
+  it "says when new files go to an archive" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      proxy.fault("GetObject", skip: 4, **denied("InvalidObjectState"))
+      examine(endpoint: proxy.endpoint)
+      expect(findings["s3:GetObject"]).to match(["FAILED", /archive and cannot be read\. Set another `upload\.storage/])
+    end
+  end
+
   it "removes its probes when it is interrupted" do
     FaultProxy.run(server.endpoint) do |proxy|
       proxy.fault("UploadPart", times: 1) { Thread.main.raise(Interrupt) }
@@ -300,7 +356,7 @@ RSpec.describe EncryptedS3Service::Doctor do
 
   it "says when what comes back is not what was stored" do
     client = instance_double(EncryptedS3Service::Client, upload: nil, delete: nil, download: "something else")
-    service = instance_double(described_class::ExaminedService, client: client, probe: "probe")
+    service = instance_double(described_class::ExaminedService, client: client, probe: "probe", gone: nil)
     expect(described_class::SmallRoundTripCheck.new(service).call)
       .to have_attributes(status: :failed, text: "what came back is not what was stored")
   end

@@ -14,7 +14,7 @@ use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ru
 
 use crate::download::{self, Download};
 use crate::upload::Upload;
-use crate::{connections, error, file, gvl, options, runtime};
+use crate::{connections, error, file, gvl, options, runtime, survey};
 
 /// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
 #[derive(TypedData)]
@@ -43,7 +43,8 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
-    class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))
+    class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))?;
+    survey::init(class)
 }
 
 impl Client {
@@ -58,7 +59,8 @@ impl Client {
         })
     }
 
-    fn store(&self) -> Arc<AwsStore> {
+    /// The store, with this process's connections.
+    pub fn store(&self) -> Arc<AwsStore> {
         let process = std::process::id();
         let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
@@ -184,6 +186,14 @@ fn request<T: Send + 'static>(
     requests: impl Future<Output = CoreResult<T>> + Send + 'static,
 ) -> Result<CoreResult<T>, Error> {
     gvl::wait(ruby, async { Task::spawn(requests).join().await })
+}
+
+/// Waits for requests that run in a task of their own, and raises their error.
+pub fn answered<T: Send + 'static>(
+    ruby: &Ruby,
+    requests: impl Future<Output = CoreResult<T>> + Send + 'static,
+) -> Result<T, Error> {
+    request(ruby, requests)?.map_err(|error| error::raised(ruby, &error))
 }
 
 impl Drop for Client {

@@ -17,6 +17,7 @@ mod handle;
 mod local;
 mod options;
 mod runtime;
+mod survey;
 mod upload;
 
 use magnus::{Module, Ruby};

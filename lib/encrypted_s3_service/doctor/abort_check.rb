@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require_relative "check"
-require_relative "signed_request"
 
 module EncryptedS3Service
   class Doctor
@@ -10,36 +9,32 @@ module EncryptedS3Service
     # @api private
     class AbortCheck < Check
       SUBJECT = "s3:AbortMultipartUpload"
-      private_constant :SUBJECT
+      # Attempts to abort an upload whose answers are lost.
+      ATTEMPTS = 3
+      private_constant :SUBJECT, :ATTEMPTS
 
       # @return [Finding]
       def call
-        @signed = SignedRequest.for(service.configuration, service.address)
-        return skipped(SUBJECT, "can be tried only with credentials in the entry or the environment") unless @signed
-
-        begin_and_abort
-      rescue *StoreAddress::NETWORK_ERRORS => e
-        failed SUBJECT, "the store did not answer (#{e.class.name})"
+        key = service.upload_probe("aborted")
+        abort(key, service.bucket.begin_upload(key))
+      rescue Error => e
+        failed SUBJECT, "no multipart upload could be begun (#{answer_in(e)})"
       end
 
       private
 
-      def begin_and_abort
-        begun = @signed.call("POST", key, "uploads=")
-        id = begun.body.to_s[%r{<UploadId>([^<]+)</UploadId>}, 1]
-        return failed(SUBJECT, "no multipart upload could be begun (#{begun.code})") unless id
+      def abort(key, id, attempts = ATTEMPTS)
+        service.bucket.abort_upload(key, id)
+        ok SUBJECT, "allowed"
+      rescue TransportError => e
+        attempts > 1 ? abort(key, id, attempts - 1) : failed(SUBJECT, "the store did not answer: #{reason(e)}")
+      rescue Error => e
+        # An earlier attempt has ended it, and its answer was lost.
+        return ok(SUBJECT, "allowed") if e.is_a?(NotFoundError) || e.store_code == "NoSuchUpload"
 
-        judge(@signed.call("DELETE", key, "uploadId=#{URI.encode_www_form_component(id)}"))
+        failed SUBJECT, "refused (#{answer_in(e)}), but needed for cleaning up after a failed upload. Allow it on " \
+                        "the objects of #{service.configuration.bucket}. An empty upload of #{key} stays behind"
       end
-
-      def judge(answer)
-        return ok(SUBJECT, "allowed") if answer.is_a?(Net::HTTPSuccess)
-
-        failed SUBJECT, "refused (#{answer.code}), but needed for cleaning up after a failed upload; allow it on the " \
-                        "objects of #{service.configuration.bucket}. An empty upload of #{key} stays behind"
-      end
-
-      def key = "#{service.folder}/aborted"
     end
   end
 end

@@ -5,7 +5,7 @@ require_relative "finding"
 
 module EncryptedS3Service
   class Doctor
-    # What looks at one thing of a service. A subclass has `call`, which returns a {Finding} or several.
+    # Looks at one thing of a service. A subclass has `call`, which returns a {Finding} or several.
     # @api private
     class Check
       # @param service [ExaminedService]
@@ -27,10 +27,16 @@ module EncryptedS3Service
 
       def failed(subject, text) = Finding.new(:failed, subject, text)
 
-      # @return [String] what the store said, of our own error: status and code of S3's answer
-      def answer_in(error) = error.message[/the store answered (\d+ ?\w*)/, 1]&.strip
+      # @param error [Error]
+      # @return [String] what the store said: status and code of S3's answer
+      def answer_in(error)
+        answer = [error.status, error.store_code].compact.join(" ").strip
+        answer.empty? ? "no answer" : answer
+      end
 
-      def refused?(error) = error.is_a?(AccessError)
+      # @param error [Error]
+      # @return [String] why there was no answer, without the names of request and object
+      def reason(error) = error.cause&.message || error.message
     end
   end
 end

@@ -14,7 +14,7 @@ module EncryptedS3Service
       # @return [Finding]
       def call
         problem = problem_with("when_supported")
-        return ok(SUBJECT, "taken by the store (request_checksum_calculation: when_supported)") unless problem
+        return ok(SUBJECT, "accepted (request_checksum_calculation: when_supported)") unless problem
         return judge(problem) unless problem_with("when_required")
 
         skipped SUBJECT, "no upload works, with or without them; see s3:PutObject"
@@ -23,12 +23,12 @@ module EncryptedS3Service
       private
 
       def judge(problem)
-        return ok(SUBJECT, "sent only when required, as this store needs it") if set_already?
+        return ok(SUBJECT, "sent only where required, as this store needs it") if set_already?
 
         # The lines that follow are to tell of other things.
         service.go_on_with(request_checksum_calculation: "when_required")
-        failed SUBJECT, "refused by the store (#{answer_in(problem) || "no answer"}); set " \
-                        "`request_checksum_calculation: when_required`, with which uploads work"
+        failed SUBJECT, "refused (#{answer_in(problem)}). Set `request_checksum_calculation: when_required`: uploads " \
+                        "work with it"
       end
 
       def set_already? = service.options[:request_checksum_calculation].to_s == "when_required"

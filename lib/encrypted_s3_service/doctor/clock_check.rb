@@ -2,7 +2,6 @@
 
 require "time"
 require_relative "check"
-require_relative "store_address"
 
 module EncryptedS3Service
   class Doctor
@@ -13,18 +12,18 @@ module EncryptedS3Service
       SUBJECT = "clock"
       # Seconds.
       TOLERANCE = 300
-      private_constant :SUBJECT
+      private_constant :SUBJECT, :TOLERANCE
 
       # @return [Finding]
       def call
         before = Time.now
-        date = service.address.request("GET", service.address.root)["date"]
+        date = service.bucket.ask_unsigned("#{service.folder}/none")[:date]
         return skipped(SUBJECT, "the store does not say what time it has") unless date
 
         judge(before + ((Time.now - before) / 2) - Time.httpdate(date))
       rescue ArgumentError
         skipped SUBJECT, "the store does not say what time it has"
-      rescue *StoreAddress::NETWORK_ERRORS
+      rescue Error
         skipped SUBJECT, "the store did not answer"
       end
 
@@ -35,7 +34,7 @@ module EncryptedS3Service
         return ok(SUBJECT, "within a few seconds of the store's") if skew.abs <= 5
         return ok(SUBJECT, describe(skew)) if skew.abs <= TOLERANCE
 
-        failed SUBJECT, "#{describe(skew)}: signatures are refused; set this machine's clock (NTP)"
+        failed SUBJECT, "#{describe(skew)}: signatures are refused. Set this machine's clock (NTP)"
       end
 
       def describe(skew) = "#{skew.abs.round} seconds #{skew.positive? ? "ahead of" : "behind"} the store's"

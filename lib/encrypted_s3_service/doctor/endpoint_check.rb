@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 require_relative "check"
-require_relative "store_address"
 
 module EncryptedS3Service
   class Doctor
-    # Whether anybody answers where the store should be. What is answered does not matter: the request has no signature.
+    # Whether anybody answers where the store should be, on the way of all requests. What is answered does not matter:
+    # the request has no signature.
     # @api private
     class EndpointCheck < Check
       SUBJECT = "endpoint"
@@ -13,25 +13,10 @@ module EncryptedS3Service
 
       # @return [Finding]
       def call
-        uri = service.address.root
-        status = service.address.request("GET", uri).code
-        ok SUBJECT, "#{place(uri)} answers (#{status} to a request without a signature)"
-      rescue *StoreAddress::NETWORK_ERRORS => e
-        failed SUBJECT, "#{place(uri)} #{reason(e)}; check `endpoint`, `region` and the network"
-      end
-
-      private
-
-      def place(uri) = "#{uri.scheme}://#{uri.host}:#{uri.port}"
-
-      def reason(error)
-        case error
-        when Errno::ECONNREFUSED then "refuses connections"
-        when SocketError then "has a host name that is not known"
-        when OpenSSL::SSL::SSLError then "cannot be reached by TLS (is its certificate trusted? see `ssl_ca_bundle`)"
-        when Timeout::Error, Errno::ETIMEDOUT then "does not answer within #{StoreAddress::PATIENCE} seconds"
-        else "cannot be reached (#{error.class.name})"
-        end
+        status = service.bucket.ask_unsigned("#{service.folder}/none")[:status]
+        ok SUBJECT, "#{service.place} answers (#{status} to a request without a signature)"
+      rescue Error => e
+        failed SUBJECT, "#{service.place} does not answer: #{reason(e)}"
       end
     end
   end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "abort_check"
+require_relative "answer_checksum_check"
 require_relative "bucket_check"
 require_relative "checksum_check"
 require_relative "clock_check"
@@ -9,8 +10,11 @@ require_relative "examined_service"
 require_relative "key_check"
 require_relative "permission_checks"
 require_relative "public_check"
+require_relative "rotation_check"
 require_relative "round_trip_checks"
 require_relative "settings_check"
+require_relative "several_deletes_check"
+require_relative "versioning_check"
 
 module EncryptedS3Service
   class Doctor
@@ -18,8 +22,9 @@ module EncryptedS3Service
     # @api private
     class Examination
       # Those of the store, whatever each of them finds.
-      STORE = [ChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck, SmallRoundTripCheck,
-               MultipartRoundTripCheck, DeleteCheck].freeze
+      STORE = [ChecksumCheck, AnswerChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck,
+               SmallRoundTripCheck, MultipartRoundTripCheck, RotationCheck, SeveralDeletesCheck, DeleteCheck,
+               VersioningCheck].freeze
       LIFECYCLE = "give the bucket a rule that ends incomplete multipart uploads (AbortIncompleteMultipartUpload): a " \
                   "process that is killed leaves its parts behind"
       private_constant :STORE, :LIFECYCLE
@@ -56,7 +61,7 @@ module EncryptedS3Service
         left = @service.clean_up
         return if left.empty?
 
-        yield Finding.new(:warning, "probes", "could not be removed, remove them by hand: #{left.join(", ")}")
+        yield Finding.new(:warning, "probes", "could not be removed. Remove them by hand: #{left.join(", ")}")
       end
     end
   end

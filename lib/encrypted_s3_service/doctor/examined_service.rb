@@ -3,7 +3,7 @@
 require "securerandom"
 require_relative "../client"
 require_relative "../configuration/confidential"
-require_relative "store_address"
+require_relative "bucket"
 
 module EncryptedS3Service
   class Doctor
@@ -32,6 +32,7 @@ module EncryptedS3Service
         @folder = "#{PREFIX}/#{SecureRandom.hex(8)}"
         @probes = []
         @changes = {}
+        @used = @uploads = false
       end
 
       # What checks after this one use instead of what the entry has, so that one fault is not reported by all of them.
@@ -46,6 +47,12 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def configuration(**changes) = Configuration.new(**@options, **@changes, **changes)
 
+      # @return [String] where it is, for messages
+      def place
+        environment = ENV.values_at("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL").find { |value| !value.to_s.empty? }
+        configuration.endpoint || environment || "Amazon S3"
+      end
+
       # @return [Boolean] whether there can be a client for it
       def usable?
         configuration.to_native
@@ -59,29 +66,53 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def client(**changes) = Client.new(configuration(retry_limit: 1, **changes))
 
-      # @return [StoreAddress]
-      def address = StoreAddress.new(configuration)
+      # @return [Bucket]
+      # @raise [ConfigurationError]
+      def bucket = Bucket.new(configuration(retry_limit: 1))
 
       # @param name [String]
       # @return [String] a key under which something is about to be stored
-      def probe(name) = "#{folder}/#{name}".tap { |key| @probes |= [key] }
+      def probe(name)
+        @used = true
+        "#{folder}/#{name}".tap { |key| @probes |= [key] }
+      end
+
+      # @param name [String]
+      # @return [String] a key for an upload that is about to be begun and never completed
+      def upload_probe(name)
+        @uploads = true
+        "#{folder}/#{name}"
+      end
 
       # @param key [String] of a probe that is gone
       # @return [void]
       def gone(key) = @probes.delete(key)
 
-      # Removes every probe.
-      # @return [Array<String>] the keys that could not be removed
+      # Removes every probe: the objects, their versions and the marks of their deletion where the bucket keeps those,
+      # and uploads that were begun.
+      # @return [Array<String>] what could not be removed
       def clean_up
-        @probes.select do |key|
-          client.delete(key)
-          false
-        rescue Error
-          true
-        end
+        left = @probes.select { |key| fails? { client.delete(key) } }
+        left << "uploads that were begun under #{folder}" if @uploads && fails? { bucket.abort_uploads(folder) }
+        left << "versions under #{folder}" if @used && versioned? && fails? { bucket.delete_versions(folder) }
+        left
       end
 
       private
+
+      def fails?
+        yield
+        false
+      rescue Error
+        true
+      end
+
+      # A bucket that does not say is taken for one without versions.
+      def versioned?
+        !bucket.state[:versioning].nil?
+      rescue Error
+        false
+      end
 
       def public_attributes = { name: name }
     end

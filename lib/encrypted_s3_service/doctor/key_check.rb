@@ -9,10 +9,10 @@ module EncryptedS3Service
     # @api private
     class KeyCheck < Check
       SUBJECT = "key"
-      MAKE = "make one with `bin/rails encrypted_s3_service:generate_key`"
+      MAKE = "Make one with `bin/rails encrypted_s3_service:generate_key`"
       # Among 32 random bytes some 30 are different; fewer than this do not happen.
       FEWEST_DIFFERENT = 12
-      KEEP = "Files that are stored already need this one: keep it"
+      KEEP = "Keep this one: files that are stored already need it"
       private_constant :SUBJECT, :MAKE, :KEEP, :FEWEST_DIFFERENT
 
       # @return [Finding]
@@ -24,7 +24,7 @@ module EncryptedS3Service
       rescue ConfigurationError => e
         # The store is examined all the same, with a key that is thrown away.
         service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil)
-        return failed(SUBJECT, "missing; #{MAKE}") if EncryptionKey.blank?(service.options[:encryption_key])
+        return failed(SUBJECT, "missing. #{MAKE}") if EncryptionKey.blank?(service.options[:encryption_key])
 
         failed SUBJECT, e.message
       end
@@ -33,9 +33,9 @@ module EncryptedS3Service
 
       def judge(key)
         if weak?(key.bytes)
-          failed SUBJECT, "guessable: a pattern instead of random bytes; #{MAKE}. #{KEEP}"
+          failed SUBJECT, "guessable: a pattern instead of random bytes. #{MAKE}. #{KEEP}"
         elsif key.bytes.match?(/\A[ -~]+\z/n)
-          warning SUBJECT, "printable text, which is easier to guess than random bytes; #{MAKE}. #{KEEP}"
+          warning SUBJECT, "printable text, which is easier to guess than random bytes. #{MAKE}. #{KEEP}"
         else
           ok SUBJECT, "#{EncryptionKey::SIZE} bytes, #{key.id ? "id #{key.id}" : "without an id"}"
         end

@@ -13,12 +13,15 @@ module EncryptedS3Service
         attempt
         ok permission, "allowed"
       rescue AccessError => e
-        failed permission, "refused (#{answer_in(e)}), but needed for #{self.class::NEEDED_FOR}; allow it in the " \
+        failed permission, "refused (#{answer_in(e)}), but needed for #{self.class::NEEDED_FOR}. Allow it in the " \
                            "policy of these credentials, on #{resource}"
+      rescue ArchivedError
+        failed permission, "new objects go to an archive and cannot be read. Set another `upload.storage_class`, or " \
+                           "change the bucket's lifecycle rules"
       rescue NotFoundError
         skipped permission, "needs the object that could not be stored"
       rescue Error => e
-        failed permission, e.message
+        failed permission, reason(e)
       end
 
       private
@@ -31,6 +34,7 @@ module EncryptedS3Service
       def key = service.probe("permissions")
     end
 
+    # Whether files can be stored.
     # @api private
     class PutCheck < PermissionCheck
       PERMISSION = "s3:PutObject"
@@ -41,6 +45,7 @@ module EncryptedS3Service
       def attempt = service.client.upload(key, StringIO.new("permissions"))
     end
 
+    # Whether files can be read.
     # @api private
     class GetCheck < PermissionCheck
       PERMISSION = "s3:GetObject"
@@ -51,6 +56,7 @@ module EncryptedS3Service
       def attempt = service.client.download(key)
     end
 
+    # Whether the bucket can be listed.
     # @api private
     class ListCheck < PermissionCheck
       PERMISSION = "s3:ListBucket"
@@ -64,6 +70,7 @@ module EncryptedS3Service
       def resource = "the bucket #{service.configuration.bucket} itself"
     end
 
+    # Whether files can be deleted.
     # @api private
     class DeleteCheck < PermissionCheck
       PERMISSION = "s3:DeleteObject"

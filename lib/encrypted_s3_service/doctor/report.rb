@@ -31,6 +31,12 @@ module EncryptedS3Service
         write "#{paint(name, 1)}: bucket #{bucket || "(none)"}"
       end
 
+      # Begins the part of the application.
+      # @return [void]
+      def application
+        write paint("application", 1)
+      end
+
       # @param finding [Finding]
       # @return [void]
       def add(finding)

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 /// A bucket over Amazon's client.
 #[derive(Debug)]
 pub struct AwsStore {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl AwsStore {
         Self { inner: Arc::new(Inner { bucket, owner, connection }) }
     }
 
-    fn subject(&self, operation: &'static str, key: &str) -> Subject {
+    pub(super) fn subject(&self, operation: &'static str, key: &str) -> Subject {
         Subject { operation, bucket: self.inner.bucket.clone(), key: key.to_owned() }
     }
 }

@@ -1,0 +1,188 @@
+//! What is asked of a bucket by who examines it, and by nobody who stores or reads files.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_s3::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_sdk_s3::config::{ConfigBag, Credentials, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+use super::aws_error;
+use super::{AwsStore, StoreFuture};
+use crate::{Error, ErrorKind};
+
+/// One stored version of an object, or the mark that a deletion has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The object's key.
+    pub key: String,
+    /// The version's id; `null` where the bucket keeps no versions.
+    pub id: String,
+}
+
+/// What a bucket does with objects that are deleted or replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketState {
+    /// `Enabled`, `Suspended`, or nothing.
+    pub versioning: Option<String>,
+    /// Whether objects can be locked.
+    pub locks: bool,
+    /// `GOVERNANCE` or `COMPLIANCE` where every new object is locked.
+    pub default_lock: Option<String>,
+}
+
+/// How a store answers somebody whom it does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header `Date`.
+    pub date: Option<String>,
+}
+
+impl AwsStore {
+    /// All versions and deletion marks of keys that begin with `prefix`.
+    ///
+    /// # Errors
+    /// Those of any request; a store that knows no versions refuses it.
+    pub fn versions(&self, prefix: &str) -> StoreFuture<Vec<Version>> {
+        let (inner, subject) = (self.inner.clone(), self.subject("ListObjectVersions", prefix));
+        Box::pin(async move {
+            let (mut found, mut key, mut id) = (Vec::new(), None, None);
+            loop {
+                let request = inner
+                    .client()
+                    .await?
+                    .list_object_versions()
+                    .bucket(&subject.bucket)
+                    .set_expected_bucket_owner(inner.owner());
+                let request = request.prefix(&subject.key).set_key_marker(key).set_version_id_marker(id);
+                let page = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
+                let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
+                let marks = page.delete_markers().iter().map(|mark| (mark.key(), mark.version_id()));
+                found.extend(versions.chain(marks).filter_map(|(key, id)| {
+                    Some(Version { key: key?.to_owned(), id: id.unwrap_or("null").to_owned() })
+                }));
+                (key, id) = (page.next_key_marker, page.next_version_id_marker);
+                if page.is_truncated != Some(true) || key.is_none() {
+                    return Ok(found);
+                }
+            }
+        })
+    }
+
+    /// Deletes one version for good.
+    ///
+    /// # Errors
+    /// Those of any request.
+    pub fn delete_version(&self, version: &Version) -> StoreFuture<()> {
+        let (inner, subject) = (self.inner.clone(), self.subject("DeleteObject", &version.key));
+        let id = version.id.clone();
+        Box::pin(async move {
+            let request = inner.client().await?.delete_object().bucket(&subject.bucket).key(&subject.key);
+            let answer = request.version_id(id).send().await;
+            answer.map(drop).map_err(|error| aws_error::request(&error, &subject))
+        })
+    }
+
+    /// The keys and ids of multipart uploads that were begun under `prefix` and neither completed nor aborted.
+    ///
+    /// # Errors
+    /// Those of any request.
+    pub fn unfinished_uploads(&self, prefix: &str) -> StoreFuture<Vec<(String, String)>> {
+        let (inner, subject) = (self.inner.clone(), self.subject("ListMultipartUploads", prefix));
+        Box::pin(async move {
+            let request = inner.client().await?.list_multipart_uploads().bucket(&subject.bucket);
+            let answer = request.prefix(&subject.key).send().await;
+            let uploads = answer.map_err(|error| aws_error::request(&error, &subject))?.uploads.unwrap_or_default();
+            Ok(uploads.into_iter().filter_map(|upload| Some((upload.key?, upload.upload_id?))).collect())
+        })
+    }
+
+    /// What becomes of objects that are deleted.
+    ///
+    /// # Errors
+    /// Those of any request; a bucket without object lock is no error.
+    pub fn bucket_state(&self) -> StoreFuture<BucketState> {
+        let (inner, subject) = (self.inner.clone(), self.subject("GetBucketVersioning", ""));
+        Box::pin(async move {
+            let client = inner.client().await?;
+            let versioning = client.get_bucket_versioning().bucket(&subject.bucket).send().await;
+            let versioning = versioning.map_err(|error| aws_error::request(&error, &subject))?.status;
+            let versioning = versioning.map(|status| status.as_str().to_owned());
+            let lock = match client.get_object_lock_configuration().bucket(&subject.bucket).send().await {
+                Ok(answer) => answer.object_lock_configuration,
+                // Stores say in various ways that there is none.
+                Err(error) if error.code().is_some() => None,
+                Err(error) => return Err(aws_error::request(&error, &subject)),
+            };
+            let default_lock =
+                lock.as_ref().and_then(|lock| lock.rule.as_ref()?.default_retention.as_ref()?.mode.clone());
+            let locks = lock.and_then(|lock| lock.object_lock_enabled).is_some();
+            Ok(BucketState { versioning, locks, default_lock: default_lock.map(|mode| mode.as_str().to_owned()) })
+        })
+    }
+
+    /// Reads an object as anybody could: without a signature and without credentials, on the way of all requests.
+    ///
+    /// # Errors
+    /// When the store does not answer; whatever it answers is none.
+    pub fn ask_unsigned(&self, key: &str) -> StoreFuture<Answer> {
+        let (inner, subject) = (self.inner.clone(), self.subject("GetObject", key));
+        Box::pin(async move {
+            let unsigned = Unsigned::default();
+            let request = inner.client().await?.get_object().bucket(&subject.bucket).key(&subject.key);
+            let nobody = Credentials::new("nobody", "nothing", None, None, "unsigned");
+            let nobody = aws_sdk_s3::Config::builder().credentials_provider(nobody);
+            let sent = request.customize().config_override(nobody).interceptor(unsigned.clone()).send().await;
+            let error = sent.err().map(|error| aws_error::request(&error, &subject));
+            let seen = unsigned.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match (seen, error) {
+                (Some(answer), _) => Ok(answer),
+                (None, Some(error)) => Err(error),
+                (None, None) => Err(Error::new(ErrorKind::Internal, "an answer that nobody has seen")),
+            }
+        })
+    }
+}
+
+/// Takes the signature off a request, and notes how it is answered.
+#[derive(Clone, Debug, Default)]
+struct Unsigned {
+    seen: Arc<Mutex<Option<Answer>>>,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Unsigned {
+    fn name(&self) -> &'static str {
+        "Unsigned"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.request_mut().headers_mut();
+        for name in ["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-user-agent"] {
+            headers.remove(name);
+        }
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response();
+        let date = answer.headers().get("date").map(str::to_owned);
+        let answer = Answer { status: answer.status().as_u16(), date };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        Ok(())
+    }
+}

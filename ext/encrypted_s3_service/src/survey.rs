@@ -1,0 +1,86 @@
+//! Methods of `EncryptedS3Service::Native::Client` for who examines a bucket.
+
+use bytes::BytesMut;
+use encrypted_s3_core::store::{NewObject, ObjectStore, Reading, Version};
+use magnus::{Error, Module, RArray, RClass, RHash, RString, Ruby, method};
+
+use crate::client::{Client, answered};
+
+/// Defines them.
+pub fn init(class: RClass) -> Result<(), Error> {
+    class.define_method("stored_bytes", method!(stored_bytes, 1))?;
+    class.define_method("begin_upload", method!(begin_upload, 1))?;
+    class.define_method("abort_upload", method!(abort_upload, 2))?;
+    class.define_method("unfinished_uploads", method!(unfinished_uploads, 1))?;
+    class.define_method("versions", method!(versions, 1))?;
+    class.define_method("delete_version", method!(delete_version, 2))?;
+    class.define_method("bucket_state", method!(bucket_state, 0))?;
+    class.define_method("ask_unsigned", method!(ask_unsigned, 1))
+}
+
+/// An object's body as it lies in the bucket. All of it is held in memory.
+fn stored_bytes(ruby: &Ruby, this: &Client, key: String) -> Result<RString, Error> {
+    let store = this.store();
+    let bytes = answered(ruby, async move {
+        let mut object = store.get(&key, Reading::default()).await?;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = object.body.next().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+        Ok(bytes.freeze())
+    })?;
+    Ok(ruby.str_from_slice(&bytes))
+}
+
+/// Begins a multipart upload and returns its id.
+fn begin_upload(ruby: &Ruby, this: &Client, key: String) -> Result<String, Error> {
+    let store = this.store();
+    let content_type = "application/octet-stream".to_owned();
+    let object = NewObject { key, content_type, ..NewObject::default() };
+    answered(ruby, async move { store.create_multipart(object).await })
+}
+
+fn abort_upload(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(), Error> {
+    let store = this.store();
+    answered(ruby, async move { store.abort_multipart(&key, &id).await })
+}
+
+/// Keys and ids.
+fn unfinished_uploads(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
+    let store = this.store();
+    let uploads = answered(ruby, async move { store.unfinished_uploads(&prefix).await })?;
+    Ok(ruby.ary_from_iter(uploads))
+}
+
+/// Keys and version ids, deletion marks included.
+fn versions(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
+    let store = this.store();
+    let versions = answered(ruby, async move { store.versions(&prefix).await })?;
+    Ok(ruby.ary_from_iter(versions.into_iter().map(|version| (version.key, version.id))))
+}
+
+fn delete_version(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(), Error> {
+    let store = this.store();
+    answered(ruby, async move { store.delete_version(&Version { key, id }).await })
+}
+
+/// `versioning`, `locks` and `default_lock`.
+fn bucket_state(ruby: &Ruby, this: &Client) -> Result<RHash, Error> {
+    let store = this.store();
+    let state = answered(ruby, async move { store.bucket_state().await })?;
+    let answer = ruby.hash_new();
+    answer.aset(ruby.to_symbol("versioning"), state.versioning)?;
+    answer.aset(ruby.to_symbol("locks"), state.locks)?;
+    answer.aset(ruby.to_symbol("default_lock"), state.default_lock)?;
+    Ok(answer)
+}
+
+/// `status` and `date` of the answer to a request without a signature.
+fn ask_unsigned(ruby: &Ruby, this: &Client, key: String) -> Result<RHash, Error> {
+    let store = this.store();
+    let seen = answered(ruby, async move { store.ask_unsigned(&key).await })?;
+    let answer = ruby.hash_new();
+    answer.aset(ruby.to_symbol("status"), seen.status)?;
+    answer.aset(ruby.to_symbol("date"), seen.date)?;
+    Ok(answer)
+}

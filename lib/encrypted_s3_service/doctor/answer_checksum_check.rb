@@ -1,0 +1,48 @@
+# frozen_string_literal: true
+
+require "stringio"
+require_relative "check"
+
+module EncryptedS3Service
+  class Doctor
+    # Whether the store lets itself be asked for checksums with its answers, which some compatible stores refuse.
+    # @api private
+    class AnswerChecksumCheck < Check
+      SUBJECT = "checksums of answers"
+      private_constant :SUBJECT
+
+      # @return [Finding]
+      def call
+        @key = service.probe("answer-checksum")
+        service.client.upload(@key, StringIO.new("checksums of answers"))
+        problem = problem_with("when_supported")
+        return ok(SUBJECT, "accepted (response_checksum_validation: when_supported)") unless problem
+        return judge(problem) unless problem_with("when_required")
+
+        skipped SUBJECT, "no download works, with or without them; see s3:GetObject"
+      rescue Error
+        skipped SUBJECT, "needs an object, which could not be stored"
+      end
+
+      private
+
+      def judge(problem)
+        if service.options[:response_checksum_validation].to_s == "when_required"
+          return ok(SUBJECT, "asked for only where required, as this store needs it")
+        end
+
+        service.go_on_with(response_checksum_validation: "when_required")
+        failed SUBJECT, "refused (#{answer_in(problem)}). Set `response_checksum_validation: when_required`: " \
+                        "downloads work with it"
+      end
+
+      # @return [Error, nil] what went wrong
+      def problem_with(mode)
+        service.client(response_checksum_validation: mode).download(@key)
+        nil
+      rescue Error => e
+        e
+      end
+    end
+  end
+end

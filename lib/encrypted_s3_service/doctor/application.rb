@@ -1,0 +1,24 @@
+# frozen_string_literal: true
+
+require_relative "check"
+require_relative "application/host_check"
+require_relative "application/login_check"
+require_relative "application/mirrors_check"
+require_relative "application/rails_check"
+require_relative "application/service_file_check"
+require_relative "application/temporary_folder_check"
+
+module EncryptedS3Service
+  class Doctor
+    # All checks of the Rails application, apart from its services.
+    # @api private
+    class Application
+      CHECKS = [ServiceFileCheck, RailsCheck, LoginCheck, HostCheck, MirrorsCheck, TemporaryFolderCheck].freeze
+      private_constant :CHECKS
+
+      # @yieldparam finding [Finding]
+      # @return [void]
+      def each(&) = CHECKS.flat_map { |check| Array(check.new.call) }.each(&)
+    end
+  end
+end

@@ -1,0 +1,32 @@
+# frozen_string_literal: true
+
+require_relative "../check"
+
+module EncryptedS3Service
+  class Doctor
+    class Application
+      # Whether a mirror stores plaintext beside ciphertext.
+      # @api private
+      class MirrorsCheck < Check
+        SUBJECT = "mirrors"
+        private_constant :SUBJECT
+
+        # @param entries [Hash] of `storage.yml`
+        def initialize(entries = Engine::StorageFile.entries)
+          super(nil)
+          @entries = entries
+        end
+
+        # @return [Array<Finding>]
+        def call
+          problems = MixedMirrors.problems(ServiceEntries.new(@entries))
+          return [ok(SUBJECT, "none that encrypts in part")] if problems.empty?
+
+          problems.map { |problem| failed(SUBJECT, problem) }
+        rescue ConfigurationError => e
+          [failed(SUBJECT, e.message)]
+        end
+      end
+    end
+  end
+end

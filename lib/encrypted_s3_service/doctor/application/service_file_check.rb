@@ -1,0 +1,27 @@
+# frozen_string_literal: true
+
+require_relative "../check"
+
+module EncryptedS3Service
+  class Doctor
+    class Application
+      # Whether `service: EncryptedS3` means this gem's service, and not a file of the same name.
+      # @api private
+      class ServiceFileCheck < Check
+        SUBJECT = "service"
+        private_constant :SUBJECT
+
+        # Needs no service.
+        def initialize = super(nil)
+
+        # @return [Finding]
+        def call
+          Engine::ServiceFile.check
+          ok SUBJECT, "`service: EncryptedS3` is that of this gem"
+        rescue ConfigurationError => e
+          failed SUBJECT, e.message
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+require_relative "../configuration/confidential"
+require_relative "../native"
+
+module EncryptedS3Service
+  class Doctor
+    # What only somebody who examines a bucket asks of it. The requests go the way of all others: with the service's
+    # credentials, wherever they come from, its proxy, its certificates and its time limits.
+    # @api private
+    class Bucket
+      include Confidential
+
+      # @param configuration [Configuration]
+      # @raise [ConfigurationError]
+      def initialize(configuration)
+        @name = configuration.bucket
+        @prefix = configuration.respond_to?(:prefix) ? configuration.prefix.to_s : ""
+        @native = Native::Client.new(configuration.to_native)
+      end
+
+      # @param key [String]
+      # @return [String] an object's body as it lies there
+      # @raise [Error]
+      def stored_bytes(key) = @native.stored_bytes(@prefix + key)
+
+      # @param key [String]
+      # @return [Hash{Symbol => Object}] `status:` and `date:` of the answer to a request without a signature
+      # @raise [Error] when there is no answer
+      def ask_unsigned(key) = @native.ask_unsigned(@prefix + key)
+
+      # @param key [String]
+      # @return [String] the id of a multipart upload that was begun
+      # @raise [Error]
+      def begin_upload(key) = @native.begin_upload(@prefix + key)
+
+      # @param key [String]
+      # @param id [String]
+      # @return [void]
+      # @raise [Error]
+      def abort_upload(key, id) = @native.abort_upload(@prefix + key, id)
+
+      # @return [Hash{Symbol => Object}] `versioning:` ("Enabled", "Suspended" or nil), `locks:` (whether objects can be
+      #   locked), `default_lock:` ("GOVERNANCE", "COMPLIANCE" or nil)
+      # @raise [Error]
+      def state = @native.bucket_state
+
+      # Aborts every multipart upload under a folder, also those whose id was lost with an answer.
+      # @param folder [String]
+      # @return [void]
+      # @raise [Error]
+      def abort_uploads(folder)
+        @native.unfinished_uploads("#{@prefix}#{folder}/").each { |key, id| @native.abort_upload(key, id) }
+      end
+
+      # Deletes every version under a folder, and the marks of deletions.
+      # @param folder [String]
+      # @return [void]
+      # @raise [Error]
+      def delete_versions(folder)
+        @native.versions("#{@prefix}#{folder}/").each { |key, id| @native.delete_version(key, id) }
+      end
+
+      private
+
+      def public_attributes = { name: @name }
+    end
+  end
+end
