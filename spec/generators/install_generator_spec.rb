@@ -191,6 +191,35 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read(initializer)).to eq("# mine\n")
   end
 
+  it "shows in the initializer only settings that there are" do
+    install("--key=environment")
+    code = <<~'RUBY'
+      lines = File.readlines("config/initializers/encrypted_s3_service.rb").grep(/^  # config\./)
+      lines.each { |line| Rails.application.instance_eval(line.sub("#", "")) }
+      puts lines.size
+    RUBY
+    printed, said, = app.rails("runner", code, env: { "ENCRYPTION_KEY" => "k" * 32 })
+    expect(printed.to_i).to be >= 5, said
+  end
+
+  it "makes it the default service where that is asked for" do
+    configure = "Rails.application.configure do\n"
+    local = "#{configure}  config.active_storage.service = :local\n  config.force_ssl = true\nend\n"
+    app.write("config/environments/production.rb", local)
+    app.write("config/environments/staging.rb", "#{configure}end\n")
+    install("--key=environment", "--default", "production", "staging")
+    line = "  config.active_storage.service = :encrypted_amazon\n"
+    expect(app.read("config/environments/production.rb")).to eq("#{configure}#{line}  config.force_ssl = true\nend\n")
+    expect(app.read("config/environments/staging.rb")).to eq("#{configure}#{line}end\n")
+  end
+
+  it "takes production for the environment, and refuses one that is not there" do
+    expect(refusal("--default")).to include("--default: there is no config/environments/production.rb")
+    app.write("config/environments/production.rb", "Rails.application.configure do\nend\n")
+    expect(install("--key=environment", "--default")).to include("Next: run `bin/rails encrypted_s3_service:doctor`")
+    expect(app.read("config/environments/production.rb")).to include("service = :encrypted_amazon")
+  end
+
   it "takes back the entry and the initializer, but not the key" do
     app.credentials = credentials
     before = app.read("config/storage.yml")

@@ -29,6 +29,9 @@ module EncryptedS3Service
                          desc: "Where a fresh encryption key goes (credentials if the application can read them, " \
                                "otherwise environment)"
 
+      class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
+                             desc: "Environments whose files go to the service by default (production)"
+
       # @return [Boolean] true: a script that installs must not go on after a refusal, as Rails' generators let it
       def self.exit_on_failure? = true
 
@@ -37,6 +40,8 @@ module EncryptedS3Service
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken
       def check
         refuse "--name must be a word of letters, digits and _" unless options[:name].match?(/\A[a-z_]\w*\z/i)
+        absent = environments.find { |name| !exist?(environment_file(name)) }
+        refuse "--default: there is no #{environment_file(absent)}" if absent
         return if behavior == :revoke || installed? || !storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
 
         refuse "#{STORAGE} has an entry #{options[:name]} of another service. Choose another --name."
@@ -73,13 +78,18 @@ module EncryptedS3Service
         say_status(:exist, path, :blue)
       end
 
+      # @return [void]
+      def make_default
+        environments.each { |name| change_default(environment_file(name)) }
+      end
+
       # The last thing said, so that nothing scrolls the key away. It is printed here and nowhere else.
       # @return [void]
       def show_next_steps
         return if behavior == :revoke || options[:pretend] || installed?
 
-        say "\nNext: set `config.active_storage.service = :#{options[:name]}` in config/environments/*.rb, then run " \
-            "`bin/rails encrypted_s3_service:doctor`."
+        default = "set `#{default_line}` in config/environments/*.rb, then " if environments.empty?
+        say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
         say "Keep a copy of the encryption key where the bucket's owner cannot read it: without it the files are lost."
         key_place.show
       end
@@ -91,6 +101,22 @@ module EncryptedS3Service
       def path(relative) = File.join(destination_root, relative)
 
       def exist?(relative) = File.exist?(path(relative))
+
+      def environments = options[:default] || []
+
+      def environment_file(name) = "config/environments/#{name}.rb"
+
+      def default_line = "config.active_storage.service = :#{options[:name]}"
+
+      # What was the default before is not known when this is taken back.
+      def change_default(file)
+        return say_status(:keep, "the default service in #{file}", :blue) if behavior == :revoke
+
+        setting = /^( *)config\.active_storage\.service *=.*$/
+        return gsub_file(file, setting, "\\1#{default_line}") if File.read(path(file)).match?(setting)
+
+        insert_into_file(file, "  #{default_line}\n", after: /^Rails\.application\.configure do\n/)
+      end
 
       # @return [String] as it was before this run
       def storage_text = @storage_text ||= exist?(STORAGE) ? File.read(path(STORAGE), encoding: "UTF-8") : ""
