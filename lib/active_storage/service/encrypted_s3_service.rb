@@ -4,7 +4,7 @@ require "encrypted_s3_service"
 require "encrypted_s3_service/decryption_events"
 require "encrypted_s3_service/load_order"
 require "encrypted_s3_service/service/active_storage_errors"
-require "encrypted_s3_service/service/bucket"
+require "encrypted_s3_service/service/s3_service_names"
 require "encrypted_s3_service/serving/urls"
 
 EncryptedS3Service::LoadOrder.check
@@ -16,6 +16,8 @@ module ActiveStorage
   #
   # S3 is told neither a file's name nor its type nor its metadata.
   class Service::EncryptedS3Service < Service
+    include ::EncryptedS3Service::S3ServiceNames
+
     # Announces the progress of uploads: `key`, `bytes` (stored so far, of the plaintext), `total` (or nil) and
     # `service` (the name in storage.yml).
     PROGRESS_EVENT = "transfer_progress.encrypted_s3_service"
@@ -161,16 +163,6 @@ module ActiveStorage
       { "Content-Type" => content_type.presence || "application/octet-stream" }
     end
 
-    # What code that knows Rails' S3Service asks for.
-    # @return [::EncryptedS3Service::Bucket]
-    def bucket = ::EncryptedS3Service::Bucket.new(client, self)
-
-    # @return [Integer] bytes from which on files are sent in parts
-    def multipart_upload_threshold = client.configuration.multipart_threshold
-
-    # @return [Hash{Symbol => String}] what the store is told about every object (`storage_class:`, for example)
-    def upload_options = client.configuration.object_settings.symbolize_keys
-
     # @return [String] what may be shown of it, which is no secret
     def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
 
@@ -192,9 +184,6 @@ module ActiveStorage
     def address(key, filename, content_type, disposition, expires_in)
       urls.blob(key, filename: filename, content_type: content_type, expires_in: expires_in, disposition: disposition)
     end
-
-    # By this name applications reach for it (`service.send(:object_for, blob.key)`).
-    def object_for(key) = bucket.object(key)
 
     def urls = ::EncryptedS3Service::Serving::Urls.new(name)
 
