@@ -2,7 +2,9 @@
 
 require "encrypted_s3_service/doctor"
 require_relative "../support/fault_proxy"
+require_relative "../support/http_proxy_server"
 require_relative "../support/quirky_stores"
+require_relative "../support/tls_proxy"
 
 RSpec.describe EncryptedS3Service::Doctor do
   let(:key) { EncryptedS3Service::EncryptionKey.generate }
@@ -343,6 +345,27 @@ RSpec.describe EncryptedS3Service::Doctor do
       proxy.fault("GetObject", skip: 4, **denied("InvalidObjectState"))
       examine(endpoint: proxy.endpoint)
       expect(findings["s3:GetObject"]).to match(["FAILED", /archive and cannot be read\. Set another `upload\.storage/])
+    end
+  end
+
+  it "goes the way of the files: through the proxy, and into the folder of the entry" do
+    port = URI(server.endpoint).port
+    HttpProxyServer.run(port) do |proxy|
+      url = proxy.url("me:s3cret")
+      expect(examine(endpoint: "http://s3.proxied.test:#{port}", http_proxy: url, prefix: "of/a/customer")).to be(true)
+      expect(proxy.asked.grep(%r{/of/a/customer/encrypted_s3_service-doctor/}).size).to be > 20
+      expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(url).port} answers")
+    end
+    expect(output.string).not_to include("s3cret")
+    expect(server.list(bucket, prefix: "of/a/customer/")).to eq([])
+    expect_nothing_left
+  end
+
+  it "says what is wrong with a certificate, and not to look at the network" do
+    TlsProxy.run(URI(server.endpoint), :expired) do |tls|
+      examine(endpoint: tls.endpoint)
+      expect(findings["endpoint"]).to match(["FAILED", /does not answer: .*certificate/i])
+      expect(findings["endpoint"].last).not_to include("network")
     end
   end
 

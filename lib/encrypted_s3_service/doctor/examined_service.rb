@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "securerandom"
+require "uri"
 require_relative "../client"
 require_relative "../configuration/confidential"
 require_relative "bucket"
@@ -47,10 +48,15 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def configuration(**changes) = Configuration.new(**@options, **@changes, **changes)
 
-      # @return [String] where it is, for messages
+      # @return [String] where it is, and the proxy of the entry on the way, for messages
       def place
         environment = ENV.values_at("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL").find { |value| !value.to_s.empty? }
-        configuration.endpoint || environment || "Amazon S3"
+        endpoint = configuration.endpoint || environment || "Amazon S3"
+        # A proxy's URL may hold a password.
+        proxy = URI(options[:http_proxy].to_s)
+        proxy.host ? "#{endpoint} through the proxy #{proxy.host}:#{proxy.port}" : endpoint
+      rescue URI::InvalidURIError
+        endpoint
       end
 
       # @return [Boolean] whether there can be a client for it

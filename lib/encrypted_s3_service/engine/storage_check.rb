@@ -12,7 +12,9 @@ module EncryptedS3Service
       # Settings that hold a secret, or say something of one.
       SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys access_key_id
                    secret_access_key session_token].freeze
-      private_constant :SECRETS
+      # Settings that name files of certificates.
+      CERTIFICATES = %i[ssl_ca_bundle ssl_ca_directory].freeze
+      private_constant :SECRETS, :CERTIFICATES
 
       # @param logger [Logger, nil]
       def initialize(logger = ::Rails.logger)
@@ -56,12 +58,11 @@ module EncryptedS3Service
         e.message
       end
 
-      # A bundle of certificates that is only where the service is used.
+      # Certificates may be only where the service is used.
       def present(entry)
-        path = entry[:ssl_ca_bundle]
-        return entry if path.to_s.empty? || File.exist?(path.to_s) || !Configuration::Tolerance.tolerated?
+        return entry unless Configuration::Tolerance.tolerated?
 
-        entry.except(:ssl_ca_bundle)
+        entry.reject { |name, path| CERTIFICATES.include?(name) && !File.exist?(path.to_s) }
       end
 
       def warn(problem)
