@@ -50,4 +50,200 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       expect(new_client(**new_settings).download(key)).to eq("data")
     end
   end
+
+  def refusing(refusal, &) = RefusingStore.run(server.endpoint, refusal, &)
+
+  def error(code, message = nil) = "<Error><Code>#{code}</Code>#{"<Message>#{message}</Message>" if message}</Error>"
+
+  describe "that refuses to be asked for checksums (Backblaze B2)" do
+    let(:refusal) do
+      lambda do |request|
+        next unless request.headers["x-amz-checksum-mode"]
+
+        { status: 400, answer: error("InvalidArgument", "Unsupported header 'x-amz-checksum-mode' received") }
+      end
+    end
+
+    it "reads without them, and asks for them only once" do
+      new_client.upload(key, StringIO.new(data = random_bytes(9 * mebibyte)))
+      refusing(refusal) do |proxy|
+        client = client_of(proxy)
+        2.times { expect(client.download(key)).to be_bytes(data) }
+        asked = proxy.requests("GetObject").count { |request| request.headers["x-amz-checksum-mode"] }
+        expect(asked).to eq(1)
+      end
+    end
+
+    it "still says what is wrong where that does not help" do
+      refusing(->(request) { { status: 400, answer: error("InvalidRequest") } if request.verb == "GET" }) do |proxy|
+        expect { client_of(proxy).download(key) }
+          .to raise_error(EncryptedS3Service::StoreError) { |e| expect(e.store_code).to eq("InvalidRequest") }
+        expect(proxy.requests.size).to eq(2)
+      end
+    end
+  end
+
+  describe "that does not delete several objects at once" do
+    refusals = {
+      "wants Content-MD5 for that (older MinIO)" => [400, "MissingContentMD5"],
+      "finds the request invalid" => [400, "InvalidRequest"],
+      "does not have it (OVH, Google)" => [501, "NotImplemented"],
+      "does not take POST" => [405, "MethodNotAllowed"]
+    }
+    refusals.each do |what, (status, code)|
+      it "because it #{what}, deletes one by one" do
+        keys = Array.new(20) { |number| "#{key}/#{number}" }
+        keys.each { |name| new_client.upload(name, StringIO.new("x")) }
+        refusal = ->(request) { { status: status, answer: error(code) } if request.target.include?("?delete") }
+        refusing(refusal) do |proxy|
+          client = client_of(proxy)
+          client.delete_prefixed("#{key}/1")
+          expect(server.list(bucket, prefix: key).size).to eq(9)
+          client.delete_prefixed("#{key}/")
+          expect(server.list(bucket, prefix: key)).to eq([])
+          expect(proxy.requests.count { |request| request.verb == "POST" }).to eq(1)
+        end
+      end
+    end
+
+    it "reports that single objects are not to be deleted" do
+      new_client.upload("#{key}/1", StringIO.new("x"))
+      refusal = lambda do |request|
+        next { status: 501, answer: error("NotImplemented") } if request.verb == "POST"
+
+        { status: 403, answer: error("AccessDenied") } if request.verb == "DELETE"
+      end
+      refusing(refusal) do |proxy|
+        expect { client_of(proxy).delete_prefixed("#{key}/") }.to raise_error(EncryptedS3Service::AccessError)
+      end
+    end
+  end
+
+  describe "that answers DeleteObjects for each object" do
+    def deleted(code)
+      body = "<DeleteResult><Error><Key>a</Key><Code>#{code}</Code></Error></DeleteResult>"
+      refusing(->(request) { { status: 200, answer: body } if request.verb == "POST" }) do |proxy|
+        new_client.upload("#{key}/1", StringIO.new("x"))
+        client_of(proxy).delete_prefixed("#{key}/")
+      end
+    end
+
+    it "by the code of the answer" do
+      { "AccessDenied" => EncryptedS3Service::AccessError, "SlowDown" => EncryptedS3Service::TransportError,
+        "InternalError" => EncryptedS3Service::TransportError, "Odd" => EncryptedS3Service::StoreError }
+        .each do |code, error|
+          expect { deleted(code) }.to raise_error(error) { |e| expect(e.store_code).to eq(code) }
+        end
+      expect { deleted("NoSuchKey") }.not_to raise_error
+    end
+  end
+
+  describe "that answers 412 to the right entity tag (a SeaweedFS of 2025)" do
+    let(:refusal) do
+      lambda { |request|
+        { status: 412, answer: error("PreconditionFailed") } if request.headers["if-match"]
+      }
+    end
+
+    it "reads all parts of one version" do
+      new_client.upload(key, StringIO.new(data = random_bytes(13 * mebibyte)))
+      refusing(refusal) { |proxy| expect(client_of(proxy).download(key)).to be_bytes(data) }
+    end
+
+    it "is not believed when the object really was replaced" do
+      new_client.upload(key, StringIO.new(random_bytes(13 * mebibyte)))
+      refusing(refusal) do |proxy|
+        proxy.fault("GetObject", skip: 1, times: 1) do
+          new_client.upload(key, StringIO.new(random_bytes(13 * mebibyte, 2)))
+        end
+        expect { client_of(proxy).download(key) { nil } }.to raise_error(EncryptedS3Service::Error)
+      end
+    end
+  end
+
+  describe "that wants Content-MD5 with what is stored (Object Lock)" do
+    let(:refusal) do
+      lambda do |request|
+        next if request.verb != "PUT" || request.headers["content-md5"] == md5(request.body)
+
+        { status: 400, answer: error("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required") }
+      end
+    end
+
+    it "gets it, in one request and in parts" do
+      upload = { multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte }
+      refusing(refusal) do |proxy|
+        client = client_of(proxy, request_checksum_calculation: "when_required", upload: upload)
+        [1000, 11 * mebibyte].each do |size|
+          client.upload(key, StringIO.new(data = random_bytes(size)))
+          expect(new_client.download(key)).to be_bytes(data)
+        end
+        refused = proxy.requests.count { |request| request.verb == "PUT" && request.headers["content-md5"].nil? }
+        expect(refused).to eq(1)
+      end
+    end
+  end
+
+  describe "that says where the bucket is" do
+    body = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"
+    { 400 => body, 301 => body.sub("AuthorizationHeaderMalformed", "PermanentRedirect") }.each do |status, answer|
+      it "has the right region named, after #{status}" do
+        refusing(->(_request) { { status: status, answer: answer } }) do |proxy|
+          expect { client_of(proxy).upload(key, StringIO.new("x")) }
+            .to raise_error(EncryptedS3Service::ConfigurationError, /set `region` to "eu-west-1"/)
+        end
+      end
+    end
+  end
+
+  describe "that has the object in an archive (Glacier)" do
+    it "says so" do
+      refusing(->(_request) { { status: 403, answer: error("InvalidObjectState") } }) do |proxy|
+        expect { client_of(proxy).download(key) }.to raise_error(EncryptedS3Service::ArchivedError, /restore it/) { |e|
+          expect([e.code, e.status, e.store_code]).to eq(["archived", 403, "InvalidObjectState"])
+        }
+      end
+    end
+  end
+
+  it "that answers 404 to an upload is no missing file" do
+    refusing(->(request) { { status: 404, answer: "<html>" } if request.verb == "PUT" }) do |proxy|
+      expect { client_of(proxy).upload(key, StringIO.new("x")) }
+        .to raise_error(EncryptedS3Service::StoreError, /`endpoint` and `bucket`/)
+    end
+    refusing(->(request) { { status: 404, answer: error("NoSuchUpload") } if request.part }) do |proxy|
+      expect { client_of(proxy).upload(key, StringIO.new(random_bytes(17 * mebibyte))) }
+        .to raise_error(EncryptedS3Service::StoreError) { |e| expect(e.code).to eq("upload-not-found") }
+    end
+  end
+
+  it "sends the account that must own the bucket with every request" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      upload = { expected_bucket_owner: "123456789012", multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte }
+      rotation = { encryption_key: "n" * 32, encryption_key_id: "2026",
+                   decryption_keys: { TestStore::KEY_ID => TestStore::KEY } }
+      client = client_of(proxy, upload: upload)
+      client.upload(key, StringIO.new(random_bytes(6 * mebibyte)))
+      client.download(key)
+      client_of(proxy, upload: upload, **rotation).rotate(key, largest_copy: 5 * mebibyte)
+      client.upload(key, StringIO.new("small"))
+      client_of(proxy, upload: upload, **rotation).rotate(key)
+      client.exist?(key)
+      client.delete_prefixed(key)
+      client.delete(key)
+      without = proxy.requests.reject { |request| request.headers["x-amz-expected-bucket-owner"] == "123456789012" }
+      expect(without.map(&:operation)).to eq([])
+      expect(proxy.requests.size).to be > 15
+    end
+  end
+
+  it "signs bodies over plain HTTP also where the environment names the endpoint" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      ENV["AWS_ENDPOINT_URL_S3"] = proxy.endpoint
+      new_client(endpoint: nil).upload(key, StringIO.new("x"))
+      expect(proxy.requests.map { |request| request.headers["x-amz-content-sha256"] }).to all(match(/\A\h{64}\z/))
+    ensure
+      ENV.delete("AWS_ENDPOINT_URL_S3")
+    end
+  end
 end

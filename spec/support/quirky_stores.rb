@@ -89,3 +89,71 @@ class CopyIgnoringStore < FaultProxy
     answer(status: 200, answer: "<CopyObjectResult><ETag>&quot;0&quot;</ETag></CopyObjectResult>")
   end
 end
+
+# The real S3 server, but requests that it has a rule for get another answer.
+class RefusingStore < FaultProxy
+  # @param endpoint [String]
+  # @param refusal [#call] gets a request; returns nil, or what {FaultProxy#fault} takes
+  # @yieldparam proxy [RefusingStore] stopped after the block
+  def self.run(endpoint, refusal)
+    proxy = new(URI(endpoint), refusal)
+    yield proxy
+  ensure
+    proxy&.stop
+  end
+
+  def initialize(backend, refusal)
+    @refusal = refusal
+    super(backend)
+  end
+
+  private
+
+  def forward(request)
+    refused = @refusal.call(request)
+    refused ? answer(refused) : super
+  end
+end
+
+# The real S3 server, but it sends a checksum of the whole object with whatever part of it, as Ceph does.
+class WholeChecksumStore < FaultProxy
+  def initialize(*)
+    @checksums = {}
+    super
+  end
+
+  private
+
+  def forward(request)
+    head, body = super
+    if request.verb == "GET" && request.headers["x-amz-checksum-mode"]
+      checksum = [Zlib.crc32(whole(request))].pack("N")
+      head = head.sub("\r\n\r\n", "\r\nx-amz-checksum-crc32: #{[checksum].pack("m0")}\r\n\r\n")
+    end
+    [head, body]
+  end
+
+  def whole(request)
+    @checksums[request.target] ||= TestStore.server.get(*request.target[%r{\A/([^?]+)}, 1].split("/", 2)).last
+  end
+end
+
+# The real S3 server, but it sends the right checksum with each answer, and the line to it flips bits.
+class FlippingStore < FaultProxy
+  # How many of the next bodies are changed on their way.
+  attr_accessor :flips
+
+  private
+
+  def forward(request)
+    head, body = super
+    return [head, body] unless request.verb == "GET" && request.headers["x-amz-checksum-mode"]
+
+    head = head.sub("\r\n\r\n", "\r\nx-amz-checksum-crc32: #{[[Zlib.crc32(body)].pack("N")].pack("m0")}\r\n\r\n")
+    if flips.to_i.positive?
+      self.flips -= 1
+      body = body.b.tap { |bytes| bytes.setbyte(bytes.bytesize / 2, bytes.getbyte(bytes.bytesize / 2) ^ 1) }
+    end
+    [head, body]
+  end
+end
