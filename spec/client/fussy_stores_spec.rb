@@ -161,6 +161,51 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
+  describe "that sends the checksum of the whole object with a part of it (Ceph)" do
+    it "is read all the same, and not asked for checksums of parts any more" do
+      new_client.upload(key, StringIO.new(data = random_bytes(21 * mebibyte)))
+      WholeChecksumStore.run(server.endpoint) do |proxy|
+        client = client_of(proxy)
+        expect(client.download(key)).to be_bytes(data)
+        before = proxy.requests.size
+        expect(client.download(key)).to be_bytes(data)
+        again = proxy.requests.drop(before)
+        expect(again.count { |request| request.headers["x-amz-checksum-mode"] }).to eq(0)
+        expect(again.map(&:range).uniq.size).to eq(again.size)
+      end
+    end
+  end
+
+  describe "behind a line that flips bits" do
+    def read(flips, size, **settings)
+      new_client.upload(key, StringIO.new(data = random_bytes(size)))
+      FlippingStore.run(server.endpoint) do |proxy|
+        proxy.flips = flips
+        yield client_of(proxy, **settings), data, proxy
+      end
+    end
+
+    { "a small object" => 1000, "an object of several ranges" => 13 << 20 }.each do |what, size|
+      it "fetches #{what} again where the checksum of an answer is not right" do
+        read(1, size) do |client, data, proxy|
+          before = proxy.requests.size
+          expect(client.download(key)).to be_bytes(data)
+          firsts = proxy.requests.drop(before).map { |request| request.range.first }
+          expect(firsts.tally.values.sort.last(2)).to eq(size > 4 << 20 ? [1, 2] : [2])
+          # And goes on asking for checksums.
+          proxy.flips = 1
+          expect(client.download(key)).to be_bytes(data)
+        end
+      end
+    end
+
+    it "notices nothing where it is told not to look, but for the tag" do
+      read(99, 1000, response_checksum_validation: "when_required") do |client, data, _proxy|
+        expect(client.download(key)).to be_bytes(data)
+      end
+    end
+  end
+
   describe "that wants Content-MD5 with what is stored (Object Lock)" do
     let(:refusal) do
       lambda do |request|

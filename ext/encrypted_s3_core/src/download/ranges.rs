@@ -125,9 +125,14 @@ impl Source {
             let broken = match self.fill(&mut bytes, body.take(), first, end).await {
                 Ok(()) => return Ok(bytes),
                 Err(error) if error.kind() == ErrorKind::Transport => error,
+                // A bit flipped on the way. The checksum is of the whole answer, so that nothing of it counts.
+                Err(error) if error.kind() == ErrorKind::Damaged => {
+                    bytes.truncate(before);
+                    error
+                }
                 Err(error) => return Err(error),
             };
-            if bytes.len() - before >= PROGRESS {
+            if bytes.len().saturating_sub(before) >= PROGRESS {
                 resumes = 0;
             }
             if resumes == RESUMES {
@@ -150,7 +155,11 @@ impl Source {
                 None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
             }
         }
-        Ok(())
+        // At the end of an answer its checksum is compared. What else may happen there comes too late to matter.
+        match body.next().await {
+            Some(Err(error)) if error.kind() == ErrorKind::Damaged => Err(error),
+            _ => Ok(()),
+        }
     }
 
     async fn request(&self, first: u64, end: u64) -> Result<Body> {
