@@ -215,6 +215,9 @@ RSpec.describe EncryptedS3Service::BlobCopy do
 
     def html = "<div>Look: #{embed(pasted)} and #{embed(other)} and #{embed(pasted)}</div>"
 
+    # Rails 8.2 has several editors.
+    def editor_html(text) = text.respond_to?(:to_editor_html) ? text.to_editor_html : text.to_trix_html
+
     it "are refused with a message, where they are not copied" do
       html = self.html
       Current.organisation = customer
@@ -238,7 +241,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
       shown = article.body.body.attachables
       expect(shown.map(&:filename).map(&:to_s)).to eq(%w[clouds.jpg notes.txt clouds.jpg])
       expect(shown.uniq).to match_array(embeds)
-      markup = article.body.body.to_html + article.body.to_trix_html
+      markup = article.body.body.to_html + editor_html(article.body)
       expect(markup).to include(embeds.first.signed_id, 'caption="Sky"', "?a=1")
       expect(markup).not_to include(pasted.signed_id)
       expect([state_of(pasted), state_of(other)]).to eq(before)
@@ -251,7 +254,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
         article = Article.create!(body: html)
         expect { article.update!(title: "again") }.not_to change(ActiveStorage::Blob, :count)
         again = Article.find(article.id)
-        expect { again.update!(body: again.body.to_trix_html) }.not_to change(ActiveStorage::Blob, :count)
+        expect { again.update!(body: editor_html(again.body)) }.not_to change(ActiveStorage::Blob, :count)
         expect(again.reload.body.embeds.map { |embed| embed.blob.service_name }).to all(eq("encrypted"))
       end
     end
