@@ -19,8 +19,9 @@ module EncryptedS3Service
       # @raise [ConfigurationError] which names the setting
       def call
         @settings.check
-        check_base_controller
+        # The default base controller is Active Storage's, which includes the concerns when it is loaded.
         check_concerns
+        check_base_controller
         check_current_tenant
         check_services
         check_parts
