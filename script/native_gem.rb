@@ -71,10 +71,16 @@ class NativeGem
 
   def rubies(names)
     names.filter_map do |name|
-      said = IO.popen({ "RUBYOPT" => nil }, [name, "-rrbconfig", "-e", "puts RbConfig.ruby, RUBY_VERSION"], &:read)
-      path, version = said.lines(chomp: true)
+      path, version = about(name)
       Ruby.new(path, version[/\A\d+\.\d+/]) if Gem::Version.new(version) >= OLDEST_RUBY
     end.uniq(&:minor).sort_by(&:minor)
+  end
+
+  # @return [Array<String>] path and version
+  def about(name)
+    code = "puts RbConfig.ruby, RUBY_VERSION"
+    said = Bundler.with_unbundled_env { IO.popen([name, "-rrbconfig", "-e", code], &:read) }
+    said.empty? ? raise("#{name} is no Ruby that runs.") : said.lines(chomp: true)
   end
 
   # By the same extconf.rb and Makefile that an installation uses.

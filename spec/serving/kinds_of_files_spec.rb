@@ -149,7 +149,8 @@ RSpec.describe "A link to a file of any kind", type: :request do
     end
   end
 
-  describe "asked for several parts at once" do
+  # Rails has the setting from 7.2 on; before, it answers no such request.
+  describe "asked for several parts at once", if: ActiveStorage.respond_to?(:streaming_max_ranges) do
     around do |example|
       allowed = ActiveStorage.streaming_max_ranges
       ActiveStorage.streaming_max_ranges = 5

@@ -127,7 +127,7 @@ RSpec.describe "A link to a file", type: :request do
       expect(response).to have_http_status(:range_not_satisfiable)
     end
 
-    it "gives several parts where the application allows them" do
+    it "gives several parts where the application allows them", if: ActiveStorage.respond_to?(:streaming_max_ranges) do
       allowed = ActiveStorage.streaming_max_ranges
       ActiveStorage.streaming_max_ranges = 2
       body = fetch({ "Range" => "bytes=0-1,5-6" })

@@ -18,6 +18,8 @@ class PumaServer
     end)
   RUBY
   ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
+  # Seconds that it may take to answer what is under way, once it is told to end.
+  PATIENCE = 20
 
   # @param setup [String] Ruby that is run when the application is loaded
   # @yieldparam puma [PumaServer] stopped after the block
@@ -66,12 +68,27 @@ class PumaServer
     end
   end
 
+  # Puma up to 8.0.2 may hang in its own shutdown, when its signal handler writes into a pipe that is just being closed
+  # (puma/puma#3677).
   def stop
     Process.kill(:TERM, @pid)
+    return if ended_within?(PATIENCE)
+
+    Process.kill(:KILL, @pid)
     Process.wait(@pid)
   end
 
   private
+
+  def ended_within?(seconds)
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
+    until (ended = Process.wait(@pid, Process::WNOHANG))
+      return false if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+      sleep 0.05
+    end
+    !ended.nil?
+  end
 
   # Puma says which port it was given, and begins to listen before it says so.
   def wait_for_port

@@ -64,7 +64,8 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
     expect(left_of(blob)).to eq(purged)
   end
 
-  it "stay while somebody only asks whether a record is valid, and may be saved where they belong" do
+  it "stay while somebody only asks whether a record is valid, and may be saved where they belong",
+     if: Contract.method_defined?(:scan) do
     blob = uploaded
     contract = Contract.new(note: blob.signed_id)
     expect(customer.with_s3_settings { contract.valid? }).to be(false)

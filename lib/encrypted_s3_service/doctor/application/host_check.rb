@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../../serving/host"
 require_relative "../check"
 
 module EncryptedS3Service
