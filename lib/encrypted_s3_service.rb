@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "logger"
 require_relative "encrypted_s3_service/version"
 require_relative "encrypted_s3_service/errors"
 require_relative "encrypted_s3_service/former_names"
@@ -14,6 +15,14 @@ module EncryptedS3Service
   # Loaded with the gem and not on first use: Active Storage turns a LoadError inside its own lookup of a service into
   # "Missing service adapter", which says nothing about an extension that is not built.
   NativeLoader.load
+
+  class << self
+    # @param logger [Logger] is told what no exception can tell
+    attr_writer :logger
+
+    # @return [Logger] `Rails.logger` in a Rails application, else one that writes to standard error
+    def logger = @logger ||= Logger.new($stderr, progname: "encrypted_s3_service")
+  end
 
   autoload :DecryptionEvents, "encrypted_s3_service/decryption_events"
   autoload :Checksum, "encrypted_s3_service/client/checksum"

@@ -112,7 +112,8 @@ module EncryptedS3Service
     def reader(key, report: nil, as: Reader) = as.new(opened(key, report))
 
     # Reads and decrypts an object into a file, without Ruby; no byte of plaintext is written before all are
-    # authenticated. What an exception that is not an {Error} (a timeout, say) leaves in the file is undefined.
+    # authenticated. After an exception, a timeout included, a file whose position was its end is as it was; what is
+    # left in other files is undefined.
     #
     # @param key [String] UTF-8
     # @param file [File, Tempfile] open for writing in binary mode; written from its position on and left behind the
@@ -144,7 +145,11 @@ module EncryptedS3Service
       first, length = first_and_length(range)
       return String.new(encoding: Encoding::BINARY) if length && length <= 0
 
-      opened(key, report).range(first, length)
+      handle = opened(key, report)
+      handle.begin_at([first, handle.size].min)
+      read_all(handle, [length, handle.size].compact.min)
+    ensure
+      handle&.close
     end
 
     # There is no Aws::S3::Client, which code for Rails' S3Service looks for here.
@@ -266,7 +271,13 @@ module EncryptedS3Service
       finished = true
       result
     ensure
-      upload&.abort unless finished
+      tell_of_stored(key) if upload && !finished && upload.abort
+    end
+
+    # Whoever interrupted the upload may take it for undone.
+    def tell_of_stored(key)
+      EncryptedS3Service.logger.warn("The upload of #{key.inspect} was interrupted after its last request was sent. " \
+                                     "The store has carried it out: the object is stored.")
     end
 
     # Sources that do not know their size are refused when they exceed it.
@@ -277,9 +288,10 @@ module EncryptedS3Service
                            "(#{MAXIMUM_SIZE} bytes); store the file in several objects"
     end
 
-    def read_all(handle)
-      data = handle.read || String.new(encoding: Encoding::BINARY)
-      while (chunk = handle.read)
+    # The memory grows by what has arrived, not by what the store says of the size.
+    def read_all(handle, most = handle.size)
+      data = handle.read_up_to(most) || String.new(encoding: Encoding::BINARY)
+      while data.bytesize < most && (chunk = handle.read_up_to(most - data.bytesize))
         data << chunk
       end
       data

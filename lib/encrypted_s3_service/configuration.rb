@@ -27,7 +27,7 @@ module EncryptedS3Service
     NAMES = %i[
       bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
       commitment_policy security_profile envelope_location instruction_file_suffix
-      memory_limit public upload
+      memory_limit spool_folder public upload
     ].concat(Connection::NAMES).freeze
 
     # What S3 is told about every object, from under `upload:`.
@@ -113,7 +113,7 @@ module EncryptedS3Service
     # @option options [Boolean] :use_dualstack_endpoint (as the environment says)
     # @option options [Boolean] :use_fips_endpoint (as the environment says)
     # @option options [Numeric] :http_open_timeout (15) seconds
-    # @option options [Numeric] :http_read_timeout (60) seconds without progress
+    # @option options [Numeric] :http_read_timeout (20) seconds without progress, in either direction
     # @option options [Numeric] :http_idle_timeout (90) seconds that an unused connection is kept
     # @option options [String, URI] :http_proxy (HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment)
     # @option options [Integer] :retry_limit (3) attempts after the first; `max_attempts` counts that, too
@@ -136,6 +136,7 @@ module EncryptedS3Service
     #   in a file beside them; none is written
     # @option options [String] :instruction_file_suffix (".instruction")
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
+    # @option options [String] :spool_folder (the system's) path of the folder in which larger objects wait
     # @option options [Boolean] :public (false) whether addresses of files are valid for ever
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
@@ -181,7 +182,7 @@ module EncryptedS3Service
       raise ConfigurationError, @problem if @problem
 
       { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@transfer, **@formats,
-        memory_limit: @memory_limit, keys: @keyring.to_native }
+        memory_limit: @memory_limit, spool_folder: @spool_folder, keys: @keyring.to_native }
     end
 
     private
@@ -225,6 +226,7 @@ module EncryptedS3Service
 
     def read_encryption(settings)
       @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
+      @spool_folder = settings.path(:spool_folder)
       @keyring = Keyring.new(settings, @tolerant)
       @encryption_key = @keyring.writing
       @formats = {

@@ -72,6 +72,7 @@ module EncryptedS3Service
 
     initializer "encrypted_s3_service.log" do
       require_relative "log_subscriber"
+      EncryptedS3Service.logger = ::Rails.logger
     end
 
     initializer "encrypted_s3_service.filter_parameters" do |app|

@@ -124,6 +124,29 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
   end
 
+  describe "an upload that is interrupted while its last request is on its way" do
+    { "PutObject" => 1000, "CompleteMultipartUpload" => 12 << 20 }.each do |operation, size|
+      it "#{operation}, tells that the store has carried it out" do
+        arrived = Queue.new
+        # The answer takes longer than anybody waits.
+        proxy.fault(operation, times: 1) { arrived.push(true) }
+        data = random_bytes(size)
+        log = StringIO.new
+        before = EncryptedS3Service.logger
+        EncryptedS3Service.logger = Logger.new(log)
+        thread = Thread.new { faulty.upload(key, StringIO.new(data)) }
+        arrived.pop
+        # Its request is forwarded now, and the interrupt comes before the answer or after it.
+        thread.kill.join
+        stored = direct.exist?(key) && direct.download(key) == data
+        told = log.string.include?("the object is stored")
+        expect(thread.value ? true : told).to eq(stored)
+      ensure
+        EncryptedS3Service.logger = before
+      end
+    end
+  end
+
   describe "an upload that is interrupted while a part is on its way" do
     # An upload whose second part does not arrive, once that is so.
     def stuck_upload
@@ -245,6 +268,19 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       proxy.fault("GetObject", times: 1, cut: 500)
       proxy.fault("GetObject", times: 1) { store("b" * 1000) }
       expect_nothing_yielded(faulty, EncryptedS3Service::ChangedError)
+    end
+
+    it "of an object whose key is rotated between two ranges goes on" do
+      store(large)
+      rotating = new_client(encryption_key: "n" * 32, encryption_key_id: "new",
+                            decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
+      { memory: 64 << 20, file: 1 << 20 }.each_value do |limit|
+        proxy.fault("GetObject", skip: proxy.requests("GetObject").size + 1, times: 1) { rotating.rotate(key) }
+        reader = new_client(endpoint: proxy.endpoint, memory_limit: limit, encryption_key: "n" * 32,
+                            encryption_key_id: "new", decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
+        expect(reader.download(key)).to be_bytes(large)
+        store(large)
+      end
     end
 
     it "of an object that is deleted between two ranges is an error" do

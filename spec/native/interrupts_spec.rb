@@ -107,6 +107,59 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     end
   end
 
+  # Nothing is waited for any more once a large object has been verified, only computed and copied.
+  describe "while a large object is handed out" do
+    let(:size) { 200 * TestStore::MEBIBYTE }
+    let(:client) { new_client(memory_limit: TestStore::MEBIBYTE) }
+
+    before do
+      @key = unique_key
+      Tempfile.create do |file|
+        file.truncate(size)
+        client.upload(@key, file)
+      end
+    end
+
+    after { client.delete(@key) }
+
+    it "passing over it ends when Timeout says so, and not at its end" do
+      reader = client.reader(@key)
+      reader.read(1)
+      expect { Timeout.timeout(0.01) { reader.skip(size) } }.to raise_error(Timeout::Error)
+      expect(reader.read(1)&.bytesize).to eq(1)
+    ensure
+      reader&.close
+    end
+
+    it "writing it into a file ends with its thread, wherever it is, and leaves the file as it was" do
+      # Into the first pass, and into the second.
+      [0.02, 0.1, 0.3, 0.6].each do |pause|
+        Tempfile.create(binmode: true) do |file|
+          file.write("before")
+          thread = Thread.new { client.download_file(@key, file) }
+          sleep pause
+          thread.kill
+          expect(thread.join(promptly)).to be(thread)
+          next if thread.value
+
+          sizes = Array.new(5) { sleep(0.02) && file.size }
+          expect(sizes.uniq).to eq([6])
+          expect(File.binread(file.path)).to eq("before")
+        end
+      end
+    end
+
+    it "sending ends with its thread" do
+      Tempfile.create do |file|
+        file.truncate(size)
+        thread = Thread.new { client.upload(unique_key, file) }
+        sleep 0.05
+        thread.kill
+        expect(thread.join(promptly)).to be(thread)
+      end
+    end
+  end
+
   it "works as before afterwards" do
     client = new_client
     client.upload(key = unique_key, StringIO.new("x"))

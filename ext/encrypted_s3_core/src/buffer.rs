@@ -208,6 +208,13 @@ impl AsRef<[u8]> for Buffer {
     }
 }
 
+impl Default for Buffer {
+    /// No bytes and no room.
+    fn default() -> Self {
+        Self { memory: Memory::Heap(Vec::new()), capacity: 0, length: 0 }
+    }
+}
+
 impl From<Buffer> for Bytes {
     fn from(buffer: Buffer) -> Self {
         Bytes::from_owner(buffer)

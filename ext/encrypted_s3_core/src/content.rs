@@ -27,15 +27,7 @@ impl Content {
         }
     }
 
-    /// How many bytes must be decrypted at once so that there are `wanted` at least.
-    pub(crate) fn whole(&self, wanted: usize) -> usize {
-        match self {
-            Self::Gcm(_) => wanted,
-            Self::Cbc(_) => wanted.next_multiple_of(cbc::BLOCK_LEN),
-        }
-    }
-
-    /// Decrypts the next bytes of the text; [`Content::whole`] ones, but at the end.
+    /// Decrypts the next bytes of the text; of a legacy object whole blocks.
     ///
     /// # Errors
     /// Those of the cipher.

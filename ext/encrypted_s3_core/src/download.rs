@@ -4,29 +4,31 @@
 //! objects wait for it in memory, large ones as ciphertext in a temporary file. Legacy CBC objects, which have no tag,
 //! wait for the check of their padding in the same way.
 
+mod arrival;
 mod instruction_file;
+mod passes;
 mod ranges;
 mod spool;
+mod target;
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use self::arrival::{Arrived, Origin, Verified};
+pub use self::passes::FIRST_PASSES;
 pub use self::ranges::RangePlan;
-use self::ranges::Ranges;
-use self::spool::{Spool, SpoolReader, Waiting};
-use crate::buffer::Buffer;
-use crate::cbc::BLOCK_LEN;
-use crate::content::Content;
-use crate::envelope::{Envelopes, Format, Opened};
+use self::spool::Waiting;
+use self::target::Target;
+use crate::envelope::{Envelopes, Format};
 use crate::keyring::KeyUse;
 use crate::md5::Digester;
 use crate::store::ObjectStore;
-use crate::task::Task;
+use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
 /// The size of the chunks that a reader gets, in bytes: what Active Storage's own services give.
@@ -76,17 +78,10 @@ pub struct Used {
 /// Where the body is.
 #[derive(Debug)]
 enum Stage {
-    Arriving(Task<Verified>),
+    Arriving(Task<Arrived>),
     Verified(Verified),
     /// What failed once stays failed: the next call must not look like the end of an object.
     Failed,
-}
-
-/// A body whose tag was checked.
-#[derive(Debug)]
-enum Verified {
-    Memory { plaintext: Buffer, given: usize },
-    Spooled(SpoolReader),
 }
 
 impl Download {
@@ -105,8 +100,8 @@ impl Download {
     }
 
     /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the way.
-    /// When it fails and the position was the file's end, the file is as it was. (If the future is dropped instead, the
-    /// file holds anything: part of the plaintext, or ciphertext.)
+    /// When it fails, or the future is dropped, and the position was the file's end, the file is as it was, and nothing
+    /// is written to it any more.
     ///
     /// A large object waits for its authentication as ciphertext in that file itself, where that can be.
     ///
@@ -120,21 +115,11 @@ impl Download {
         file: &File,
         digest: bool,
     ) -> Result<Written> {
-        let end = spool::end_of(file);
-        let waiting = Waiting::in_place(file).unwrap_or_else(|| Waiting::Folder(plan.spool_folder.clone()));
-        let saving =
-            async { Self::open_over(store, envelopes, plan, key, waiting).await?.write_to(file, digest).await };
-        let written = saving.await;
-        match (&written, end) {
-            (Err(_), Some(end)) => {
-                // Nothing more can be done about a file that cannot be cut off either.
-                let _restored = file.set_len(end).and_then(|()| (&*file).seek(SeekFrom::Start(end)));
-            }
-            // What waited there had padding.
-            (Ok(written), Some(end)) => file.set_len(end + written.bytes).map_err(|error| unwritable(key, error))?,
-            _ => {}
-        }
-        written
+        let target = Target::new(file);
+        let waiting = target.waiting(plan.spool_folder.clone());
+        let written = Self::open_over(store, envelopes, plan, key, waiting).await?.write_to(file, digest).await?;
+        target.keep(written.bytes).map_err(|error| unwritable(key, error))?;
+        Ok(written)
     }
 
     async fn open_over(
@@ -144,26 +129,16 @@ impl Download {
         key: &str,
         waiting: Waiting,
     ) -> Result<Self> {
-        // What is decrypted at once ends where a block does.
-        let size = plan.ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(plan.ranges.size);
-        let whole_blocks = RangePlan { size, ..plan.ranges };
-        let (head, ranges) = Ranges::open(store.clone(), key, whole_blocks).await?;
-        let file = instruction_file::read(store, envelopes, &head, key).await?;
-        let open = || {
-            let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            envelopes.open(metadata, file.as_deref()).map_err(|error| error.for_object(key))
+        let origin = Origin { store, envelopes: envelopes.clone(), plan: plan.clone(), key: key.to_owned(), waiting };
+        let begun = origin.begin().await?;
+        let is_padded = begun.is_padded();
+        let mut download = Self {
+            key: key.to_owned(),
+            etag: begun.etag.clone(),
+            used: begun.used.clone(),
+            size: begun.size,
+            body: Stage::Arriving(task::spawn(origin.arrive(begun))),
         };
-        let Opened { content: first, format, key: used } = open()?;
-        let used = Used { format, key: used };
-        let is_padded = first.is_padded();
-        let size = first.text_len(head.size).map_err(|error| error.for_object(key))?;
-        let body = if size <= plan.memory_limit {
-            Task::spawn(verify_in_memory(ranges, first, size))
-        } else {
-            // Two passes over the ciphertext need two openers: the first authenticates, the second decrypts.
-            Task::spawn(verify_in_file(ranges, first, open()?.content, size, waiting))
-        };
-        let mut download = Self { key: key.to_owned(), etag: head.etag, used, size, body: Stage::Arriving(body) };
         if is_padded {
             download.size = download.verified().await?.size();
         }
@@ -199,16 +174,11 @@ impl Download {
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn read(&mut self, most: u64) -> Result<Option<&[u8]>> {
+        // Of a verified object nothing has to be waited for. Without a pause the caller could not be interrupted before
+        // its end.
+        tokio::task::yield_now().await;
         let most = usize::try_from(most).unwrap_or(CHUNK).min(CHUNK);
-        let chunk = match self.verified().await? {
-            Verified::Spooled(reader) => reader.read(most)?,
-            Verified::Memory { plaintext, given } => {
-                let rest = plaintext.bytes().get(*given..).unwrap_or_default();
-                let chunk = rest.get(..most).unwrap_or(rest);
-                *given += chunk.len();
-                chunk
-            }
-        };
+        let chunk = self.verified().await?.read(most)?;
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 
@@ -224,19 +194,33 @@ impl Download {
         Ok(())
     }
 
-    /// `length` bytes of authenticated plaintext from `first`, fewer at the end of the object; `None` is to the end.
-    /// Consumes the download: what was read of it before is not read again.
+    /// Passes over everything before byte `first`, at the beginning of the object.
     ///
     /// # Errors
     /// As [`next`](Self::next), and `InvalidRange` when `first` is past the last byte.
-    pub async fn range(mut self, first: u64, length: Option<u64>) -> Result<Vec<u8>> {
+    pub async fn begin_at(&mut self, first: u64) -> Result<()> {
         if first >= self.size {
             let what = format!("the range begins at byte {first}, the object has {}", self.size);
             return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.key));
         }
-        self.skip(first).await?;
+        self.skip(first).await
+    }
+
+    /// `length` bytes of authenticated plaintext from `first`, fewer at the end of the object; `None` is to the end.
+    /// Consumes the download: what was read of it before is not read again.
+    ///
+    /// # Errors
+    /// As [`begin_at`](Self::begin_at), and `TooLarge` when there is no memory for so much.
+    pub async fn range(mut self, first: u64, length: Option<u64>) -> Result<Vec<u8>> {
+        self.begin_at(first).await?;
+        // Nobody vouches for the size before this.
+        self.verified().await?;
         let mut left = length.unwrap_or(u64::MAX).min(self.size - first);
-        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
+        let mut bytes = Vec::new();
+        usize::try_from(left).ok().and_then(|left| bytes.try_reserve_exact(left).ok()).ok_or_else(|| {
+            let what = format!("there is no memory for {left} bytes; read the object in pieces");
+            Error::new(ErrorKind::TooLarge, what).for_object(&self.key)
+        })?;
         while left > 0 {
             let Some(chunk) = self.read(left).await? else { break };
             bytes.extend_from_slice(chunk);
@@ -266,31 +250,22 @@ impl Download {
     /// Bytes of memory that the download holds.
     pub fn buffered(&self) -> usize {
         match &self.body {
-            Stage::Verified(Verified::Memory { plaintext, .. }) => plaintext.len(),
-            Stage::Verified(Verified::Spooled(reader)) => reader.buffered(),
+            Stage::Verified(body) => body.buffered(),
             _ => 0,
         }
     }
 
     async fn verified(&mut self) -> Result<&mut Verified> {
-        if let Stage::Arriving(transfer) = &mut self.body {
-            let arrived = transfer.join().await;
+        if let Stage::Arriving(arriving) = &mut self.body {
+            let arrived = task::join(arriving).await;
             self.body = Stage::Failed;
-            self.body = Stage::Verified(arrived.map_err(|error| error.for_object(&self.key))?);
+            let Arrived { body, etag, used } = arrived.map_err(|error| error.for_object(&self.key))?;
+            (self.etag, self.used) = (etag, used);
+            self.body = Stage::Verified(body);
         }
         match &mut self.body {
-            Stage::Verified(verified) => Ok(verified),
+            Stage::Verified(body) => Ok(body),
             _ => Err(Error::new(ErrorKind::Closed, "the download has failed before").for_object(&self.key)),
-        }
-    }
-}
-
-impl Verified {
-    /// The size of the plaintext in bytes.
-    fn size(&self) -> u64 {
-        match self {
-            Self::Memory { plaintext, .. } => plaintext.len() as u64,
-            Self::Spooled(reader) => reader.size(),
         }
     }
 }
@@ -299,57 +274,4 @@ fn unwritable(key: &str, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
         .for_object(key)
         .with_source(error)
-}
-
-/// Reads the whole body, decrypts its first `size` bytes and checks them.
-async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
-    let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
-    let body = usize::try_from(ranges.size()).map_err(no_memory)?;
-    let size = usize::try_from(size).map_err(no_memory)?;
-    // The first range is all of a small object, and is decrypted where it is.
-    let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
-    if text.len() < body {
-        let mut whole = Buffer::with_capacity(body)?;
-        whole.fill(text.bytes());
-        text = whole;
-    }
-    let mut opened = 0;
-    loop {
-        let ready = text.len().min(size);
-        let piece = text.bytes_from(opened);
-        content.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
-        opened = ready;
-        match ranges.next().await? {
-            Some(bytes) => drop(text.fill(bytes.bytes())),
-            None => break,
-        }
-    }
-    let padding = content.finish(text.bytes().get(size..).unwrap_or_default())?;
-    text.truncate(size - padding);
-    Ok(Verified::Memory { plaintext: text, given: 0 })
-}
-
-/// Reads the whole body into a temporary file, checks it on the way, and leaves decrypting to the reader.
-async fn verify_in_file(
-    mut ranges: Ranges,
-    mut content: Content,
-    reader: Content,
-    size: u64,
-    waiting: Waiting,
-) -> Result<Verified> {
-    let mut spool = Spool::create(waiting)?;
-    let mut left = size;
-    let mut trailer = Vec::new();
-    while let Some(mut bytes) = ranges.next().await? {
-        let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        trailer.extend_from_slice(bytes.bytes_from(text));
-        bytes.truncate(text);
-        let (filled, mut bytes) = spool.append(bytes).await?;
-        spool = filled;
-        // What this makes is thrown away unseen: only the check is wanted.
-        content.update(bytes.bytes_from(0))?;
-        left -= text as u64;
-    }
-    let padding = content.finish(&trailer)?;
-    Ok(Verified::Spooled(spool.into_reader(reader, padding as u64, trailer)))
 }

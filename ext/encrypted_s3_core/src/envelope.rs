@@ -28,7 +28,7 @@ pub use metadata::MAX_INSTRUCTION_FILE;
 pub use rewrap::Rewrap;
 
 /// How envelopes are made and read: by which keys, in which formats, and from where.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Envelopes {
     /// The wrapping keys.
     pub keyring: Keyring,
@@ -166,6 +166,13 @@ pub fn describe<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> O
     };
     let key_id = entries.get(description).and_then(crate::keyring::wanted_id);
     Some(Description { format, key_id })
+}
+
+/// What tells a body from all others by the object's metadata: the nonce or message id, which no two have in common and
+/// which stays when the wrapping key changes. `None` where it is not in the metadata. Nothing vouches for it.
+pub(crate) fn body_id<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let entries = Entries::from_metadata(metadata).ok()?;
+    entries.get(names::IV).or_else(|| entries.get(names::V3_MESSAGE_ID)).map(str::to_owned)
 }
 
 /// A whole and well-formed envelope, by format.

@@ -48,8 +48,6 @@ pub enum ErrorKind {
     LegacyDisabled,
     /// The data key was wrapped by another kind of key than the configured ones.
     KeyMismatch,
-    /// The stored encryption context is not the expected one.
-    ContextMismatch,
     /// The algorithm bound into the wrapped data key is not the one the envelope names.
     AlgMismatch,
     /// No configured key opens the wrapped data key: a wrong key or a changed envelope.
@@ -103,7 +101,6 @@ impl ErrorKind {
             Self::CommitmentRequired => "commitment-required",
             Self::LegacyDisabled => "legacy-disabled",
             Self::KeyMismatch => "key-mismatch",
-            Self::ContextMismatch => "context-mismatch",
             Self::AlgMismatch => "alg-mismatch",
             Self::Unwrap => "unwrap",
             Self::Commitment => "commitment",

@@ -9,6 +9,7 @@ mod rsa;
 mod wrap;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -110,10 +111,12 @@ pub struct KeyUse {
 }
 
 /// One or more wrapping keys; the first is the writing key.
-#[derive(Debug)]
+///
+/// Clones share the keys.
+#[derive(Clone, Debug)]
 pub struct Keyring {
-    writing: Key,
-    further: Vec<Key>,
+    writing: Arc<Key>,
+    further: Arc<[Key]>,
 }
 
 impl Keyring {
@@ -127,7 +130,7 @@ impl Keyring {
         let mut keys = keys.into_iter();
         let writing =
             keys.next().ok_or_else(|| Error::new(ErrorKind::Configuration, "no encryption key is configured"))?;
-        Ok(Self { writing, further: keys.collect() })
+        Ok(Self { writing: Arc::new(writing), further: keys.collect() })
     }
 
     /// Wraps `data_key` by the writing key; returns how, and the wrapped key's bytes. `bind` is the text that ties it to
@@ -191,7 +194,7 @@ impl Keyring {
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.writing).chain(&self.further)
+        std::iter::once(&*self.writing).chain(&*self.further)
     }
 
     /// The keys that can read, the wanted one first.

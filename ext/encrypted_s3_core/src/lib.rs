@@ -10,12 +10,12 @@
 mod buffer;
 pub mod cbc;
 pub mod content;
+pub mod deletion;
 pub mod download;
 pub mod envelope;
 pub mod error;
 pub mod gcm;
 pub mod keyring;
-pub mod listing;
 pub mod local;
 mod md5;
 pub mod place;
@@ -25,6 +25,7 @@ pub mod secret;
 pub mod segments;
 pub mod store;
 pub mod task;
+mod transfer;
 pub mod upload;
 
 pub use error::{Error, ErrorKind, Result};

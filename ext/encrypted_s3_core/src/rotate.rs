@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::envelope::{self, Envelopes, Format, Rewrap};
-use crate::store::{ObjectHead, ObjectStore, Replacement};
-use crate::task::Task;
+use crate::store::{ObjectHead, ObjectStore, Replacement, Stored};
+use crate::task;
+use crate::transfer::{Aim, Command, Part, Sending};
 use crate::{Error, ErrorKind, Result};
 
 /// How often an object is looked at again that was replaced while it was rotated.
@@ -14,6 +15,9 @@ const ATTEMPTS: usize = 3;
 /// How often the store is asked for the new envelope, and the first pause between: some stores show a change late.
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Parts of a large object that the store copies at once: it is the store that works, and nobody waits.
+const PARTS_AT_ONCE: usize = 1;
 
 /// How one object is rotated.
 #[derive(Clone, Debug, Default)]
@@ -62,16 +66,19 @@ pub async fn rotate(
 ) -> Result<Rotated> {
     let mut last = Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key);
     for _ in 0..ATTEMPTS {
-        let head = Task::spawn(store.head(key)).join().await?;
+        let head = task::run(store.head(key)).await?;
         let looked_at = |outcome| Ok(Rotated { outcome, former_key_id: key_id(&head) });
         let (format, metadata) = match envelopes.rewrap(&pairs(&head)).map_err(|error| error.for_object(key))? {
             Rewrap::Current(format) => return looked_at(Rotation::Current(format)),
             Rewrap::Reencrypt(why) => return looked_at(Rotation::Reencrypt(why)),
             Rewrap::Metadata(format, metadata) => (format, metadata),
         };
-        let replacement =
-            Replacement { metadata: metadata.clone(), acl: options.acl.clone(), largest_copy: options.largest_copy };
-        let replaced = Task::spawn(store.replace_metadata(key, &head.etag, replacement)).join().await;
+        let replacement = Replacement { metadata: metadata.clone(), acl: options.acl.clone() };
+        let replaced = if head.size <= options.largest_copy {
+            task::run(store.replace_metadata(key, &head.etag, replacement)).await
+        } else {
+            copy_in_parts(store.clone(), key, &head, replacement, options.largest_copy.max(1)).await
+        };
         let rotated = match replaced {
             Ok(_) if options.verify => verify(&store, key, &head, &metadata).await,
             replaced => replaced.map(drop),
@@ -100,7 +107,7 @@ async fn verify(
         if look > 0 {
             tokio::time::sleep(PAUSE * 3u32.pow(look - 1)).await;
         }
-        let head = Task::spawn(store.head(key)).join().await?;
+        let head = task::run(store.head(key)).await?;
         if wanted.iter().all(|(name, value)| holds(&head, name, value)) {
             return Ok(());
         }
@@ -118,6 +125,31 @@ async fn verify(
 
 fn holds(head: &ObjectHead, name: &str, value: &str) -> bool {
     head.entries().any(|(other, held)| other.eq_ignore_ascii_case(name) && held == value)
+}
+
+/// Copies the object onto itself in parts of `part_size` bytes. Given up, it leaves nothing behind.
+async fn copy_in_parts(
+    store: Arc<dyn ObjectStore>,
+    key: &str,
+    head: &ObjectHead,
+    replacement: Replacement,
+    part_size: u64,
+) -> Result<Stored> {
+    let aim = Aim::Copy { key: key.to_owned(), etag: head.etag.clone(), replacement };
+    let (commands, mut sending) = Sending::start(store, aim, PARTS_AT_ONCE, Arc::default());
+    let mut first = 0u64;
+    loop {
+        let last = first.saturating_add(part_size).min(head.size) - 1;
+        let part = Part::Copied(first, last);
+        first = last + 1;
+        let command = if first < head.size { Command::Part(part) } else { Command::Finish(part) };
+        // Taken as long as the task runs; if it has ended, it says why.
+        if commands.send(command).await.is_err() || first >= head.size {
+            break;
+        }
+    }
+    let copied = sending.result().await;
+    copied.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the copy was over before it began")))
 }
 
 fn key_id(head: &ObjectHead) -> Option<String> {

@@ -14,6 +14,7 @@ mod aws_settings;
 mod aws_survey;
 mod aws_trust;
 mod file;
+#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod object_settings;
 mod patience;
@@ -22,6 +23,7 @@ mod watched_body;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -30,6 +32,7 @@ pub use aws_connection::Connections;
 pub use aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, Credentials, RetryMode, SecretText};
 pub use aws_survey::{Answer, BucketState, Version};
 pub use file::FileStore;
+#[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryStore;
 pub use object_settings::ObjectSettings;
 
@@ -149,8 +152,6 @@ pub struct Replacement {
     pub metadata: Vec<(String, String)>,
     /// Canned ACL; stores do not copy the one that the object has.
     pub acl: Option<String>,
-    /// Objects of more than this many bytes are copied in parts of so many; S3's own limit is 5 GiB.
-    pub largest_copy: u64,
 }
 
 /// One page of a listing.
@@ -160,10 +161,17 @@ pub struct Page {
     pub keys: Vec<String>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<String>,
+    /// Whether the store says that there are further pages.
+    pub truncated: bool,
 }
 
 /// An S3-like store, bound to one bucket.
 pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
+    /// How long one operation goes on without progress, everything that is tried again included.
+    fn patience(&self) -> Duration {
+        patience::PATIENCE
+    }
+
     /// Writes a whole object in one request.
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored>;
 
@@ -186,6 +194,22 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Gives an object other user metadata without moving its body: content type, storage class, server-side encryption,
     /// tags and the rest stay. Only while its entity tag is `etag`: `Changed` otherwise.
     fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored>;
+
+    /// Begins a multipart upload that will give an object other user metadata, as [`replace_metadata`] does, and returns
+    /// its id. The parts are copied from the object itself.
+    ///
+    /// [`replace_metadata`]: Self::replace_metadata
+    fn create_copy(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<String>;
+
+    /// Copies the bytes of `range`, the first and the last, of the object as a part of such an upload.
+    fn copy_part(
+        &self,
+        key: &str,
+        upload_id: &str,
+        number: i32,
+        etag: &str,
+        range: (u64, u64),
+    ) -> StoreFuture<StoredPart>;
 
     /// Reads what is known of an object without its body.
     fn head(&self, key: &str) -> StoreFuture<ObjectHead>;

@@ -1,35 +1,44 @@
 //! Work on the runtime that ends with whoever waits for it.
+//!
+//! Requests to the store run in tasks because what waits for them is dropped outside the runtime when the waiting Ruby
+//! thread is interrupted, and the connections of an HTTP client must not be.
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::{Error, ErrorKind, Result};
 
 /// A spawned future. Dropping the task cancels it.
-///
-/// Requests to the store run in tasks because what waits for them is dropped outside the runtime when the waiting Ruby
-/// thread is interrupted, and the connections of an HTTP client must not be.
 #[derive(Debug)]
 pub struct Task<T>(JoinHandle<Result<T>>);
-
-impl<T: Send + 'static> Task<T> {
-    /// Starts `work`. Must be called within a tokio runtime.
-    pub fn spawn(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
-    }
-
-    /// Waits for the result, once. May be dropped and called again before that.
-    ///
-    /// # Errors
-    /// What the work returned; `Internal` when it panicked.
-    pub async fn join(&mut self) -> Result<T> {
-        (&mut self.0).await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Internal, "a task of the transfer ended early").with_source(error))
-        })
-    }
-}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Starts `work`. Must be called within a tokio runtime.
+pub fn spawn<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Task<T> {
+    Task(tokio::spawn(work))
+}
+
+/// Waits for the result, once. May be dropped and called again before that.
+///
+/// # Errors
+/// What the work returned; `Internal` when it panicked.
+pub async fn join<T>(task: &mut Task<T>) -> Result<T> {
+    (&mut task.0).await.unwrap_or_else(|error| Err(ended_early(error)))
+}
+
+/// Runs `work` in a task and waits for it.
+///
+/// # Errors
+/// As [`join`].
+pub async fn run<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    join(&mut spawn(work)).await
+}
+
+/// The error for a task that panicked.
+pub(crate) fn ended_early(error: JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a task of the transfer ended early").with_source(error)
 }

@@ -6,7 +6,6 @@
 
 mod checksum;
 mod parts;
-mod transfer;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,22 +13,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::checksum::ExpectedMd5;
 use self::parts::Parts;
-use self::transfer::{Command, Transfer};
 use crate::envelope::Envelopes;
 use crate::gcm::{MAX_PLAINTEXT, Sealer, TAG_LEN};
 use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
+use crate::transfer::{Aim, Command, MAX_PARTS, Part, Sending};
 use crate::{Error, ErrorKind, Result};
 
 /// Plaintext is encrypted and digested in pieces of this size, which the processor's cache holds between the two.
 const PIECE: usize = 64 * 1024;
 
-/// The most parts that S3 takes.
-const MAX_PARTS: u16 = 10_000;
+/// After so many bytes the caller is given the chance to stop: most of them go through without any waiting.
+const BREATH: usize = 1024 * 1024;
 
 /// The largest object there is: all that GCM can encrypt, and the tag.
 const MAX_BODY: u64 = MAX_PLAINTEXT + TAG_LEN as u64;
@@ -60,7 +57,7 @@ impl PartPlan {
     /// S3's smallest part, but for the last.
     pub const MIN_PART_SIZE: usize = 5 * 1024 * 1024;
     /// S3's largest part.
-    pub const MAX_PART_SIZE: usize = 5 * 1024 * 1024 * 1024;
+    pub const MAX_PART_SIZE: u64 = 5 * 1024 * 1024 * 1024;
 
     /// Checks that S3 will take parts of this plan.
     ///
@@ -68,10 +65,10 @@ impl PartPlan {
     /// `Configuration`, naming the setting.
     pub fn check(self) -> Result<Self> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::Configuration, what));
-        if !(Self::MIN_PART_SIZE..=Self::MAX_PART_SIZE).contains(&self.part_size) {
+        if self.part_size < Self::MIN_PART_SIZE || self.part_size as u64 > Self::MAX_PART_SIZE {
             return wrong("part_size must be from 5 MiB to 5 GiB");
         }
-        if self.multipart_threshold > Self::MAX_PART_SIZE {
+        if self.multipart_threshold as u64 > Self::MAX_PART_SIZE {
             return wrong("multipart_threshold must be at most 5 GiB, the most that S3 takes in one request");
         }
         if !(1..=64).contains(&self.concurrency) {
@@ -94,18 +91,43 @@ impl PartPlan {
 #[derive(Debug)]
 pub struct Upload {
     key: String,
-    sealer: Option<Sealer>,
-    checksum: Option<ExpectedMd5>,
-    /// `None` after the end.
-    parts: Option<Parts>,
+    state: State,
+    sending: Sending,
     plaintext: u64,
     acknowledged: Arc<AtomicU64>,
-    commands: Option<mpsc::Sender<Command>>,
-    transfer: Option<JoinHandle<Result<Stored>>>,
-    /// Cancels the transfer when the upload is aborted or dropped.
-    cancel: Option<DropGuard>,
-    /// Set while a call is at work, and still set if that call was given up in the middle.
-    torn: bool,
+}
+
+/// What an upload still takes.
+#[derive(Debug)]
+enum State {
+    Open(Box<Open>),
+    /// Nothing: all of it was handed over, or it was given up, or a call is at work. What that call has taken would be
+    /// lost if it were dropped in the middle, so the state is put back only at its end.
+    Closed,
+}
+
+/// An upload that takes plaintext.
+#[derive(Debug)]
+struct Open {
+    sealer: Sealer,
+    checksum: Option<ExpectedMd5>,
+    parts: Parts,
+    commands: mpsc::Sender<Command>,
+    /// Bytes since the caller could last be interrupted.
+    unbroken: usize,
+}
+
+/// Why plaintext was not taken.
+enum Refusal {
+    Error(Error),
+    /// The task that sends has ended; its result says why.
+    Ended,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }
 
 impl Upload {
@@ -126,28 +148,11 @@ impl Upload {
         let (sealer, metadata) = envelopes.seal()?;
         let object =
             NewObject { key: key.to_owned(), content_type: options.content_type, metadata, settings: options.settings };
+        let parts = Parts::new(plan)?;
         let acknowledged = Arc::new(AtomicU64::new(0));
-        let (commands, receiver) = mpsc::channel(1);
-        let cancelled = CancellationToken::new();
-        let transfer = Transfer {
-            store,
-            object,
-            concurrency: plan.concurrency,
-            acknowledged: acknowledged.clone(),
-            cancelled: cancelled.clone(),
-        };
-        Ok(Self {
-            key: key.to_owned(),
-            sealer: Some(sealer),
-            checksum,
-            parts: Some(Parts::new(plan)?),
-            plaintext: 0,
-            acknowledged,
-            commands: Some(commands),
-            transfer: Some(tokio::spawn(transfer.run(receiver))),
-            cancel: Some(cancelled.drop_guard()),
-            torn: false,
-        })
+        let (commands, sending) = Sending::start(store, Aim::New(object), plan.concurrency, acknowledged.clone());
+        let open = Open { sealer, checksum, parts, commands, unbroken: 0 };
+        Ok(Self { key: key.to_owned(), state: State::Open(Box::new(open)), sending, plaintext: 0, acknowledged })
     }
 
     /// Takes the next plaintext bytes. Waits while enough parts are in flight.
@@ -155,16 +160,14 @@ impl Upload {
     /// # Errors
     /// What the store said to an earlier part; `TooLarge` past GCM's limit; `Closed` after `finish` or `abort`.
     pub async fn write(&mut self, mut plaintext: &[u8]) -> Result<()> {
-        self.enter()?;
+        let mut open = self.take()?;
         while !plaintext.is_empty() {
-            let (piece, rest) = plaintext.split_at(plaintext.len().min(self.piece()?));
+            let (piece, rest) = plaintext.split_at(plaintext.len().min(open.piece()));
             plaintext = rest;
-            let (buffer, from) = self.parts()?.buffer()?;
-            buffer.fill(piece);
-            self.seal_from(from).await?;
-            self.hand_over().await?;
+            let taken = open.take_in(|parts| parts.fill(piece)).await;
+            self.plaintext += self.told(taken).await? as u64;
         }
-        self.torn = false;
+        self.state = State::Open(open);
         Ok(())
     }
 
@@ -174,25 +177,20 @@ impl Upload {
     /// # Errors
     /// As [`write`](Self::write), and `Io` when the file cannot be read.
     pub async fn write_file(&mut self, file: &File, offset: u64, length: u64) -> Result<u64> {
-        self.enter()?;
-        let mut taken = 0;
-        while taken < length {
-            let wanted = usize::try_from(length - taken).unwrap_or(usize::MAX).min(self.piece()?);
-            let (buffer, from) = self.parts()?.buffer()?;
-            let read = buffer.read_with(wanted, |room| file.read_at(room, offset + taken)).map_err(|error| {
-                Error::new(ErrorKind::Io, format!("the file to upload could not be read: {}", error.kind()))
-                    .for_object(&self.key)
-                    .with_source(error)
-            })?;
-            if read == 0 {
+        let mut open = self.take()?;
+        let mut all = 0;
+        while all < length {
+            let most = usize::try_from(length - all).unwrap_or(usize::MAX).min(open.piece());
+            let taken = open.take_in(|parts| parts.fill_with(most, |room| file.read_at(room, offset + all))).await;
+            let taken = self.told(taken).await? as u64;
+            if taken == 0 {
                 break;
             }
-            taken += read as u64;
-            self.seal_from(from).await?;
-            self.hand_over().await?;
+            all += taken;
+            self.plaintext += taken;
         }
-        self.torn = false;
-        Ok(taken)
+        self.state = State::Open(open);
+        Ok(all)
     }
 
     /// Sends the rest, checks the checksum, and makes the object visible.
@@ -200,42 +198,35 @@ impl Upload {
     /// # Errors
     /// `ChecksumMismatch`, or what the store said; then nothing is visible and nothing is left behind.
     pub async fn finish(&mut self) -> Result<Stored> {
-        self.enter()?;
-        if let Some(checksum) = self.checksum.take()
+        let open = self.take()?;
+        if let Some(checksum) = open.checksum
             && let Err(error) = checksum.finish().await
         {
             self.abort().await;
             return Err(error.for_object(&self.key));
         }
-        let sealer = self.sealer.take().ok_or_else(|| self.closed())?;
-        let tag = sealer.finish()?;
-        let (full, last) = self.parts.take().ok_or_else(|| self.closed())?.finish(&tag)?;
-        if let Some(part) = full {
-            self.send(Command::Part(part)).await?;
+        let tag = open.sealer.finish()?;
+        let (full, last) = open.parts.finish(&tag)?;
+        let commands = full.map(|part| Command::Part(Part::Bytes(part)));
+        for command in commands.into_iter().chain([Command::Finish(Part::Bytes(last))]) {
+            // Taken as long as the task runs; if it has ended, it says why.
+            let _taken = open.commands.send(command).await;
         }
-        self.send(Command::Finish(last)).await?;
-        self.commands = None;
-        let stored = self.result().await;
-        self.torn = false;
-        stored
+        self.result().await
     }
 
     /// Gives the upload up, at once and without waiting: nothing more is sent, and what was begun is aborted.
     pub fn cancel(&mut self) {
-        self.sealer = None;
-        self.commands = None;
-        self.cancel = None;
-        self.parts = None;
+        self.state = State::Closed;
+        self.sending.cancel();
     }
 
-    /// Gives the upload up and waits until nothing of it is left in the store. Does nothing after `finish`.
-    pub async fn abort(&mut self) {
+    /// Gives the upload up, and waits until nothing of it is left in the store or until it is known that it was too late:
+    /// what was stored before the store heard of it is returned. Does nothing after `finish`.
+    pub async fn abort(&mut self) -> Option<Stored> {
         self.cancel();
-        if let Some(transfer) = self.transfer.as_mut() {
-            // Whatever the transfer ended with, it has cleaned up after itself.
-            let _ended = transfer.await;
-            self.transfer = None;
-        }
+        // Whatever else the transfer ended with, it has cleaned up after itself.
+        self.sending.result().await.and_then(Result::ok)
     }
 
     /// How many plaintext bytes were written so far.
@@ -243,86 +234,68 @@ impl Upload {
         self.plaintext
     }
 
-    /// How many bytes the store has acknowledged so far; the count may be read while other calls are at work.
-    pub fn acknowledged(&self) -> Arc<AtomicU64> {
-        self.acknowledged.clone()
-    }
-
     /// Bytes of memory that the upload holds itself, parts in flight aside.
     pub fn buffered(&self) -> usize {
-        self.parts.as_ref().map_or(0, Parts::buffered)
-    }
-
-    fn enter(&mut self) -> Result<()> {
-        if self.torn || self.sealer.is_none() {
-            return Err(self.closed());
+        match &self.state {
+            State::Open(open) => open.parts.buffered(),
+            State::Closed => 0,
         }
-        self.torn = true;
-        Ok(())
-    }
-
-    fn closed(&self) -> Error {
-        closed(&self.key)
-    }
-
-    fn parts(&mut self) -> Result<&mut Parts> {
-        let key = &self.key;
-        self.parts.as_mut().ok_or_else(|| closed(key))
-    }
-
-    /// How many bytes are taken at once.
-    fn piece(&mut self) -> Result<usize> {
-        Ok(self.parts()?.room().min(PIECE))
-    }
-
-    /// Digests and encrypts, in place, what was put into the buffer from `from` on.
-    async fn seal_from(&mut self, from: usize) -> Result<()> {
-        let (Some(parts), Some(sealer)) = (&mut self.parts, &mut self.sealer) else { return Err(self.closed()) };
-        let piece = parts.filled_from(from);
-        if let Some(checksum) = &mut self.checksum {
-            checksum.update(piece).await;
-        }
-        self.plaintext += piece.len() as u64;
-        sealer.update(piece).map_err(|error| error.for_object(&self.key))
-    }
-
-    /// Hands over the parts that are complete.
-    async fn hand_over(&mut self) -> Result<()> {
-        for part in self.parts()?.cut_off()? {
-            self.send(Command::Part(part)).await?;
-        }
-        Ok(())
-    }
-
-    async fn send(&mut self, command: Command) -> Result<()> {
-        let sent = match &self.commands {
-            Some(commands) => commands.send(command).await,
-            None => return Err(self.closed()),
-        };
-        if sent.is_ok() {
-            return Ok(());
-        }
-        // The task takes commands until it fails: its result is the reason.
-        self.commands = None;
-        match self.result().await {
-            Ok(_) => Err(Error::new(ErrorKind::Internal, "the upload ended before its last part")),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn result(&mut self) -> Result<Stored> {
-        let Some(transfer) = self.transfer.as_mut() else { return Err(self.closed()) };
-        let ended = transfer.await;
-        self.transfer = None;
-        self.sealer = None;
-        ended.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Internal, "the upload's task ended early").with_source(error))
-        })
     }
 
     /// The share of the stored bytes that is known to have arrived, as plaintext bytes.
     pub fn bytes_sent(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed).min(self.plaintext)
+    }
+
+    fn take(&mut self) -> Result<Box<Open>> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(open) => Ok(open),
+            State::Closed => Err(closed(&self.key)),
+        }
+    }
+
+    /// Puts a reason where there is only the fact that the transfer has ended.
+    async fn told<T>(&mut self, taken: std::result::Result<T, Refusal>) -> Result<T> {
+        match taken {
+            Ok(taken) => Ok(taken),
+            Err(Refusal::Error(error)) => Err(error.for_object(&self.key)),
+            Err(Refusal::Ended) => match self.result().await {
+                Ok(_) => Err(Error::new(ErrorKind::Internal, "the upload ended before its last part")),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn result(&mut self) -> Result<Stored> {
+        self.sending.result().await.unwrap_or_else(|| Err(closed(&self.key)))
+    }
+}
+
+impl Open {
+    /// How many bytes are taken at once.
+    fn piece(&self) -> usize {
+        self.parts.room().min(PIECE)
+    }
+
+    /// Has `fill` put plaintext into the parts; digests and encrypts it in place and hands over the parts that are
+    /// complete. Returns how many bytes there were.
+    async fn take_in(&mut self, fill: impl FnOnce(&mut Parts) -> Result<usize>) -> std::result::Result<usize, Refusal> {
+        let taken = fill(&mut self.parts)?;
+        let piece = self.parts.newest(taken);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(piece).await;
+        }
+        self.sealer.update(piece)?;
+        for part in self.parts.cut_off() {
+            let sent = self.commands.send(Command::Part(Part::Bytes(part))).await;
+            sent.map_err(|_| Refusal::Ended)?;
+        }
+        self.unbroken += taken;
+        if self.unbroken >= BREATH {
+            self.unbroken = 0;
+            tokio::task::yield_now().await;
+        }
+        Ok(taken)
     }
 }
 
@@ -336,7 +309,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_parts_hold_the_largest_object_whatever_the_part_size() {
-        for part_size in [PartPlan::MIN_PART_SIZE, 6_871_948, 8 << 20, PartPlan::MAX_PART_SIZE] {
+        for part_size in [PartPlan::MIN_PART_SIZE, 6_871_948, 8 << 20, 1 << 30] {
             let plan = PartPlan { multipart_threshold: part_size, part_size, concurrency: 1 };
             let total: u64 = (1..=10_000).map(|number| plan.size_of(number) as u64).sum();
             assert!(total >= MAX_BODY, "{part_size}");

@@ -3,6 +3,8 @@
 
 #[path = "main/commitment.rs"]
 mod commitment;
+#[path = "main/deletion.rs"]
+mod deletion;
 #[path = "main/download.rs"]
 mod download;
 #[path = "main/envelope.rs"]
@@ -15,8 +17,7 @@ mod gmac;
 mod keyring;
 #[path = "main/legacy.rs"]
 mod legacy;
-#[path = "main/listing.rs"]
-mod listing;
+
 #[path = "main/local.rs"]
 mod local;
 #[path = "main/place.rs"]

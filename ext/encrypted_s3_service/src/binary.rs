@@ -1,11 +1,11 @@
-//! Bytes that are handed to Ruby as binary strings.
+//! Bytes that are handed to Ruby, or taken from it, as strings.
 
 #![allow(unsafe_code, reason = "magnus cannot fill a string without the GVL")]
 
 use std::ffi::c_long;
 
-use magnus::rb_sys::AsRawValue;
-use magnus::{RString, Ruby};
+use magnus::rb_sys::{AsRawValue, protect};
+use magnus::{Error, RString, Ruby};
 
 use crate::gvl;
 
@@ -58,4 +58,42 @@ fn filled(string: RString, bytes: &[u8], length: c_long) -> RString {
         rb_sys::rb_str_set_len(raw, length);
     }
     string
+}
+
+/// Runs `work` with the bytes of a string, which nobody can change meanwhile. `work` may give up the GVL.
+///
+/// # Errors
+/// What `work` returns, and `RuntimeError` when the string is locked already.
+pub fn with_bytes<T>(string: RString, work: impl FnOnce(&[u8]) -> Result<T, Error>) -> Result<T, Error> {
+    if string.len() < UNLOCKED {
+        // Short ones lie in the object itself, which the garbage collector may move.
+        return work(&string.to_bytes());
+    }
+    let locked = Locked::new(string)?;
+    work(locked.bytes())
+}
+
+/// A string that is locked against changes until this is dropped.
+struct Locked(RString);
+
+impl Locked {
+    fn new(string: RString) -> Result<Self, Error> {
+        let raw = string.as_raw();
+        // SAFETY: `raw` is a live string. That it is locked already is an error, which `protect` catches.
+        protect(|| unsafe { rb_sys::rb_str_locktmp(raw) })?;
+        Ok(Self(string))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the string is locked until `self` is dropped, so its bytes neither change nor move: it is too long to
+        // lie in the object itself. It stays alive because the caller's frames hold it.
+        unsafe { self.0.as_slice() }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // SAFETY: it was locked by `new` and by nobody else, so that unlocking does not raise.
+        unsafe { rb_sys::rb_str_unlocktmp(self.0.as_raw()) };
+    }
 }

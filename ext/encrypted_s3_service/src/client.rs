@@ -2,19 +2,19 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use encrypted_s3_core::deletion;
 use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
 use encrypted_s3_core::envelope::{self, Envelopes, Format};
-use encrypted_s3_core::listing;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
-use encrypted_s3_core::task::Task;
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload};
 use encrypted_s3_core::{ErrorKind, Result as CoreResult};
 use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, TypedData, function, method};
 
+use crate::answer::{call, request};
 use crate::download::{self, Download};
 use crate::upload::Upload;
-use crate::{connections, error, file, gvl, options, runtime, survey};
+use crate::{connections, error, file, options, process, runtime, survey};
 
 /// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
 #[derive(TypedData)]
@@ -25,7 +25,7 @@ pub struct Client {
     parts: PartPlan,
     reading: DownloadPlan,
     /// Connections belong to the runtime, and so to the process, in which they were made.
-    store: Mutex<Option<(u32, Arc<AwsStore>)>>,
+    store: Mutex<Option<(process::Id, Arc<AwsStore>)>>,
 }
 
 impl DataTypeFunctions for Client {}
@@ -61,7 +61,7 @@ impl Client {
 
     /// The store, with this process's connections.
     pub fn store(&self) -> Arc<AwsStore> {
-        let process = std::process::id();
+        let process = process::id();
         let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
             Some((owner, store)) if *owner == process => store.clone(),
@@ -165,7 +165,7 @@ impl Client {
     }
 
     fn delete_prefixed(ruby: &Ruby, this: &Self, prefix: String) -> Result<(), Error> {
-        let deleted = listing::delete_prefixed(this.store(), prefix);
+        let deleted = deletion::delete_prefixed(this.store(), prefix);
         request(ruby, deleted)?.map_err(|error| error::raised(ruby, &error))
     }
 }
@@ -175,34 +175,13 @@ fn written_format(ruby: &Ruby, settings: RHash) -> Result<&'static str, Error> {
     options::policy(ruby, settings).map(|policy| policy.written_format().name())
 }
 
-/// Waits for an answer of the core and raises its error.
-pub fn call<T: Send>(ruby: &Ruby, future: impl Future<Output = CoreResult<T>> + Send) -> Result<T, Error> {
-    gvl::wait(ruby, future)?.map_err(|error| error::raised(ruby, &error))
-}
-
-/// Waits for requests that run in a task of their own.
-fn request<T: Send + 'static>(
-    ruby: &Ruby,
-    requests: impl Future<Output = CoreResult<T>> + Send + 'static,
-) -> Result<CoreResult<T>, Error> {
-    gvl::wait(ruby, async { Task::spawn(requests).join().await })
-}
-
-/// Waits for requests that run in a task of their own, and raises their error.
-pub fn answered<T: Send + 'static>(
-    ruby: &Ruby,
-    requests: impl Future<Output = CoreResult<T>> + Send + 'static,
-) -> Result<T, Error> {
-    request(ruby, requests)?.map_err(|error| error::raised(ruby, &error))
-}
-
 impl Drop for Client {
     fn drop(&mut self) {
         let Ok(slot) = self.store.get_mut() else { return };
         let Some((owner, store)) = slot.take() else { return };
         match runtime::started() {
             // Connections must be closed where their runtime is.
-            Some(runtime) if owner == std::process::id() => drop(runtime.spawn(async move { drop(store) })),
+            Some(runtime) if owner == process::id() => drop(runtime.spawn(async move { drop(store) })),
             _ => std::mem::forget(store),
         }
     }

@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use encrypted_s3_core::store::Connections;
 
-static CONNECTIONS: Mutex<Option<(u32, Arc<Connections>)>> = Mutex::new(None);
+use crate::process;
+
+static CONNECTIONS: Mutex<Option<(process::Id, Arc<Connections>)>> = Mutex::new(None);
 
 /// Those of `process`, which is this one. A parent's are neither used nor closed: the sockets are shared with it.
-pub fn of(process: u32) -> Arc<Connections> {
+pub fn of(process: process::Id) -> Arc<Connections> {
     let mut slot = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     match &*slot {
         Some((owner, connections)) if *owner == process => connections.clone(),

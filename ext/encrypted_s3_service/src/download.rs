@@ -3,7 +3,7 @@
 use encrypted_s3_core::download::{CHUNK, Download as CoreDownload, Used};
 use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
-use crate::client::call;
+use crate::answer::call;
 use crate::handle::Handle;
 use crate::{binary, error};
 
@@ -28,7 +28,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("read", method!(Download::read, 0))?;
     class.define_method("read_up_to", method!(Download::read_up_to, 1))?;
     class.define_method("skip", method!(Download::skip, 1))?;
-    class.define_method("range", method!(Download::range, 2))?;
+    class.define_method("begin_at", method!(Download::begin_at, 1))?;
     class.define_method("etag", method!(Download::etag, 0))?;
     class.define_method("used", method!(Download::used, 0))?;
     class.define_method("size", method!(Download::plaintext_size, 0))?;
@@ -61,11 +61,10 @@ impl Download {
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.skip(bytes))
     }
 
-    /// `length` bytes from `first`, or all from there. Ends the download.
-    fn range(ruby: &Ruby, this: &Self, first: u64, length: Option<u64>) -> Result<RString, Error> {
-        let download = this.download.lock(ruby)?.take().ok_or_else(|| closed(ruby))?;
-        let bytes = call(ruby, download.range(first, length))?;
-        Ok(binary::string(ruby, &bytes))
+    /// Passes over everything before byte `first` of the object.
+    fn begin_at(ruby: &Ruby, this: &Self, first: u64) -> Result<(), Error> {
+        let mut download = this.download.lock(ruby)?;
+        call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.begin_at(first))
     }
 
     /// In which format the object is, and which key opened it.

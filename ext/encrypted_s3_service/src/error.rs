@@ -57,7 +57,7 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Rejected | ErrorKind::UploadNotFound => "StoreError",
         ErrorKind::MissingEnvelope | ErrorKind::Unsupported => "EnvelopeError",
         ErrorKind::CommitmentRequired | ErrorKind::LegacyDisabled | ErrorKind::PlaceRequired => "PolicyError",
-        ErrorKind::KeyMismatch | ErrorKind::ContextMismatch => "KeyringError",
+        ErrorKind::KeyMismatch => "KeyringError",
         ErrorKind::Unwrap => "UnwrapError",
         ErrorKind::Malformed
         | ErrorKind::FormatConfusion

@@ -13,7 +13,7 @@ use std::pin::pin;
 use magnus::{Error, Ruby};
 use tokio::sync::Notify;
 
-use crate::runtime;
+use crate::{runtime, scheduler};
 
 struct Call<F, R> {
     work: Option<F>,
@@ -68,15 +68,19 @@ pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Option<R> {
     nogvl(work, &Notify::new())
 }
 
-/// Waits for `future` without the GVL. Signal handlers run meanwhile; an exception raised in the waiting thread, or its
+/// Waits for `future` without the GVL, or, under a fiber scheduler, while other fibers run. An interrupt is noticed when
+/// the future is pending, so a future must be that, by `yield_now` if by nothing else, every few MiB. Signal handlers run meanwhile; an exception raised in the waiting thread, or its
 /// end, drops the future and comes back as the error.
 ///
 /// # Errors
 /// Whatever interrupts the thread: `Timeout::Error`, `Interrupt`, the jump of `Thread#kill`. Return it unchanged.
 pub fn wait<T: Send>(ruby: &Ruby, future: impl Future<Output = T> + Send) -> Result<T, Error> {
+    let mut future = pin!(future);
+    if scheduler::is_here(ruby)? {
+        return scheduler::wait(ruby, future);
+    }
     let runtime = runtime::get(ruby)?;
     let wake = Notify::new();
-    let mut future = pin!(future);
     loop {
         let turn = || {
             runtime.block_on(async {

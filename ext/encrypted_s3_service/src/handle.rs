@@ -4,18 +4,18 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use magnus::{Error, Ruby};
 
-use crate::error;
+use crate::{error, process};
 
 /// A value of the core inside a Ruby object.
 pub struct Handle<T> {
-    process: u32,
+    process: process::Id,
     value: Mutex<Option<T>>,
 }
 
 impl<T> Handle<T> {
     /// A handle that belongs to this process.
     pub fn new(value: T) -> Self {
-        Self { process: std::process::id(), value: Mutex::new(Some(value)) }
+        Self { process: process::id(), value: Mutex::new(Some(value)) }
     }
 
     /// The value, for the time of one call. It never blocks: waiting here for another thread, with the GVL held, would
@@ -24,7 +24,7 @@ impl<T> Handle<T> {
     /// # Errors
     /// `ForkError` in another process, `ThreadError` while another thread uses the value.
     pub fn lock(&self, ruby: &Ruby) -> Result<MutexGuard<'_, Option<T>>, Error> {
-        if self.process != std::process::id() {
+        if self.process != process::id() {
             return Err(error::named(
                 ruby,
                 "ForkError",
@@ -47,7 +47,7 @@ impl<T> Handle<T> {
 impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
         // Dropping wakes tasks of a runtime whose threads, and the locks they held, are in another process.
-        if self.process != std::process::id()
+        if self.process != process::id()
             && let Ok(slot) = self.value.get_mut()
         {
             std::mem::forget(slot.take());

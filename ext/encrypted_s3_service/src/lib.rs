@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 #![allow(missing_docs, reason = "the entry point that magnus generates; nothing else of a cdylib is public")]
 
+mod answer;
 mod binary;
 mod client;
 mod connections;
@@ -16,7 +17,9 @@ mod gvl;
 mod handle;
 mod local;
 mod options;
+mod process;
 mod runtime;
+mod scheduler;
 mod survey;
 mod upload;
 
@@ -25,6 +28,7 @@ use magnus::{Module, Ruby};
 /// Defines `EncryptedS3Service::Native`. The error classes and the version are already there: Ruby declares them.
 #[magnus::init(name = "encrypted_s3_service")]
 fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
+    process::watch();
     let native = ruby.define_module("EncryptedS3Service")?.define_module("Native")?;
     native.const_set("VERSION", env!("CARGO_PKG_VERSION"))?;
     client::init(ruby, native)?;

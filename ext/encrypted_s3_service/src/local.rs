@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use encrypted_s3_core::local;
 use magnus::{Error, Module, Object, RHash, RModule, RString, Ruby, function};
 
-use crate::client::call;
+use crate::answer::call;
 use crate::download::Download;
 use crate::{file, options};
 

@@ -73,7 +73,8 @@ fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {
     let mut keys = Vec::new();
     for key in entry::<RArray>(ruby, hash, "keys")?.into_iter() {
         let key = RHash::try_convert(key)?;
-        let bytes = Zeroizing::new(entry::<RString>(ruby, key, "key")?.to_bytes().to_vec());
+        // The one copy of the key is taken over, not copied again: what is freed unwiped can be found.
+        let bytes = Zeroizing::new(Vec::from(entry::<RString>(ruby, key, "key")?.to_bytes()));
         let material = key_material(&entry::<String>(ruby, key, "kind")?, &bytes);
         keys.push(Key { id: entry(ruby, key, "id")?, key: material.map_err(|error| error::raised(ruby, &error))? });
     }
@@ -115,7 +116,7 @@ pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
     Ok(DownloadPlan {
         ranges: RangePlan { size: RangePlan::SIZE, concurrency: entry(ruby, hash, "concurrency")? },
         memory_limit: entry(ruby, hash, "memory_limit")?,
-        spool_folder: None,
+        spool_folder: entry::<Option<String>>(ruby, hash, "spool_folder")?.map(PathBuf::from),
     })
 }
 

@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use magnus::{Error, Ruby};
 use tokio::runtime::{Builder, Runtime};
 
-static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+use crate::process;
+
+static RUNTIME: Mutex<Option<(process::Id, &'static Runtime)>> = Mutex::new(None);
 
 /// More threads than this do not help: they only wait for sockets and move bytes.
 const MAX_WORKERS: usize = 4;
@@ -19,15 +21,20 @@ const MAX_WORKERS: usize = 4;
 /// # Errors
 /// `EncryptedS3Service::InternalError` when the system gives no threads.
 pub fn get(ruby: &Ruby) -> Result<&'static Runtime, Error> {
-    let process = std::process::id();
+    // Raising makes Ruby objects, which may run the garbage collector, which frees clients, which ask for the runtime:
+    // not while it is locked.
+    started_or_built().map_err(|error| {
+        crate::error::named(ruby, "InternalError", &format!("no threads for transfers: {}", error.kind()))
+    })
+}
+
+fn started_or_built() -> std::io::Result<&'static Runtime> {
+    let process = process::id();
     let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     match *slot {
         Some((owner, runtime)) if owner == process => Ok(runtime),
         _ => {
-            let runtime = build().map_err(|error| {
-                crate::error::named(ruby, "InternalError", &format!("no threads for transfers: {}", error.kind()))
-            })?;
-            let runtime: &'static Runtime = Box::leak(Box::new(runtime));
+            let runtime: &'static Runtime = Box::leak(Box::new(build()?));
             *slot = Some((process, runtime));
             Ok(runtime)
         }
@@ -37,7 +44,7 @@ pub fn get(ruby: &Ruby) -> Result<&'static Runtime, Error> {
 /// This process's runtime if it has one.
 pub fn started() -> Option<&'static Runtime> {
     let slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    slot.filter(|(owner, _)| *owner == std::process::id()).map(|(_, runtime)| runtime)
+    slot.filter(|(owner, _)| *owner == process::id()).map(|(_, runtime)| runtime)
 }
 
 fn build() -> std::io::Result<Runtime> {

@@ -4,7 +4,8 @@ use bytes::BytesMut;
 use encrypted_s3_core::store::{NewObject, ObjectStore, Reading, Version};
 use magnus::{Error, Module, RArray, RClass, RHash, RString, Ruby, method};
 
-use crate::client::{Client, answered};
+use crate::answer::answered;
+use crate::client::Client;
 
 /// Defines them.
 pub fn init(class: RClass) -> Result<(), Error> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use encrypted_s3_core::upload::Upload as CoreUpload;
 use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
-use crate::client::call;
+use crate::answer::call;
 use crate::handle::Handle;
-use crate::{error, file, gvl};
+use crate::{binary, error, file, gvl};
 
 /// How long `abort` waits for the store to confirm. The abort goes on in the background after that.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
@@ -43,10 +43,9 @@ impl Upload {
     }
 
     fn write(ruby: &Ruby, this: &Self, bytes: RString) -> Result<(), Error> {
-        let bytes = bytes.to_bytes();
         let mut upload = this.upload.lock(ruby)?;
         match upload.as_mut() {
-            Some(upload) => call(ruby, upload.write(&bytes)),
+            Some(upload) => binary::with_bytes(bytes, |bytes| call(ruby, upload.write(bytes))),
             None => Err(closed(ruby)),
         }
     }
@@ -69,13 +68,14 @@ impl Upload {
         Ok(answer)
     }
 
-    /// Cancels first and waits then: the waiting can be interrupted, the cancelling must not be.
-    fn abort(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+    /// Cancels first and waits then: the waiting can be interrupted, the cancelling must not be. True if the object was
+    /// stored all the same: the last request was on its way already.
+    fn abort(ruby: &Ruby, this: &Self) -> Result<Option<bool>, Error> {
         let mut upload = this.upload.lock(ruby)?;
-        let Some(upload) = upload.as_mut() else { return Ok(()) };
+        let Some(upload) = upload.as_mut() else { return Ok(None) };
         upload.cancel();
-        let _confirmed_or_late = gvl::wait(ruby, async { tokio::time::timeout(ABORT_WAIT, upload.abort()).await })?;
-        Ok(())
+        let ended = gvl::wait(ruby, async { tokio::time::timeout(ABORT_WAIT, upload.abort()).await })?;
+        Ok(matches!(ended, Ok(Some(_))).then_some(true))
     }
 
     fn bytes_sent(ruby: &Ruby, this: &Self) -> Result<u64, Error> {

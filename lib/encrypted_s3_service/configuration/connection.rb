@@ -26,8 +26,9 @@ module EncryptedS3Service
 
       # Seconds until a connection attempt counts as failed, the same as in Amazon's SDK for Ruby.
       DEFAULT_OPEN_TIMEOUT = 15.0
-      # Seconds without a byte until a request counts as failed, the same as in Amazon's SDK for Ruby.
-      DEFAULT_READ_TIMEOUT = 60.0
+      # Seconds without progress until an attempt counts as failed. Less than the 60 of Amazon's SDK for Ruby: a retry
+      # has to fit into a minute.
+      DEFAULT_READ_TIMEOUT = 20.0
       # Seconds that a connection is kept that nobody uses.
       DEFAULT_IDLE_TIMEOUT = 90.0
       # Attempts after the first one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::envelope::{Envelopes, MAX_INSTRUCTION_FILE};
 use crate::store::{ObjectHead, ObjectStore, Reading};
-use crate::task::Task;
+use crate::task;
 use crate::{ErrorKind, Result};
 
 /// The file's bytes, or one more than is allowed; `None` when none is to be read, or there is none.
@@ -19,7 +19,7 @@ pub(super) async fn read(
 ) -> Result<Option<Vec<u8>>> {
     let metadata = head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let Some(file) = envelopes.instruction_file_for(key, metadata) else { return Ok(None) };
-    match Task::spawn(fetch(store, file)).join().await {
+    match task::run(fetch(store, file)).await {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         // It is there and has no byte.

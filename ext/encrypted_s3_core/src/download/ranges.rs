@@ -5,15 +5,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
-use crate::task::Task;
+use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// How often in a row one range is resumed after its connection broke, and the first pause before that. The SDK itself
-/// retries requests, not bodies.
+/// How often in a row one range is resumed after its connection broke, and the first pause before that. Only bodies are:
+/// requests are tried again by the store.
 const RESUMES: u32 = 4;
 /// A connection that brought at least this many bytes was not in vain: the count begins anew. A store that cuts each
 /// after a few bytes is given up on.
@@ -60,10 +60,10 @@ impl Ranges {
     /// Sends the first request and waits for its head.
     pub(super) async fn open(store: Arc<dyn ObjectStore>, key: &str, plan: RangePlan) -> Result<(ObjectHead, Self)> {
         let first = Reading { range: Some((0, plan.size.saturating_sub(1))), if_match: None };
-        let object = match Task::spawn(store.get(key, first)).join().await {
+        let object = match task::run(store.get(key, first)).await {
             // No range can be taken of an object without bytes.
             Err(error) if error.kind() == ErrorKind::InvalidRange => {
-                Task::spawn(store.get(key, Reading::default())).join().await?
+                task::run(store.get(key, Reading::default())).await?
             }
             object => object?,
         };
@@ -77,7 +77,7 @@ impl Ranges {
         let source = Source { store, key: key.to_owned(), etag, pool };
         let end = plan.size.min(head.size);
         let ranges = Self {
-            under_way: VecDeque::from([Task::spawn(source.clone().read(Some(body), 0, end))]),
+            under_way: VecDeque::from([task::spawn(source.clone().read(Some(body), 0, end))]),
             source,
             plan,
             size: head.size,
@@ -98,13 +98,13 @@ impl Ranges {
     pub(super) async fn next(&mut self) -> Result<Option<Buffer>> {
         while self.next < self.size && self.under_way.len() < self.plan.concurrency.max(1) {
             let end = self.next.saturating_add(self.plan.size).min(self.size);
-            self.under_way.push_back(Task::spawn(self.source.clone().read(None, self.next, end)));
+            self.under_way.push_back(task::spawn(self.source.clone().read(None, self.next, end)));
             self.next = end;
         }
         match self.under_way.front_mut() {
             None => Ok(None),
             Some(range) => {
-                let bytes = range.join().await?;
+                let bytes = task::join(range).await?;
                 self.under_way.pop_front();
                 Ok(Some(bytes))
             }
@@ -120,45 +120,35 @@ impl Source {
             usize::try_from(end - first).map_err(|_| Error::new(ErrorKind::TooLarge, "a range of that size"))?;
         let mut bytes = self.pool.buffer(wanted)?;
         let mut resumes = 0;
+        let mut moved = Instant::now();
         loop {
             let before = bytes.len();
-            let broken = match self.fill(&mut bytes, body.take(), first, end).await {
+            // A request that failed was tried again by the store itself.
+            let current = match body.take() {
+                Some(body) => body,
+                None => self.request(first + before as u64, end).await?,
+            };
+            let broken = match fill(&mut bytes, current).await {
                 Ok(()) => return Ok(bytes),
-                Err(error) if error.kind() == ErrorKind::Transport => error,
                 // A bit flipped on the way. The checksum is of the whole answer, so that nothing of it counts.
                 Err(error) if error.kind() == ErrorKind::Damaged => {
                     bytes.truncate(before);
                     error
                 }
-                Err(error) => return Err(error),
+                Err(error) => error,
             };
+            if bytes.len() > before {
+                moved = Instant::now();
+            }
             if bytes.len().saturating_sub(before) >= PROGRESS {
                 resumes = 0;
             }
-            if resumes == RESUMES {
+            let pause = PAUSE * 2u32.pow(resumes);
+            if resumes == RESUMES || moved.elapsed() + pause >= self.store.patience() {
                 return Err(broken);
             }
-            tokio::time::sleep(PAUSE * 2u32.pow(resumes)).await;
+            tokio::time::sleep(pause).await;
             resumes += 1;
-        }
-    }
-
-    async fn fill(&self, bytes: &mut Buffer, body: Option<Body>, first: u64, end: u64) -> Result<()> {
-        let mut body = match body {
-            Some(body) => body,
-            None => self.request(first + bytes.len() as u64, end).await?,
-        };
-        while bytes.room() > 0 {
-            match body.next().await {
-                // A store that ignores ranges sends more than was asked for, and there is no room for that.
-                Some(piece) => drop(bytes.fill(&piece?)),
-                None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
-            }
-        }
-        // At the end of an answer its checksum is compared. What else may happen there comes too late to matter.
-        match body.next().await {
-            Some(Err(error)) if error.kind() == ErrorKind::Damaged => Err(error),
-            _ => Ok(()),
         }
     }
 
@@ -173,6 +163,22 @@ impl Source {
             _ => error,
         })?;
         if object.first == first { Ok(object.body) } else { Err(misplaced()) }
+    }
+}
+
+/// Fills the room in `bytes` from `body`. Fails only with what can be resumed.
+async fn fill(bytes: &mut Buffer, mut body: Body) -> Result<()> {
+    while bytes.room() > 0 {
+        match body.next().await {
+            // A store that ignores ranges sends more than was asked for, and there is no room for that.
+            Some(piece) => drop(bytes.fill(&piece?)),
+            None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
+        }
+    }
+    // At the end of an answer its checksum is compared. What else may happen there comes too late to matter.
+    match body.next().await {
+        Some(Err(error)) if error.kind() == ErrorKind::Damaged => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -1,91 +1,138 @@
 //! The ciphertext of an object that is too large for memory, in a file.
 //!
 //! Ciphertext, because a file outlives a process that is killed: nothing readable must be left on a disk. It is read
-//! back only after the tag over all of it was checked.
+//! back only after the tag over all of it was checked. A file can be changed between the two, so each block is sealed
+//! when it is written, by a key that never leaves memory, and checked when it is read.
 
+use std::fmt;
 use std::fs::File;
-use std::io::Seek;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{OFlags, fcntl_getfl};
+use subtle::ConstantTimeEq;
 
 use crate::buffer::Buffer;
 use crate::content::Content;
+use crate::gcm::{Sealer, Tag};
+use crate::secret::DataKey;
+use crate::task;
 use crate::{Error, ErrorKind, Result};
 
 /// Where ciphertext waits for its authentication.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Waiting {
     /// In a file without a name in this folder, or where the system keeps temporary files.
     Folder(Option<PathBuf>),
     /// Behind what a file holds, where the plaintext is to be: one file is written once, not two.
-    Behind(File, u64),
+    Behind(SharedFile, u64),
 }
 
-impl Waiting {
-    /// In `file` itself, if what is written there can be read back, and nothing is overwritten by it.
-    pub(super) fn in_place(file: &File) -> Option<Self> {
-        let end = end_of(file)?;
-        let flags = fcntl_getfl(file).ok()?;
-        // With O_APPEND there is no writing to a place.
-        let suitable = flags & OFlags::RWMODE == OFlags::RDWR && !flags.contains(OFlags::APPEND);
-        let file = suitable.then(|| file.try_clone().ok()).flatten()?;
-        Some(Self::Behind(file, end))
+/// A file that may be taken away from whoever writes to it. A write that has begun ends first.
+#[derive(Clone, Debug)]
+pub(super) struct SharedFile(Arc<Mutex<Option<File>>>);
+
+impl SharedFile {
+    pub(super) fn new(file: File) -> Self {
+        Self(Arc::new(Mutex::new(Some(file))))
+    }
+
+    /// Nobody reads or writes it after this.
+    pub(super) fn take_away(&self) {
+        *self.lock() = None;
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&File) -> std::io::Result<T>) -> std::io::Result<T> {
+        match &*self.lock() {
+            Some(file) => work(file),
+            None => Err(std::io::Error::other("the transfer is over")),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The position of `file`, if it is a regular file and that is its end.
-pub(super) fn end_of(mut file: &File) -> Option<u64> {
-    let metadata = file.metadata().ok()?;
-    let position = file.stream_position().ok()?;
-    (metadata.is_file() && metadata.len() == position).then_some(position)
+/// Seals of blocks, under a key of their own: AES-256-GMAC (NIST SP 800-38D), the block's number as the nonce.
+#[derive(Debug)]
+struct Seals {
+    key: DataKey,
+    /// The length and the seal of each block.
+    blocks: Vec<(usize, Tag)>,
+}
+
+impl Seals {
+    fn new() -> Result<Self> {
+        Ok(Self { key: DataKey::generate()?, blocks: Vec::new() })
+    }
+
+    fn add(&mut self, block: &[u8]) -> Result<()> {
+        let seal = self.seal(self.blocks.len(), block)?;
+        self.blocks.push((block.len(), seal));
+        Ok(())
+    }
+
+    fn check(&self, number: usize, block: &[u8]) -> Result<()> {
+        let seal = self.seal(number, block)?;
+        match self.blocks.get(number) {
+            Some((_, expected)) if bool::from(expected.ct_eq(&seal)) => Ok(()),
+            _ => Err(Error::new(ErrorKind::Io, "the temporary file was changed after it was written")),
+        }
+    }
+
+    fn seal(&self, number: usize, block: &[u8]) -> Result<Tag> {
+        let mut nonce = [0; 12];
+        nonce[4..].copy_from_slice(&(number as u64).to_be_bytes());
+        Sealer::new(&self.key, &nonce, block)?.finish()
+    }
 }
 
 /// Ciphertext on its way to the file.
 #[derive(Debug)]
 pub(super) struct Spool {
-    file: File,
+    file: SharedFile,
     start: u64,
     length: u64,
+    seals: Seals,
 }
 
 impl Spool {
     /// Nothing yet. A file of its own is unlinked before it holds anything.
-    pub(super) fn create(waiting: Waiting) -> Result<Self> {
+    pub(super) fn create(waiting: &Waiting) -> Result<Self> {
         let (file, start) = match waiting {
-            Waiting::Behind(file, start) => (file, start),
+            Waiting::Behind(file, start) => (file.clone(), *start),
             Waiting::Folder(folder) => {
-                let file = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
-                (file.map_err(|error| failed("created", error))?, 0)
+                let file = folder.as_ref().map_or_else(tempfile::tempfile, tempfile::tempfile_in);
+                (SharedFile::new(file.map_err(|error| failed("created", error))?), 0)
             }
         };
-        Ok(Self { file, start, length: 0 })
+        Ok(Self { file, start, length: 0, seals: Seals::new()? })
     }
 
-    /// Adds ciphertext, on a thread that may block, and gives the buffer back.
+    /// Adds a block of ciphertext, on a thread that may block, and gives the buffer back.
     pub(super) async fn append(mut self, bytes: Buffer) -> Result<(Self, Buffer)> {
         let written = tokio::task::spawn_blocking(move || {
             let position = self.start + self.length;
-            self.file.write_all_at(bytes.bytes(), position).map_err(|error| failed("written", error))?;
+            let written = self.file.with(|file| file.write_all_at(bytes.bytes(), position));
+            written.map_err(|error| failed("written", error))?;
+            self.seals.add(bytes.bytes())?;
             self.length += bytes.len() as u64;
             Ok((self, bytes))
         });
-        written.await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Internal, "the task that wrote a temporary file ended early").with_source(error))
-        })
+        written.await.unwrap_or_else(|error| Err(task::ended_early(error)))
     }
 
     /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one; `trailer`
     /// was checked once already.
     pub(super) fn into_reader(self, content: Content, padding: u64, trailer: Vec<u8>) -> SpoolReader {
-        let Self { file, start, length } = self;
-        let size = length.saturating_sub(padding);
+        let size = self.length.saturating_sub(padding);
         SpoolReader {
-            file,
-            position: start,
+            file: self.file,
+            seals: self.seals,
+            next: 0,
+            position: self.start,
             content: Some(content),
-            text: length,
             size,
             left: size,
             trailer,
@@ -96,14 +143,14 @@ impl Spool {
     }
 }
 
-/// Decrypts the verified ciphertext piece by piece.
-#[derive(Debug)]
+/// Decrypts the verified ciphertext block by block.
 pub(super) struct SpoolReader {
-    file: File,
+    file: SharedFile,
+    seals: Seals,
+    /// The number of the next block, and where it is in the file.
+    next: usize,
     position: u64,
     content: Option<Content>,
-    /// Bytes of ciphertext not read yet.
-    text: u64,
     /// Bytes of plaintext: all of them, and those not handed out yet.
     size: u64,
     left: u64,
@@ -119,7 +166,7 @@ impl SpoolReader {
     /// as was handed out.
     ///
     /// # Errors
-    /// `Io`, and `Auth` or `Cbc` if the file is not what was written into it.
+    /// `Io` when the file cannot be read or is not what was written into it.
     pub(super) fn read(&mut self, length: usize) -> Result<&[u8]> {
         // Set until this has come to its end: what failed once must not look like the end of the object later.
         if std::mem::replace(&mut self.torn, true) {
@@ -127,11 +174,15 @@ impl SpoolReader {
         }
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(length);
         self.buffer.drain(..self.given);
-        self.fill(length)?;
+        self.given = 0;
+        while self.buffer.len() < length && self.decrypt_block()? {}
+        let chunk = self.buffer.get(..length).ok_or_else(|| {
+            Error::new(ErrorKind::Io, "the temporary file ends too early; check TMPDIR and its space")
+        })?;
         self.given = length;
         self.left -= length as u64;
         self.torn = false;
-        Ok(self.buffer.get(..length).unwrap_or_default())
+        Ok(chunk)
     }
 
     /// Size of the plaintext in bytes.
@@ -139,24 +190,26 @@ impl SpoolReader {
         self.size
     }
 
-    /// Decrypts more until the buffer holds `length` bytes. Whole blocks are decrypted, and their rest is kept.
-    fn fill(&mut self, length: usize) -> Result<()> {
-        let Some(content) = &mut self.content else { return Ok(()) };
-        let held = self.buffer.len();
-        let wanted = content.whole(length.saturating_sub(held));
-        let wanted = usize::try_from(self.text).unwrap_or(usize::MAX).min(wanted);
-        self.buffer.resize(held + wanted, 0);
-        let room = self.buffer.get_mut(held..).unwrap_or_default();
-        self.file.read_exact_at(room, self.position).map_err(|error| failed("read", error))?;
-        self.position += wanted as u64;
-        content.update(room)?;
-        self.text -= wanted as u64;
-        if self.text == 0
+    /// Puts the plaintext of the next block into the buffer; false after the last.
+    fn decrypt_block(&mut self) -> Result<bool> {
+        let (Some((length, _)), Some(content)) = (self.seals.blocks.get(self.next), &mut self.content) else {
+            return Ok(false);
+        };
+        let (held, length) = (self.buffer.len(), *length);
+        self.buffer.resize(held + length, 0);
+        let block = self.buffer.get_mut(held..).unwrap_or_default();
+        let read = self.file.with(|file| file.read_exact_at(block, self.position));
+        read.map_err(|error| failed("read", error))?;
+        self.seals.check(self.next, block)?;
+        content.update(block)?;
+        self.position += length as u64;
+        self.next += 1;
+        if self.next == self.seals.blocks.len()
             && let Some(content) = self.content.take()
         {
             content.finish(&self.trailer)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Bytes of memory that this holds.
@@ -165,13 +218,35 @@ impl SpoolReader {
     }
 }
 
+impl fmt::Debug for SpoolReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpoolReader({} of {} bytes left)", self.left, self.size)
+    }
+}
+
 fn failed(what: &str, error: std::io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
         format!(
-            "a temporary file for a large object could not be {what}: {}; check TMPDIR and its space",
+            "a temporary file for a large object could not be {what}: {}; check the folder for temporary files \
+             (spool_folder, TMPDIR) and its space",
             error.kind()
         ),
     )
     .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_was_changed_moved_or_cut_does_not_fit_its_seal() {
+        let Ok(mut seals) = Seals::new() else { unreachable!("randomness") };
+        assert!(seals.add(b"first").is_ok() && seals.add(b"second").is_ok());
+        assert!(seals.check(0, b"first").is_ok() && seals.check(1, b"second").is_ok());
+        for (number, block) in [(0, &b"firsT"[..]), (0, b"second"), (1, b"first"), (0, b"firs"), (2, b"second")] {
+            assert!(seals.check(number, block).is_err());
+        }
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::{confusion, malformed, rfc2047};
 use crate::error::{Error, ErrorKind, Result};
@@ -86,7 +87,7 @@ impl Entries {
                 format!("the instruction file has more than {MAX_INSTRUCTION_FILE} bytes"),
             ));
         }
-        let object: Map<String, Value> = serde_json::from_slice(file).map_err(|error| {
+        let Pairs(object) = serde_json::from_slice(file).map_err(|error| {
             Error::new(ErrorKind::Malformed, "the instruction file is no JSON object").with_source(error)
         })?;
         let mut entries = Self::default();
@@ -144,6 +145,34 @@ impl Entries {
     /// As [`Entries::base64`], for an entry of exactly `N` bytes.
     pub(super) fn bytes<const N: usize>(&self, name: &str) -> Result<[u8; N]> {
         self.base64(name)?.try_into().map_err(|_| malformed(name, &format!("does not have {N} bytes")))
+    }
+}
+
+/// The entries of a JSON object, equal names included. A map would keep the last of two; a reader that keeps the first
+/// would see another envelope in the same object.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Pairs, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -92,6 +93,13 @@ impl Inner {
         send(Some(md5_of(body))).await
     }
 
+    /// An object that is copied onto itself.
+    async fn copying<'a>(&'a self, subject: &'a Subject, etag: String) -> Result<aws_copy::Copying<'a>> {
+        let (owner, checksums) = (self.owner(), self.part_checksum());
+        let read_timeout = self.connection.settings.read_timeout;
+        Ok(aws_copy::Copying { client: self.client().await?, subject, owner, etag, checksums, read_timeout })
+    }
+
     /// The checksum of parts. The upload must be created with the same: Amazon refuses parts with another one, and the
     /// SDK adds one to the parts only.
     fn part_checksum(&self) -> Option<ChecksumAlgorithm> {
@@ -129,6 +137,10 @@ macro_rules! describe {
 }
 
 impl ObjectStore for AwsStore {
+    fn patience(&self) -> Duration {
+        patience::PATIENCE.max(self.inner.connection.settings.read_timeout)
+    }
+
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
         let (inner, subject) = (self.inner.clone(), self.subject("PutObject", &object.key));
         Box::pin(async move {
@@ -222,13 +234,26 @@ impl ObjectStore for AwsStore {
     fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored> {
         let (inner, subject) = (self.inner.clone(), self.subject("CopyObject", key));
         let etag = etag.to_owned();
-        Box::pin(async move {
-            let client = inner.client().await?;
-            let (owner, checksums) = (inner.owner(), inner.part_checksum());
-            let read_timeout = inner.connection.settings.read_timeout;
-            let copying = aws_copy::Copying { client, subject: &subject, owner, etag, checksums, read_timeout };
-            copying.run(replacement).await
-        })
+        Box::pin(async move { inner.copying(&subject, etag).await?.whole(replacement).await })
+    }
+
+    fn create_copy(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<String> {
+        let (inner, subject) = (self.inner.clone(), self.subject("CreateMultipartUpload", key));
+        let etag = etag.to_owned();
+        Box::pin(async move { inner.copying(&subject, etag).await?.create(replacement).await })
+    }
+
+    fn copy_part(
+        &self,
+        key: &str,
+        upload_id: &str,
+        number: i32,
+        etag: &str,
+        range: (u64, u64),
+    ) -> StoreFuture<StoredPart> {
+        let (inner, subject) = (self.inner.clone(), self.subject("UploadPartCopy", key));
+        let (upload_id, etag) = (upload_id.to_owned(), etag.to_owned());
+        Box::pin(async move { inner.copying(&subject, etag).await?.part(&upload_id, number, range).await })
     }
 
     fn head(&self, key: &str) -> StoreFuture<ObjectHead> {
@@ -261,7 +286,7 @@ impl ObjectStore for AwsStore {
             let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
             let keys = answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
             let more = answer.is_truncated().unwrap_or(false);
-            Ok(Page { keys, next: answer.next_continuation_token.filter(|_| more) })
+            Ok(Page { keys, next: answer.next_continuation_token.filter(|_| more), truncated: more })
         })
     }
 }

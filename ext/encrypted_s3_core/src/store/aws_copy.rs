@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MetadataDirective};
+use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective};
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::aws_error::{self, Subject};
 use super::patience::{self, Patience};
-use super::{Replacement, Stored};
+use super::{Replacement, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
 /// What is encoded in the names and values of tags: all but RFC 3986's unreserved characters.
@@ -57,14 +57,46 @@ macro_rules! as_before {
 }
 
 impl Copying<'_> {
-    /// Copies the object with other metadata.
-    pub(super) async fn run(&self, replacement: Replacement) -> Result<Stored> {
+    /// Copies the object with other metadata, in one request.
+    pub(super) async fn whole(&self, replacement: Replacement) -> Result<Stored> {
         let head = self.head().await?;
         let size = head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-        if size <= replacement.largest_copy {
-            return self.whole(size, &head, &replacement).await;
-        }
-        self.in_parts(&head, &replacement, size).await
+        let request = self.client.copy_object().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request =
+            request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
+        let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
+        let request = as_before!(request, &head, replacement).metadata_directive(MetadataDirective::Replace);
+        let request = request.customize().interceptor(self.patience(size));
+        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        Ok(Stored { etag: answer.copy_object_result.and_then(|result| result.e_tag).unwrap_or_default() })
+    }
+
+    /// Begins a copy in parts and returns its id. Tags are not copied with parts, so they are read first.
+    pub(super) async fn create(&self, replacement: Replacement) -> Result<String> {
+        let head = self.head().await?;
+        let tagging = self.tags(&head).await?;
+        let request = self.client.create_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request = request.set_expected_bucket_owner(self.owner.clone());
+        let request = as_before!(request, &head, replacement).set_tagging(tagging);
+        let request = request.set_checksum_algorithm(self.checksums.clone());
+        let created = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        created.upload_id.ok_or_else(|| {
+            Error::new(ErrorKind::Transport, "the store gave no upload id").for_object(&self.subject.key)
+        })
+    }
+
+    /// Copies the bytes from `first` to `last` as part `number`.
+    pub(super) async fn part(&self, id: &str, number: i32, (first, last): (u64, u64)) -> Result<StoredPart> {
+        let size = last.saturating_sub(first) + 1;
+        let request = self.client.upload_part_copy().bucket(&self.subject.bucket).key(&self.subject.key);
+        let request =
+            request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
+        let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
+        let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
+        let request = request.customize().interceptor(self.patience(size));
+        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let (etag, crc32) = answer.copy_part_result.map(|part| (part.e_tag, part.checksum_crc32)).unwrap_or_default();
+        Ok(StoredPart { number, size, etag: etag.unwrap_or_default(), crc32 })
     }
 
     /// What the object has, if it is still the same.
@@ -82,70 +114,6 @@ impl Copying<'_> {
     /// The time limits of a request for which the store copies `bytes`.
     fn patience(&self, bytes: u64) -> Patience {
         Patience { read_timeout: self.read_timeout, allowance: patience::copying(bytes) }
-    }
-
-    async fn whole(&self, size: u64, head: &HeadObjectOutput, replacement: &Replacement) -> Result<Stored> {
-        let request = self.client.copy_object().bucket(&self.subject.bucket).key(&self.subject.key);
-        let request =
-            request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
-        let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
-        let request = as_before!(request, head, replacement).metadata_directive(MetadataDirective::Replace);
-        let request = request.customize().interceptor(self.patience(size));
-        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
-        Ok(Stored { etag: answer.copy_object_result.and_then(|result| result.e_tag).unwrap_or_default() })
-    }
-
-    /// Tags are not copied with parts, so they are read first.
-    async fn in_parts(&self, head: &HeadObjectOutput, replacement: &Replacement, size: u64) -> Result<Stored> {
-        let tagging = self.tags(head).await?;
-        let request = self.client.create_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
-        let request = request.set_expected_bucket_owner(self.owner.clone());
-        let request = as_before!(request, head, replacement).set_tagging(tagging);
-        let request = request.set_checksum_algorithm(self.checksums.clone());
-        let created = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
-        let id = created.upload_id.ok_or_else(|| {
-            Error::new(ErrorKind::Transport, "the store gave no upload id").for_object(&self.subject.key)
-        })?;
-        let copied = self.parts(&id, replacement.largest_copy.max(1), size).await;
-        if copied.is_err() {
-            let abort = self.client.abort_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
-            let abort = abort.set_expected_bucket_owner(self.owner.clone());
-            // What failed first is what matters; the bucket's lifecycle rule takes what stays.
-            let _aborted = abort.upload_id(&id).send().await;
-        }
-        copied
-    }
-
-    async fn parts(&self, id: &str, part_size: u64, size: u64) -> Result<Stored> {
-        let mut parts = Vec::new();
-        let mut first = 0;
-        while first < size {
-            let last = first.saturating_add(part_size).min(size) - 1;
-            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
-            let request = self.client.upload_part_copy().bucket(&self.subject.bucket).key(&self.subject.key);
-            let request = request
-                .set_expected_bucket_owner(self.owner.clone())
-                .set_expected_source_bucket_owner(self.owner.clone());
-            let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
-            let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
-            let request = request.customize().interceptor(self.patience(last - first + 1));
-            let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
-            let result =
-                answer.copy_part_result.unwrap_or_else(|| aws_sdk_s3::types::CopyPartResult::builder().build());
-            let part = CompletedPart::builder().part_number(number).set_e_tag(result.e_tag);
-            parts.push(part.set_checksum_crc32(result.checksum_crc32).build());
-            first = last + 1;
-        }
-        // The copy of the last part takes minutes, and what was stored meanwhile would be lost. `If-Match` of the request
-        // that completes is for Amazon alone: others answer 501.
-        self.head().await?;
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let request = self.client.complete_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
-        let request = request.set_expected_bucket_owner(self.owner.clone());
-        let request = request.upload_id(id).multipart_upload(parts).customize();
-        let answer = request.interceptor(self.patience(size)).send().await;
-        let answer = answer.map_err(|error| aws_error::request(&error, self.subject))?;
-        Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
     }
 
     /// The object's tags as a request takes them, if it has any. Amazon does not count them for who may not read them, so

@@ -149,6 +149,21 @@ impl ObjectStore for FileStore {
         self.answer(|_| Err(no_bucket()))
     }
 
+    fn create_copy(&self, _key: &str, _etag: &str, _replacement: Replacement) -> StoreFuture<String> {
+        self.answer(|_| Err(no_bucket()))
+    }
+
+    fn copy_part(
+        &self,
+        _key: &str,
+        _upload_id: &str,
+        _number: i32,
+        _etag: &str,
+        _range: (u64, u64),
+    ) -> StoreFuture<StoredPart> {
+        self.answer(|_| Err(no_bucket()))
+    }
+
     fn delete(&self, _key: &str) -> StoreFuture<()> {
         self.answer(|_| Err(no_bucket()))
     }

@@ -31,6 +31,12 @@ struct State {
     /// Operations whose next answer gets lost.
     lost: HashSet<&'static str>,
     calls: HashMap<&'static str, usize>,
+    /// Whether lists do not say where they go on.
+    tokens_lost: bool,
+    /// Whether `get` says of objects that they are of this size.
+    claimed: Option<u64>,
+    /// Operations that wait until they are released.
+    held_back: HashSet<&'static str>,
     /// After how many bytes each of the next bodies breaks off.
     cuts: VecDeque<usize>,
     serial: u64,
@@ -50,6 +56,26 @@ impl MemoryStore {
     /// Has the next call of an operation carried out, and its answer lost.
     pub fn lose_answer(&self, operation: &'static str) {
         self.lock().lost.insert(operation);
+    }
+
+    /// Leaves out of lists where they go on.
+    pub fn lose_tokens(&self) {
+        self.lock().tokens_lost = true;
+    }
+
+    /// Has `get` claim another size of objects than they have.
+    pub fn claim_size(&self, size: u64) {
+        self.lock().claimed = Some(size);
+    }
+
+    /// Has calls of an operation wait (`later ranges` are those of `get` after the first of an object), until [`release`](Self::release).
+    pub fn hold(&self, operation: &'static str) {
+        self.lock().held_back.insert(operation);
+    }
+
+    /// Lets the calls of an operation go on.
+    pub fn release(&self, operation: &'static str) {
+        self.lock().held_back.remove(operation);
     }
 
     /// Makes the next bodies that are read break off after so many bytes each; `usize::MAX` lets one pass whole.
@@ -81,6 +107,20 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a call, waits while its operation is held back, and says the how many-th it is.
+    async fn pass(&self, operation: &'static str) -> usize {
+        let call = {
+            let mut state = self.lock();
+            let calls = state.calls.entry(operation).or_default();
+            *calls += 1;
+            *calls
+        };
+        while self.lock().held_back.contains(operation) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        call
+    }
+
     fn answer<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -88,10 +128,8 @@ impl MemoryStore {
     ) -> StoreFuture<T> {
         let store = self.clone();
         Box::pin(async move {
+            let call = store.pass(operation).await;
             let mut state = store.lock();
-            let calls = state.calls.entry(operation).or_default();
-            *calls += 1;
-            let call = *calls;
             let cut = || Error::new(ErrorKind::Transport, format!("{operation}: the connection was cut"));
             if state.faults.get(operation).is_some_and(|faults| faults.contains(&call)) {
                 return Err(cut());
@@ -115,6 +153,16 @@ impl State {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such object").for_object(key))?;
         let metadata = held.object.metadata.iter().cloned().collect();
         Ok((ObjectHead { size: held.body.len() as u64, etag: held.etag.clone(), metadata }, held.body.clone()))
+    }
+
+    /// The object that is to be copied, if it is the wanted version.
+    fn copied(&self, key: &str, etag: &str) -> Result<Held> {
+        let missing = || Error::new(ErrorKind::NotFound, "there is no such object").for_object(key);
+        let held = self.objects.get(key).cloned().ok_or_else(missing)?;
+        if held.etag == etag {
+            return Ok(held);
+        }
+        Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key))
     }
 
     fn insert(&mut self, key: String, object: NewObject, body: Bytes) -> Stored {
@@ -188,7 +236,8 @@ impl ObjectStore for MemoryStore {
 
     fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object> {
         let key = key.to_owned();
-        self.answer("get", move |state| {
+        let (store, later) = (self.clone(), reading.if_match.is_some());
+        let answer = self.answer("get", move |state| {
             let (head, body) = state.object(&key)?;
             if reading.if_match.is_some_and(|etag| etag != head.etag) {
                 return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(&key));
@@ -199,20 +248,52 @@ impl ObjectStore for MemoryStore {
             }
             let last = last.min(head.size.saturating_sub(1));
             let body = body.get(first as usize..(last as usize + 1).min(body.len())).unwrap_or_default();
+            let head = ObjectHead { size: state.claimed.unwrap_or(head.size), ..head };
             Ok(Object { head, first, body: state.deliver(body) })
+        });
+        Box::pin(async move {
+            if later {
+                store.pass("later ranges").await;
+            }
+            answer.await
         })
     }
 
     fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored> {
         let (key, etag) = (key.to_owned(), etag.to_owned());
         self.answer("replace_metadata", move |state| {
-            let missing = || Error::new(ErrorKind::NotFound, "there is no such object").for_object(&key);
-            let held = state.objects.get(&key).cloned().ok_or_else(missing)?;
-            if held.etag != etag {
-                return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(&key));
-            }
+            let held = state.copied(&key, &etag)?;
             let object = NewObject { metadata: replacement.metadata, ..held.object };
             Ok(state.insert(key, object, held.body))
+        })
+    }
+
+    fn create_copy(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<String> {
+        let (key, etag) = (key.to_owned(), etag.to_owned());
+        self.answer("create_copy", move |state| {
+            let held = state.copied(&key, &etag)?;
+            let id = state.etag();
+            let object = NewObject { metadata: replacement.metadata, ..held.object };
+            state.uploads.insert(id.clone(), (object, BTreeMap::new()));
+            Ok(id)
+        })
+    }
+
+    fn copy_part(
+        &self,
+        key: &str,
+        upload_id: &str,
+        number: i32,
+        etag: &str,
+        range: (u64, u64),
+    ) -> StoreFuture<StoredPart> {
+        let (key, etag, id) = (key.to_owned(), etag.to_owned(), upload_id.to_owned());
+        self.answer("copy_part", move |state| {
+            let held = state.copied(&key, &etag)?;
+            let body = held.body.slice(range.0 as usize..=range.1 as usize);
+            let (etag, size) = (state.etag(), body.len() as u64);
+            state.upload(&id)?.1.insert(number, body);
+            Ok(StoredPart { number, size, etag, crc32: None })
         })
     }
 
@@ -244,7 +325,8 @@ impl ObjectStore for MemoryStore {
                 state.objects.keys().filter(|key| key.starts_with(&prefix) && **key > after).take(3).cloned().collect();
             let next = if keys.len() > 2 { keys.get(1).cloned() } else { None };
             keys.truncate(2);
-            Ok(Page { keys, next })
+            let truncated = next.is_some();
+            Ok(Page { keys, next: next.filter(|_| !state.tokens_lost), truncated })
         })
     }
 }

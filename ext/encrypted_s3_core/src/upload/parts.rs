@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::PartPlan;
-use crate::Result;
 use crate::buffer::{Buffer, Pool};
 use crate::gcm::{TAG_LEN, Tag};
+use crate::{Error, ErrorKind, Result};
 
 /// What an upload begins with; most files of most applications are no larger.
 const FIRST: usize = 64 * 1024;
@@ -16,6 +16,8 @@ pub(super) struct Parts {
     plan: PartPlan,
     pool: Pool,
     buffer: Buffer,
+    /// What was left when parts were cut off, and goes before what the buffer gets.
+    rest: Bytes,
     cut: usize,
 }
 
@@ -24,45 +26,63 @@ impl Parts {
     pub(super) fn new(plan: PartPlan) -> Result<Self> {
         // Those in flight, the one that waits to be sent and the one that is filled.
         let pool = Pool::new(plan.concurrency + 2);
-        Ok(Self { plan, pool, buffer: Buffer::with_capacity(FIRST)?, cut: 0 })
+        Ok(Self { plan, pool, buffer: Buffer::with_capacity(FIRST)?, rest: Bytes::new(), cut: 0 })
     }
 
-    /// A buffer that takes at least one byte more, and says where its new bytes will begin. [`cut_off`](Self::cut_off)
-    /// must have been called since it was filled.
-    pub(super) fn buffer(&mut self) -> Result<(&mut Buffer, usize)> {
+    /// Takes `plaintext`, of which there is no more than [`room`](Self::room), and returns how many bytes that were.
+    pub(super) fn fill(&mut self, plaintext: &[u8]) -> Result<usize> {
+        let before = self.buffer()?.len();
+        self.buffer.fill(plaintext);
+        Ok(self.buffer.len() - before)
+    }
+
+    /// Takes what `read` puts into at most `most` bytes of room; it returns how many those were.
+    pub(super) fn fill_with(
+        &mut self,
+        most: usize,
+        read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>,
+    ) -> Result<usize> {
+        self.buffer()?.read_with(most, read).map_err(|error| {
+            Error::new(ErrorKind::Io, format!("the file to upload could not be read: {}", error.kind()))
+                .with_source(error)
+        })
+    }
+
+    /// A buffer that takes at least one byte more. [`cut_off`](Self::cut_off) must have been called since it was filled.
+    fn buffer(&mut self) -> Result<&mut Buffer> {
         if self.buffer.room() <= TAG_LEN {
             self.grow(self.limit())?;
         }
-        let length = self.buffer.len();
-        Ok((&mut self.buffer, length))
+        Ok(&mut self.buffer)
     }
 
-    /// What was put into the buffer from `from` on.
-    pub(super) fn filled_from(&mut self, from: usize) -> &mut [u8] {
+    /// The last `length` bytes that were taken.
+    pub(super) fn newest(&mut self, length: usize) -> &mut [u8] {
+        let from = self.buffer.len().saturating_sub(length);
         self.buffer.bytes_from(from)
     }
 
     /// How many bytes may be put into the buffer before [`cut_off`](Self::cut_off) must be called.
     pub(super) fn room(&self) -> usize {
         let free = self.buffer.room().saturating_sub(TAG_LEN);
-        let left = self.limit().saturating_sub(self.buffer.len());
+        let left = self.limit().saturating_sub(self.buffer.len() + self.rest.len());
         if free == 0 { left } else { free.min(left) }
     }
 
-    /// Takes off the parts that are complete, in order.
-    pub(super) fn cut_off(&mut self) -> Result<Vec<Bytes>> {
+    /// Takes off the parts that are complete, in order. There is a buffer for the next one only when something is put into
+    /// it: while the parts wait to be sent, they are all there is.
+    pub(super) fn cut_off(&mut self) -> Vec<Bytes> {
         let mut parts = Vec::new();
         if self.buffer.len() < self.limit() {
-            return Ok(parts);
+            return parts;
         }
-        let mut full = Bytes::from(std::mem::replace(&mut self.buffer, Buffer::with_capacity(0)?));
+        let mut full = Bytes::from(std::mem::take(&mut self.buffer));
         while full.len() >= self.part_size() {
             parts.push(full.split_to(self.part_size()));
             self.cut += 1;
         }
-        self.buffer = self.pool.buffer(self.part_size() + TAG_LEN)?;
-        self.buffer.fill(&full);
-        Ok(parts)
+        self.rest = full;
+        parts
     }
 
     /// What is left, and the tag behind it. The second is the last part, or the whole of a small object. The first is
@@ -70,7 +90,7 @@ impl Parts {
     /// larger than the first.
     pub(super) fn finish(mut self, tag: &Tag) -> Result<(Option<Bytes>, Bytes)> {
         if self.buffer.room() < TAG_LEN {
-            self.grow(self.buffer.len())?;
+            self.grow(self.buffer.len() + self.rest.len())?;
         }
         self.buffer.fill(tag);
         let part_size = self.part_size();
@@ -81,7 +101,7 @@ impl Parts {
 
     /// Bytes of memory that this holds.
     pub(super) fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.rest.len()
     }
 
     fn limit(&self) -> usize {
@@ -93,8 +113,10 @@ impl Parts {
     }
 
     fn grow(&mut self, size: usize) -> Result<()> {
-        // Not of the pool: it is larger than a part, and would stay so as one.
-        let mut grown = Buffer::with_capacity(size + TAG_LEN)?;
+        // What comes before the first part may be larger than a part, and would stay so in the pool.
+        let mut grown =
+            if self.cut == 0 { Buffer::with_capacity(size + TAG_LEN)? } else { self.pool.buffer(size + TAG_LEN)? };
+        grown.fill(&std::mem::take(&mut self.rest));
         grown.fill(self.buffer.bytes());
         self.buffer = grown;
         Ok(())

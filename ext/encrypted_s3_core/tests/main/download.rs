@@ -5,11 +5,11 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, RangePlan, Written};
+use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, FIRST_PASSES, RangePlan, Written};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::secret::WrappingKey;
-use encrypted_s3_core::store::{MemoryStore, NewObject};
+use encrypted_s3_core::store::{MemoryStore, NewObject, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, Result};
 
@@ -168,13 +168,131 @@ async fn a_large_object_comes_back_whole_from_many_requests() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixture() {
+async fn an_object_whose_metadata_alone_is_replaced_before_its_first_byte_was_given_is_read_anew() {
     for plan in [PIECEMEAL, SPOOLED] {
         let (memory, object, body) = stored(200_000).await;
-        let download = open(&memory, &plan).await.unwrap();
+        let mut download = open(&memory, &plan).await.unwrap();
+        let etag = download.etag().to_owned();
         memory.replace(object, body);
-        let mut download = download;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = download.next().await.unwrap() {
+            bytes.extend_from_slice(chunk);
+        }
+        assert_eq!(bytes, plaintext(200_000));
+        assert_ne!(download.etag(), etag, "the version that was read");
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixture() {
+    for plan in [PIECEMEAL, SPOOLED] {
+        let (memory, ..) = stored(200_000).await;
+        let (_, object, body) = stored(200_000).await;
+        let mut download = open(&memory, &plan).await.unwrap();
+        memory.replace(object, body);
         assert_eq!(download.next().await.unwrap_err().kind(), ErrorKind::Changed);
+
+        let mut download = open(&memory, &plan).await.unwrap();
+        memory.delete("a key").await.unwrap();
+        assert_eq!(download.next().await.unwrap_err().kind(), ErrorKind::Changed);
+    }
+}
+
+/// Replaces the object whenever a range of it is read.
+#[tokio::test]
+async fn an_object_that_is_replaced_again_and_again_is_an_error() {
+    let (memory, object, body) = stored(2_000_000).await;
+    let mut download = open(&memory, &PIECEMEAL).await.unwrap();
+    let replacing = async {
+        loop {
+            memory.replace(object.clone(), body.clone());
+            tokio::task::yield_now().await;
+        }
+    };
+    let kind = tokio::select! {
+        read = download.next() => read.unwrap_err().kind(),
+        () = replacing => unreachable!(),
+    };
+    assert_eq!(kind, ErrorKind::Changed);
+}
+
+#[tokio::test]
+async fn a_request_that_the_store_has_given_up_is_not_made_again() {
+    let (memory, ..) = stored(200_000).await;
+    let plan = DownloadPlan { ranges: RangePlan { size: 160_000, concurrency: 2 }, ..PIECEMEAL };
+    memory.fail("get", 2);
+    assert_eq!(refusal(&memory, &plan).await, ErrorKind::Transport);
+    assert_eq!(memory.calls("get"), 2);
+}
+
+#[tokio::test]
+async fn a_size_that_nobody_vouches_for_takes_no_memory() {
+    let (memory, ..) = stored(100).await;
+    memory.claim_size(60 << 30);
+    for plan in PLANS {
+        let error = open(&memory, &plan).await.unwrap().range(0, None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn debug_output_holds_no_plaintext() {
+    let memory = MemoryStore::new();
+    let options = UploadOptions::default();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).unwrap();
+    upload.write(&[0x41; 100]).await.unwrap();
+    assert!(!format!("{upload:?}").contains("65, 65"));
+    upload.finish().await.unwrap();
+    for plan in PLANS {
+        let mut download = open(&memory, &plan).await.unwrap();
+        download.read(50).await.unwrap();
+        let shown = format!("{download:?}");
+        assert!(!shown.contains("65, 65") && !shown.contains("AAAA"), "{shown}");
+    }
+}
+
+/// Runs `work` and interrupts it, as the binding does, as soon as it runs; whether it noticed.
+async fn interrupted<T>(work: impl Future<Output = T>) -> bool {
+    let wake = tokio::sync::Notify::new();
+    wake.notify_one();
+    tokio::select! {
+        biased;
+        _ = work => false,
+        () = wake.notified() => true,
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_nothing_can_be_interrupted_all_the_same() {
+    let (memory, ..) = stored(4 * CHUNK).await;
+    for plan in PLANS {
+        let mut download = open(&memory, &plan).await.unwrap();
+        download.read(1).await.unwrap();
+        assert!(interrupted(download.skip(u64::MAX)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_longer_wanted_is_as_it_was_and_stays_so() {
+    let (memory, ..) = stored(4 * CHUNK).await;
+    for operations in 1..40 {
+        for plan in [&WHOLE, &DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, ..SPOOLED }] {
+            let file = begun_file("", false);
+            let pause = tokio::time::sleep(std::time::Duration::from_micros(400 * operations));
+            let over = tokio::select! {
+                biased;
+                _ = save(&memory, plan, file.as_file(), true) => true,
+                () = pause => false,
+            };
+            if over {
+                continue;
+            }
+            for _ in 0..3 {
+                assert_eq!(std::fs::read(file.path()).unwrap(), b"before ");
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            assert_eq!(file.as_file().stream_position().unwrap(), 7);
+        }
     }
 }
 
@@ -330,6 +448,57 @@ async fn what_waits_in_a_file_is_ciphertext_in_a_file_without_a_name() {
     let error = open(&memory, &missing).await.unwrap().next().await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("TMPDIR"), "{error}");
+}
+
+#[tokio::test]
+async fn what_waits_in_a_file_and_is_changed_there_is_not_given_out() {
+    let (memory, ..) = stored(2 * CHUNK).await;
+    let plan = DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, ..SPOOLED };
+    let before: Vec<_> = open_files();
+    let mut download = open(&memory, &plan).await.unwrap();
+    assert_eq!(download.read(10).await.unwrap().unwrap(), &plaintext(10)[..]);
+    // The file has no name, but a process of the same user finds it here.
+    let spool = open_files().into_iter().find(|path| !before.contains(path)).expect("a temporary file");
+    let file = OpenOptions::new().write(true).open(spool).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"x", 3 << 20).unwrap();
+    let mut read = 10;
+    let error = loop {
+        match download.read(100_000).await {
+            Ok(chunk) => read += chunk.expect("not the end").len(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(read <= 3 << 20, "{read}");
+    assert!(download.read(1).await.is_err());
+}
+
+/// The deleted files that this process has open.
+fn open_files() -> Vec<std::path::PathBuf> {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let deleted = |path: &std::path::PathBuf| {
+        std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().ends_with("(deleted)"))
+    };
+    descriptors.filter(deleted).collect()
+}
+
+#[tokio::test]
+async fn only_so_many_large_objects_are_fetched_into_files_at_once_and_the_others_wait() {
+    let (memory, ..) = stored(200_000).await;
+    let slow = DownloadPlan { ranges: RangePlan { size: 100_000, concurrency: 1 }, ..SPOOLED };
+    memory.hold("later ranges");
+    let mut downloads = Vec::new();
+    for _ in 0..2 * FIRST_PASSES {
+        downloads.push(open(&memory, &slow).await.unwrap());
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Other tests of this process may have a turn, too.
+    let begun = memory.calls("later ranges");
+    assert!((1..=FIRST_PASSES).contains(&begun), "{begun} further ranges are on their way");
+    memory.release("later ranges");
+    for mut download in downloads {
+        assert_eq!(download.next().await.unwrap().unwrap(), plaintext(200_000));
+    }
 }
 
 #[tokio::test]

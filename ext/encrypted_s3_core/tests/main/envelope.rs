@@ -405,3 +405,16 @@ fn messages_show_little_of_what_a_bucket_writer_sent() {
     let message = object.read(&[]).unwrap_err().to_string();
     assert!(message.len() < 700 && !message.contains('\u{1b}'), "{message}");
 }
+
+#[test]
+fn a_name_that_is_twice_in_an_instruction_file_is_refused() {
+    let envelopes = Envelopes { instruction_file_suffix: Some(".instruction".into()), ..under(&[1; 32]) };
+    let (_, entries) = envelopes.seal().unwrap();
+    let pairs: Vec<_> = entries.iter().map(|(name, value)| format!("{name:?}:{value:?}")).collect();
+    let file = |pairs: &[String]| format!("{{{}}}", pairs.join(","));
+    assert!(envelopes.open([], Some(file(&pairs).as_bytes())).is_ok());
+    for twice in &pairs {
+        let doubled = [std::slice::from_ref(twice), &pairs[..]].concat();
+        assert_eq!(kind(envelopes.open([], Some(file(&doubled).as_bytes()))), Some(ErrorKind::Malformed), "{twice}");
+    }
+}

@@ -151,3 +151,84 @@ async fn a_request_that_fails_leaves_the_object_readable() {
     assert_eq!(read(&memory, &before(policy)).await.unwrap(), b"the text");
     assert!(matches!(run(&memory, &during(policy)).await.unwrap(), Rotation::Rotated(_)));
 }
+
+#[tokio::test]
+async fn a_reader_that_has_begun_goes_on_while_the_key_is_rotated() {
+    let (policy, _) = policies()[0];
+    let memory = MemoryStore::new();
+    let mut upload =
+        Upload::begin(Arc::new(memory.clone()), &before(policy), PARTS, "a key", UploadOptions::default()).unwrap();
+    let text = vec![5; 5_000_000];
+    upload.write(&text).await.unwrap();
+    upload.finish().await.unwrap();
+    for memory_limit in [0, 1 << 24] {
+        let reading = DownloadPlan { memory_limit, ..READING };
+        let memory = memory.clone();
+        let mut download = Download::open(Arc::new(memory.clone()), &during(policy), &reading, "a key").await.unwrap();
+        // The store gives the object another entity tag.
+        let (object, body) = memory.object("a key").unwrap();
+        run(&memory, &during(policy)).await.unwrap();
+        assert_eq!(download.next().await.unwrap().unwrap(), text);
+        memory.replace(object, body);
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_is_copied_in_parts() {
+    let (policy, _) = policies()[0];
+    let memory = store(&before(policy)).await;
+    let body = memory.object("a key").unwrap().1;
+    let options = RotateOptions { largest_copy: 7, ..Default::default() };
+    let rotated = rotate(Arc::new(memory.clone()), &during(policy), "a key", &options).await.unwrap();
+    assert!(matches!(rotated.outcome, Rotation::Rotated(_)));
+    assert_eq!((memory.calls("copy_part"), memory.calls("replace_metadata")), (body.len().div_ceil(7), 0));
+    assert_eq!(memory.object("a key").unwrap().1, body);
+    assert_eq!(read(&memory, &after()).await.unwrap(), b"the text");
+    assert_eq!(memory.unfinished(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_in_parts_that_fails_or_is_interrupted_leaves_nothing() {
+    let (policy, _) = policies()[0];
+    let options = RotateOptions { largest_copy: 7, ..Default::default() };
+    for operation in ["create_copy", "copy_part", "complete_multipart"] {
+        let memory = store(&before(policy)).await;
+        memory.fail(operation, 1);
+        let failed = rotate(Arc::new(memory.clone()), &during(policy), "a key", &options).await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Transport, "{operation}");
+        assert_eq!(memory.unfinished(), 0, "{operation}");
+        assert_eq!(read(&memory, &before(policy)).await.unwrap(), b"the text");
+
+        let memory = store(&before(policy)).await;
+        memory.hold("copy_part");
+        let keys = during(policy);
+        let rotating = rotate(Arc::new(memory.clone()), &keys, "a key", &options);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), rotating).await.is_err());
+        while memory.calls("abort_multipart") == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(memory.unfinished(), 0);
+        assert_eq!(read(&memory, &before(policy)).await.unwrap(), b"the text");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_in_parts_does_not_take_the_place_of_what_was_stored_meanwhile() {
+    let (policy, _) = policies()[0];
+    let options = RotateOptions { largest_copy: 7, ..Default::default() };
+    let memory = store(&before(policy)).await;
+    memory.hold("copy_part");
+    let rotating = {
+        let memory = memory.clone();
+        tokio::spawn(async move { rotate(Arc::new(memory), &during(policy), "a key", &options).await })
+    };
+    while memory.calls("copy_part") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (object, body) = store(&during(policy)).await.object("a key").unwrap();
+    memory.replace(object, body.clone());
+    memory.release("copy_part");
+    assert!(matches!(rotating.await.unwrap().unwrap().outcome, Rotation::Current(_)));
+    assert_eq!(memory.object("a key").unwrap().1, body);
+    assert_eq!(memory.unfinished(), 0);
+}

@@ -202,6 +202,97 @@ async fn an_upload_that_is_dropped_is_aborted() {
     assert!(memory.object("a key").is_none());
 }
 
+#[tokio::test]
+async fn an_upload_that_was_given_up_too_late_says_that_the_object_was_stored() {
+    for (size, last) in [(10, "put"), (13 * MIB, "complete_multipart")] {
+        let memory = MemoryStore::new();
+        store(&memory, b"the former", MIB).await;
+        let calls = memory.calls(last);
+        let mut upload = begin(&memory, UploadOptions::default());
+        upload.write(&plaintext(size)).await.unwrap();
+        if last == "put" {
+            // The store has all of it and stores it, but its answer does not arrive.
+            memory.lose_answer("put");
+        } else {
+            memory.hold(last);
+        }
+        let finished = tokio::time::timeout(std::time::Duration::from_millis(50), upload.finish()).await;
+        while memory.calls(last) == calls {
+            tokio::task::yield_now().await;
+        }
+        memory.release(last);
+        let stored = match finished {
+            Ok(stored) => Some(stored.unwrap()),
+            Err(_) => upload.abort().await,
+        };
+        assert!(stored.is_some(), "{last}");
+        assert_eq!(read(&memory).await, plaintext(size));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_was_given_up_in_time_says_that_nothing_was_stored() {
+    for (size, last) in [(10, "put"), (13 * MIB, "put_part")] {
+        let memory = MemoryStore::new();
+        store(&memory, b"the former", MIB).await;
+        memory.hold(last);
+        let mut upload = begin(&memory, UploadOptions::default());
+        upload.write(&plaintext(size)).await.unwrap();
+        let finished = tokio::time::timeout(std::time::Duration::from_millis(50), upload.finish()).await;
+        assert!(finished.is_err());
+        assert!(upload.abort().await.is_none());
+        memory.release(last);
+        assert_eq!(memory.unfinished(), 0);
+        assert_eq!(read(&memory).await, b"the former");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_waits_for_nothing_is_taken_in_steps_between_which_it_can_be_interrupted() {
+    let memory = MemoryStore::new();
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(12 * MIB as u64 - 1).unwrap();
+    let mut upload = begin(&memory, UploadOptions::default());
+    let wake = tokio::sync::Notify::new();
+    wake.notify_one();
+    let interrupted = tokio::select! {
+        biased;
+        _ = upload.write_file(&file, 0, u64::MAX) => false,
+        () = wake.notified() => true,
+    };
+    assert!(interrupted);
+    assert!(upload.bytes_written() <= 2 * MIB as u64, "{}", upload.bytes_written());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_holds_no_more_parts_than_are_promised() {
+    let memory = MemoryStore::new();
+    memory.hold("put_part");
+    let plan = PartPlan { multipart_threshold: 16 * MIB, part_size: 16 * MIB, concurrency: 2 };
+    let before = resident();
+    let mut upload =
+        Upload::begin(Arc::new(memory.clone()), &keyring(), plan, "a key", UploadOptions::default()).unwrap();
+    let piece = vec![1; MIB];
+    let writing = async {
+        for _ in 0..16 * 9 {
+            upload.write(&piece).await.unwrap();
+        }
+    };
+    // It stops by itself: no part arrives.
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(3), writing).await;
+    assert!(stopped.is_err());
+    let parts = resident().saturating_sub(before) as f64 / (16 * MIB) as f64;
+    assert!(parts < 4.3, "{parts} parts of 16 MiB");
+    memory.release("put_part");
+}
+
+/// Bytes of memory of this process.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
 #[test]
 fn a_plan_that_s3_would_refuse_is_refused_by_name() {
     let wrong = [

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use encrypted_s3_core::listing::delete_prefixed;
+use encrypted_s3_core::deletion::delete_prefixed;
 use encrypted_s3_core::store::{MemoryStore, NewObject};
 
 #[tokio::test]
@@ -19,4 +19,16 @@ async fn all_objects_with_the_prefix_go_and_no_others_over_several_pages() {
     for key in ["a", "b", "bc"] {
         assert!(memory.object(key).is_some(), "{key}");
     }
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_nowhere_is_an_error_and_not_the_end() {
+    let memory = MemoryStore::new();
+    for key in ["b/1", "b/2", "b/3"] {
+        memory.replace(NewObject { key: key.into(), ..Default::default() }, "");
+    }
+    memory.lose_tokens();
+    let error = delete_prefixed(Arc::new(memory.clone()), "b/".into()).await.unwrap_err();
+    assert_eq!(error.kind(), encrypted_s3_core::ErrorKind::Transport);
+    assert!(memory.object("b/3").is_some());
 }

@@ -1,0 +1,324 @@
+//! The task that brings an object into the store: one request, or a multipart upload whose parts come from the caller or,
+//! where an object is copied, from the store itself.
+//!
+//! The whole life of a multipart upload is here: create, send, complete or abort. It runs apart from the caller, so that
+//! a caller who is interrupted, or never comes back, leaves nothing behind: when the commands end without
+//! [`Command::Finish`], what was begun is aborted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::store::{NewObject, ObjectHead, ObjectStore, Replacement, StoreFuture, Stored, StoredPart};
+use crate::{Error, ErrorKind, Result, task};
+
+/// The most parts that S3 takes.
+pub(crate) const MAX_PARTS: u16 = 10_000;
+
+/// How often, and at which interval at first, aborting a multipart upload is tried: parts that cost money stay behind
+/// when it fails.
+const ABORT_ATTEMPTS: u32 = 3;
+const ABORT_PAUSE: Duration = Duration::from_millis(200);
+/// How long the caller waits for it. It goes on after that.
+const ABORT_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the outcome of a last request is asked for whose answer was lost.
+const OUTCOME_WAIT: Duration = Duration::from_secs(5);
+/// As that, when the caller has given up and waits for it.
+const INTERRUPTED_WAIT: Duration = Duration::from_secs(1);
+/// How long a store may need for a request whose last byte it has.
+const LATE: Duration = Duration::from_millis(500);
+/// A body of up to this many bytes has left as soon as it is sent.
+const AT_ONCE: usize = 64 * 1024;
+
+type InFlight = JoinSet<Result<StoredPart>>;
+
+/// What the caller hands over.
+pub(crate) enum Command {
+    /// One part that is not the last.
+    Part(Part),
+    /// The last part; everything was checked and the object may become visible.
+    Finish(Part),
+}
+
+/// What a part is made of.
+pub(crate) enum Part {
+    /// Ciphertext, with the tag behind the last of it.
+    Bytes(Bytes),
+    /// The first byte and the last of the object that is copied.
+    Copied(u64, u64),
+}
+
+/// What a multipart upload is to become.
+#[derive(Clone)]
+pub(crate) enum Aim {
+    /// A new object.
+    New(NewObject),
+    /// The object that is there, with other metadata, as long as it has this entity tag.
+    Copy { key: String, etag: String, replacement: Replacement },
+}
+
+impl Aim {
+    fn key(&self) -> &str {
+        match self {
+            Self::New(object) => &object.key,
+            Self::Copy { key, .. } => key,
+        }
+    }
+
+    fn metadata(&self) -> &[(String, String)] {
+        match self {
+            Self::New(object) => &object.metadata,
+            Self::Copy { replacement, .. } => &replacement.metadata,
+        }
+    }
+
+    /// Whether an object is what was sent: no other has the same envelope.
+    fn is_reached(&self, head: &ObjectHead) -> bool {
+        let metadata = self.metadata();
+        !metadata.is_empty() && metadata.iter().all(|(name, value)| head.metadata.get(name) == Some(value))
+    }
+}
+
+/// A transfer under way. Dropping it gives it up.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    task: Option<JoinHandle<Result<Stored>>>,
+    cancel: Option<DropGuard>,
+}
+
+impl Sending {
+    /// Starts a transfer of at most `concurrency` parts at once; `acknowledged` counts the bytes that the store has
+    /// taken. Must be called within a tokio runtime.
+    pub(crate) fn start(
+        store: Arc<dyn ObjectStore>,
+        aim: Aim,
+        concurrency: usize,
+        acknowledged: Arc<AtomicU64>,
+    ) -> (mpsc::Sender<Command>, Self) {
+        let (commands, receiver) = mpsc::channel(1);
+        let cancelled = CancellationToken::new();
+        let transfer = Transfer { store, aim, concurrency, acknowledged, cancelled: cancelled.clone() };
+        let task = tokio::spawn(transfer.run(receiver));
+        (commands, Self { task: Some(task), cancel: Some(cancelled.drop_guard()) })
+    }
+
+    /// Gives the transfer up, without waiting.
+    pub(crate) fn cancel(&mut self) {
+        self.cancel = None;
+    }
+
+    /// Waits for the end, which is told once. May be dropped and called again before that.
+    pub(crate) async fn result(&mut self) -> Option<Result<Stored>> {
+        let ended = self.task.as_mut()?.await;
+        self.task = None;
+        Some(ended.unwrap_or_else(|error| Err(task::ended_early(error))))
+    }
+}
+
+/// What a transfer needs.
+struct Transfer {
+    store: Arc<dyn ObjectStore>,
+    aim: Aim,
+    concurrency: usize,
+    acknowledged: Arc<AtomicU64>,
+    /// Cancelled when the caller gives up, also while parts are on their way.
+    cancelled: CancellationToken,
+}
+
+impl Transfer {
+    /// Moves everything that `commands` bring.
+    async fn run(self, mut commands: mpsc::Receiver<Command>) -> Result<Stored> {
+        let first = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => None,
+            first = commands.recv() => first,
+        };
+        match (first, &self.aim) {
+            (None, _) => Err(aborted()),
+            (Some(Command::Finish(Part::Bytes(body))), Aim::New(object)) => {
+                let object = object.clone();
+                self.single(object, body).await
+            }
+            (Some(first), _) => self.multipart(first, commands).await,
+        }
+    }
+
+    async fn single(self, object: NewObject, body: Bytes) -> Result<Stored> {
+        let size = body.len();
+        let mut put = self.store.put(object, body);
+        let stored = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => None,
+            stored = &mut put => Some(stored),
+        };
+        let stored = match stored {
+            Some(Err(error)) if error.kind() == ErrorKind::Transport => self.outcome(error, OUTCOME_WAIT).await,
+            Some(stored) => stored,
+            None => self.given_up(put, size).await,
+        }?;
+        self.acknowledged.fetch_add(size as u64, Ordering::Relaxed);
+        Ok(stored)
+    }
+
+    /// The outcome of a request that is no longer wanted. A small one is with the store already, which may be carrying it
+    /// out; of a large one nothing more is sent.
+    async fn given_up(&self, put: StoreFuture<Stored>, size: usize) -> Result<Stored> {
+        if size > AT_ONCE {
+            drop(put);
+            tokio::time::sleep(LATE).await;
+        } else if let Ok(answer) = timeout(LATE, put).await {
+            return answer;
+        }
+        self.outcome(aborted(), INTERRUPTED_WAIT).await
+    }
+
+    async fn multipart(self, first: Command, commands: mpsc::Receiver<Command>) -> Result<Stored> {
+        // Not given up in the middle, or the store would keep an upload whose id nobody knows.
+        let id = self.create().await?;
+        let mut in_flight = JoinSet::new();
+        let sent = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(aborted()),
+            sent = self.send_parts(&id, first, commands, &mut in_flight) => sent,
+        };
+        let completed = match sent {
+            Ok(parts) => self.complete(&id, parts).await,
+            Err(error) => Err(error),
+        };
+        if completed.is_err() {
+            // A part that arrived after the abort would stay in the store.
+            in_flight.shutdown().await;
+            let aborting = tokio::spawn(abort(self.store, self.aim.key().to_owned(), id));
+            let _done_or_late = timeout(ABORT_WAIT, aborting).await;
+        }
+        completed
+    }
+
+    async fn create(&self) -> Result<String> {
+        match &self.aim {
+            Aim::New(object) => self.store.create_multipart(object.clone()).await,
+            Aim::Copy { key, etag, replacement } => self.store.create_copy(key, etag, replacement.clone()).await,
+        }
+    }
+
+    /// Sends parts as they come, at most `concurrency` at once, and returns them in order when the last was taken.
+    async fn send_parts(
+        &self,
+        id: &str,
+        first: Command,
+        mut commands: mpsc::Receiver<Command>,
+        in_flight: &mut InFlight,
+    ) -> Result<Vec<StoredPart>> {
+        let mut parts = Vec::new();
+        let mut next = Some(first);
+        for number in 1..=i32::from(MAX_PARTS) {
+            let (part, last) = match next {
+                Some(Command::Part(part)) => (part, false),
+                Some(Command::Finish(part)) => (part, true),
+                None => return Err(aborted()),
+            };
+            self.spawn_part(in_flight, id, number, part);
+            collect(in_flight, &mut parts, if last { 0 } else { self.concurrency.saturating_sub(1) }).await?;
+            if last {
+                parts.sort_by_key(|part| part.number);
+                return Ok(parts);
+            }
+            next = next_command(&mut commands, in_flight, &mut parts).await?;
+        }
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("more than {MAX_PARTS} parts; raise `part_size` for files of this size"),
+        ))
+    }
+
+    fn spawn_part(&self, in_flight: &mut InFlight, id: &str, number: i32, part: Part) {
+        let key = self.aim.key();
+        let sent = match (part, &self.aim) {
+            (Part::Bytes(body), _) => self.store.put_part(key, id, number, body),
+            (Part::Copied(first, last), Aim::Copy { etag, .. }) => {
+                self.store.copy_part(key, id, number, etag, (first, last))
+            }
+            (Part::Copied(..), Aim::New(_)) => {
+                Box::pin(async { Err(Error::new(ErrorKind::Internal, "a new object has no parts to copy")) })
+            }
+        };
+        let acknowledged = self.acknowledged.clone();
+        in_flight.spawn(async move {
+            let part = sent.await?;
+            acknowledged.fetch_add(part.size, Ordering::Relaxed);
+            Ok(part)
+        });
+    }
+
+    /// Makes the object visible. Once it was sent, this request is not given up: its outcome must be known.
+    async fn complete(&self, id: &str, parts: Vec<StoredPart>) -> Result<Stored> {
+        if let Aim::Copy { key, etag, .. } = &self.aim {
+            // The copy of the last part takes minutes, and what was stored meanwhile would be lost. `If-Match` of the
+            // request that completes is for Amazon alone: others answer 501.
+            if self.store.head(key).await?.etag != *etag {
+                return Err(Error::new(ErrorKind::Changed, "the object was replaced while it was copied"));
+            }
+        }
+        match self.store.complete_multipart(self.aim.key(), id, parts).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Transport | ErrorKind::UploadNotFound) => {
+                self.outcome(error, OUTCOME_WAIT).await
+            }
+            completed => completed,
+        }
+    }
+
+    /// What became of a last request that ended with `error` or was given up. Its answer may have been lost, and a store
+    /// that is asked again may say that there is no such upload any more. Then the object itself tells.
+    async fn outcome(&self, error: Error, wait: Duration) -> Result<Stored> {
+        match timeout(wait, self.store.head(self.aim.key())).await {
+            Ok(Ok(head)) if self.aim.is_reached(&head) => Ok(Stored { etag: head.etag }),
+            _ => Err(error),
+        }
+    }
+}
+
+async fn abort(store: Arc<dyn ObjectStore>, key: String, id: String) {
+    for attempt in 1..=ABORT_ATTEMPTS {
+        match store.abort_multipart(&key, &id).await {
+            Ok(()) => return,
+            Err(error) if error.kind() == ErrorKind::UploadNotFound => return,
+            Err(_) if attempt == ABORT_ATTEMPTS => return,
+            Err(_) => tokio::time::sleep(ABORT_PAUSE * 2u32.pow(attempt - 1)).await,
+        }
+    }
+}
+
+/// Waits for the caller's next command. A part that fails meanwhile is noticed at once, not with the next part.
+async fn next_command(
+    commands: &mut mpsc::Receiver<Command>,
+    in_flight: &mut InFlight,
+    parts: &mut Vec<StoredPart>,
+) -> Result<Option<Command>> {
+    loop {
+        tokio::select! {
+            command = commands.recv() => return Ok(command),
+            Some(joined) = in_flight.join_next() => parts.push(joined.unwrap_or_else(|error| Err(task::ended_early(error)))?),
+        }
+    }
+}
+
+/// Waits until no more than `allowed` parts are in flight.
+async fn collect(in_flight: &mut InFlight, parts: &mut Vec<StoredPart>, allowed: usize) -> Result<()> {
+    while in_flight.len() > allowed {
+        if let Some(joined) = in_flight.join_next().await {
+            parts.push(joined.unwrap_or_else(|error| Err(task::ended_early(error)))?);
+        }
+    }
+    Ok(())
+}
+
+fn aborted() -> Error {
+    Error::new(ErrorKind::Closed, "the upload was aborted")
+}

@@ -1,0 +1,27 @@
+//! The core's answers: waited for, and raised when they are errors.
+
+use encrypted_s3_core::{Result as CoreResult, task};
+use magnus::{Error, Ruby};
+
+use crate::{error, gvl};
+
+/// Waits for an answer of the core and raises its error.
+pub fn call<T: Send>(ruby: &Ruby, future: impl Future<Output = CoreResult<T>> + Send) -> Result<T, Error> {
+    gvl::wait(ruby, future)?.map_err(|error| error::raised(ruby, &error))
+}
+
+/// Waits for requests that run in a task of their own.
+pub fn request<T: Send + 'static>(
+    ruby: &Ruby,
+    requests: impl Future<Output = CoreResult<T>> + Send + 'static,
+) -> Result<CoreResult<T>, Error> {
+    gvl::wait(ruby, task::run(requests))
+}
+
+/// Waits for requests that run in a task of their own, and raises their error.
+pub fn answered<T: Send + 'static>(
+    ruby: &Ruby,
+    requests: impl Future<Output = CoreResult<T>> + Send + 'static,
+) -> Result<T, Error> {
+    request(ruby, requests)?.map_err(|error| error::raised(ruby, &error))
+}

@@ -1,0 +1,97 @@
+//! Waiting under a fiber scheduler, where other fibers of the same thread have work to do.
+
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use magnus::value::ReprValue;
+use magnus::{Error, Module, RClass, Ruby, Value, kwargs};
+
+use crate::{error, gvl, runtime};
+
+/// Whether the running fiber may be suspended in favour of others: there is a scheduler, and the fiber is one that takes
+/// part in it.
+///
+/// # Errors
+/// Whatever Ruby raises.
+pub fn is_here(ruby: &Ruby) -> Result<bool, Error> {
+    let fiber: RClass = ruby.class_object().const_get("Fiber")?;
+    let scheduler: Value = fiber.funcall("current_scheduler", ())?;
+    Ok(!scheduler.is_nil())
+}
+
+/// Waits for `future` and lets other fibers run meanwhile. An exception raised in this fiber drops the future and comes
+/// back as the error.
+///
+/// # Errors
+/// Whatever interrupts the fiber, and `InternalError` when the system gives no pipe.
+pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<&mut (impl Future<Output = T> + Send)>) -> Result<T, Error> {
+    let runtime = runtime::get(ruby)?;
+    let mut signal = None;
+    loop {
+        let (reader, waker) = match &mut signal {
+            Some(signal) => signal,
+            none => none.insert(self::signal(ruby)?),
+        };
+        // A step takes milliseconds: other threads run meanwhile, the fibers of this one wait.
+        let mut step = || {
+            let _runtime = runtime.enter();
+            future.as_mut().poll(&mut Context::from_waker(waker))
+        };
+        match gvl::without(&mut step) {
+            Some(Poll::Ready(value)) => return Ok(value),
+            Some(Poll::Pending) => reader.wait(ruby)?,
+            None => ruby.thread_check_ints()?,
+        }
+    }
+}
+
+fn signal(ruby: &Ruby) -> Result<(Reader, Waker), Error> {
+    let (reader, writer) = pipe()
+        .map_err(|cause| error::named(ruby, "InternalError", &format!("no pipe to wait with: {}", cause.kind())))?;
+    let waker = Arc::new(Signal { writer, given: AtomicBool::new(false) });
+    let io_class: RClass = ruby.class_object().const_get("IO")?;
+    let io = io_class.funcall("for_fd", (reader.as_raw_fd(), kwargs!("autoclose" => false)))?;
+    Ok((Reader { reader, io, signal: waker.clone() }, Waker::from(waker)))
+}
+
+/// Wakes the fiber from any thread, by a byte in a pipe.
+struct Signal {
+    writer: PipeWriter,
+    /// Whether there is a byte that nobody has read: one is enough, and more would fill the pipe.
+    given: AtomicBool,
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        if !self.given.swap(true, Ordering::AcqRel) {
+            // Fails only when nobody waits any more.
+            let _gone = (&self.writer).write_all(&[0]);
+        }
+    }
+}
+
+/// The end of the pipe that the scheduler looks at.
+struct Reader {
+    reader: PipeReader,
+    io: Value,
+    signal: Arc<Signal>,
+}
+
+impl Reader {
+    /// Suspends the fiber until the signal is given.
+    fn wait(&mut self, ruby: &Ruby) -> Result<(), Error> {
+        let _readable: Value = self.io.funcall("wait_readable", ())?;
+        // Interrupted without a signal, reading would block.
+        if self.signal.given.load(Ordering::Acquire) {
+            let mut byte = [0];
+            let read = self.reader.read(&mut byte);
+            self.signal.given.store(false, Ordering::Release);
+            read.map_err(|cause| error::named(ruby, "InternalError", &format!("no signal: {}", cause.kind())))?;
+        }
+        Ok(())
+    }
+}
