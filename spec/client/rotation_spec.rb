@@ -48,6 +48,17 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     expect(object_itself(key)).to eq(before)
   end
 
+  it "knows its own objects where the public half writes and the private one is configured under another id" do
+    private_key = OpenSSL::PKey::RSA.new(2048)
+    public_key = OpenSSL::PKey::RSA.new(private_key.public_to_der)
+    store("data", encryption_key: public_key, encryption_key_id: "public")
+    client = new_client(encryption_key: public_key, encryption_key_id: "public",
+                        decryption_keys: { "private" => private_key })
+    expect(client.rotate(key).outcome).to eq(:current)
+    client.download(key, report: report = {})
+    expect(report).to include(current: true)
+  end
+
   it "may be to an RSA key, and back" do
     store
     rsa = OpenSSL::PKey::RSA.new(2048)
