@@ -22,7 +22,9 @@ RSpec.describe EncryptedS3Service::Client, "beside others" do
     clients = Array.new(1000) { |number| tenant(number) }
     found = clients.map { |client| client.exist?(key) }
     expect(found.tally).to eq(true => 1000)
-    expect([proxy.accepted, sockets - before]).to eq([1, 0])
+    expect(proxy.accepted).to eq(1)
+    # Those of other examples may go meanwhile.
+    expect(sockets).to be <= before
     # They share the way, not the keys.
     expect(first.download(key)).to eq("of tenant 0")
     expect { clients.last.download(key) }.to raise_error(EncryptedS3Service::KeyringError)
