@@ -3,33 +3,34 @@
 require "active_support/notifications"
 
 module EncryptedS3Service
-  # Tells whoever keeps records that files are read, by ActiveSupport::Notifications:
+  # Notifications (ActiveSupport::Notifications) about decrypted files, for audit logs:
   #
-  # - `decrypt.encrypted_s3_service`, for every time an object is decrypted, also when that fails: `key`, `service` (its
-  #   name in `storage.yml`), `range` (nil for the whole), `format`, `key_id`, `current` and `size` (bytes of the whole
-  #   plaintext), the last four as far as it got (see {Client#download}). Rails adds `exception` to what failed.
-  # - `key_rotation_needed.encrypted_s3_service`, when that was done with another key than the one that new objects get:
+  # - `decrypt.encrypted_s3_service` for every decryption, including failed ones: `key`, `service` (its name in
+  #   `storage.yml`), `range` (nil for the whole object), `format`, `key_id`, `current` and `size` (bytes of the whole
+  #   plaintext). The last four are missing when the object could not be opened (see {Client#download}). Rails adds
+  #   `exception` on failure.
+  # - `key_rotation_needed.encrypted_s3_service` when the object was decrypted with another key than the writing key:
   #   `key`, `service`, `format`, `key_id`.
   #
-  # Neither holds anything of the content, nor of a key but its id.
+  # Payloads contain no content, and of a key only its id.
   #
   #     ActiveSupport::Notifications.subscribe("decrypt.encrypted_s3_service") do |event|
   #       AuditRecord.create!(person: Current.person, **event.payload.slice(:key, :service, :key_id, :size))
   #     end
   module DecryptionEvents
-    # The event for every decryption.
+    # Sent for every decryption.
     DECRYPT = "decrypt.encrypted_s3_service"
-    # The event for an object under a key that is not the writing one.
+    # Sent when an object was decrypted with another key than the writing key.
     ROTATION_NEEDED = "key_rotation_needed.encrypted_s3_service"
 
     module_function
 
-    # Announces what the block decrypts.
-    # @param key [String] of the object
+    # Sends the notifications for the decryption in the block.
+    # @param key [String] the object's key
     # @param service [Symbol, nil]
     # @param range [Range<Integer>, nil]
-    # @yieldparam report [Hash] to be told what {Client#download} tells its `report`
-    # @return [Object] what the block returns
+    # @yieldparam report [Hash] passed to {Client#download} as `report`
+    # @return [Object] the block's result
     # @api private
     def decrypt(key, service:, range: nil, &)
       payload = { key: key, service: service, range: range }

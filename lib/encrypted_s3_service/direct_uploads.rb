@@ -1,21 +1,21 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Direct uploads to a service that the server chooses. The browser asks Active Storage's own controller for a blob;
-  # what it shows there to get one on another service than the default is a token that this application has signed. It
-  # names the service, expires, is good for nothing else, and may be bound to a tenant. The plain name of a service is
-  # not taken from a client, who could otherwise choose the one that does not encrypt.
+  # Direct uploads to a service that the server chooses. The browser requests a blob from Active Storage's own
+  # controller. To get one on another service than the default it sends a token that this application signed. The token
+  # names the service, expires, is valid for this purpose only, and can be bound to a tenant. Plain service names from a
+  # client are refused, because the client could choose a service that does not encrypt.
   #
   #     rails_direct_uploads_url(service_token: EncryptedS3Service::DirectUploads.token(:encrypted_amazon))
   #
-  # The form helpers make the token by themselves, see {DirectUploads::FormHelper}.
+  # The form helpers add the token, see {DirectUploads::FormHelper}.
   #
-  # A client that shows none gets a blob on the service that is in force, which for Active Storage's controllers is the
-  # tenant's where `config.encrypted_s3_service.active_storage_concerns` is set, and otherwise the default. A blob
-  # that got to another service than its attribute demands is refused when it is attached: {AttachmentValidator}.
+  # A client without a token gets a blob on the current service: in Active Storage's controllers the tenant's service if
+  # `config.encrypted_s3_service.active_storage_concerns` is set, otherwise the default. A blob on another service than
+  # its attribute requires is refused when it is attached: {AttachmentValidator}.
   #
-  # Applications whose own checks stand before Active Storage's controllers may let clients choose by a plain
-  # `service_name` after all, among the services that they list:
+  # Applications that authorize requests to Active Storage's controllers can allow a plain `service_name` for the
+  # services in a list:
   #
   #     config.encrypted_s3_service.direct_upload_services = %i[encrypted_amazon encrypted_frankfurt]
   module DirectUploads
@@ -25,35 +25,35 @@ module EncryptedS3Service
     autoload :RichTextHelper, "encrypted_s3_service/direct_uploads/rich_text_helper"
     autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
 
-    # What the tokens are signed for, so that no other token of ActiveStorage.verifier passes for one.
+    # Purpose of the tokens; other tokens of ActiveStorage.verifier are not accepted.
     PURPOSE = :encrypted_s3_service_token
 
     class << self
-      # Loads what is loaded on first use otherwise.
+      # Loads all autoloaded constants.
       # @return [void]
       # @api private
       def eager_load! = constants.each { |name| const_get(name) }
 
-      # @param service [Symbol, String] where the file is to go
-      # @param tenant [Object, false, nil] for whom alone the token is good, something with a GlobalID. It takes that
-      #   Active Storage's controllers know the tenant (`config.encrypted_s3_service.active_storage_concerns`); where
-      #   they do, nil is the current one and false none
-      # @param expires_in [ActiveSupport::Duration, Numeric, false, nil] seconds; false for never; nil for what
-      #   `config.encrypted_s3_service.direct_upload_token_expires_in` says. A page in a cache has to be newer than that
+      # @param service [Symbol, String] service for the file
+      # @param tenant [Object, false, nil] the only tenant that can use the token, an object with a GlobalID; requires
+      #   `config.encrypted_s3_service.active_storage_concerns`. With that setting, nil means the current tenant and
+      #   false means none
+      # @param expires_in [ActiveSupport::Duration, Numeric, false, nil] seconds; false for no expiry; nil for
+      #   `config.encrypted_s3_service.direct_upload_token_expires_in`. Cached pages must be younger than that
       # @return [String] a token for `rails_direct_uploads_url(service_token: …)`
-      # @raise [ConfigurationError] when there is no such service
+      # @raise [ConfigurationError] when the service does not exist
       def token(service, tenant: nil, expires_in: nil)
-        raise ConfigurationError, "A direct upload's token names a service, not nil" if service.nil?
+        raise ConfigurationError, "The token of a direct upload needs a service, not nil." if service.nil?
 
         content = { "service" => ServiceSwitch.existing(service).to_s, "tenant" => bound_to(tenant) }.compact
         expires_in = options.direct_upload_token_expires_in if expires_in.nil?
         ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in || nil)
       end
 
-      # @param record [Object, nil] of a form
+      # @param record [Object, nil] the form's record
       # @param attribute [Symbol, String, nil]
-      # @return [Symbol, nil] the service that a form's token has to name: the attribute's, the one of the block or of
-      #   the current tenant; nil when no token is needed
+      # @return [Symbol, nil] the service for a form's token: the attribute's, the block's or the current tenant's; nil
+      #   when no token is needed
       # @api private
       def service_for(record, attribute)
         service = RequiredService.of(record, attribute) || EncryptedS3Service.current_service
@@ -61,10 +61,10 @@ module EncryptedS3Service
       end
 
       # @param token [String]
-      # @param tenant [Object, nil] of the request
-      # @return [Symbol] the service it names
-      # @raise [DirectUploadRefusedError] when it is not ours, has expired or is another tenant's
-      # @raise [ConfigurationError] when the service does not exist any more
+      # @param tenant [Object, nil] the request's tenant
+      # @return [Symbol] the service named by the token
+      # @raise [DirectUploadRefusedError] when the token is invalid, has expired or belongs to another tenant
+      # @raise [ConfigurationError] when the service no longer exists
       # @api private
       def service_of(token, tenant:)
         content = ActiveStorage.verifier.verified(token.to_s, purpose: PURPOSE)
@@ -78,8 +78,8 @@ module EncryptedS3Service
         ServiceSwitch.existing(content.fetch("service"))
       end
 
-      # @param name [String] as a client sends it
-      # @return [Symbol] the service, when `config.encrypted_s3_service.direct_upload_services` has it
+      # @param name [String] a service name from a client
+      # @return [Symbol] the service, if `config.encrypted_s3_service.direct_upload_services` contains it
       # @raise [DirectUploadRefusedError]
       # @raise [ConfigurationError] when the setting names a service that does not exist
       # @api private
@@ -91,7 +91,7 @@ module EncryptedS3Service
                "anybody may choose in config.encrypted_s3_service.direct_upload_services.")
       end
 
-      # @param service [Symbol, nil] that a client without a token would use; nil for the one that is in force
+      # @param service [Symbol, nil] the service of a client without a token; nil for the current service
       # @return [void]
       # @raise [DirectUploadRefusedError] when it does not encrypt and `config.encrypted_s3_service.direct_uploads` is
       #   `:token`
@@ -107,14 +107,14 @@ module EncryptedS3Service
 
       private
 
-      # @return [String, nil] the tenant that a token is bound to
+      # @return [String, nil] GlobalID of the tenant that the token is bound to
       def bound_to(tenant)
-        # One that is not stored, as at a sign-up, has no name that a later request could have.
+        # A new record, as at a sign-up, has no GlobalID that a later request could match.
         return (CurrentTenant.gid_of(CurrentTenant.get) if options.active_storage_concerns) if tenant.nil?
         return if tenant == false
 
         CurrentTenant.gid_of(tenant) or
-          raise ArgumentError, "A direct upload's token cannot be bound to a #{tenant.class} without a GlobalID"
+          raise ArgumentError, "The token of a direct upload cannot be bound to a #{tenant.class} without a GlobalID."
       end
 
       def refuse(reason) = raise(DirectUploadRefusedError, reason)

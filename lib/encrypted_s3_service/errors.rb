@@ -1,23 +1,23 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Everything this gem raises on purpose. Messages name the object, the setting or the metadata entry; they never hold
+  # Base class of all errors of this gem. Messages name the object, the setting or the metadata entry and never contain
   # a key, a credential or plaintext.
   class Error < StandardError
-    # @return [String] the {#code} of errors of this class that have no narrower one
+    # @return [String] the {#code} of errors of this class that set none
     # @api private
     def self.default_code = name[/\w+\z/].delete_suffix("Error").gsub(/(?<=[a-z])(?=[A-Z])/, "-").downcase.freeze
 
-    # @return [String] a stable, frozen name of what went wrong, narrower than the class (`"unwrap"`, `"auth"`, …)
+    # @return [String] a stable, frozen name of the failure, more specific than the class (`"unwrap"`, `"auth"`, …)
     def code = @code ? -@code : self.class.default_code
 
-    # @return [Integer, nil] the HTTP status of the store's answer, if there was one
+    # @return [Integer, nil] the HTTP status of the store's response; nil when there was no response
     attr_reader :status
 
-    # @return [String, nil] the error code of S3 in the store's answer (`"AccessDenied"`, …); empty when it has none
+    # @return [String, nil] the S3 error code in the store's response (`"AccessDenied"`, …); empty when it has none
     attr_reader :store_code
 
-    # @return [Error] `error` with its cause, which Ruby can only set by raising it
+    # @return [Error] `error` with its cause. Ruby can set a cause only by raising
     # @api private
     def self.caused(error, cause)
       raise error, cause: cause
@@ -25,13 +25,13 @@ module EncryptedS3Service
       e
     end
 
-    # @return [Boolean] whether doing the same again later may succeed
+    # @return [Boolean] whether the same operation may succeed later
     def retryable? = false
 
-    # What a report may say of an error. Messages of other libraries are left out: they may hold a signed URL or a part
-    # of a file.
+    # The text that a report may show for an error. Messages of other libraries are omitted because they may contain a
+    # signed URL or a part of a file.
     # @param error [Exception]
-    # @return [String] its class, and its message if it is one of this gem, of Active Storage or of the system
+    # @return [String] the class, and the message of errors of this gem, of Active Storage and of the operating system
     # @api private
     def self.describe(error)
       known = error.is_a?(Error) || error.is_a?(SystemCallError) ||
@@ -43,10 +43,10 @@ module EncryptedS3Service
   # A setting is missing or wrong, or the bucket does not exist.
   class ConfigurationError < Error; end
 
-  # There is no such object.
+  # The object does not exist.
   class NotFoundError < Error; end
 
-  # What kept a request from the store, as the `cause` of a {TransportError}. Its text holds no address, header or key.
+  # The network failure behind a {TransportError}, as its `cause`. The message contains no address, header or key.
   class NetworkError < StandardError
     # @return [String] `"certificate"`, `"tls"`, `"dns"`, `"refused"`, `"unreachable"`, `"reset"`, `"timeout"` or
     #   `"proxy"`
@@ -60,63 +60,62 @@ module EncryptedS3Service
     end
   end
 
-  # The store refused a request for a reason that will not pass.
+  # The store refused a request permanently.
   class StoreError < Error; end
 
-  # The store refused the credentials, or they lack a permission.
+  # The store rejected the credentials, or the credentials lack a permission.
   class AccessError < StoreError; end
 
-  # The store could not be reached, timed out, or answered with a failure that may pass.
+  # The store could not be reached, timed out, or responded with a temporary failure.
   class TransportError < StoreError
     # @return [Boolean] true
     def retryable? = true
   end
 
-  # The store's certificate, or its TLS, is not accepted. Nothing was sent to it.
+  # The store's certificate was rejected or the TLS handshake failed. Nothing was sent.
   class CertificateError < TransportError
     # @return [Boolean] false
     def retryable? = false
   end
 
-  # The object lies in an archive (storage class GLACIER, DEEP_ARCHIVE or an archive tier). It has to be restored before
-  # it can be read.
+  # The object is archived (storage class GLACIER, DEEP_ARCHIVE or an archive tier). Restore it before reading it.
   class ArchivedError < StoreError; end
 
   # The object was replaced while it was being read.
   class ChangedError < StoreError; end
 
-  # The store accepted a new envelope for an object, but shows the old one or none: the old key is still needed.
+  # The store accepted a new envelope for an object but still returns the old one or none: the old key is still needed.
   class NotRotatedError < StoreError; end
 
-  # The object has no encryption envelope, or one that this gem does not read.
+  # The object has no encryption envelope, or an envelope that this gem does not support.
   class EnvelopeError < Error; end
 
-  # The object can be read, but the configuration forbids its form.
+  # The configuration does not allow reading this format.
   class PolicyError < Error; end
 
   # The object was encrypted for another kind of key or another context. (Not `KeyError`, which is Ruby's.)
   class KeyringError < Error; end
 
-  # No configured key opens the object's data key: a wrong key, or a changed envelope.
+  # No configured key unwraps the object's data key: the key is wrong or the envelope was changed.
   class UnwrapError < KeyringError; end
 
-  # The key of a tenant is destroyed, and what its files say with it.
+  # The tenant's key was destroyed, so its files cannot be read any more.
   class KeyDestroyedError < KeyringError; end
 
-  # The bytes are not the ones that were encrypted, or not the ones that were announced.
+  # The bytes differ from the encrypted ones, or from the announced ones.
   class IntegrityError < Error; end
 
-  # The object or its envelope was changed after it was encrypted. A legacy object (AES-CBC) that cannot be read raises
-  # this for a wrong key as well: which of the two it is would answer questions about its content.
+  # The object or its envelope was changed after it was encrypted. A legacy object (AES-CBC) raises this for a wrong key
+  # as well: telling the two apart would be a padding oracle.
   class TamperedError < IntegrityError; end
 
-  # The object ends too early.
+  # The object is truncated.
   class TruncatedError < IntegrityError; end
 
-  # The uploaded bytes do not have the checksum that the caller announced.
+  # The uploaded bytes do not match the checksum that the caller gave.
   class ChecksumError < IntegrityError; end
 
-  # The wanted range begins at or after the end of the object.
+  # The requested range begins at or after the end of the object.
   class InvalidRangeError < Error; end
 
   # The file is larger than the format or the store can hold.
@@ -128,28 +127,28 @@ module EncryptedS3Service
     def self.default_code = "io"
   end
 
-  # The transfer was already finished, aborted or closed.
+  # The transfer is already finished, aborted or closed.
   class ClosedError < Error; end
 
-  # The transfer was begun in another process, before a fork.
+  # The transfer was started in another process, before a fork.
   class ForkError < Error; end
 
-  # A defect of this gem.
+  # A bug in this gem.
   class InternalError < Error; end
 
-  # The native extension is not built, or does not fit this Ruby or this version of the gem.
+  # The native extension is not built, or was built for another Ruby or another version of the gem.
   class NativeLoadError < Error; end
 
-  # The tenant for whom a job was enqueued does not exist any more. The job does not run.
+  # The tenant of an enqueued job no longer exists. The job does not run.
   class MissingTenantError < Error; end
 
-  # A client asked for a direct upload to a service that it may not choose. Its message may be shown to the client.
+  # A client requested a direct upload to a service that it may not choose. The message may be shown to the client.
   class DirectUploadRefusedError < Error; end
 
-  # A client announced a file that is larger than `config.encrypted_s3_service.direct_upload_limit`. Its message may be
+  # A client announced a file that is larger than `config.encrypted_s3_service.direct_upload_limit`. The message may be
   # shown to the client.
   class DirectUploadTooLargeError < DirectUploadRefusedError; end
 
-  # Something Active Storage can ask of a service that this one does not do.
+  # The operation exists in Active Storage or S3Service, but not in this service.
   class UnsupportedOperationError < Error; end
 end

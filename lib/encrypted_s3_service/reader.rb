@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # One object being read at the reader's own pace. Made by {Client#reader}; to be closed.
+  # Reads one object step by step. Made by {Client#reader}; must be closed.
   class Reader
     # @return [Integer] bytes of the plaintext
     attr_reader :size
 
-    # @return [String] the store's entity tag of the version that is read, with its quotes
+    # @return [String] the store's entity tag of the version that is read, with quotes
     attr_reader :etag
 
     # @param native [Native::Download]
@@ -17,13 +17,13 @@ module EncryptedS3Service
       @etag = native.etag
     end
 
-    # @param most [Integer] bytes; no call gives more than 5 MiB
+    # @param most [Integer] maximum bytes to return; a call never returns more than 5 MiB
     # @return [String, nil] the next bytes, binary and authenticated; nil after the last
-    # @raise [IntegrityError] before the first byte, when the object is not what was stored
+    # @raise [IntegrityError] before the first byte, when the object was changed or is truncated
     # @raise [Error]
     def read(most) = @native.read_up_to(most)
 
-    # Passes over bytes, or over what is left of them.
+    # Skips bytes, at most to the end of the object.
     # @param bytes [Integer]
     # @return [void]
     # @raise (see #read)
@@ -31,7 +31,7 @@ module EncryptedS3Service
       @native.skip(bytes)
     end
 
-    # Frees the connection and the memory.
+    # Releases the connection and the memory.
     # @return [void]
     def close
       @native.close

@@ -26,8 +26,8 @@ RSpec.describe EncryptedS3Service::LogSubscriber do
       rotation_needed(id, service: :other)
       rotation_needed("#{id} too")
     end
-    expect(lines).to match([/"file 0" of enc is under the old key "#{id}"/, /of other is under the old key "#{id}"/,
-                            /under the old key "#{id} too"/])
+    expect(lines).to match([/"file 0" of enc is wrapped by the old key "#{id}"/,
+                            /of other is wrapped by the old key "#{id}"/, /wrapped by the old key "#{id} too"/])
   end
 
   it "says it of every file to those who want to know all" do

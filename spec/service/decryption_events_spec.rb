@@ -81,7 +81,7 @@ RSpec.describe EncryptedS3Service::DecryptionEvents do
     ActiveSupport::LogSubscriber.logger = ActiveSupport::Logger.new(log)
     seen = events { rotating.download(key) }
     expect(log.string).to include("Decrypted \"#{key}\" of audited", "bytes 14", "key 2024",
-                                  "under the old key \"2024\"")
+                                  "wrapped by the old key \"2024\"")
     [seen.inspect.b, log.string.b].each do |text|
       expect(text).not_to include("private text")
       expect(text).not_to include(old_key)

@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Serves decrypted files: the whole or ranges, to whoever has a token that is valid (as ActiveStorage::DiskController
-  # does for files that are not encrypted).
+  # Serves decrypted files, whole or in ranges, to clients with a valid token (as ActiveStorage::DiskController does for
+  # plaintext files).
   class BlobsController < BaseController
-    # Answers 200 or 206 with the file, 304 if the client has it, 404 to a token that is not valid or a file that is not
-    # there, 416 to a range that is not there.
+    # Responds with 200 or 206 and the file; 304 when the client has it; 404 when the token is not valid or the file
+    # does not exist; 416 when the range lies outside of the file; 503 when too many large files are being opened.
     # @return [void]
     def show
       token, @service = token_and_service(Serving::Token::BLOB)
@@ -15,7 +15,7 @@ module EncryptedS3Service
       @headers = Serving::FileHeaders.new(token)
       @conditions = Serving::Conditions.new(request)
       Serving::Connections.release
-      # What needs no byte of the file is answered without reading any.
+      # Requests that need no content are answered without reading the file.
       request.head? || @conditions.any? ? show_head : show_file
     end
 
@@ -28,7 +28,7 @@ module EncryptedS3Service
       return show_file unless request.head?
 
       response.headers["Content-Length"] = ((stat.size if stat.format) || size_by_reading).to_s
-      # Not by `head`, which would take a charset out of the type.
+      # `head` would remove the charset from the content type.
       self.response_body = ""
     end
 
@@ -55,7 +55,7 @@ module EncryptedS3Service
       response.headers.delete("X-Frame-Options") if options == ""
     end
 
-    # The writer of a legacy object may not have noted how large it is, and an instruction file is not looked at for it.
+    # The metadata of a legacy object may lack its plaintext size, and HEAD does not read instruction files.
     def size_by_reading
       file = @service.reader(@key)
       file.size

@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Takes the files of direct uploads: encrypts and stores them while they arrive (as ActiveStorage::DiskController does
-  # without encrypting).
+  # Receives the files of direct uploads and encrypts and stores them while they arrive (ActiveStorage::DiskController
+  # does the same without encryption).
   class DirectUploadsController < BaseController
-    # What becomes of a file that is not what was announced, or not to be had.
+    # The file differs from the announced one, or cannot be verified.
     rescue_from(ActiveStorage::IntegrityError, UnsupportedOperationError) { refuse(422) }
     rescue_from(TooLargeError) { refuse(413) }
 
-    # The body is the file, whatever its type says: Rails would parse JSON, form data and the like, and hold them in
-    # memory for it, when it logs the request's parameters or wraps them.
+    # The body is the file, whatever its content type. Rails would otherwise read JSON or form data into memory and
+    # parse it when it logs or wraps the request's parameters.
     # @api private
     def process(*)
       request.set_header("action_dispatch.request.request_parameters", {})
@@ -17,8 +17,8 @@ module EncryptedS3Service
       super
     end
 
-    # Stores the file. Answers 204, or 404 to a token that is not valid, 411 to a body of unknown length, 413 to one
-    # that is too large, 422 to a file that is not the announced one. Of what is refused nothing is left.
+    # Stores the file. Responds with 204; 404 when the token is not valid; 411 when the length of the body is unknown;
+    # 413 when it is too large; 422 when it differs from the announced file. Nothing is stored for a refused request.
     # @return [void]
     def update
       token, service = token_and_service(Serving::Token::DIRECT_UPLOAD, at: DirectUploads::Arrival.began_at(request))

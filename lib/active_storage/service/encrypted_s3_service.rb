@@ -11,21 +11,21 @@ EncryptedS3Service::LoadOrder.check
 
 # Rails' framework for attached files.
 module ActiveStorage
-  # Stores files on S3, or on what speaks its protocol, encrypted by this application in Amazon's S3 EncryptionV2
-  # envelope format. See ActiveStorage::Service for the methods' common meaning.
+  # Stores files on S3 or a compatible store, encrypted by this application in the envelope format of Amazon's S3
+  # Encryption Client (V2 or V3). See ActiveStorage::Service for the common meaning of the methods.
   #
-  # S3 is told neither a file's name nor its type nor its metadata.
+  # The store does not receive the file's name, content type or metadata.
   class Service::EncryptedS3Service < Service
     include ::EncryptedS3Service::S3ServiceNames
 
-    # Announces the progress of uploads: `key`, `bytes` (stored so far, of the plaintext), `total` (or nil) and
-    # `service` (the name in storage.yml).
+    # Notification about the progress of an upload: `key`, `bytes` (plaintext bytes stored so far), `total` (plaintext
+    # bytes, nil when unknown) and `service` (the name in storage.yml).
     PROGRESS_EVENT = "transfer_progress.encrypted_s3_service"
 
-    # @return [::EncryptedS3Service::Client] the same without Rails
+    # @return [::EncryptedS3Service::Client] the client that does the work, without Rails
     attr_reader :client
 
-    # @param client [::EncryptedS3Service::Client, nil] instead of options
+    # @param client [::EncryptedS3Service::Client, nil] used instead of options
     # @param options [Hash{Symbol => Object}] see EncryptedS3Service::Configuration
     # @raise [::EncryptedS3Service::ConfigurationError]
     def initialize(client: nil, **options)
@@ -35,10 +35,10 @@ module ActiveStorage
     end
 
     # @param key [String]
-    # @param io [#read] read from its position to its end; neither rewound nor closed
+    # @param io [#read] read from its current position to its end; neither rewound nor closed
     # @param checksum [String, nil] Base64 of the MD5 of the plaintext; see EncryptedS3Service::Client#upload for others
     # @return [void]
-    # @raise [ActiveStorage::IntegrityError] when the bytes do not have the checksum; then nothing is stored
+    # @raise [ActiveStorage::IntegrityError] when the content does not match the checksum; nothing is stored then
     def upload(key, io, checksum: nil, **)
       instrument :upload, key: key, checksum: checksum do
         translate_errors { client.upload(key, io, checksum: checksum, progress: progress_of(key)) }
@@ -46,28 +46,28 @@ module ActiveStorage
     end
 
     # @param key [String]
-    # @yieldparam chunk [String] binary, of exactly 5 MiB, the last one the rest
-    # @return [String, nil] the whole file without a block
+    # @yieldparam chunk [String] binary; 5 MiB, the last one may be shorter
+    # @return [String, nil] the whole file; nil with a block
     # @raise [ActiveStorage::FileNotFoundError]
-    # @raise [ActiveStorage::IntegrityError] before anything is handed out
+    # @raise [ActiveStorage::IntegrityError] before any content is returned or yielded
     def download(key, &)
       instrument block_given? ? :streaming_download : :download, key: key do
         decrypting(key) { |report| client.download(key, report: report, &) }
       end
     end
 
-    # Rails' own way to a temporary file with the plaintext, without Ruby in between (ActiveStorage::Downloader until
-    # Rails 8.1, ActiveStorage::Service from 8.2 on).
+    # Downloads the plaintext into a temporary file, written by Rust (in place of ActiveStorage::Downloader until Rails
+    # 8.1, of ActiveStorage::Service#open from 8.2 on).
     #
     # @param key [String]
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext. Composed blobs and variants that are not tracked
-    #   have none, and Rails mirrors them all the same: the authentication of the content has to be enough for them
-    # @param verify [Boolean] whether the checksum is compared. Beside the authentication of the content this notices an
-    #   object that was put in the place of another
-    # @param name [String, Array<String>] as Tempfile takes it
-    # @param tmpdir [String, nil]
-    # @yieldparam file [Tempfile] at its beginning; removed after the block
-    # @return [Object] what the block returns; without a block the Tempfile
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext. Composed blobs and untracked variants have none;
+    #   for them the authentication of the content is the only check
+    # @param verify [Boolean] whether to compare the checksum. In addition to the authentication of the content it
+    #   detects an object that was replaced by another one
+    # @param name [String, Array<String>] basename of the Tempfile
+    # @param tmpdir [String, nil] folder of the Tempfile
+    # @yieldparam file [Tempfile] at its beginning; deleted after the block
+    # @return [Object] the block's result; without a block the Tempfile
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
     def open(key, checksum: nil, verify: true, name: "ActiveStorage-", tmpdir: nil)
@@ -87,7 +87,7 @@ module ActiveStorage
     # @return [String] binary
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
-    # @raise [::EncryptedS3Service::InvalidRangeError] when it begins at or after the end
+    # @raise [::EncryptedS3Service::InvalidRangeError] when the range begins at or after the end of the file
     def download_chunk(key, range)
       instrument :download_chunk, key: key, range: range do
         decrypting(key, range: range) { |report| client.download_chunk(key, range, report: report) }
@@ -97,7 +97,7 @@ module ActiveStorage
     # @param source_keys [Array<String>]
     # @param destination_key [String]
     # @return [void]
-    # @raise [ActiveStorage::FileNotFoundError] when a source is missing; then nothing is stored
+    # @raise [ActiveStorage::FileNotFoundError] when a source is missing; nothing is stored then
     def compose(source_keys, destination_key, **)
       reading = ->(key, &read) { decrypting(key, &read) }
       translate_errors { client.compose(source_keys, destination_key, reading: reading) }
@@ -123,10 +123,11 @@ module ActiveStorage
       end
     end
 
-    # Reads a file at the caller's own pace; see EncryptedS3Service::Reader. The event ends when the file is opened.
+    # Opens a file for reading step by step; see EncryptedS3Service::Reader. The notification ends when the file is
+    # open.
     #
     # @param key [String]
-    # @return [::EncryptedS3Service::ActiveStorageErrors::Reader] to be closed
+    # @return [::EncryptedS3Service::ActiveStorageErrors::Reader] must be closed
     # @raise [ActiveStorage::FileNotFoundError]
     def reader(key)
       instrument :streaming_download, key: key do
@@ -137,12 +138,12 @@ module ActiveStorage
     end
 
     # @param key [String]
-    # @return [::EncryptedS3Service::Client::Stat] size of the plaintext and entity tag
+    # @return [::EncryptedS3Service::Client::Stat] plaintext size, entity tag, format and key id
     # @raise [ActiveStorage::FileNotFoundError]
     def stat(key) = translate_errors { client.stat(key) }
 
-    # The address that a browser sends a file to: one of the application, which encrypts and stores it. A presigned URL
-    # of the store would have the browser store plaintext.
+    # The URL to which a browser sends a file. It leads to the application, which encrypts and stores the file; with a
+    # presigned URL of the store the browser would store plaintext.
     #
     # @param key [String]
     # @param expires_in [ActiveSupport::Duration, Integer] seconds
@@ -150,7 +151,7 @@ module ActiveStorage
     # @param content_length [Integer] bytes
     # @param checksum [String] Base64 of the MD5
     # @return [String]
-    # @raise [ArgumentError] when nothing says which host the application has
+    # @raise [ArgumentError] when no setting names the application's host
     def url_for_direct_upload(key, expires_in:, content_type:, content_length:, checksum:, **)
       expected = { content_type: content_type, content_length: content_length, checksum: checksum }
       instrument :url, key: key do |payload|
@@ -158,17 +159,17 @@ module ActiveStorage
       end
     end
 
-    # @return [Hash{String => String}] what the browser has to send with a file
+    # @return [Hash{String => String}] headers that the browser must send with the file
     def headers_for_direct_upload(_key, content_type: nil, **)
       { "Content-Type" => content_type.presence || "application/octet-stream" }
     end
 
-    # @return [String] what may be shown of it, which is no secret
+    # @return [String] name and bucket, without secrets
     def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
 
     private
 
-    # Rails builds services where no secret is: when it loads a class that names one, in specs and in images.
+    # Rails also builds services where secrets are missing, for example while a container image is built.
     def configuration_of(options)
       ::EncryptedS3Service::Configuration.new(::EncryptedS3Service::Configuration::Tolerance.tolerated?, **options)
     end
@@ -187,7 +188,7 @@ module ActiveStorage
 
     def urls = ::EncryptedS3Service::Serving::Urls.new(name)
 
-    # Asked by Rails from 8.2 on. Nothing of the metadata is stored with the object, so nothing has to follow it.
+    # Called by Rails from 8.2 on. The object has no metadata of the blob, so there is nothing to update.
     def update_metadata_for(_key, **); end
 
     def fill(file, key, digest:)
@@ -198,7 +199,7 @@ module ActiveStorage
       written[:md5]
     end
 
-    # Only an MD5 is computed on the way; a file with another checksum is read once more.
+    # Only an MD5 is computed during the download. For other digests the file is read again.
     def verify_checksum(file, md5, expected)
       expected.check(md5 || expected.digest.file(file.path).base64digest)
     end

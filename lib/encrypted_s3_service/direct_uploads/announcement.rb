@@ -2,13 +2,13 @@
 
 module EncryptedS3Service
   module DirectUploads
-    # What a client says of a file before it sends it. Its `metadata` go into the column in which Active Storage and
-    # this gem note what they have found out themselves; a client's entries under those names are dropped
-    # (CVE-2026-33173: `composed` would switch the comparison of checksums off).
+    # A client's description of a file before the upload. Its `metadata` are stored in the same column as the entries of
+    # Active Storage and of this gem. Entries of a client under those names are removed (CVE-2026-33173: `composed`
+    # would disable the checksum comparison).
     module Announcement
-      # Entries that Active Storage relies on (ActiveStorage::Blob::PROTECTED_METADATA, which older versions have not).
+      # Entries that Active Storage relies on (ActiveStorage::Blob::PROTECTED_METADATA, which older versions lack).
       PROTECTED = %w[analyzed identified composed].freeze
-      # Entries of this gem, however they are written.
+      # Entries of this gem, in any spelling.
       OWN = /\Aencrypted[_-]?s3[_-]/i
       private_constant :PROTECTED, :OWN
 
@@ -21,9 +21,9 @@ module EncryptedS3Service
           raise DirectUploadRefusedError, "Direct uploads are switched off."
         end
 
-        # @param arguments [Hash{Symbol => Object}] for ActiveStorage::Blob.create_before_direct_upload!
-        # @return [Hash{Symbol => Object}] the same with the metadata that a client may set
-        # @raise [DirectUploadTooLargeError] when the file is larger than the application allows
+        # @param arguments [Hash{Symbol => Object}] arguments of ActiveStorage::Blob.create_before_direct_upload!
+        # @return [Hash{Symbol => Object}] the arguments with only the metadata that a client may set
+        # @raise [DirectUploadTooLargeError] when the file exceeds `direct_upload_limit`
         def checked(arguments)
           limit = EncryptedS3Service.settings.direct_upload_limit
           if limit && arguments[:byte_size].to_i > limit
@@ -33,8 +33,8 @@ module EncryptedS3Service
           arguments.key?(:metadata) ? arguments.merge(metadata: allowed(arguments[:metadata])) : arguments
         end
 
-        # @param metadata [Hash, ActionController::Parameters, nil] a client's
-        # @return [Hash, nil] those entries that a client may set
+        # @param metadata [Hash, ActionController::Parameters, nil] metadata from a client
+        # @return [Hash, nil] the entries that a client may set
         def allowed(metadata)
           return metadata if metadata.nil?
 
@@ -42,7 +42,7 @@ module EncryptedS3Service
         end
 
         # @param metadata [Hash, nil]
-        # @return [Boolean] whether it has entries of this gem, however deep
+        # @return [Boolean] whether it contains entries of this gem, at any depth
         def own?(metadata)
           return metadata.any? { |element| own?(element) } if metadata.is_a?(Array)
 
@@ -65,10 +65,10 @@ module EncryptedS3Service
         end
       end
 
-      # For ActiveStorage::Blob's singleton class: applications have controllers of their own for direct uploads.
+      # For ActiveStorage::Blob's singleton class, because applications have their own controllers for direct uploads.
       # @api private
       module Creation
-        # @param metadata [Hash, ActionController::Parameters, nil] a client's
+        # @param metadata [Hash, ActionController::Parameters, nil] metadata from a client
         # @param rest [Hash{Symbol => Object}] see ActiveStorage::Blob
         # @return [ActiveStorage::Blob]
         def create_before_direct_upload!(metadata: nil, **rest)
@@ -76,7 +76,7 @@ module EncryptedS3Service
         end
       end
 
-      # For ActiveStorage::Blob: entries of this gem are written by it, into rows that are there.
+      # For ActiveStorage::Blob: this gem adds its entries only to existing rows, so a new row must not have any.
       # @param blob [ActiveStorage::Blob]
       # @return [void]
       # @api private

@@ -2,13 +2,13 @@
 
 module EncryptedS3Service
   module DirectUploads
-    # Prepended to ActiveStorage::DirectUploadsController, whose `create` hands its private `blob_args` to
-    # ActiveStorage::Blob.create_before_direct_upload! in every version from 7.0.2 on
-    # (`app/controllers/active_storage/direct_uploads_controller.rb`). A refused request is answered with 403 and
-    # `{"error": "…"}`; it never gets a blob on the default service instead.
+    # Prepended to ActiveStorage::DirectUploadsController, whose `create` passes its private `blob_args` to
+    # ActiveStorage::Blob.create_before_direct_upload! since version 7.0.2
+    # (`app/controllers/active_storage/direct_uploads_controller.rb`). A refused request gets 403 (413 for a file that
+    # is too large) and `{"error": "…"}`, never a blob on the default service.
     # @api private
     module Controller
-      # @param controller [Class] Active Storage's
+      # @param controller [Class] ActiveStorage::DirectUploadsController
       # @return [void]
       def self.install(controller)
         return if controller < self
@@ -22,14 +22,14 @@ module EncryptedS3Service
         controller.private_method_defined?(:blob_args) ? controller.prepend(self) : refuse_choices(controller)
       end
 
-      # Where Rails has nothing to patch any more, tokens would be ignored and files would go to the default service.
+      # In a version of Rails without `blob_args`, tokens would be ignored and files would go to the default service.
       def self.refuse_choices(controller)
         controller.before_action do
           next unless params.key?(:service_token) || params.key?(:service_name)
 
           raise DirectUploadRefusedError,
-                "This version of Active Storage has no DirectUploadsController#blob_args, so the service of direct " \
-                "uploads cannot be chosen. Look for a newer version of encrypted_s3_service."
+                "This version of Active Storage has no DirectUploadsController#blob_args, so the service of a direct " \
+                "upload cannot be chosen. Update encrypted_s3_service."
         end
       end
       private_class_method :refuse_choices
@@ -51,7 +51,7 @@ module EncryptedS3Service
         end
       end
 
-      # What EncryptedS3Service::Controller finds, where it is included.
+      # The tenant found by EncryptedS3Service::Controller, if it is included.
       def direct_upload_tenant = respond_to?(:s3_tenant, true) ? s3_tenant : CurrentTenant.get
     end
   end

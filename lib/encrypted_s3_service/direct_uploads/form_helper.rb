@@ -2,44 +2,44 @@
 
 module EncryptedS3Service
   module DirectUploads
-    # Included in ActionView::Base. File fields for direct uploads go where the files of their attribute go:
+    # Included in ActionView::Base. Direct uploads of a file field go to the service of its attribute:
     #
     #     form.file_field :contract_pdf, direct_upload: true
     #     form.file_field :file, direct_upload: { service: :encrypted_amazon }
     #     file_field_tag :file, direct_upload: { service: :encrypted_amazon, expires_in: 1.hour }
     #
-    # With `true` the service is the one that the attribute's `service:` names, otherwise the one of the block
-    # ({EncryptedS3Service.with_service}) or of the current tenant; with none of them Rails' own URL is used, without a
-    # token. Where `config.encrypted_s3_service.direct_uploads` is `:token`, it is the application's default, with one.
+    # With `true` the service is the attribute's `service:`, otherwise that of the block
+    # ({EncryptedS3Service.with_service}) or of the current tenant. With none of these, the field has Rails' own URL
+    # without a token, or a token for the default service if `config.encrypted_s3_service.direct_uploads` is `:token`.
     module FormHelper
-      # As in Rails, with the options of {DirectUploads.token} and `service:` in `direct_upload:`.
+      # As in Rails; `direct_upload:` also accepts a Hash with `service:` and the options of {DirectUploads.token}.
       #
       # @param object_name [String, Symbol]
       # @param method [Symbol]
       # @param options [Hash]
       # @return [ActiveSupport::SafeBuffer]
-      # @raise [ConfigurationError] when there is no such service
+      # @raise [ConfigurationError] when the service does not exist
       def file_field(object_name, method, options = {})
         record = options[:direct_upload] && record_of_field(object_name, options)
         super(object_name, method, sign_direct_upload(options, record, method))
       end
 
-      # As in Rails, with the options of {DirectUploads.token} and `service:` in `direct_upload:`.
+      # As in Rails; `direct_upload:` also accepts a Hash with `service:` and the options of {DirectUploads.token}.
       #
       # @param name [String, Symbol]
       # @param options [Hash]
       # @return [ActiveSupport::SafeBuffer]
-      # @raise [ConfigurationError] when there is no such service
+      # @raise [ConfigurationError] when the service does not exist
       def file_field_tag(name, options = {})
         super(name, sign_direct_upload(options))
       end
 
-      # The URL for what is no file field, such as JavaScript of the application's own.
+      # URL for direct uploads without a file field, for example by the application's own JavaScript.
       #
       # @param service [Symbol, String]
       # @param settings [Hash] see {DirectUploads.token}
-      # @return [String, nil] nil where Active Storage has no routes (`config.active_storage.draw_routes`)
-      # @raise [ConfigurationError] when there is no such service
+      # @return [String, nil] nil when Active Storage has no routes (`config.active_storage.draw_routes`)
+      # @raise [ConfigurationError] when the service does not exist
       def direct_uploads_url_for(service, **settings)
         token = DirectUploads.token(service, **settings)
         routes = [self, (main_app if respond_to?(:main_app))].compact
@@ -60,7 +60,7 @@ module EncryptedS3Service
         options.except(:direct_upload).merge({ "data-direct-upload-url" => url }.compact)
       end
 
-      # As ActionView::Helpers::Tags::Base finds the record of a field (`retrieve_object`).
+      # Finds the record of a field as ActionView::Helpers::Tags::Base does (`retrieve_object`).
       def record_of_field(object_name, options)
         return options[:object] if options[:object]
 

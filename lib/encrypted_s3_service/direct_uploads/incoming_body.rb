@@ -6,24 +6,24 @@ require_relative "../errors"
 
 module EncryptedS3Service
   module DirectUploads
-    # The body of a request with a file. It keeps its beginning for whoever wants to know what kind of file it is, and
-    # ends with an error when there is more than was announced.
+    # The body of a request with a file. It keeps the first bytes, which identify the content type, and raises when the
+    # body is longer than announced.
     # @api private
     class IncomingBody
-      # Bytes by which Active Storage tells what a file is (ActiveStorage::Blob::Identifiable).
+      # Bytes by which Active Storage identifies a content type (ActiveStorage::Blob::Identifiable).
       BEGINNING = 4096
-      # What can be read twice, and knows how much it has. Others are only known to have `read`, as Rack asks for.
+      # Inputs that can be rewound and have a size. Rack guarantees only `read` for others.
       REREADABLE = [Tempfile, File, StringIO].freeze
       private_constant :BEGINNING, :REREADABLE
 
       # @return [String] the first bytes, binary
       attr_reader :beginning
-      # @return [#read] all of it from its beginning; a plain file is given as it is and read without Ruby
+      # @return [#read] the whole body from its beginning; a plain file is returned unchanged, so that Rust can read it
       attr_reader :io
 
-      # @param io [#read, nil] Rack's input; nil is an empty one (Rack 3.1)
-      # @param length [Integer] bytes that were announced
-      # @raise [ActiveStorage::IntegrityError] when it is known to have another length
+      # @param io [#read, nil] Rack's input; nil means an empty body (Rack 3.1)
+      # @param length [Integer] announced length in bytes
+      # @raise [ActiveStorage::IntegrityError] when the input has a size and it differs from `length`
       def initialize(io, length)
         io ||= StringIO.new
         @beginning = nil
@@ -46,16 +46,16 @@ module EncryptedS3Service
         Counted.new(io, @beginning.dup, length)
       end
 
-      # Reads what was read already, then the rest.
+      # Reads the bytes that were read ahead, then the rest.
       class Counted
-        # @return [Integer] bytes that were announced
+        # @return [Integer] announced length in bytes
         attr_reader :size
-        # @return [Integer] bytes that were read
+        # @return [Integer] bytes read so far
         attr_reader :pos
 
         # @param io [#read]
-        # @param ahead [String] its first bytes
-        # @param size [Integer]
+        # @param ahead [String] the bytes already read from `io`
+        # @param size [Integer] announced length in bytes
         def initialize(io, ahead, size)
           @io = io
           @ahead = ahead
@@ -63,10 +63,10 @@ module EncryptedS3Service
           @pos = 0
         end
 
-        # @param length [Integer] bytes
-        # @param buffer [String, nil] is filled with them
-        # @return [String, nil] at most as many bytes; nil at the end
-        # @raise [ChecksumError] when there are more than were announced
+        # @param length [Integer] maximum bytes to read
+        # @param buffer [String, nil] receives the bytes
+        # @return [String, nil] at most `length` bytes; nil at the end
+        # @raise [ChecksumError] when there are more bytes than announced
         def read(length, buffer = nil)
           data = @ahead.empty? ? @io.read(length) : @ahead.slice!(0, length)
           return buffer&.clear && nil if data.nil? || data.empty?

@@ -3,12 +3,12 @@
 require_relative "../reader"
 
 module EncryptedS3Service
-  # The gem's errors as Active Storage's own, where it has some: what an application rescues for its other services.
-  # The gem's own error is the `cause`.
+  # Translates the gem's errors into Active Storage's errors where these exist, so that an application can rescue them
+  # as for other services. The original error is the `cause`.
   # @api private
   module ActiveStorageErrors
-    # @yield what may raise the gem's errors
-    # @return [Object] what the block returns
+    # @yield code that may raise the gem's errors
+    # @return [Object] the block's result
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
     def self.translate
@@ -19,15 +19,15 @@ module EncryptedS3Service
       raise ActiveStorage::IntegrityError, e.message
     end
 
-    # A reader of one object. See {EncryptedS3Service::Reader}.
+    # An {EncryptedS3Service::Reader} that raises Active Storage's errors.
     class Reader < EncryptedS3Service::Reader
-      # @param most [Integer] bytes
+      # @param most [Integer] maximum bytes to return
       # @return [String, nil] the next bytes, binary and authenticated; nil after the last
       # @raise [ActiveStorage::FileNotFoundError]
       # @raise [ActiveStorage::IntegrityError]
       def read(most) = ActiveStorageErrors.translate { super }
 
-      # @param bytes [Integer]
+      # @param bytes [Integer] bytes to skip
       # @return [void]
       # @raise (see #read)
       def skip(bytes) = ActiveStorageErrors.translate { super }

@@ -3,8 +3,8 @@
 require_relative "stored_object"
 
 module EncryptedS3Service
-  # What code that knows Active Storage's S3Service finds in `service.bucket` (there an Aws::S3::Bucket): as much of it
-  # as can be had of encrypted objects. The rest raises and says what to do instead.
+  # Stands in for the Aws::S3::Bucket that code for Active Storage's S3Service finds in `service.bucket`. Methods that
+  # cannot work with encrypted objects raise and name the alternative.
   class Bucket
     # @return [String]
     attr_reader :name
@@ -21,22 +21,22 @@ module EncryptedS3Service
     end
 
     # @param key [String]
-    # @return [StoredObject] the file under that key
+    # @return [StoredObject] the file under this key
     def object(key) = StoredObject.new(key, self, @service)
 
     # @raise [UnsupportedOperationError] always
     def objects(**)
-      refuse("objects", "the bucket is not listed; ask ActiveStorage::Blob for the keys of files")
+      refuse("objects", "the bucket cannot be listed. Get the keys of files from ActiveStorage::Blob")
     end
 
     # @raise [UnsupportedOperationError] always
     def presigned_post(*, **)
-      refuse("presigned_post", "a form sent to the store would store plaintext; use Active Storage's direct uploads")
+      refuse("presigned_post", "a form sent to the store would store plaintext. Use Active Storage's direct uploads")
     end
 
     # @raise [UnsupportedOperationError] always
     def url(**)
-      refuse("url", "the store would serve ciphertext; use `blob.url`")
+      refuse("url", "the store would serve ciphertext. Use `blob.url`")
     end
 
     # @raise [UnsupportedOperationError] always

@@ -4,33 +4,33 @@ require "stringio"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # What code that knows Active Storage's S3Service finds in `service.bucket.object(key)` (there an Aws::S3::Object). It
-  # reads and writes plaintext. What cannot be had of encrypted objects raises and says what to do instead.
+  # Stands in for the Aws::S3::Object that code for Active Storage's S3Service finds in `service.bucket.object(key)`. It
+  # reads and writes plaintext. Methods that cannot work with encrypted objects raise and name the alternative.
   class StoredObject
-    # What {#get} gives.
+    # The result of {#get}.
     # @!attribute [r] body [IO] the plaintext, at its beginning
-    # @!attribute [r] content_length [Integer] bytes of it
+    # @!attribute [r] content_length [Integer] bytes of the plaintext
     # @!attribute [r] content_type [String]
-    # @!attribute [r] etag [String] of the version, with its quotes
+    # @!attribute [r] etag [String] the store's entity tag, with quotes
     Output = Struct.new(:body, :content_length, :content_type, :etag, keyword_init: true)
 
-    # Methods of Aws::S3::Object that cannot be had, and what is to be done instead.
+    # Unsupported methods of Aws::S3::Object, with the reason and the alternative.
     INSTEAD = {
-      presigned_url: "the store would serve ciphertext or store plaintext; use `blob.url`, or " \
+      presigned_url: "the store would serve ciphertext or store plaintext. Use `blob.url`, or " \
                      "`blob.service_url_for_direct_upload` for uploads",
-      presigned_request: "the store would serve ciphertext or store plaintext; use `blob.url`",
-      presigned_post: "a form sent to the store would store plaintext; use Active Storage's direct uploads",
-      public_url: "the store would serve ciphertext; use `blob.url`, which never expires where `public: true` is set",
-      acl: "what is public in the bucket is ciphertext; set `public: true` in config/storage.yml for addresses that " \
+      presigned_request: "the store would serve ciphertext or store plaintext. Use `blob.url`",
+      presigned_post: "a form sent to the store would store plaintext. Use Active Storage's direct uploads",
+      public_url: "the store would serve ciphertext. Use `blob.url`, which never expires with `public: true`",
+      acl: "a public object would show ciphertext. Set `public: true` in config/storage.yml for URLs that " \
            "never expire",
-      copy_to: "a copy made by the store is not encrypted for its new key; use `service.compose([key], new_key)`",
-      copy_from: "a copy made by the store is not encrypted for its new key; use `service.compose([key], new_key)`",
-      move_to: "a copy made by the store is not encrypted for its new key; use `service.compose([key], new_key)` and " \
+      copy_to: "a copy made by the store is not encrypted for its new key. Use `service.compose([key], new_key)`",
+      copy_from: "a copy made by the store is not encrypted for its new key. Use `service.compose([key], new_key)`",
+      move_to: "a copy made by the store is not encrypted for its new key. Use `service.compose([key], new_key)` and " \
                "`service.delete(key)`",
-      initiate_multipart_upload: "parts sent to the store would be plaintext; use `service.upload(key, io)`, which " \
+      initiate_multipart_upload: "parts sent to the store would be plaintext. Use `service.upload(key, io)`, which " \
                                  "sends large files in parts",
-      upload_stream: "use `service.upload(key, io)` with an IO that is written to elsewhere (IO.pipe)",
-      last_modified: "it is not kept; use `blob.created_at`"
+      upload_stream: "use `service.upload(key, io)` with the reading end of a pipe (IO.pipe)",
+      last_modified: "the time is not available. Use `blob.created_at`"
     }.freeze
     private_constant :INSTEAD
 
@@ -58,22 +58,22 @@ module EncryptedS3Service
     # @return [Boolean]
     def exists? = @service.exist?(key)
 
-    # @return [Integer, nil] bytes of the plaintext; nil for a legacy object whose writer did not note it
+    # @return [Integer, nil] bytes of the plaintext; nil for a legacy object without a recorded size
     # @raise [ActiveStorage::FileNotFoundError]
     def content_length = head.size
     alias size content_length
 
-    # @return [String] the store's, of the ciphertext, with its quotes
+    # @return [String] the store's entity tag of the ciphertext, with quotes
     # @raise [ActiveStorage::FileNotFoundError]
     def etag = head.etag
 
-    # @return [String] what the store is told; the type of the file stands in its blob
+    # @return [String] the content type in the store; the file's own type is in its blob
     def content_type = "application/octet-stream"
 
-    # @return [Hash] nothing: the store is told no metadata of the file
+    # @return [Hash] always empty: the store has no metadata of the file
     def metadata = {}
 
-    # @return [Client::Stat] what is known without reading the object
+    # @return [Client::Stat] size, entity tag, format and key id
     # @raise [ActiveStorage::FileNotFoundError]
     def head(**) = @service.stat(key)
 
@@ -82,8 +82,8 @@ module EncryptedS3Service
     def load = head && self
 
     # Reads the plaintext.
-    # @param response_target [IO, String, Pathname, nil] where it goes; a String in memory without it
-    # @param range [String, nil] of a Range header, for example `"bytes=0-99"`
+    # @param response_target [IO, String, Pathname, nil] IO or path to write to; nil reads into memory
+    # @param range [String, nil] value of a Range header, for example `"bytes=0-99"`
     # @yieldparam chunk [String]
     # @return [Output]
     # @raise [ActiveStorage::FileNotFoundError]
@@ -95,7 +95,7 @@ module EncryptedS3Service
                  content_type: content_type, etag: stat.etag)
     end
 
-    # @param path [String, Pathname, IO]
+    # @param path [String, Pathname, IO] where to write the plaintext
     # @return [Boolean] true
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
@@ -104,7 +104,7 @@ module EncryptedS3Service
       true
     end
 
-    # @param path [String, Pathname, IO] the plaintext
+    # @param path [String, Pathname, IO] where to read the plaintext
     # @return [Boolean] true
     def upload_file(path, **)
       path.respond_to?(:read) && !path.is_a?(Pathname) ? @service.upload(key, path) : upload_path(path)
@@ -152,7 +152,7 @@ module EncryptedS3Service
       return @service.download(key) unless range
 
       wanted = Rack::Utils.get_byte_ranges(range, stat.size)&.first
-      raise InvalidRangeError, "the range #{range} is not in the #{stat.size} bytes of #{key}" unless wanted
+      raise InvalidRangeError, "The range #{range} is outside of the #{stat.size} bytes of #{key}." unless wanted
 
       @service.download_chunk(key, wanted)
     end

@@ -4,22 +4,22 @@ require "active_storage"
 
 module EncryptedS3Service
   module Serving
-    # The last part of an address, for people and for programs that save a file under it. What the answer calls the file
-    # stands in the token, so this need not say everything: proxies shorten long addresses, and some characters change
-    # or are refused on their way in a path.
+    # The file name at the end of a URL, for people and for programs that save the file under it. The response's
+    # `Content-Disposition` has the full name from the token. The name in the path is short and plain, because proxies
+    # truncate long URLs and alter or refuse some characters in a path.
     module AddressName
-      # Bytes, as a path writes them; one letter of many scripts takes six or nine of them.
+      # Maximum length in bytes, percent-encoded; a letter outside of ASCII takes six or nine of them.
       MOST = 120
-      # What arrives as it was sent: letters of all scripts, digits, and these.
+      # Characters that arrive unchanged: letters of all scripts, digits, and these.
       PLAIN = /\A[\p{L}\p{M}\p{N} ._()+@,=!~-]+\z/
-      # A file's ending that may be told of any name.
+      # A file extension that is kept for any name.
       ENDING = /\A\.[A-Za-z0-9]{1,12}\z/
       private_constant :MOST, :PLAIN, :ENDING
 
       module_function
 
       # @param filename [ActiveStorage::Filename, String]
-      # @return [String] the name itself if it is short and plain; otherwise `file`, with its ending
+      # @return [String] the name itself if it is short and plain; otherwise `file` with the extension
       def for(filename)
         name = ActiveStorage::Filename.wrap(filename).to_s
         return name if name.match?(PLAIN) && !name.match?(/\A\.+\z/) && written(name).bytesize <= MOST
@@ -28,7 +28,7 @@ module EncryptedS3Service
         ending.match?(ENDING) ? "file#{ending}" : "file"
       end
 
-      # As the path writes it.
+      # The percent-encoded name.
       def written(name) = URI.encode_uri_component(name)
       private_class_method :written
     end

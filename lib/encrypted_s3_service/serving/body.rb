@@ -2,17 +2,17 @@
 
 module EncryptedS3Service
   module Serving
-    # A Rack body that reads an object while it is being sent and holds one chunk of it. Not ActionController::Live,
-    # which needs a second thread for every answer and queues ten chunks for a client that does not take them.
+    # A Rack body that reads an object while it is sent and holds one chunk in memory. ActionController::Live would need
+    # a second thread for every response and would queue ten chunks for a slow client.
     class Body
       # Bytes of a chunk.
       CHUNK = 1 << 20
 
-      # Reads up to the first bytes of the object, so that what cannot be read is known before an answer has begun.
-      # @param reader [Reader] belongs to the body from now on
-      # @param pieces [Array<Range<Integer>, String>] what is sent, in this order: bytes of the object (first and last,
-      #   each range behind the one before) and what stands between them
-      # @raise [StandardError] what the reader raises
+      # Reads the first bytes of the object, so that an unreadable object is detected before the response has begun.
+      # @param reader [Reader] owned and closed by the body
+      # @param pieces [Array<Range<Integer>, String>] the content, in order: inclusive byte ranges of the object,
+      #   ascending and without overlap, and literal text between them
+      # @raise [StandardError] any error of the reader
       def initialize(reader, pieces)
         @reader = reader
         @pieces = pieces.dup
@@ -27,7 +27,7 @@ module EncryptedS3Service
       # @yieldparam chunk [String] binary
       # @return [void]
       def each
-        # Some versions of Rails ask for this (ActionDispatch::Response::Buffer#to_ary).
+        # Some versions of Rails call this without a block (ActionDispatch::Response::Buffer#to_ary).
         return enum_for(:each) unless block_given?
 
         begin
@@ -39,7 +39,7 @@ module EncryptedS3Service
         end
       end
 
-      # Frees the connection to the store; may be called again.
+      # Releases the connection to the store. Can be called more than once.
       # @return [void]
       def close
         @ahead = []

@@ -5,11 +5,11 @@ require "securerandom"
 
 module EncryptedS3Service
   module Serving
-    # Which part of a file a request asks for, and how it is sent (RFC 9110, section 14).
+    # The parts of a file that a request asks for, and the headers and body that send them (RFC 9110, section 14).
     class ByteRanges
-      # @param header [String, nil] the request's Range
-      # @param size [Integer] bytes of the file
-      # @param content_type [String] of the file
+      # @param header [String, nil] the request's Range header
+      # @param size [Integer] size of the file in bytes
+      # @param content_type [String] content type of the file
       def initialize(header, size, content_type)
         @size = size
         @content_type = content_type
@@ -17,9 +17,9 @@ module EncryptedS3Service
         @ranges = in_order(@wanted || whole_file)
       end
 
-      # Several ranges are limited as in Active Storage's proxy (ActiveStorage::Streaming), where they are: many small
-      # ones would be a cheap way to make a server work.
-      # @return [Boolean] whether there is nothing of what is asked for, or too much is asked for at once
+      # Multiple ranges have the limits of Active Storage's proxy (ActiveStorage::Streaming), because many small ranges
+      # are a cheap way to keep a server busy.
+      # @return [Boolean] whether no requested range lies in the file, or there are too many ranges or bytes
       def refused?
         return false if whole?
         return true if @wanted.empty?
@@ -27,35 +27,35 @@ module EncryptedS3Service
         @wanted.size > 1 && (@wanted.size > limit(:streaming_max_ranges, 1) || too_many_bytes?)
       end
 
-      # @return [Integer] of the answer
+      # @return [Integer] status of the response
       def status = whole? ? 200 : 206
 
-      # @return [Hash{String => String}] what the answer says of the part
+      # @return [Hash{String => String}] headers that describe the part
       def headers
         headers = { "Content-Type" => type, "Content-Length" => length.to_s }
         headers["Content-Range"] = content_range(@ranges.first) unless whole? || several?
         headers
       end
 
-      # @return [Hash{String => String}] what an answer says that refuses it
+      # @return [Hash{String => String}] headers of a 416 response
       def refusal = { "Content-Range" => "bytes */#{@size}" }
 
-      # @return [Array<Range<Integer>, String>] what is sent, as {Body} takes it
+      # @return [Array<Range<Integer>, String>] the content, for {Body}
       def pieces
         @pieces ||= several? ? [*@ranges.flat_map { |range| [part_head(range), range] }, last_line] : @ranges
       end
 
       private
 
-      # A header that makes no sense is as good as none.
+      # A header that is not valid is ignored.
       def whole? = @wanted.nil?
 
       def several? = @ranges.size > 1
 
       def whole_file = @size.zero? ? [] : [0..(@size - 1)]
 
-      # One version of the file is read once, from its beginning to its end. A client has to take parts in any order,
-      # and those that touch as one (RFC 9110, section 14.2 and 15.3.7.2).
+      # The file is read once, from beginning to end. Clients must accept parts in any order, and adjacent parts merged
+      # (RFC 9110, sections 14.2 and 15.3.7.2).
       def in_order(ranges)
         ranges.sort_by(&:begin).each_with_object([]) do |range, all|
           before = all.last
@@ -69,7 +69,7 @@ module EncryptedS3Service
 
       def too_many_bytes? = @wanted.sum(&:size) > limit(:streaming_chunk_max_size, 100 << 20)
 
-      # Active Storage has these settings since its releases of spring 2026.
+      # Active Storage has had these settings since its releases of spring 2026.
       def limit(name, default) = ActiveStorage.respond_to?(name) ? ActiveStorage.public_send(name) : default
 
       def length = pieces.sum { |piece| piece.is_a?(String) ? piece.bytesize : piece.size }

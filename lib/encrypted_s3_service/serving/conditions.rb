@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   module Serving
-    # What a client has of a file already, as its request says (RFC 9110, section 13).
+    # The conditional headers of a request: which versions of the file the client has (RFC 9110, section 13).
     class Conditions
       # @param request [ActionDispatch::Request]
       def initialize(request)
@@ -19,7 +19,8 @@ module EncryptedS3Service
       def known?(etag) = @known.intersect?(["*", etag])
 
       # @param etag [String]
-      # @return [String, nil] the part that is asked for; a client that has a part of another version gets the whole
+      # @return [String, nil] the Range header; nil when `If-Range` names another version, so that the whole file is
+      #   sent
       def range(etag) = (@range if @if_range.nil? || @if_range.strip == etag)
     end
   end

@@ -2,12 +2,12 @@
 
 module EncryptedS3Service
   module Serving
-    # Database connections of a request that will wait for a store or for a client, neither of which has anything to do
-    # with the database.
+    # Releases database connections before a request waits for the store or for the client, which can take minutes.
     module Connections
       module_function
 
-      # Gives back the connections that this thread holds, except those in a transaction. The next query takes one anew.
+      # Returns this thread's connections to their pools, except those in a transaction. The next query checks one out
+      # again.
       # @return [void]
       def release
         return unless defined?(ActiveRecord::Base)

@@ -2,15 +2,15 @@
 
 module EncryptedS3Service
   module Serving
-    # MIME types as clients write them (RFC 9110, section 8.3.1; RFC 2045). One and the same file is announced as
-    # `audio/webm;codecs=opus`, `Audio/WebM` or `"audio/webm"`, and browsers write what they send in their own way.
+    # Content types as clients write them (RFC 9110, section 8.3.1; RFC 2045). The same file can be announced as
+    # `audio/webm;codecs=opus`, `Audio/WebM` or `"audio/webm"`, and browsers normalize the header of the upload.
     module ContentType
-      # What a file is when nobody says, or says what is no type.
+      # The type of a file without a valid type.
       UNKNOWN = "application/octet-stream"
       TOKEN = /[A-Za-z0-9!\#$&^_.+'*`|~%-]+/
-      # A whole header's value: type, subtype, parameters. Nothing else may become a header of an answer.
+      # A complete header value: type, subtype, parameters. Nothing else may become a response header.
       VALID = %r{\A#{TOKEN}/#{TOKEN}(?:[ \t]*;[ \t]*#{TOKEN}=(?:#{TOKEN}|"[^"\\[:cntrl:]]*"))*\z}
-      # Other names of the same type, without the `x-` that many have had.
+      # Other names of the same type, without the former `x-` prefix.
       SYNONYMS = {
         "image/jpg" => "image/jpeg", "image/pjpeg" => "image/jpeg", "image/ms-bmp" => "image/bmp",
         "image/vnd.microsoft.icon" => "image/icon", "image/ico" => "image/icon", "image/svg" => "image/svg+xml",
@@ -39,8 +39,8 @@ module EncryptedS3Service
 
       module_function
 
-      # @param value [Object] as somebody wrote it
-      # @return [String] the one name of the type, without parameters; {UNKNOWN} for what is none
+      # @param value [Object] a content type as a client wrote it
+      # @return [String] the canonical name of the type, without parameters; {UNKNOWN} when it is not a type
       def normal(value)
         essence = value.to_s.scrub("?").split(/[;,]/, 2).first.to_s.delete(%("' \t)).downcase
         type, subtype = essence.split("/", 2)
@@ -50,25 +50,25 @@ module EncryptedS3Service
         SYNONYMS.fetch(plain, plain)
       end
 
-      # @param announced [String, nil] nothing, or nothing that is a type, is contradicted by none
-      # @param arrived [String, nil] the header of the request with the file
-      # @return [Boolean] whether both say the same
+      # @param announced [String, nil] the announced type; nil or an invalid type agrees with every type
+      # @param arrived [String, nil] the Content-Type header of the request with the file
+      # @return [Boolean] whether both are the same type
       def same?(announced, arrived)
         [UNKNOWN, normal(arrived)].include?(normal(announced))
       end
 
       # @param value [String, nil]
-      # @return [String] the same, if it may stand in an answer's header; otherwise {UNKNOWN}
+      # @return [String] the value if it is a valid header value; otherwise {UNKNOWN}
       def safe(value)
         text = value.to_s.gsub(/\A[ \t]+|[ \t]+\z/, "")
         text.match?(VALID) ? text : UNKNOWN
       rescue ArgumentError
-        # Bytes that are no text.
+        # Invalid bytes.
         UNKNOWN
       end
 
       # @param value [String, nil]
-      # @return [Boolean] whether it is played: sound or film
+      # @return [Boolean] whether it is audio or video
       def media?(value) = normal(value).start_with?("audio/", "video/")
     end
   end

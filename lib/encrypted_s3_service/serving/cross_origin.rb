@@ -2,26 +2,26 @@
 
 module EncryptedS3Service
   module Serving
-    # Pages of other origins, as far as `config.encrypted_s3_service.cors_origins` lists them (the CORS protocol of
-    # https://fetch.spec.whatwg.org/#http-cors-protocol). The address itself is the permission, so no cookies are asked
-    # for.
+    # Requests from the origins in `config.encrypted_s3_service.cors_origins` (the CORS protocol of
+    # https://fetch.spec.whatwg.org/#http-cors-protocol). The URL itself is the permission, so credentials are not
+    # allowed.
     module CrossOrigin
-      # What scripts may read of an answer.
+      # Response headers that scripts may read.
       EXPOSED = %w[Accept-Ranges Content-Disposition Content-Length Content-Range ETag].join(", ").freeze
 
-      # Rails' own, whose routes the links in a page name.
+      # Rails' own controllers, to which the links in a page lead.
       RAILS_CONTROLLERS = %w[Blobs Representations].flat_map do |kind|
         %w[Redirect Proxy].map { |way| "ActiveStorage::#{kind}::#{way}Controller" }
       end.freeze
 
       class << self
-        # @param origin [String, nil] the request's
-        # @return [Hash{String => String}] for the answer; empty without an origin that is listed
+        # @param origin [String, nil] the request's Origin header
+        # @return [Hash{String => String}] response headers; empty when no origins are configured
         def headers(origin)
           listed = Array(EncryptedS3Service.settings.cors_origins)
           return {} if listed.empty?
 
-          # The answer depends on who asks, and caches have to know that.
+          # The response depends on the origin, so caches must store one per origin.
           return { "Vary" => "Origin" } unless origin && listed.any? { |entry| allows?(entry, origin) }
 
           { "Access-Control-Allow-Origin" => origin, "Vary" => "Origin", "Access-Control-Expose-Headers" => EXPOSED }
@@ -36,31 +36,32 @@ module EncryptedS3Service
         end
       end
 
-      # The question that a browser asks before a script sends something (`OPTIONS`): a Rack application.
+      # Rack application for preflight requests (`OPTIONS`).
       class Preflight
-        # Longer ones are cut by browsers.
+        # Seconds that browsers may cache the response. They cap longer values.
         KEPT = 7200
         private_constant :KEPT
 
-        # @param methods [Array<String>] what may be done at the address
-        # @param headers [Array<String>] what a request may carry
+        # @param methods [Array<String>] allowed HTTP methods
+        # @param headers [Array<String>] allowed request headers
         def initialize(methods, headers)
           @headers = { "Access-Control-Allow-Methods" => methods.join(", "), "Access-Control-Max-Age" => KEPT.to_s,
                        "Access-Control-Allow-Headers" => headers.join(", ") }
         end
 
         # @param env [Hash] Rack's
-        # @return [Array] 204, or 404 without permissions where the origin is not listed
+        # @return [Array] a Rack response: 204, or 404 when the origin is not listed
         def call(env)
           granted = CrossOrigin.headers(env["HTTP_ORIGIN"])
-          # Left to the application's own routes.
+          # The application's own routes may handle it.
           return [404, { "x-cascade" => "pass" }, []] unless granted.key?("Access-Control-Allow-Origin")
 
           [204, granted.except("Access-Control-Expose-Headers").merge(@headers).transform_keys(&:downcase), []]
         end
       end
 
-      # For controllers. Before all other callbacks: a script has to see it when somebody is not let in, too.
+      # For controllers. Runs before all other callbacks, so that scripts can also read the response of a refused
+      # request.
       # @api private
       module Answers
         extend ActiveSupport::Concern

@@ -4,24 +4,24 @@ require_relative "content_type"
 
 module EncryptedS3Service
   module Serving
-    # What an answer says of a decrypted file.
+    # Response headers of a decrypted file.
     class FileHeaders
-      # Files come from anybody: one that is opened as a page must not run anything in the application's name.
+      # Users upload files: a file that is opened as a page must not run scripts in the application's origin.
       POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'"
-      # Chromium's PDF viewer does not start in a sandbox, and runs no script of the application's origin anyway.
+      # Chromium's PDF viewer does not start in a sandbox. It runs no script in the application's origin.
       UNSANDBOXED = %w[application/pdf].freeze
-      # Seconds that answers of a public service may be kept.
+      # Seconds that responses of a public service may be cached.
       PUBLIC_AGE = 86_400
       private_constant :POLICY, :UNSANDBOXED, :PUBLIC_AGE
 
-      # @param token [Hash{Symbol => Object}] what the address carries, see {Urls#blob}
+      # @param token [Hash{Symbol => Object}] the payload of the URL's token, see {Urls#blob}
       # @param settings [Engine::Settings]
       def initialize(token, settings = EncryptedS3Service.settings)
         @token = token
         @ancestors = Array(settings.frame_ancestors)
       end
 
-      # @return [String] what a token says that was made for a client's file, if it can be a type
+      # @return [String] the content type in the token, if it is a valid one; otherwise `application/octet-stream`
       def content_type = ContentType.safe(@token[:content_type])
 
       # @param file [#etag] one version of the object
@@ -32,16 +32,16 @@ module EncryptedS3Service
           "Content-Security-Policy" => policy, **UNBUFFERED }
       end
 
-      # nginx would keep an answer that a client takes slowly, in plaintext, in files of its own, and would stop after
-      # 1 GiB of it.
+      # nginx would buffer a response to a slow client in temporary files, in plaintext, up to 1 GiB.
       UNBUFFERED = { "X-Accel-Buffering" => "no" }.freeze
 
-      # Of the version and not of the name: the object's key stays in here, and an object that was replaced has another.
+      # The entity tag depends on the key and version of the object and does not reveal the key.
       # @param file [#etag]
-      # @return [String] the same for the same version in every process and at any time
+      # @return [String] entity tag with quotes; the same in every process
       def etag(file) = %("#{OpenSSL::Digest::SHA256.hexdigest("#{@token[:key]}\0#{file.etag}").first(32)}")
 
-      # @return [String, nil] X-Frame-Options, where the setting has something to say
+      # @return [String, nil] `X-Frame-Options`; empty when it cannot express `frame_ancestors`; nil when that is not
+      #   set
       def frame_options
         { ["'none'"] => "DENY", ["'self'"] => "SAMEORIGIN" }.fetch(@ancestors, "") if @ancestors.any?
       end
@@ -54,7 +54,7 @@ module EncryptedS3Service
         ActionDispatch::Http::ContentDisposition.format(disposition: type, filename: filename)
       end
 
-      # `no-transform`: what is compressed on its way can neither be resumed nor sought in.
+      # `no-transform`: a response that a proxy compressed can neither be resumed nor seeked in.
       def cache_control
         expires_at = @token[:expires_at]
         return "public, max-age=#{PUBLIC_AGE}, no-transform" unless expires_at
@@ -68,8 +68,8 @@ module EncryptedS3Service
         base_policy
       end
 
-      # What is opened by itself is played by a page of the browser's own, which fetches it again; in a sandbox without
-      # an origin it may not. Scripts stay forbidden.
+      # The browser's own player fetches a media file again, which a sandbox without an origin does not allow. Scripts
+      # stay forbidden.
       def base_policy
         return "default-src 'none'; object-src 'self'" if UNSANDBOXED.include?(ContentType.normal(content_type))
 

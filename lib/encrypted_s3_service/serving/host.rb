@@ -2,14 +2,13 @@
 
 module EncryptedS3Service
   module Serving
-    # Which host the addresses of files begin with. In a request it is the request's, which Active Storage's own
-    # controllers, and those that include ActiveStorage::SetCurrent, have put into `ActiveStorage::Current.url_options`.
-    # Jobs, mailers, broadcasts and consoles know no request: there it is the first of the application's own settings
-    # that names a host. Its asset host is none of them: that is often a CDN, which has no business with these files.
-    # Last comes the request itself, for controllers that have set nothing: an application that names its host is not to
-    # be talked into another one by a request's `Host`, in a mail that the request sends, for example.
+    # The host of file URLs. In a request it comes from `ActiveStorage::Current.url_options`, which Active Storage's own
+    # controllers and those that include ActiveStorage::SetCurrent set. Jobs, mailers, broadcasts and consoles have no
+    # request and use the first application setting that names a host. The asset host is not used, because it is often a
+    # CDN. The request itself is last, for controllers that set nothing: a `Host` header must not override the host that
+    # the application configured, for example in a mail.
     module Host
-      # Where a host may be named, in the order of looking, with the name to be shown.
+      # Sources of the host in order of precedence, by the names used in messages.
       SOURCES = {
         "ActiveStorage::Current.url_options" => -> { ActiveStorage::Current.url_options },
         "config.encrypted_s3_service.default_url_options" => -> { EncryptedS3Service.settings.default_url_options },
@@ -18,13 +17,13 @@ module EncryptedS3Service
         "config.action_controller.default_url_options" => -> { of_framework(:action_controller, :ActionController) },
         "the request" => -> { RequestPlace.url_options }
       }.freeze
-      # What knows its own protocol.
+      # Sources that know their protocol.
       FROM_REQUEST = ["ActiveStorage::Current.url_options", "the request"].freeze
       private_constant :SOURCES, :FROM_REQUEST
 
       class << self
-        # @return [Array(String, Hash{Symbol => Object}), nil] the setting that names the host of an address made here
-        #   and now, and what it says; nil when none does
+        # @return [Array(String, Hash{Symbol => Object}), nil] the source of the host for a URL made now, and its URL
+        #   options; nil when no source names a host
         def found
           SOURCES.each do |name, source|
             options = instance_exec(&source)
@@ -33,11 +32,11 @@ module EncryptedS3Service
           nil
         end
 
-        # @return [String, nil] the name of that setting
+        # @return [String, nil] the name of that source
         def source = found&.first
 
-        # @param what [Object] what the address is of, for the message
-        # @return [Hash{Symbol => Object}] for the routes' helpers
+        # @param what [Object] the file, for the message
+        # @return [Hash{Symbol => Object}] options for the route helpers
         # @raise [ArgumentError] when no setting names a host
         def options_for(what)
           name, options = found
@@ -54,7 +53,7 @@ module EncryptedS3Service
 
         def names_host?(options) = options.respond_to?(:to_h) && options.to_h.symbolize_keys[:host].present?
 
-        # The framework's configuration, or what was set on its class afterwards.
+        # The framework's configuration, or the value set on its class later.
         def of_framework(setting, constant)
           config = Rails.application.config
           options = config.public_send(setting).default_url_options if config.respond_to?(setting)
@@ -64,7 +63,7 @@ module EncryptedS3Service
           base.default_url_options if base.respond_to?(:default_url_options)
         end
 
-        # Where the application redirects everything to HTTPS, no address of it begins with http:.
+        # With `force_ssl` all URLs must begin with https.
         def secured(options, name)
           return options if FROM_REQUEST.include?(name) || !Rails.application.config.force_ssl
 

@@ -4,19 +4,19 @@ require "concurrent/atomic/semaphore"
 
 module EncryptedS3Service
   module Serving
-    # How many requests of a process wait at once for the first byte of a large file. A file that has no segment map yet
-    # is fetched whole before that, even if one byte of it is asked for; without a limit somebody with one link could
-    # have all threads of the application wait.
+    # Limits how many requests of a process wait at once for the first byte of a large file. A file without a segment
+    # map is fetched completely first, even for a range of one byte. Without a limit, requests for one link could block
+    # all threads of the application.
     module LargeReads
-      # Bytes from which on a file is large.
+      # Bytes from which a file counts as large.
       LARGE = 16 << 20
       LOCK = Mutex.new
       private_constant :LARGE, :LOCK
 
       class << self
         # @param size [Integer] bytes of the file
-        # @yield what waits for its first byte
-        # @return [Object, nil] what the block returns; nil, without calling it, when too many are waiting
+        # @yield opens the file and reads its first byte
+        # @return [Object, nil] the block's result; nil, without calling the block, when too many requests are waiting
         def limited(size)
           return yield if size < LARGE
           return unless (place = semaphore).try_acquire
@@ -30,7 +30,7 @@ module EncryptedS3Service
 
         private
 
-        # Made anew for another limit, which only happens at boot.
+        # Replaced when the limit changes, which happens only at boot.
         def semaphore
           limit = EncryptedS3Service.settings.large_reads_limit
           LOCK.synchronize do

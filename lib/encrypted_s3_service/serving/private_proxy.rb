@@ -2,20 +2,19 @@
 
 module EncryptedS3Service
   module Serving
-    # Decrypted files on Rails' own routes: Active Storage's proxies let every cache keep what they answer, for a
-    # hundred years (`http_cache_forever public: true`). A cache outside of the application, which is often the store's,
-    # would keep the plaintext, after a purge and after the key is gone.
+    # Decrypted files on Rails' own routes. Active Storage's proxies allow every cache to keep their responses for a
+    # hundred years (`http_cache_forever public: true`). A CDN would keep the plaintext, even after the file was purged
+    # or its key destroyed.
     # @api private
     module PrivateProxy
-      # What is prepended to which of Active Storage's classes, each time that one is loaded.
-      # @return [Hash{String => Module}]
+      # @return [Hash{String => Module}] modules to prepend to Active Storage's classes whenever these are loaded
       def self.prepends
         { "ActiveStorage::Blobs::ProxyController" => Caching,
           "ActiveStorage::Representations::ProxyController" => Caching, "ActiveStorage::Streaming" => Sending }
       end
 
       # @param service [ActiveStorage::Service, nil]
-      # @return [Boolean] whether what it gives is decrypted and not public; of a mirror that is its primary's
+      # @return [Boolean] whether its files are encrypted and not public; a mirror is judged by its primary
       def self.private?(service)
         service = service.primary while service.respond_to?(:primary)
         service.is_a?(ActiveStorage::Service::EncryptedS3Service) && !service.public?
@@ -25,8 +24,8 @@ module EncryptedS3Service
       module Caching
         private
 
-        # As in Rails (ActionController::ConditionalGet); for decrypted files the visitor's browser may keep them, as
-        # long as the link is good, and has to ask whether they have changed.
+        # Overrides ActionController::ConditionalGet: only the browser may cache decrypted files, for as long as the
+        # link is valid, and it must revalidate them.
         def http_cache_forever(public: false, **options, &)
           blobs = [@blob, (@representation if @representation.respond_to?(:image))&.image].compact
           return super unless blobs.any? { |one| PrivateProxy.private?(one.service) }
@@ -35,7 +34,7 @@ module EncryptedS3Service
           yield if stale?(etag: [request.fullpath, @blob.checksum], public: false)
         end
 
-        # @return [Integer] seconds for which the link of this request is good, at most those of a file's own address
+        # @return [Integer] seconds until the link of this request expires, at most `service_urls_expire_in`
         def link_lifetime
           longest = ActiveStorage.service_urls_expire_in.to_i
           return longest unless (expiry = SignedId.expiry(params[:signed_id] || params[:signed_blob_id]))
@@ -44,8 +43,8 @@ module EncryptedS3Service
         end
       end
 
-      # For all controllers that send blobs, the application's own included: as in Rails, but private to caches, and
-      # without a database connection meanwhile.
+      # For all controllers that send blobs, including the application's own: responses are private, and no database
+      # connection is held while they are sent.
       module Sending
         private
 
@@ -73,10 +72,10 @@ module EncryptedS3Service
         end
       end
 
-      # When the signed id of a blob ends, which only the message itself says (ActiveSupport::Messages::Metadata).
+      # The expiry of a blob's signed id, which is stored in the message only (ActiveSupport::Messages::Metadata).
       module SignedId
-        # @param signed_id [String] one that has been verified
-        # @return [Time, nil] nil if it is good for ever; now, if it cannot be told
+        # @param signed_id [String] a verified signed id
+        # @return [Time, nil] nil when it never expires; the current time when the expiry cannot be read
         def self.expiry(signed_id)
           text = signed_id.to_s.split("--").first.to_s
           envelope = JSON.parse(text.tr("-_", "+/").unpack1("m"))

@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   module Serving
-    # For controllers: answers without a body that nobody keeps, and which error is answered with which.
+    # For controllers: uncacheable responses without a body, and the status of each error.
     # @api private
     module Refusals
       extend ActiveSupport::Concern
@@ -14,7 +14,7 @@ module EncryptedS3Service
       included do
         rescue_from(ActiveStorage::FileNotFoundError) { refuse(404) }
         rescue_from(KeyDestroyedError) { refuse(410) }
-        # Amazon's Glacier: the object is there, but has to be brought back before it can be read.
+        # Archived on Amazon's Glacier: the object must be restored before it can be read.
         rescue_from(ArchivedError) { refuse(409) }
       end
 

@@ -8,10 +8,10 @@ require_relative "token"
 
 module EncryptedS3Service
   module Serving
-    # The addresses of one service's files. They lead to the application: the store's own would serve ciphertext, and
+    # URLs of one service's files. They lead to the application, because the store's own URLs would serve ciphertext and
     # store plaintext.
     class Urls
-      # @param service_name [Symbol, String] in storage.yml
+      # @param service_name [Symbol, String] the service's name in storage.yml
       # @param settings [Engine::Settings]
       def initialize(service_name, settings = EncryptedS3Service.settings)
         @service_name = service_name
@@ -20,11 +20,11 @@ module EncryptedS3Service
 
       # @param key [String] of the object
       # @param filename [ActiveStorage::Filename, String]
-      # @param content_type [String, nil] what the answer is to say it is
-      # @param disposition [Symbol, String, nil] `attachment`, or inline
-      # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds; nil is for ever
+      # @param content_type [String, nil] content type of the response
+      # @param disposition [Symbol, String, nil] `attachment`; any other value means `inline`
+      # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds; nil means that it never expires
       # @return [String] the URL to read it
-      # @raise [ArgumentError] when nothing says which host the application has
+      # @raise [ArgumentError] when no setting names the application's host
       def blob(key, filename:, content_type:, disposition:, expires_in:)
         name = ActiveStorage::Filename.wrap(filename)
         payload = { key: key, service_name: @service_name, content_type: content_type,
@@ -34,10 +34,10 @@ module EncryptedS3Service
       end
 
       # @param key [String] of the object
-      # @param expected [Hash{Symbol => Object}] `content_type:`, `content_length:` and `checksum:` of what may be sent
-      # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds within which the upload has to begin
-      # @return [String] the URL to write it, once or several times, but only with these bytes
-      # @raise [ArgumentError] when nothing says which host the application has
+      # @param expected [Hash{Symbol => Object}] `content_type:`, `content_length:` and `checksum:` of the file
+      # @param expires_in [ActiveSupport::Duration, Numeric, nil] seconds within which the upload must begin
+      # @return [String] the URL to upload this file; it can be used again, but only with the same bytes
+      # @raise [ArgumentError] when no setting names the application's host
       def direct_upload(key, expected, expires_in:)
         payload = { key: key, service_name: @service_name, **expected }
         expires_in += time_to_send(expected[:content_length]) if expires_in
@@ -51,19 +51,20 @@ module EncryptedS3Service
         helpers = Rails.application.routes.url_helpers
         return helpers if helpers.respond_to?(:rails_encrypted_s3_blob_url)
 
-        raise ConfigurationError, "The routes of encrypted_s3_service are not drawn, because " \
-                                  "config.active_storage.draw_routes is false. Draw those of its config/routes.rb."
+        raise ConfigurationError, "The routes of encrypted_s3_service are not drawn because " \
+                                  "config.active_storage.draw_routes is false. Draw the routes of the gem's " \
+                                  "config/routes.rb in the application."
       end
 
-      # A film is asked for part by part for as long as somebody watches it. Who asked for a time of their own gets it.
+      # A player requests a video in parts for as long as it plays. An explicit `expires_in` is not extended.
       def lifetime(expires_in, content_type)
         return expires_in unless expires_in == ActiveStorage.service_urls_expire_in && ContentType.media?(content_type)
 
         [expires_in, @settings.media_urls_expire_in].max
       end
 
-      # Servers that take in the whole body first (nginx, Puma) show the request to the application when it is through.
-      # The token has to be good until then, for a file on a slow line.
+      # Servers that buffer the body (nginx, Puma) pass the request to the application only when it is complete. The
+      # token must still be valid then, even for a file on a slow line.
       def time_to_send(bytes) = bytes.to_i.fdiv(@settings.direct_upload_slowest_rate)
     end
   end
