@@ -83,7 +83,10 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
       load File.expand_path("db/schema.rb", Rails.root)
 
       # The command of a client that is subscribed, as the server runs it, in a thread of its own.
-      connection = ApplicationCable::Connection.new(ActionCable.server, Rack::MockRequest.env_for("/cable"))
+      # Rails 8.2 puts a socket between the request and the connection.
+      socket = "ActionCable::Server::Socket".safe_constantize
+      request = [ActionCable.server, Rack::MockRequest.env_for("/cable")]
+      connection = socket ? socket.new(*request).connection : ApplicationCable::Connection.new(*request)
       connection.firm_id = 7
       said = []
       connection.define_singleton_method(:transmit) { |message| said << message }
