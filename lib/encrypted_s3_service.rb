@@ -6,14 +6,14 @@ require_relative "encrypted_s3_service/errors"
 require_relative "encrypted_s3_service/former_names"
 require_relative "encrypted_s3_service/native"
 
-# Client-side encryption for files on S3: what is uploaded is encrypted on this machine, in Amazon's S3 EncryptionV2
-# envelope format, before any byte of it leaves.
+# Client-side encryption for files on S3: files are encrypted in this process, in the envelope format of Amazon's S3
+# Encryption Client, before they are uploaded.
 #
-# In a Rails application it is used through Active Storage (`service: EncryptedS3` in `config/storage.yml`); without
-# Rails through {EncryptedS3Service::Client}.
+# Rails applications use it through Active Storage (`service: EncryptedS3` in `config/storage.yml`), other programs
+# through {EncryptedS3Service::Client}.
 module EncryptedS3Service
-  # Loaded with the gem and not on first use: Active Storage turns a LoadError inside its own lookup of a service into
-  # "Missing service adapter", which says nothing about an extension that is not built.
+  # Loaded with the gem and not on first use, because Active Storage reports every LoadError in its service lookup as
+  # "Missing service adapter", which hides a missing extension.
   NativeLoader.load
 
   class << self
@@ -33,7 +33,7 @@ module EncryptedS3Service
   autoload :EncryptionKey, "encrypted_s3_service/keys/encryption_key"
   autoload :KeylessClient, "encrypted_s3_service/client/keyless"
 
-  # What needs Rails.
+  # These need Rails.
   autoload :RequiredService, "encrypted_s3_service/tenancy/required_service"
   autoload :AttachmentValidator, "encrypted_s3_service/tenancy/attachment_validator"
   autoload :BlobCopies, "encrypted_s3_service/tenancy/blob_copies"
@@ -57,12 +57,12 @@ module EncryptedS3Service
   autoload :TestHelper, "encrypted_s3_service/test_helper"
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
 
-  # What no request and no job uses.
+  # Not used by requests and jobs.
   FOR_TASKS = %i[CLI Doctor Migration Rotation UnreadableFiles].freeze
   private_constant :FOR_TASKS
 
-  # Loads everything that a server needs. Rails calls it where `config.eager_load` is true, so that the workers of a
-  # server share it and no first request has to wait for it.
+  # Loads everything that a server needs. Rails calls it if `config.eager_load` is true, so that forked workers share
+  # the code and the first request does not wait for it.
   # @return [void]
   def self.eager_load!
     (constants - FOR_TASKS).each { |name| const_get(name) }

@@ -9,8 +9,8 @@ require_relative "reader"
 require_relative "client/upload_source"
 
 module EncryptedS3Service
-  # Stores and reads encrypted objects in one bucket; needs no Rails. One client may be used by several threads at once
-  # and in forked children.
+  # Stores and reads encrypted objects in one bucket, without Rails. A client can be shared by threads and used after a
+  # fork.
   #
   # @example
   #   client = EncryptedS3Service::Client.new(bucket: "files", region: "eu-central-1", encryption_key: "base64:…")
@@ -20,49 +20,49 @@ module EncryptedS3Service
     include Confidential
     include Rewrap
 
-    # The most that one object can hold, in bytes: what AES-GCM can encrypt under one key and nonce (NIST SP 800-38D).
+    # The largest plaintext of an object in bytes: the limit of AES-GCM for one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32
 
-    # What is known of an object without reading it.
-    # @!attribute size [Integer, nil] bytes of the plaintext; nil for a legacy object whose writer did not note it
-    # @!attribute etag [String] the store's entity tag, with its quotes
-    # @!attribute format [String, nil] `"v2"`, `"v3"`, `"v1"`; nil when the metadata do not say
-    # @!attribute key_id [String, nil] the id of the key that the object asks for
+    # Facts about an object that are known without reading it. None of them is authenticated.
+    # @!attribute size [Integer, nil] bytes of the plaintext; nil for a legacy object without a recorded size
+    # @!attribute etag [String] the store's entity tag, with quotes
+    # @!attribute format [String, nil] `"v2"`, `"v3"` or `"v1"`; nil when the metadata do not show it
+    # @!attribute key_id [String, nil] the id of the wrapping key
     Stat = Data.define(:size, :etag, :format, :key_id)
 
-    # What the store holds of an object besides its body.
-    # @!attribute size [Integer] bytes of the body as it is stored
+    # Stored size and user metadata of an object.
+    # @!attribute size [Integer] bytes of the stored body
     # @!attribute entries [Hash{String => String}] user metadata, names without the `x-amz-meta-` prefix
     Stored = Data.define(:size, :entries)
 
     # @return [Configuration]
     attr_reader :configuration
 
-    # Checks the settings and does nothing else: no request, no thread.
-    # @param configuration [Configuration, nil] instead of options
+    # Checks the settings. Makes no request and starts no thread.
+    # @param configuration [Configuration, nil] used instead of options
     # @param options [Hash{Symbol => Object}] see {Configuration#initialize}
     # @raise [ConfigurationError]
     def initialize(configuration = nil, **options)
       @configuration = configuration || Configuration.new(**options)
-      # Where assets are precompiled there may be no key yet. The first use then says so.
+      # While assets are precompiled there may be no key yet. The first use then raises.
       @native = build_native if @configuration.complete?
     end
 
-    # Encrypts and stores what `io` has from its position to its end. An object under the same key is replaced only
-    # when all of it has arrived; after any failure or interruption nothing of the new one is left.
+    # Encrypts and stores `io` from its current position to its end. An existing object under the same key is replaced
+    # only when the upload is complete; a failed or interrupted upload leaves nothing behind.
     #
     # @param key [String] UTF-8
-    # @param io [#read] asked by `read(length, buffer)` only; neither rewound nor closed. A plain File or Tempfile is
-    #   read without Ruby and left at its end
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext, or `sha256:` and the Base64 of its SHA-256
-    #   (`sha512:` likewise); it is compared, never sent
-    # @param content_type [String, nil] what S3 is told, as it is; nil is `application/octet-stream`
-    # @param progress [#call, nil] called after each step with the plaintext bytes that S3 has, and how many there will
-    #   be or nil
-    # @return [Hash{Symbol => Object}] `bytes:` (Integer, of the plaintext) and `etag:` (String)
-    # @raise [ChecksumError] when the bytes do not have the checksum
-    # @raise [UnsupportedOperationError] when the checksum is of another kind
-    # @raise [TooLargeError] when there are more than {MAXIMUM_SIZE}; then nothing is stored
+    # @param io [#read] read by `read(length, buffer)`; neither rewound nor closed. A plain File or Tempfile is read by
+    #   Rust and left at its end
+    # @param checksum [String, nil] Base64 of the MD5 of the plaintext, or `sha256:` or `sha512:` and the Base64 of that
+    #   digest; compared with the content and never sent
+    # @param content_type [String, nil] content type in the store; nil means `application/octet-stream`
+    # @param progress [#call, nil] called after each step with the plaintext bytes stored so far and the total, which is
+    #   nil when unknown
+    # @return [Hash{Symbol => Object}] `bytes:` (Integer, plaintext size) and `etag:` (String)
+    # @raise [ChecksumError] when the content does not match the checksum
+    # @raise [UnsupportedOperationError] when the checksum's digest is not supported
+    # @raise [TooLargeError] when the plaintext exceeds {MAXIMUM_SIZE}; nothing is stored then
     # @raise [Error]
     def upload(key, io, checksum: nil, content_type: nil, progress: nil)
       expected = Checksum.parse(checksum)
@@ -77,18 +77,18 @@ module EncryptedS3Service
       end
     end
 
-    # Reads and decrypts an object; no byte is handed out before it is authenticated. Legacy objects (AES-CBC), read
-    # where `security_profile` says so, hold nothing to authenticate them: their bytes are handed out once the whole
-    # object was decrypted and its padding found right, which a change in its middle does not disturb.
+    # Reads and decrypts an object. No byte is returned before it is authenticated. Legacy objects (AES-CBC), which
+    # `security_profile` has to allow, cannot be authenticated: their bytes are returned when the whole object was
+    # decrypted and its padding is valid, which does not detect changes in the middle.
     #
     # @param key [String] UTF-8
-    # @param report [Hash{Symbol => Object}, nil] is told how the object was opened, before any byte is handed out:
-    #   `format:` (`"v2"`, `"v3"`; `"v1"` for a legacy object), `key_id:` (String or nil), `current:` (whether that is
-    #   the key that new objects get; nil in V1) and `size:` (Integer, bytes of the whole plaintext)
-    # @yieldparam chunk [String] binary, of exactly 5 MiB, the last one the rest; nothing for an empty object
+    # @param report [Hash{Symbol => Object}, nil] filled before any byte is returned: `format:` (`"v2"`, `"v3"`; `"v1"`
+    #   for a legacy object), `key_id:` (String or nil), `current:` (whether that is the writing key; nil in V1) and
+    #   `size:` (Integer, bytes of the whole plaintext)
+    # @yieldparam chunk [String] binary; 5 MiB, the last one may be shorter; not called for an empty object
     # @return [String, nil] the whole object, binary; nil with a block
     # @raise [NotFoundError]
-    # @raise [IntegrityError] before the first byte is handed out, when the object is not what was stored
+    # @raise [IntegrityError] before the first byte is returned, when the object was changed or is truncated
     # @raise [Error]
     def download(key, report: nil)
       handle = opened(key, report)
@@ -101,26 +101,26 @@ module EncryptedS3Service
       handle&.close
     end
 
-    # Reads an object at the caller's own pace, from anywhere in it.
+    # Opens an object for reading step by step.
     #
     # @param key [String] UTF-8
     # @param report [Hash, nil] see {#download}
     # @param as [Class] {Reader} or a subclass of it
-    # @return [Reader] to be closed
+    # @return [Reader] must be closed
     # @raise [NotFoundError]
     # @raise [Error]
     def reader(key, report: nil, as: Reader) = as.new(opened(key, report))
 
-    # Reads and decrypts an object into a file, without Ruby; no byte of plaintext is written before all are
-    # authenticated. After an exception, a timeout included, a file whose position was its end is as it was; what is
-    # left in other files is undefined.
+    # Reads and decrypts an object into a file, written by Rust. No byte of plaintext is written before the whole object
+    # is authenticated. After an exception, including a timeout, a file that was positioned at its end is unchanged; the
+    # content of other files is undefined.
     #
     # @param key [String] UTF-8
-    # @param file [File, Tempfile] open for writing in binary mode; written from its position on and left behind the
+    # @param file [File, Tempfile] open for writing in binary mode; written from its current position and left after the
     #   last byte
-    # @param digest [Boolean] whether the MD5 of the plaintext is computed on the way
+    # @param digest [Boolean] whether to compute the MD5 of the plaintext
     # @param report [Hash, nil] see {#download}
-    # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `md5:` (String of Base64, or nil)
+    # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `md5:` (Base64 String, or nil)
     # @raise [NotFoundError]
     # @raise [IntegrityError]
     # @raise [FileError] when the file cannot be written
@@ -134,11 +134,11 @@ module EncryptedS3Service
     end
 
     # @param key [String] UTF-8
-    # @param range [Range<Integer>] of bytes; may be endless, may exclude its end, may reach past the object's end
+    # @param range [Range<Integer>] bytes of the plaintext; can be endless, exclude its end, or exceed the object's end
     # @param report [Hash, nil] see {#download}
     # @return [String] binary and authenticated; empty for an empty range
-    # @raise [ArgumentError] when it is no range of whole numbers from 0 on
-    # @raise [InvalidRangeError] when it begins at or after the object's end
+    # @raise [ArgumentError] when the bounds are not integers of at least 0
+    # @raise [InvalidRangeError] when the range begins at or after the object's end
     # @raise [NotFoundError]
     # @raise [Error]
     def download_chunk(key, range, report: nil)
@@ -152,14 +152,14 @@ module EncryptedS3Service
       handle&.close
     end
 
-    # There is no Aws::S3::Client, which code for Rails' S3Service looks for here.
+    # Code for Rails' S3Service expects an Aws::S3::Client here.
     # @raise [UnsupportedOperationError] always
     def client
       raise UnsupportedOperationError, "EncryptedS3 has no Aws::S3::Client: it would read ciphertext and store " \
                                        "plaintext. Use the methods of EncryptedS3Service::Client."
     end
 
-    # There is no Aws::S3::Resource, which code for Rails' S3Service looks for here.
+    # Code for Rails' S3Service expects an Aws::S3::Resource here.
     # @raise [UnsupportedOperationError] always
     def bucket(*)
       raise UnsupportedOperationError, "EncryptedS3 has no Aws::S3::Resource: it would read ciphertext and store " \
@@ -172,29 +172,28 @@ module EncryptedS3Service
     def exist?(key) = !native.head(object_key(key)).nil?
 
     # @param key [String] UTF-8
-    # @return [Integer, nil] bytes of the plaintext; nil when that cannot be told: the object is too short to be an
-    #   encrypted one, or a legacy one (AES-CBC) whose writer did not note it
+    # @return [Integer, nil] bytes of the plaintext; nil for a legacy object (AES-CBC) without a recorded size
     # @raise [NotFoundError]
     # @raise [Error]
     def size(key) = stat(key).size
 
     # @param key [String] UTF-8
-    # @return [Stat] what is known of an object without reading it; nothing of it is authenticated
+    # @return [Stat] facts from the object's headers; not authenticated
     # @raise [NotFoundError]
-    # @raise [TruncatedError] when it is too short to be one of ours
+    # @raise [TruncatedError] when it is too short for an encrypted object
     # @raise [Error]
     def stat(key)
       head = native.head(object_key(key))
-      raise NotFoundError, "there is no object #{key.inspect}" unless head
-      # Legacy objects (AES-CBC) have padding, and not every writer has noted what is under it.
+      raise NotFoundError, "There is no object #{key.inspect}." unless head
+      # Legacy objects (AES-CBC) are padded, and not every writer records the plaintext size.
       if head[:size].nil? && head[:format] != "v1"
-        raise TruncatedError, "object #{key.inspect} is too short to be an encrypted one"
+        raise TruncatedError, "The object #{key.inspect} is too short to be an encrypted object."
       end
 
       Stat.new(**head)
     end
 
-    # What an object's envelope is made of, and what else its writer has noted; nothing of it is authenticated.
+    # Reads an object's metadata: its envelope and other entries. They are not authenticated.
     #
     # @param key [String] UTF-8
     # @return [Stored]
@@ -202,14 +201,14 @@ module EncryptedS3Service
     # @raise [Error]
     def metadata(key)
       size, entries = native.metadata(object_key(key))
-      raise NotFoundError, "there is no object #{key.inspect}" unless size
+      raise NotFoundError, "There is no object #{key.inspect}." unless size
 
       Stored.new(size: size, entries: entries)
     end
 
-    # Deletes an object, and its instruction file where the configuration has those read.
+    # Deletes an object, and its instruction file if the configuration enables instruction files.
     #
-    # @param key [String] UTF-8; nothing happens when there is no such object
+    # @param key [String] UTF-8; an object that does not exist is not an error
     # @return [nil]
     # @raise [Error]
     def delete(key)
@@ -217,24 +216,26 @@ module EncryptedS3Service
       nil
     end
 
-    # @param prefix [String] UTF-8; all objects whose keys begin with it go
+    # Deletes all objects whose keys begin with a prefix.
+    #
+    # @param prefix [String] UTF-8
     # @return [nil]
-    # @raise [ArgumentError] when it is empty, which would empty the bucket
+    # @raise [ArgumentError] when the prefix is empty, because that would delete everything
     # @raise [Error]
     def delete_prefixed(prefix)
       native.delete_prefixed(object_key(prefix))
       nil
     end
 
-    # Puts one object together of others, which are decrypted and encrypted anew chunk by chunk.
+    # Concatenates objects into a new one. The sources are decrypted and encrypted again chunk by chunk.
     #
-    # @param source_keys [Array<String>] in order
+    # @param source_keys [Array<String>] the sources, in order
     # @param destination_key [String]
     # @param content_type [String, nil] as in {#upload}
-    # @param reading [#call] called for each source with its key and a block that reads it, which takes a `report` as
-    #   {#download} does
-    # @return [Hash{Symbol => Object}] as {#upload} does
-    # @raise [NotFoundError] when a source is missing; then nothing is stored
+    # @param reading [#call] called for each source with its key and a block that reads it; the block takes a `report`
+    #   as in {#download}
+    # @return [Hash{Symbol => Object}] as in {#upload}
+    # @raise [NotFoundError] when a source is missing; nothing is stored then
     # @raise [Error]
     def compose(source_keys, destination_key, content_type: nil, reading: ->(_key, &read) { read.call(nil) })
       sending(destination_key, checksum: nil, content_type: content_type) do |upload|
@@ -263,7 +264,7 @@ module EncryptedS3Service
       native.download(object_key(key)).tap { |handle| report&.merge!(handle.used, size: handle.size) }
     end
 
-    # Yields an upload and aborts it unless the block came to its end, however it was left.
+    # Yields an upload and aborts it unless the block finishes, even if it is left by `throw` or a killed thread.
     def sending(key, checksum:, content_type:)
       upload = native.upload(object_key(key), { content_type: content_type || OCTET_STREAM, checksum: checksum,
                                                 settings: configuration.object_settings })
@@ -280,12 +281,12 @@ module EncryptedS3Service
                                      "The store has carried it out: the object is stored.")
     end
 
-    # Sources that do not know their size are refused when they exceed it.
+    # Sources of unknown size are refused once they exceed the limit.
     def refuse_too_large(key, size)
       return if size.nil? || size <= MAXIMUM_SIZE
 
-      raise TooLargeError, "object #{key.inspect}: #{size} bytes are more than an encrypted object can hold " \
-                           "(#{MAXIMUM_SIZE} bytes); store the file in several objects"
+      raise TooLargeError, "Cannot store the object #{key.inspect}: it has #{size} bytes, an encrypted object " \
+                           "can have #{MAXIMUM_SIZE} at most. Store the file in several objects."
     end
 
     # The memory grows by what has arrived, not by what the store says of the size.
@@ -298,8 +299,8 @@ module EncryptedS3Service
     end
 
     def object_key(key)
-      raise ArgumentError, "a key must be a String, not #{key.class}" unless key.is_a?(String)
-      raise ArgumentError, "a key must not be empty" if key.empty?
+      raise ArgumentError, "A key must be a String, not #{key.class}." unless key.is_a?(String)
+      raise ArgumentError, "A key must not be empty." if key.empty?
 
       text = key.encoding == Encoding::BINARY ? key.dup.force_encoding(Encoding::UTF_8) : key.encode(Encoding::UTF_8)
       raise ArgumentError, "a key must be valid UTF-8" unless text.valid_encoding?
@@ -313,7 +314,7 @@ module EncryptedS3Service
       first = range.begin || 0
       last = range.end
       unless first.is_a?(Integer) && (last.nil? || last.is_a?(Integer)) && !first.negative? && !last&.negative?
-        raise ArgumentError, "a range must be of whole numbers from 0 on, not #{range.inspect}"
+        raise ArgumentError, "The bounds of a range must be integers of at least 0, not #{range.inspect}."
       end
 
       [first, last && (last - first + (range.exclude_end? ? 0 : 1))]

@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
-# Constants of this gem that have other names now.
+# Renamed constants of this gem.
 module EncryptedS3Service
-  # The former names, and what they are called now. They go on working, with a warning of {deprecator}.
+  # Former and present names. The former ones still work and warn through {deprecator}.
   # @api private
   FORMER_NAMES = { Audit: :DecryptionEvents, Command: :CLI }.freeze
   private_constant :FORMER_NAMES
 
   # @param name [Symbol]
   # @return [Module]
-  # @raise [NameError] when it is no former name either
+  # @raise [NameError] when it is not a former name
   # @api private
   def self.const_missing(name)
     present = FORMER_NAMES[name] or return super

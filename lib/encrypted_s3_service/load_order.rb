@@ -3,16 +3,16 @@
 require_relative "errors"
 
 module EncryptedS3Service
-  # Whether the part of the gem that lives in Rails is there. A gem that is loaded before Rails, or after the boot of
-  # the application, has no engine in it: files would be encrypted, but no tenant's service chosen, no attachment
-  # checked and no secret filtered from the log, all without a word.
+  # Checks that the engine is part of the application. If the gem is loaded before Rails, or after the application has
+  # booted, the engine is missing: files would be encrypted, but no tenant's service would be chosen, no attachment
+  # validated and no secret filtered from the log, without any warning.
   # @api private
   module LoadOrder
     ADVICE = "Load the gem after Rails and before the application boots: put it below rails in the Gemfile, or add " \
              "`require \"encrypted_s3_service/engine\"` below `require \"rails\"` in config/application.rb."
     private_constant :ADVICE
 
-    # Called where Active Storage loads the service.
+    # Called when Active Storage loads the service.
     # @return [void]
     # @raise [ConfigurationError] when the engine is missing from the application
     def self.check
@@ -20,7 +20,7 @@ module EncryptedS3Service
       return if application.nil? || engine_in?(application)
 
       raise ConfigurationError, "The gem encrypted_s3_service was loaded too #{defined?(Engine) ? "late" : "early"}, " \
-                                "so its part for Rails is missing. #{ADVICE}"
+                                "so its Rails engine is missing. #{ADVICE}"
     end
 
     def self.engine_in?(application)

@@ -3,7 +3,7 @@
 require "rspec/expectations"
 require_relative "test_helper"
 
-# A matcher for an application's specs: whether a file lies encrypted where it is stored.
+# A matcher for an application's specs: checks that a stored file is encrypted.
 #
 #   expect(contract.pdf).to be_stored_encrypted
 #   expect(contract.pdf).to be_stored_encrypted.in(:encrypted_amazon)

@@ -3,8 +3,8 @@
 require "active_storage"
 
 module EncryptedS3Service
-  # Assertions for an application's tests: whether a file lies encrypted where it is stored. They read it from the
-  # bucket, and do not only look at the service's name.
+  # Assertions for an application's tests: check that a stored file is encrypted. They read it from the bucket instead
+  # of comparing only the service's name.
   #
   #   class ContractTest < ActiveSupport::TestCase
   #     include EncryptedS3Service::TestHelper
@@ -14,21 +14,20 @@ module EncryptedS3Service
   #     end
   #   end
   #
-  # `require "encrypted_s3_service/rspec"` has the same as a matcher for RSpec.
+  # `require "encrypted_s3_service/rspec"` provides the same check as an RSpec matcher.
   module TestHelper
-    # Why a file is not encrypted.
+    # Finds out why a file is not encrypted.
     # @api private
     class Verdict
       # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
       #   ActiveStorage::VariantWithRecord]
-      # @param service [Symbol, String, nil] name of the service that it has to be in; nil for any
+      # @param service [Symbol, String, nil] name of the expected service; nil for any
       def initialize(file, service: nil)
         @blob = blob_of(file)
         @service = service
       end
 
-      # @return [String, nil] what is wrong, as a sentence; nil when the file is encrypted in every place that it is
-      #   stored in
+      # @return [String, nil] the problem as a sentence; nil when the file is encrypted everywhere it is stored
       def problem
         return "There is no file." unless @blob
         return "#{name} is in the service #{@blob.service_name}, not in #{@service}." if elsewhere?
@@ -41,7 +40,7 @@ module EncryptedS3Service
 
       private
 
-      # A variant or a preview has an attached picture of its own; what it was made of is another file.
+      # A variant or preview has its own attached image, which is another file than the original.
       def blob_of(file)
         return file if file.is_a?(ActiveStorage::Blob) || file.nil?
         return blob_of(file.image) if file.respond_to?(:image) && !file.respond_to?(:service_name)
@@ -55,24 +54,24 @@ module EncryptedS3Service
 
       def elsewhere? = @service && @blob.service_name.to_s != @service.to_s
 
-      # Nothing is given out of an object that is not encrypted, or was changed.
+      # Downloading raises for an object that is not encrypted or was changed.
       def problem_in(part)
         part.download(@blob.key) { break }
         nil
       rescue ActiveStorage::FileNotFoundError
         "#{name} is not in the bucket of the service #{part.name}."
       rescue EnvelopeError, ActiveStorage::IntegrityError => e
-        "#{name} does not lie encrypted in the bucket of the service #{part.name}: #{e.message}"
+        "#{name} is not encrypted or was changed in the bucket of the service #{part.name}: #{e.message}"
       end
     end
     private_constant :Verdict
 
     # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
     #   ActiveStorage::VariantWithRecord]
-    # @param service [Symbol, String, nil] name of the service that it has to be in; nil for any that encrypts
-    # @param message [String, nil] what the test says when it fails
+    # @param service [Symbol, String, nil] name of the expected service; nil for any that encrypts
+    # @param message [String, nil] shown when the assertion fails
     # @return [void]
-    # @raise [Minitest::Assertion] unless the file is encrypted in every place that it is stored in
+    # @raise [Minitest::Assertion] unless the file is encrypted everywhere it is stored
     def assert_encrypted(file, message = nil, service: nil)
       problem = TestHelper.problem(file, service: service)
       assert problem.nil?, [message, problem].compact.join("\n")
@@ -80,9 +79,9 @@ module EncryptedS3Service
 
     # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
     #   ActiveStorage::VariantWithRecord]
-    # @param message [String, nil] what the test says when it fails
+    # @param message [String, nil] shown when the assertion fails
     # @return [void]
-    # @raise [Minitest::Assertion] when the file is encrypted in every place that it is stored in
+    # @raise [Minitest::Assertion] when the file is encrypted everywhere it is stored
     def assert_not_encrypted(file, message = nil)
       assert TestHelper.problem(file), message || "The file is encrypted."
     end

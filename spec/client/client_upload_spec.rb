@@ -139,7 +139,8 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
     end
 
     it "must be something to read from" do
-      expect { upload("a string") }.to raise_error(ArgumentError, "an io must respond to read, a String does not")
+      expect { upload("a string") }
+        .to raise_error(ArgumentError, "An io must respond to `read`, but a String does not.")
     end
   end
 

@@ -37,7 +37,7 @@ RSpec.describe "Loading the gem in an application" do
   it "says what to do when the gem was loaded before Rails" do
     printed, well = run(fetch, replaced: first)
     expect(well).to be(false)
-    expect(printed).to include("loaded too early, so its part for Rails is missing. Load the gem after Rails")
+    expect(printed).to include("loaded too early, so its Rails engine is missing. Load the gem after Rails")
     expect(printed).to include(%(add `require "encrypted_s3_service/engine"` below))
   end
 
@@ -51,7 +51,7 @@ RSpec.describe "Loading the gem in an application" do
     printed, well = run("require 'encrypted_s3_service'; #{fetch}",
                         replaced: { %(require "encrypted_s3_service"\n\n) => "\n" })
     expect(well).to be(false)
-    expect(printed).to include("loaded too late, so its part for Rails is missing")
+    expect(printed).to include("loaded too late, so its Rails engine is missing")
   end
 
   it "says so too when an initializer has loaded it" do

@@ -20,7 +20,7 @@ RSpec.describe EncryptedS3Service::NativeLoader do
       File.write(File.join(folder, "broken_extension.so"), "no library")
       $LOAD_PATH.unshift(folder)
       expect { described_class.load(["broken_extension.so"]) }
-        .to raise_error(EncryptedS3Service::NativeLoadError, /does not load.*rake compile/)
+        .to raise_error(EncryptedS3Service::NativeLoadError, /cannot be loaded.*rake compile/)
     ensure
       $LOAD_PATH.delete(folder)
     end
@@ -29,7 +29,7 @@ RSpec.describe EncryptedS3Service::NativeLoader do
   it "refuses an extension of another version" do
     version = EncryptedS3Service::VERSION
     expect { described_class.check_version("0.0.1") }
-      .to raise_error(EncryptedS3Service::NativeLoadError, /of version 0\.0\.1, the gem of version #{version}\./)
+      .to raise_error(EncryptedS3Service::NativeLoadError, /has version 0\.0\.1, the gem has version #{version}\./)
   end
 
   it "begins no thread and no process when the gem is required, nor when a client is built" do

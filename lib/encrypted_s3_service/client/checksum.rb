@@ -4,49 +4,49 @@ require "openssl"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A checksum of plaintext, in one of the forms in which Active Storage keeps it: the Base64 of an MD5; from Rails 8.1
-  # on that of another digest, if `config.active_storage.checksum_implementation` is one; from Rails 8.2 on with the
-  # digest's name and a colon before it, if the service chose it. Files that are mirrored or moved here bring theirs.
+  # A checksum of plaintext in the forms that Active Storage uses: the Base64 of an MD5; since Rails 8.1 the Base64 of
+  # another digest, if `config.active_storage.checksum_implementation` sets one; since Rails 8.2 with the digest's name
+  # and a colon before it, if the service chose it. Mirrored and migrated files keep the checksum they have.
   # @api private
   class Checksum
-    # Digests by the size of their Base64.
+    # Digests by the length of their Base64.
     BY_SIZE = { 24 => "md5", 44 => "sha256", 88 => "sha512" }.freeze
     private_constant :BY_SIZE
 
-    # @return [String] the name of the digest, as OpenSSL has it
+    # @return [String] the digest's name in OpenSSL
     attr_reader :algorithm
 
     # @return [String] the Base64 of the digest
     attr_reader :base64
 
     # @param text [String, nil]
-    # @return [Checksum, nil] nil where there is none
+    # @return [Checksum, nil] nil for nil
     def self.parse(text) = text && new(text)
 
     # @param text [String]
-    # @raise [UnsupportedOperationError] when it is of a digest that is not computed here
+    # @raise [UnsupportedOperationError] when the digest is not supported
     def initialize(text)
       name, colon, @base64 = text.rpartition(":")
       @algorithm = colon.empty? ? BY_SIZE.fetch(text.bytesize, "md5") : name.downcase
       return if BY_SIZE.value?(@algorithm)
 
-      raise UnsupportedOperationError, "checksums by #{@algorithm.inspect} are not known to this version, only " \
-                                       "#{BY_SIZE.values.join(", ")}"
+      raise UnsupportedOperationError, "Checksums by #{@algorithm.inspect} are not supported, only " \
+                                       "#{BY_SIZE.values.join(", ")}."
     end
 
-    # @return [String, nil] the Base64, if it is of an MD5, which the core computes beside its other work
+    # @return [String, nil] the Base64 of an MD5, which the Rust core compares; nil for other digests
     def md5 = (@base64 if @algorithm == "md5")
 
-    # @return [OpenSSL::Digest, nil] one to be fed with the plaintext; nil for an MD5
+    # @return [OpenSSL::Digest, nil] an empty digest for the plaintext; nil for an MD5
     def digest = (OpenSSL::Digest.new(@algorithm) unless md5)
 
-    # @param found [String] the Base64 of what the plaintext's digest is
+    # @param found [String] Base64 of the plaintext's digest
     # @return [void]
-    # @raise [ChecksumError] when it is another
+    # @raise [ChecksumError] when it differs from the announced one
     def check(found)
       return if found == @base64
 
-      raise ChecksumError, "the bytes do not have the checksum that was announced (#{@algorithm})"
+      raise ChecksumError, "The content does not match the announced checksum (#{@algorithm})."
     end
   end
 end

@@ -4,14 +4,14 @@ require "securerandom"
 require_relative "../client"
 
 module EncryptedS3Service
-  # A client whose key is destroyed: its objects can be listed and deleted, and that is all.
+  # A client whose key is destroyed: its objects can only be listed and deleted.
   # @api private
   class KeylessClient < Client
-    # @param name [String] of the service, for messages
+    # @param name [String] the service's name, for messages
     # @param options [Hash{Symbol => Object}] see {Configuration#initialize}, without a key
     # @raise [ConfigurationError]
     def initialize(name, **options)
-      # Never used; a client without any would not be complete.
+      # A random key that is never used, because a client must have one.
       super(**options.except(:encryption_key_passphrase), encryption_key: SecureRandom.bytes(32))
       @name = name
     end
@@ -19,8 +19,8 @@ module EncryptedS3Service
     %i[upload download reader download_file download_chunk compose rotate reencrypt].each do |operation|
       # @raise [KeyDestroyedError] always
       define_method(operation) do |*|
-        raise KeyDestroyedError, "the key of #{@name} is destroyed: its files cannot be read any more, nor new ones " \
-                                 "stored; they can be deleted"
+        raise KeyDestroyedError, "The key of #{@name} is destroyed. Its files can be deleted, but neither read " \
+                                 "nor written."
       end
     end
   end

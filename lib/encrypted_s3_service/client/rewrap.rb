@@ -2,70 +2,71 @@
 
 module EncryptedS3Service
   class Client
-    # New keys for stored objects.
+    # Key rotation of stored objects.
     module Rewrap
       # Bytes of the largest object that S3 copies in one request.
       LARGEST_COPY = 5 << 30
 
-      # What became of an object.
-      # @!attribute outcome [Symbol] `:rotated`; `:current` when the writing key had wrapped its data key already;
-      #   `:reencrypt` when only {Client::Rewrap#reencrypt} helps
+      # The result of {Client::Rewrap#rotate}.
+      # @!attribute outcome [Symbol] `:rotated`; `:current` when the data key was already wrapped by the writing key;
+      #   `:reencrypt` when the object needs {Client::Rewrap#reencrypt}
       # @!attribute format [String, nil] `"v2"` or `"v3"`, which rotation does not change
-      # @!attribute reason [String, nil] why it has to be encrypted anew
-      # @!attribute former_key_id [String, nil] the id of the key that the object asked for before
+      # @!attribute reason [String, nil] why the object must be encrypted again
+      # @!attribute former_key_id [String, nil] the id of the former wrapping key
       Rotated = Data.define(:outcome, :format, :reason, :former_key_id)
 
-      # What an object's metadata say of its envelope; nothing of it is authenticated.
-      # @!attribute format [String, nil] `"v2"`, `"v3"`, `"v1"`; nil when there is no envelope, or more than one
-      # @!attribute key_id [String, nil] the id of the key that the object asks for
+      # Format and key id from an object's metadata; not authenticated.
+      # @!attribute format [String, nil] `"v2"`, `"v3"` or `"v1"`; nil when there is no envelope, or more than one
+      # @!attribute key_id [String, nil] the id of the wrapping key
       Envelope = Data.define(:format, :key_id)
 
-      # Wraps an object's data key by the writing key and replaces its metadata. The body stays where it is and is not
-      # read: the store copies the object onto itself, in one step in which readers see either envelope. Content type,
-      # storage class, server-side encryption, tags and other metadata are kept; the ACL is the one of `upload.acl`.
+      # Wraps an object's data key with the writing key and replaces the envelope. The body is neither read nor moved:
+      # the store copies the object onto itself atomically. Content type, storage class, server-side encryption, tags
+      # and other metadata are kept; the ACL is that of `upload.acl`.
       #
       # @param key [String] UTF-8
-      # @param largest_copy [Integer] bytes of the largest object that the store copies in one request; larger ones are
-      #   copied in parts of so many
-      # @param verify [Boolean] whether the store is asked for the object again and has to show the new envelope, which
-      #   is one request more. Some stores accept the copy and change nothing
+      # @param largest_copy [Integer] bytes of the largest object that the store copies in one request; larger objects
+      #   are copied in parts of this size
+      # @param verify [Boolean] whether to check that the store returns the new envelope, by one more request. Some
+      #   stores accept the copy and change nothing
       # @return [Rotated]
       # @raise [NotFoundError]
-      # @raise [KeyringError] when no configured key opens the object's data key
-      # @raise [ChangedError] when the object is replaced again and again meanwhile
-      # @raise [NotRotatedError] when `verify` is given and the store does not show the new envelope
+      # @raise [KeyringError] when no configured key unwraps the object's data key
+      # @raise [ChangedError] when the object is replaced repeatedly during the rotation
+      # @raise [NotRotatedError] when `verify` is true and the store does not return the new envelope
       # @raise [Error]
       def rotate(key, largest_copy: LARGEST_COPY, verify: false)
         acl = configuration.object_settings["acl"]
         Rotated.new(**native.rotate(object_key(key), acl, largest_copy, verify ? true : false))
       end
 
-      # Asks the store for an object's metadata, and for nothing else.
+      # Reads format and key id by one HEAD request.
       #
       # @param key [String] UTF-8
       # @return [Envelope]
       # @raise [NotFoundError]
       # @raise [Error]
       def envelope(key)
-        head = native.head(object_key(key)) or raise NotFoundError, "there is no object #{key.inspect}"
+        head = native.head(object_key(key)) or raise NotFoundError, "There is no object #{key.inspect}."
         Envelope.new(**head.slice(:format, :key_id))
       end
 
-      # Rotation cannot change a format: the data key of a V2 object cannot be bound to it afterwards.
+      # Rotation cannot change the format: a V2 object's data key cannot be committed to later.
       #
-      # @param format [String, nil] of an object's envelope
-      # @return [Boolean] whether it is V2 although new objects are V3, so that only {#reencrypt} helps
+      # @param format [String, nil] format of an object's envelope
+      # @return [Boolean] whether it is V2 while new objects are V3, so that the object needs {#reencrypt}
       def outdated_format?(format) = format == "v2" && configuration.written_format == "v3"
 
-      # Encrypts an object anew, under the writing key and in the format that `commitment_policy` says. The body moves
+      # Encrypts an object again, under the writing key and in the format of `commitment_policy`. The body passes
       # through this process.
       #
-      # @param key [String] UTF-8; nobody may replace the object meanwhile
-      # @param checksum [String, nil] of the plaintext, as {Client#upload} takes it. Legacy objects hold nothing else by
-      #   which a change would be noticed
-      # @return [Hash{Symbol => Object}] as {Client#upload} does
+      # @param key [String] UTF-8; the object must not be replaced during the call
+      # @param checksum [String, nil] checksum of the plaintext as in {Client#upload}. It is the only protection of
+      #   legacy objects against changes
+      # @return [Hash{Symbol => Object}] as in {Client#upload}
       # @raise [NotFoundError]
-      # @raise [IntegrityError] when the object is not what was stored, or has another checksum; then it stays
+      # @raise [IntegrityError] when the object was changed or does not match the checksum; the object stays as it is
+      #   then
       # @raise [Error]
       def reencrypt(key, checksum: nil)
         expected = Checksum.parse(checksum)

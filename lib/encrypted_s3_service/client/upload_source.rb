@@ -4,37 +4,37 @@ require "tempfile"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # Moves what an IO has from its position to its end into an upload: file by file in Rust where the IO is a plain file,
-  # else buffer by buffer.
+  # Feeds an upload from an IO's current position to its end. Rust reads plain files itself; other IOs are read in
+  # buffers.
   # @api private
   class UploadSource
-    # Bytes asked of an IO at once.
+    # Bytes per call of `read`.
     READ_SIZE = 1 << 20
 
     # @param io [#read]
-    # @param digest [OpenSSL::Digest, nil] is fed with all that is read, and has it read by Ruby
-    # @raise [ArgumentError]
+    # @param digest [OpenSSL::Digest, nil] updated with all bytes; with a digest Ruby reads also plain files
+    # @raise [ArgumentError] when the object does not respond to `read`
     def initialize(io, digest: nil)
-      raise ArgumentError, "an io must respond to read, a #{io.class} does not" unless io.respond_to?(:read)
+      raise ArgumentError, "An io must respond to `read`, but a #{io.class} does not." unless io.respond_to?(:read)
 
       @io = io
       @digest = digest
     end
 
-    # @return [Integer, nil] bytes to come, as far as the IO knows
+    # @return [Integer, nil] remaining bytes; nil when the IO does not know
     def remaining
       return unless @io.respond_to?(:size) && @io.respond_to?(:pos)
 
       size = @io.size
       position = @io.pos
-      # Not everything that imitates an IO has numbers for them.
+      # Objects that imitate an IO may return something else.
       [size - position, 0].max if size.is_a?(Integer) && position.is_a?(Integer)
     rescue SystemCallError, IOError
       nil
     end
 
     # @param upload [Native::Upload]
-    # @param step [Integer] bytes that are read of a file at once
+    # @param step [Integer] bytes per read of a plain file
     # @yield after each step
     # @return [void]
     def transfer(upload, step, &)
@@ -47,7 +47,7 @@ module EncryptedS3Service
     def transfer_reads(upload)
       buffer = String.new(capacity: READ_SIZE, encoding: Encoding::BINARY)
       while (data = @io.read(READ_SIZE, buffer))
-        # IO itself has nil for this, but not everything that imitates it.
+        # An IO returns nil at its end, but objects that imitate one may return an empty String.
         break if data.empty?
 
         @digest&.update(data)
@@ -65,17 +65,17 @@ module EncryptedS3Service
       file.seek(position)
     end
 
-    # The File itself, if reading its descriptor gives exactly what its `read` would give.
+    # The File, if reading its descriptor gives exactly the bytes of its `read`.
     def plain_file
       file = @io.instance_of?(Tempfile) ? @io.__getobj__ : @io
       return unless file.instance_of?(File) && untouched?(@io) && untouched?(file)
 
-      # Raises what `read` would raise of a file that is closed or not open for reading; writes out what is buffered.
+      # Raises for a file that is closed or not open for reading, and flushes the write buffer.
       file.read(0)
       file if file.internal_encoding.nil? && file.stat.file?
     end
 
-    # A method defined on the object itself (`read`, say, for a progress bar) has to be called.
+    # A singleton method, for example a `read` that counts for a progress bar, must be called.
     def untouched?(object) = object.singleton_methods(false).empty?
   end
 end
