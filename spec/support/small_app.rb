@@ -11,7 +11,7 @@ require "tmpdir"
 # in processes of their own.
 class SmallApp
   LIBRARY = File.expand_path("../../lib", __dir__)
-  GEMFILE = File.expand_path("../../Gemfile", __dir__)
+  GEMFILE = ENV.fetch("BUNDLE_GEMFILE") { File.expand_path("../../Gemfile", __dir__) }
 
   FILES = {
     "bin/rails" => <<~RUBY,
