@@ -6,7 +6,7 @@ require_relative "tenancy/tenant_keys"
 require_relative "deprecator"
 
 module EncryptedS3Service
-  # What the gem does in a Rails application besides being found by Active Storage.
+  # Integrates the gem into a Rails application.
   class Engine < ::Rails::Engine
     require_relative "engine/quiet_configurations"
     require_relative "engine/service_file"
@@ -14,7 +14,7 @@ module EncryptedS3Service
     require_relative "engine/settings_check"
     require_relative "engine/storage_check"
 
-    # @return [Boolean] whether the application has Active Storage; without it the gem is a library
+    # @return [Boolean] whether the application has Active Storage; without it the gem is only a library
     # @api private
     def self.active_storage? = !defined?(::ActiveStorage::Engine).nil?
 
@@ -24,19 +24,19 @@ module EncryptedS3Service
       app.deprecators[:encrypted_s3_service] = EncryptedS3Service.deprecator
     end
 
-    # A store that does not answer is no defect of the application.
+    # An unreachable store is not a bug of the application.
     initializer "encrypted_s3_service.rescue_responses", before: "action_dispatch.configure" do |app|
       next unless app.config.respond_to?(:action_dispatch)
 
       app.config.action_dispatch.rescue_responses["EncryptedS3Service::TransportError"] = :service_unavailable
     end
 
-    # Controllers that inherit from Active Storage's.
+    # The controllers inherit from Active Storage's.
     initializer "encrypted_s3_service.controllers", before: :set_autoload_paths do
       Rails.autoloaders.main.ignore(root.join("app/controllers")) unless Engine.active_storage?
     end
 
-    # When all folders are on the load path, and before anything can ask for a service.
+    # Runs when the load path is complete and before any service is built.
     initializer "encrypted_s3_service.service_file", after: :set_autoload_paths do
       ServiceFile.check if Engine.active_storage?
     end
@@ -49,9 +49,9 @@ module EncryptedS3Service
       end
     end
 
-    # @param loading [Boolean] whether all classes are loaded next
+    # @param loading [Boolean] whether classes may be loaded, as before an eager load
     # @return [void]
-    # @raise [ConfigurationError] when a setting is wrong, of the application or in `storage.yml`
+    # @raise [ConfigurationError] when a setting of the application or of `storage.yml` is wrong
     # @api private
     def self.check(loading: false)
       return EncryptedS3Service.settings.check unless active_storage?
@@ -60,8 +60,8 @@ module EncryptedS3Service
       SettingsCheck.new(loading: loading).call
     end
 
-    # After the application's own initializers. Where classes are loaded eagerly it is before them: they build services,
-    # and their errors would not name the setting.
+    # Runs after the application's initializers, and before classes are loaded eagerly: these build services, and their
+    # errors would not name the setting.
     config.before_eager_load { Engine.check(loading: true) }
     config.after_initialize { |app| Engine.check unless app.config.eager_load }
     config.after_initialize { ServiceFile.check if Engine.active_storage? }

@@ -27,7 +27,7 @@ RSpec.describe "Another file active_storage/service/encrypted_s3_service.rb" do
   it "is noticed at boot in the application's lib" do
     said, well = boot({ "lib/#{name}" => recipe })
     expect(well).to be(false)
-    expect(said).to include("`service: EncryptedS3` would not be the service of the gem encrypted_s3_service: " \
+    expect(said).to include("`service: EncryptedS3` does not mean the service of the gem encrypted_s3_service: " \
                             "lib/#{name} takes its place. Delete or rename that file")
   end
 

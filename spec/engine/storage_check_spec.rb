@@ -146,7 +146,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       "base_controller = 'ApplicationControler'" => /base_controller names `ApplicationControler`, which does not/,
       "active_storage_concerns = %w[Nothing::There]" => /concerns names `Nothing::There`, which does not/,
       "current_tenant = 'Curent.organisation'" => /current_tenant names `Curent`, which does not exist/,
-      "tenant_keys = { encc: {} }" => /tenant_keys names the service `encc`, which .*storage.yml has not; it has enc/,
+      "tenant_keys = { encc: {} }" => /tenant_keys names the service `encc`, which is not in .*yml. The file has enc/,
       "direct_upload_services = %i[amazon]" => /direct_upload_services names the service `amazon`/
     }.each do |line, message|
       eager = eagerness.next
@@ -157,8 +157,8 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
     end
 
     {
-      "base_controller = 'ApplicationRecord'" => /base_controller names `ApplicationRecord`, which is no controller/,
-      "active_storage_concerns = 'ApplicationRecord'" => /names `ApplicationRecord`, which is a class and no module/,
+      "base_controller = 'ApplicationRecord'" => /base_controller names `ApplicationRecord`, which is not a controller/,
+      "active_storage_concerns = 'ApplicationRecord'" => /names `ApplicationRecord`, which is a class and not a module/,
       "current_tenant = 'Current.tenant'" => /`Current` has no attribute `tenant` to read and set/
     }.each do |line, message|
       it "stops at #{line} where all classes are loaded" do

@@ -3,7 +3,7 @@
 require_relative "../tenancy/service_switch"
 
 module EncryptedS3Service
-  # How the choice of a service gets into Rails.
+  # Hooks that choose the service of new files.
   class Engine
     initializer "encrypted_s3_service.service_switch" do |app|
       ActiveSupport.on_load(:active_storage_blob) do
@@ -33,7 +33,7 @@ module EncryptedS3Service
       ActiveSupport.on_load(:action_view) { include DirectUploads::FormHelper if Engine.active_storage? }
     end
 
-    # Whoever has included the helper by then, as controllers do, has it as it was.
+    # Must run before the helper is included, because a later prepend does not reach modules that already include it.
     initializer "encrypted_s3_service.rich_text", after: :set_autoload_paths, before: "action_text.helper" do
       next unless defined?(::ActionText::Engine)
 
@@ -42,8 +42,8 @@ module EncryptedS3Service
       end
     end
 
-    # Each time that Rails' controllers are loaded, and not earlier: what they inherit from is configured only at the
-    # end of the boot (`config.active_storage.base_controller_parent`), and a task needs no controllers.
+    # Runs whenever Rails' controllers are loaded, and not earlier: their parent class is configured only at the end of
+    # the boot (`config.active_storage.base_controller_parent`), and tasks need no controllers.
     initializer "encrypted_s3_service.active_storage_controllers" do
       loader = Rails.autoloaders.main
       loader.on_load("ActiveStorage::BaseController") do |controller|

@@ -4,8 +4,8 @@ require_relative "../configuration/redacted"
 
 module EncryptedS3Service
   class Engine
-    # Prepended to ActiveStorage::Service::Registry and ActiveStorage::Service::Configurator, which keep the settings of
-    # all services, keys included. Rails has an `inspect` that shows none of them from version 8.1 on.
+    # Prepended to ActiveStorage::Service::Registry and ActiveStorage::Service::Configurator, which hold the settings of
+    # all services including keys. Only Rails 8.1 and later hide them in `inspect`.
     # @api private
     module QuietConfigurations
       include Confidential

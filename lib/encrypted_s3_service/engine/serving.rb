@@ -14,9 +14,9 @@ require_relative "../serving/refusals"
 require_relative "../serving/token"
 
 module EncryptedS3Service
-  # How links and direct uploads get into Rails.
+  # Hooks for links and direct uploads.
   class Engine
-    # What is no defect of the application, on Rails' own routes as well.
+    # Status of errors that are not bugs of the application, also on Rails' own routes.
     initializer "encrypted_s3_service.refusals", before: "action_dispatch.configure" do |app|
       next unless app.config.respond_to?(:action_dispatch)
 
@@ -26,12 +26,12 @@ module EncryptedS3Service
       )
     end
 
-    # Last of all: a middleware of the application may be what finds the path's prefix.
+    # Runs last, because a middleware of the application may set the path prefix.
     initializer "encrypted_s3_service.request_place", after: :load_config_initializers do |app|
       app.middleware.use Serving::RequestPlace if Engine.active_storage?
     end
 
-    # Whenever they are loaded, which with reloading is more than once; nothing is loaded for it.
+    # Runs whenever Rails' classes are loaded, which happens again after reloading, and does not load them itself.
     initializer "encrypted_s3_service.rails_routes" do
       loader = Rails.autoloaders.main
       Serving::PrivateProxy.prepends.each do |name, addition|

@@ -6,7 +6,7 @@ require_relative "../deprecator"
 require_relative "../errors"
 require_relative "settings/kinds"
 
-# The part of the gem that needs Rails: settings of the application.
+# Settings of the Rails application.
 module EncryptedS3Service
   class Engine
     # The settings of the application, `config.encrypted_s3_service`. The settings of each service are in
@@ -17,8 +17,7 @@ module EncryptedS3Service
     #       config.encrypted_s3_service.base_controller = "ApplicationController"
     #     end
     #
-    # A name that does not exist and a value of the wrong kind raise a {ConfigurationError} at once. `nil` stands for
-    # the default of a setting.
+    # An unknown setting or a value of the wrong type raises a {ConfigurationError} at once. `nil` means the default.
     class Settings
       include Confidential
 
@@ -31,13 +30,13 @@ module EncryptedS3Service
         # @api private
         def declarations = @declarations ||= {}
 
-        # @return [Hash{Symbol => Symbol}] former names of settings and their names now
+        # @return [Hash{Symbol => Symbol}] former names of settings and their present names
         # @api private
         def former_names = @former_names ||= {}
 
         private
 
-        # Declares a setting: a reader, a writer that checks the value, and a default.
+        # Declares a setting with a reader, a checking writer and a default.
         # @!macro [attach] setting
         #   @!attribute [rw] $1
         # @param name [Symbol]
@@ -60,14 +59,14 @@ module EncryptedS3Service
         end
       end
 
-      # The class that the gem's controllers inherit from. They serve decrypted files and take direct uploads. Their
-      # addresses are signed and expire; a `before_action` of this class that asks for a login protects them further.
-      # What stands before Active Storage's own controllers stands before these by default.
+      # Parent class of the gem's controllers, which serve decrypted files and receive direct uploads. Their URLs are
+      # signed and expire; a `before_action` of this class can also require a login. The default has the same callbacks
+      # as Active Storage's own controllers.
       # @return [String] `"ActiveStorage::BaseController"` by default
       setting :base_controller, :class_name, default: "ActiveStorage::BaseController"
 
-      # Concerns of the application that find the tenant of a request; Active Storage's own controllers include them.
-      # `true` where the tenant is known before any controller. See {Controller.include_in}.
+      # Concerns of the application that set the tenant of a request. They are included in Active Storage's controllers.
+      # `true` if the tenant is set before any controller runs. See {Controller.include_in}.
       # @return [String, Array<String>, Boolean, nil] names of modules
       setting :active_storage_concerns, :concerns
       renamed :active_storage_controllers, :active_storage_concerns
@@ -76,39 +75,39 @@ module EncryptedS3Service
       # @return [String, nil] a class and an attribute, for example `"Current.organisation"`
       setting :current_tenant, :attribute
 
-      # Whether jobs of gems take the tenant, or the service of a block, from where they are enqueued to where they are
-      # performed. Jobs that include {Job} always do.
+      # Whether jobs of gems carry the tenant, or the service of a block, from the place of enqueueing. Jobs that
+      # include {Job} always do.
       # @return [Boolean] true by default
       setting :carry_tenant_in_jobs, :boolean, default: true
 
-      # Mirrors that may encrypt in part, while files are moved. See {MixedMirrors}.
+      # Mirrors that may contain services without encryption, for example during a migration. See {MixedMirrors}.
       # @return [Symbol, String, Array<Symbol, String>, nil] none by default
       setting :plaintext_mirrors, :names
 
-      # Whether a blob that exists is copied when it is attached where files have to be on another service. Otherwise it
-      # is refused. `has_one_attached …, copy_attached_blobs:` says it for one attachment. See {BlobCopy}.
+      # Whether an existing blob is copied when it is attached to an attribute that requires another service. Otherwise
+      # it is refused. `has_one_attached …, copy_attached_blobs:` overrides it for one attachment. See {BlobCopy}.
       # @return [Boolean] false by default
       setting :copy_attached_blobs, :boolean, default: false
 
-      # Finds the settings of services that are not in `storage.yml`. See {ResolvedServices}.
-      # @return [#call, nil] is given a name (String) and returns a Hash, a service, or nil
+      # Returns the settings of services that are not in `storage.yml`. See {ResolvedServices}.
+      # @return [#call, nil] receives a name (String) and returns a Hash, a service, or nil
       setting :service_resolver, :callable
 
-      # Whether what the resolver and `tenant_keys` return is trusted as `storage.yml` is. Otherwise it may not name
-      # files of the server, profiles or proxies. See {ResolvedEntry}.
+      # Whether the results of the resolver and of `tenant_keys` are trusted like `storage.yml`. Otherwise they must not
+      # name files of the server, profiles or proxies. See {ResolvedEntry}.
       # @return [Boolean] false by default
       setting :trusted_resolver, :boolean, default: false
 
-      # Endpoints that the resolver may name although they lead to this machine or to a private network, as URLs or as
-      # hosts with or without a port. Endpoints of `storage.yml` need not be listed.
+      # Endpoints on this machine or in private networks that the resolver may use, as URLs or hosts with or without a
+      # port. Endpoints of `storage.yml` are always allowed.
       # @return [String, Array<String>, nil] for example `%w[http://minio.internal:9000]`
       setting :trusted_resolver_endpoints, :names
 
-      # How many services of the resolver and of tenants a process keeps.
+      # Maximum number of resolver and tenant services that a process caches.
       # @return [Integer] 100 by default
       setting :resolved_services_limit, :integer, default: ResolvedServices::DEFAULT_LIMIT, within: (1..)
 
-      # Seconds after which the settings of a kept service are asked for again.
+      # Seconds after which the settings of a cached service are requested again.
       # @return [Numeric, ActiveSupport::Duration] 60 by default
       setting :resolved_services_ttl, :seconds, default: ResolvedServices::DEFAULT_TTL, within: (0..)
 
@@ -116,39 +115,39 @@ module EncryptedS3Service
       # @return [Hash{Symbol, String => #call, #[]}, nil]
       setting :tenant_keys, :key_sources
 
-      # What `SCOPE=name` and `SCOPE=name:argument` mean for the task `encrypted_s3_service:migrate`.
+      # Scopes for `SCOPE=name` and `SCOPE=name:argument` of the task `encrypted_s3_service:migrate`.
       # @return [Hash{Symbol, String => #call}, nil] lambdas that return a relation of ActiveStorage::Blob
       setting :migration_scopes, :callables
 
-      # Seconds for which a direct upload's token is good, that is how long a page with a form may stay open, or a part
-      # of it in a cache. `false` for ever.
+      # Seconds until a direct upload's token expires. A form can stay open, and a page cached, for this long. `false`
+      # means never.
       # @return [Numeric, ActiveSupport::Duration, false] 24 hours by default
       setting :direct_upload_token_expires_in, :seconds_or_never, default: 24.hours, within: (1..)
 
-      # Services that any client may choose by their plain names for a direct upload. See {DirectUploads}.
+      # Services that any client may choose by name for a direct upload. See {DirectUploads}.
       # @return [Symbol, String, Array<Symbol, String>, nil] none by default
       setting :direct_upload_services, :names
 
-      # Creates settings that have their defaults.
+      # All settings have their defaults.
       def initialize
         @given = {}
       end
 
       # @param name [Symbol, String]
       # @return [Object, nil] the value of the setting
-      # @raise [ConfigurationError] when there is no such setting
+      # @raise [ConfigurationError] when the setting does not exist
       def [](name) = public_send(known(name))
 
       # @param name [Symbol, String]
       # @param value [Object, nil] nil for the default
-      # @raise [ConfigurationError] when there is no such setting, or the value is of the wrong kind
+      # @raise [ConfigurationError] when the setting does not exist or the value is of the wrong type
       def []=(name, value)
         public_send(:"#{known(name)}=", value)
       end
 
-      # @param values [Hash{Symbol, String => Object}] by the names of settings
+      # @param values [Hash{Symbol, String => Object}] values by setting
       # @return [self]
-      # @raise [ConfigurationError] when there is no such setting, or a value is of the wrong kind
+      # @raise [ConfigurationError] when a setting does not exist or a value is of the wrong type
       def merge!(values)
         values.each { |name, value| self[name] = value }
         self
@@ -158,7 +157,7 @@ module EncryptedS3Service
       # @return [Hash{Symbol => Object}] all settings with their values
       def to_h = self.class.declarations.keys.to_h { |name| [name, read(name)] }
 
-      # Checks all values once more: a Hash or an Array may have been changed after it was assigned.
+      # Checks all values again, because a Hash or an Array can be changed after it was assigned.
       # @return [void]
       # @raise [ConfigurationError]
       # @api private
@@ -170,11 +169,11 @@ module EncryptedS3Service
       # @api private
       def respond_to_missing?(*) = false
 
-      # Every other name is a mistake.
-      # @raise [ConfigurationError] which names the setting that was probably meant
+      # Refuses unknown settings.
+      # @raise [ConfigurationError] always; it suggests the most similar setting
       # @api private
       def method_missing(name, *)
-        # Ruby looks for conversions by itself (`to_ary`, `to_str`).
+        # Ruby itself tests for conversions (`to_ary`, `to_str`).
         return super if name.start_with?("to_")
 
         known(name.to_s.delete_suffix("="))
@@ -199,7 +198,7 @@ module EncryptedS3Service
         @given[name] = value
       end
 
-      # Other values may be keys.
+      # Other values are not shown because they may be keys.
       def shown(value)
         case value
         when Numeric, Symbol, true, false, ActiveSupport::Duration then value.inspect
@@ -212,7 +211,7 @@ module EncryptedS3Service
         yield
       end
 
-      # @return [Symbol] the name, when there is such a setting
+      # @return [Symbol] the name of an existing setting
       def known(name)
         name = name.to_s
         names = self.class.declarations.keys + self.class.former_names.keys
@@ -233,7 +232,7 @@ module EncryptedS3Service
   end
 
   # @return [Engine::Settings] the settings of the application, `config.encrypted_s3_service`
-  # @raise [ConfigurationError] when the application has put something else in their place
+  # @raise [ConfigurationError] when the application replaced them by another object
   def self.settings
     settings = Engine.config.encrypted_s3_service
     return settings if settings.is_a?(Engine::Settings)

@@ -4,22 +4,21 @@ require_relative "storage_file"
 
 module EncryptedS3Service
   class Engine
-    # Checks at boot that what the settings name is there: classes, and services of `storage.yml`. Classes that are
-    # loaded on first use are not loaded for it.
+    # Checks at boot that the classes and services named by settings exist. Autoloaded classes are not loaded for it.
     # @api private
     class SettingsCheck
       # @param settings [Settings]
-      # @param loading [Boolean] whether classes are loaded, and looked at
+      # @param loading [Boolean] whether to load and check classes
       def initialize(settings = EncryptedS3Service.settings, loading: false)
         @settings = settings
         @loading = loading
       end
 
       # @return [void]
-      # @raise [ConfigurationError] which names the setting
+      # @raise [ConfigurationError] when a name is wrong; it names the setting
       def call
         @settings.check
-        # The default base controller is Active Storage's, which includes the concerns when it is loaded.
+        # First, because loading the default base controller includes the concerns.
         check_concerns
         check_base_controller
         check_current_tenant
@@ -34,7 +33,7 @@ module EncryptedS3Service
         found = find(:base_controller, name)
         return if found.nil? || (found.is_a?(Class) && found <= ::ActionController::Metal)
 
-        refuse :base_controller, "names `#{name}`, which is no controller"
+        refuse :base_controller, "names `#{name}`, which is not a controller"
       end
 
       def check_concerns
@@ -43,7 +42,7 @@ module EncryptedS3Service
           found = find(:active_storage_concerns, name)
           next if found.nil? || found.instance_of?(Module)
 
-          refuse :active_storage_concerns, "names `#{name}`, which is a class and no module"
+          refuse :active_storage_concerns, "names `#{name}`, which is a class and not a module"
         end
       end
 
@@ -56,7 +55,7 @@ module EncryptedS3Service
         refuse :current_tenant, "names `#{path}`, but `#{name}` has no attribute `#{attribute}` to read and set"
       end
 
-      # Services of tenants and of a resolver are known by their first use.
+      # Services of tenants and of a resolver are checked on first use.
       def check_services
         @settings.tenant_keys.to_h.each_key { |name| check_service(:tenant_keys, name) }
         return if @settings.service_resolver
@@ -66,7 +65,7 @@ module EncryptedS3Service
         end
       end
 
-      # What services consist of.
+      # Checks entries with tenants' keys, and mirrors.
       def check_parts
         return if entries.nil?
 
@@ -79,10 +78,10 @@ module EncryptedS3Service
         return if entries.nil? || entries.key?(name.to_sym)
 
         known = entries.empty? ? "has none" : "has #{entries.keys.join(", ")}"
-        refuse setting, "names the service `#{name}`, which config/storage.yml has not; it #{known}"
+        refuse setting, "names the service `#{name}`, which is not in config/storage.yml. The file #{known}"
       end
 
-      # @return [Module, nil] nil when it is there but is loaded on first use only
+      # @return [Module, nil] nil when it exists but is not loaded
       def find(setting, name)
         name = name.to_s
         return ::Object.const_get(name) if @loading
@@ -95,7 +94,7 @@ module EncryptedS3Service
         refuse setting, "names `#{name}`, which does not exist"
       end
 
-      # @return [Hash{Symbol => Hash}, nil] nil where the file cannot be read, which {StorageCheck} tells of
+      # @return [Hash{Symbol => Hash}, nil] nil when the file cannot be read, which {StorageCheck} reports
       def entries
         StorageFile.entries
       rescue StandardError

@@ -5,14 +5,14 @@ require_relative "storage_file"
 
 module EncryptedS3Service
   class Engine
-    # Checks every EncryptedS3 entry of `storage.yml` at boot, without a request, also those that nothing builds before
-    # their first file.
+    # Checks every EncryptedS3 entry of `storage.yml` at boot, without a request to a store. Rails itself builds most
+    # services only when they are first used.
     # @api private
     class StorageCheck
-      # Settings that hold a secret, or say something of one.
+      # Settings that contain or describe a secret.
       SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys access_key_id
                    secret_access_key session_token].freeze
-      # Settings that name files of certificates.
+      # Settings that name certificate files.
       CERTIFICATES = %i[ssl_ca_bundle ssl_ca_directory].freeze
       private_constant :SECRETS, :CERTIFICATES
 
@@ -34,7 +34,7 @@ module EncryptedS3Service
       rescue StandardError => e
         raise unless Configuration::Tolerance.tolerated?
 
-        # The application's own code asks for a secret that is not there (`ENV.fetch`, `credentials.x!`).
+        # The file's own code raises for a missing secret (`ENV.fetch`, `credentials.x!`).
         warn "config/storage.yml cannot be read here (#{e.class.name})."
         {}
       end
@@ -46,19 +46,19 @@ module EncryptedS3Service
         raise ConfigurationError, "The service `#{name}` of config/storage.yml is wrong: #{e.message}"
       end
 
-      # @return [String, nil] what is missing, where that is tolerated
+      # @return [String, nil] the missing setting, if that is tolerated
       # @raise [ConfigurationError]
       def problem_of(entry)
         Client.new(Configuration.new(Configuration::Tolerance.tolerated?, **present(entry))).configuration.problem
       rescue ConfigurationError => e
         raise unless Configuration::Tolerance.placeholders?
 
-        # Is it the secrets alone?
+        # Raises unless only the secrets are wrong.
         Client.new(Configuration.new(true, **present(entry).except(*SECRETS)))
         e.message
       end
 
-      # Certificates may be only where the service is used.
+      # Certificate files may exist only on the servers that use the service.
       def present(entry)
         return entry unless Configuration::Tolerance.tolerated?
 
@@ -66,7 +66,7 @@ module EncryptedS3Service
       end
 
       def warn(problem)
-        @logger&.warn("encrypted_s3_service: #{problem} The boot goes on because #{Configuration::Tolerance.reason}.")
+        @logger&.warn("encrypted_s3_service: #{problem} Booting continues because #{Configuration::Tolerance.reason}.")
       end
     end
   end

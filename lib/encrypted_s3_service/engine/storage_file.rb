@@ -10,10 +10,10 @@ module EncryptedS3Service
     # @api private
     module StorageFile
       class << self
-        # Reads them as Active Storage does (ActiveStorage::Engine, initializer `active_storage.services`), and leaves
-        # them where it looks first, so that the file is evaluated once.
-        # @return [Hash{Symbol => Hash}] by their names; empty when there is no such file
-        # @raise [StandardError] what the file's own code raises
+        # Reads the entries as Active Storage does (ActiveStorage::Engine, initializer `active_storage.services`) and
+        # stores them in `config.active_storage.service_configurations`, so that the file is evaluated only once.
+        # @return [Hash{Symbol => Hash}] entries by name; empty when there is no file
+        # @raise [StandardError] any error of the file's own code
         def entries
           redact
           options = ::Rails.configuration.active_storage
@@ -21,7 +21,7 @@ module EncryptedS3Service
           options.service_configurations.to_h.deep_symbolize_keys
         end
 
-        # Takes care that the settings show no secret when somebody looks at the application's configuration.
+        # Hides the secrets of the entries in `inspect` and similar output of the application's configuration.
         # @return [void]
         def redact
           options = ::Rails.configuration.active_storage
@@ -30,7 +30,7 @@ module EncryptedS3Service
         end
 
         # @param entry [Object]
-        # @return [Boolean] whether `service:` names this gem's. Rails camelizes and underscores what is written there
+        # @return [Boolean] whether `service:` is EncryptedS3 in any spelling that Rails accepts
         def ours?(entry) = entry.is_a?(Hash) && entry[:service].to_s.underscore == "encrypted_s3"
 
         private

@@ -3,13 +3,13 @@
 module EncryptedS3Service
   class Engine
     class Settings
-      # The kinds of values that a setting can have. A kind is a description for messages and a test.
+      # The types of settings: a description for messages and a test.
       # @api private
       module Kinds
         # @!attribute [r] description
-        #   @return [String] goes after "must be"
+        #   @return [String] continues "must be"
         # @!attribute [r] test
-        #   @return [#call] is given the value and the options of the setting
+        #   @return [#call] receives the value and the options of the setting
         Kind = Struct.new(:description, :test)
 
         # The name of a class or module.
@@ -17,16 +17,16 @@ module EncryptedS3Service
         # A class and an attribute of it.
         ATTRIBUTE = /\A(::)?[A-Z]\w*(::[A-Z]\w*)*\.[a-z_]\w*\z/
 
-        # An origin (RFC 6454): scheme, host and perhaps a port, and nothing behind it.
+        # An origin (RFC 6454): scheme, host and optional port.
         ORIGIN = %r{\A[a-z][a-z0-9+.-]*://[^/\s,;]+\z}i
-        # One source of a content security policy.
+        # A source in a content security policy.
         SOURCE = /\A[^\s,;]+\z/
 
         class << self
           # @param kind [Symbol] one of {ALL}
           # @param value [Object] not nil
-          # @param options [Hash] `within:` or `one_of:`, of the setting
-          # @return [String, nil] what the value must be, when it is something else
+          # @param options [Hash] `within:` or `one_of:` of the setting
+          # @return [String, nil] the requirement that the value does not meet; nil when it is valid
           def problem(kind, value, options = {})
             kind = ALL.fetch(kind)
             return if kind.test.call(value, options)
@@ -65,7 +65,7 @@ module EncryptedS3Service
           end
         end
 
-        # All kinds by their names.
+        # All types by name.
         ALL = {
           boolean: Kind.new("true or false", ->(value, _) { [true, false].include?(value) }),
           integer: Kind.new("a whole number",
