@@ -20,6 +20,7 @@ RSpec.configure do |config|
   config.mock_with(:rspec) { |mocks| mocks.verify_partial_doubles = true }
   config.shared_context_metadata_behavior = :apply_to_host_groups
   config.order = :random
+  config.example_status_persistence_file_path = "tmp/examples#{ENV.fetch("DUMMY_RUN", nil)}.txt"
   Kernel.srand config.seed
 
   config.include TestStore::Helpers
