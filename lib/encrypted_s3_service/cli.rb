@@ -36,7 +36,7 @@ module EncryptedS3Service
     rescue Options::Error => e
       fail_with(USAGE_ERROR, "#{e.message}\nSee: encrypted_s3_service --help")
     rescue EncryptedS3Service::Error, SystemCallError => e
-      fail_with(1, e.message)
+      fail_with(1, [e.message, *advice(e, options)].join("\n"))
     rescue Interrupt
       fail_with(130, "interrupted")
     end
@@ -80,7 +80,30 @@ module EncryptedS3Service
       end
     end
 
+    # Binds a renamed object to its key.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error] when it was written under another key than the one that is said
+    # @api private
+    def rebind(options)
+      changed = object_of(options.source, options).rebind(options.from)
+      @errors.puts("encrypted_s3_service: #{options.source} #{changed ? "is" : "was"} bound to its key" \
+                   "#{" already" unless changed}")
+    end
+
     private
+
+    # What to do about an object that is not where it was written: whoever has renamed it knows where that was.
+    def advice(error, options)
+      return [] unless error.is_a?(TamperedError) && error.code == "misplaced" && options.action == :decrypt
+
+      unless BucketObject.address?(options.source)
+        return ["Without --object-key it is not checked where the object was."]
+      end
+
+      ["If you renamed or copied it from another key of the bucket yourself: " \
+       "encrypted_s3_service rebind #{options.source} --from OLD-KEY"]
+    end
 
     def object_of(place, options, **)
       settings = ServiceSettings.new(options, @environment)
@@ -88,7 +111,8 @@ module EncryptedS3Service
         BucketObject.new(place, settings.for_bucket(BucketObject.bucket_of(place), **))
       else
         LocalObject.new(place, settings.for_file(**), metadata: options.metadata,
-                                                      instruction_file: options.instruction_file)
+                                                      instruction_file: options.instruction_file,
+                                                      object_key: options.object_key)
       end
     end
 

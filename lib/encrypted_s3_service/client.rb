@@ -190,7 +190,7 @@ module EncryptedS3Service
         raise TruncatedError, "The object #{key.inspect} is too short to be an encrypted object."
       end
 
-      Stat.new(**head)
+      Stat.new(**head.slice(*Stat.members))
     end
 
     # Reads an object's metadata: its envelope and other entries. They are not authenticated.

@@ -26,7 +26,7 @@ module EncryptedS3Service
     # What an entry may have.
     NAMES = %i[
       bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
-      commitment_policy security_profile envelope_location instruction_file_suffix
+      commitment_policy security_profile envelope_location instruction_file_suffix place_binding
       memory_limit spool_folder public upload
     ].concat(Connection::NAMES).freeze
 
@@ -46,6 +46,12 @@ module EncryptedS3Service
 
     # Whether legacy objects are read, under the names of Amazon's SDKs.
     SECURITY_PROFILES = %w[v2 v2_and_legacy v3 v3_and_legacy].freeze
+
+    # What is done about objects in the place of others.
+    PLACE_BINDINGS = %w[off verify require].freeze
+
+    # What that is unless it is said.
+    DEFAULT_PLACE_BINDING = "verify"
 
     # Where else than in an object's metadata its envelope may be.
     ENVELOPE_LOCATIONS = %w[metadata instruction_file].freeze
@@ -135,6 +141,9 @@ module EncryptedS3Service
     # @option options [String] :envelope_location ("metadata") `"instruction_file"` also reads objects whose envelope is
     #   in a file beside them; none is written
     # @option options [String] :instruction_file_suffix (".instruction")
+    # @option options [String] :place_binding ("verify") objects are bound to their keys by a metadata entry, and one
+    #   that was put in the place of another is refused. `"require"` also refuses objects without an entry; `"off"`
+    #   neither writes nor checks entries
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [String] :spool_folder (the system's) path of the folder in which larger objects wait
     # @option options [Boolean] :public (false) whether addresses of files are valid for ever
@@ -174,6 +183,9 @@ module EncryptedS3Service
 
     # @return [String, nil] what names the instruction files of objects, where they are read
     def instruction_file_suffix = @formats[:instruction_file_suffix]
+
+    # @return [String] `"off"`, `"verify"` or `"require"`: what is done about objects in the place of others
+    def place_binding = @formats[:place_binding]
 
     # @return [Hash{Symbol => Object}] what the native client takes; it holds the secrets
     # @raise [ConfigurationError] unless {#complete?}
@@ -232,7 +244,8 @@ module EncryptedS3Service
       @formats = {
         commitment_policy: settings.choice(:commitment_policy, nil, COMMITMENT_POLICIES),
         security_profile: settings.choice(:security_profile, nil, SECURITY_PROFILES),
-        instruction_file_suffix: read_instruction_file_suffix(settings)
+        instruction_file_suffix: read_instruction_file_suffix(settings),
+        place_binding: settings.choice(:place_binding, DEFAULT_PLACE_BINDING, PLACE_BINDINGS)
       }.freeze
     end
 

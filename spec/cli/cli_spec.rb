@@ -234,6 +234,7 @@ RSpec.describe "The command encrypted_s3_service" do
       outputs.each do |output|
         expect(output).to match(/^format: +V2/).and match(%r{^content: +AES/GCM/NoPadding \(AES-256\)$})
         expect(output).to match(%r{^key wrapping: +AES/GCM$}).and match(/^key id: +#{TestStore::KEY_ID}$/)
+        expect(output).to match(/^place: +bound to the key/)
         expect(output).to match(/^stored: +300016 bytes$/).and match(/^plaintext: +300000 bytes$/)
         expect(output).not_to include(wrapped)
       end
@@ -243,6 +244,7 @@ RSpec.describe "The command encrypted_s3_service" do
       aws_writes(data, AwsClients.v1(TestStore::KEY))
       expect(succeed("inspect", address, *connection))
         .to match(/^format: +V1 \(legacy/).and match(/^plaintext: +300000 bytes, as its writer noted$/)
+        .and match(/^place: +not bound/)
       AwsClients.plain.put_object(bucket: bucket, key: key, body: "plain")
       expect(fail_with(1, "inspect", address, *connection)).to include("holds no envelope")
     end
@@ -255,10 +257,72 @@ RSpec.describe "The command encrypted_s3_service" do
     end
   end
 
+  describe "and an object that was renamed" do
+    let(:former) { unique_key }
+
+    before do
+      new_client.upload(former, StringIO.new(data))
+      AwsClients.plain.copy_object(bucket: bucket, copy_source: "#{bucket}/#{former}", key: key)
+    end
+
+    it "decrypt says what to do, and rebind does it" do
+      message = fail_with(1, "decrypt", address, *connection)
+      expect(message).to include("was not written under this key", "rebind #{address} --from OLD-KEY")
+      _, said, status = run("rebind", address, "--from", former, *connection)
+      expect([said, status]).to eq(["encrypted_s3_service: #{address} is bound to its key\n", 0])
+      expect(succeed("decrypt", address, *connection)).to be_bytes(data)
+      _, said, = run("rebind", address, "--from", former, *connection)
+      expect(said).to include("was bound to its key already")
+    end
+
+    it "rebind refuses a key under which it was not written" do
+      message = fail_with(1, "rebind", address, "--from", unique_key, *connection)
+      expect(message).to include("neither under this key nor under")
+      expect(message).not_to include("OLD-KEY")
+      expect(fail_with(1, "decrypt", address, *connection)).to include("was not written under this key")
+    end
+
+    it "rebind is told where the object is and where it was" do
+      expect(fail_with(2, "rebind", address)).to include("--from KEY")
+      expect(fail_with(2, "rebind", "body", "--from", former)).to include("s3://BUCKET/KEY")
+      expect(fail_with(2, "rebind", address, "--from", address)).to include("the key alone")
+      expect(fail_with(2, "decrypt", address, "--from", former)).to include("--from belongs to rebind")
+    end
+
+    it "decrypt reads it when the place is not to be looked at, and refuses one that is bound to none on demand" do
+      expect(succeed("decrypt", address, *connection, "--place-binding", "off")).to be_bytes(data)
+      aws_writes
+      expect(fail_with(1, "decrypt", address, *connection, "--place-binding", "require"))
+        .to include("encrypted-s3-place")
+    end
+  end
+
+  describe "and the place of a local object" do
+    before { File.binwrite("plain", data) }
+
+    it "is checked when it is said: a file does not know its key" do
+      new_client.upload(key, StringIO.new(data))
+      take_out
+      expect(succeed("decrypt", "body")).to be_bytes(data)
+      expect(succeed("decrypt", "body", "--object-key", key)).to be_bytes(data)
+      expect(fail_with(1, "decrypt", "body", "--object-key", "another"))
+        .to include("was not written under this key", "Without --object-key")
+    end
+
+    it "is written when it is said, so that the object can be put there and be read where that is required" do
+      succeed("encrypt", "plain", "-o", "body", "--object-key", key)
+      metadata = JSON.parse(File.read("body.metadata.json"))
+      AwsClients.plain.put_object(bucket: bucket, key: key, body: File.binread("body"), metadata: metadata)
+      expect(new_client(place_binding: "require").download(key)).to be_bytes(data)
+      succeed("encrypt", "plain", "-o", "free")
+      expect(JSON.parse(File.read("free.metadata.json"))).not_to include("encrypted-s3-place")
+    end
+  end
+
   describe "usage" do
     it "is explained by --help" do
       output = succeed("--help")
-      %w[inspect decrypt encrypt --output --key-file ENCRYPTION_KEY --config].each do |word|
+      %w[inspect decrypt encrypt rebind --output --key-file ENCRYPTION_KEY --config].each do |word|
         expect(output).to include(word)
       end
       expect(succeed("--version").chomp).to eq(EncryptedS3Service::VERSION)

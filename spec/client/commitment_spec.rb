@@ -18,10 +18,10 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
     expect([metadata("x-amz-w"), metadata("x-amz-c"), metadata("x-amz-key-v2")]).to eq(["02", "115", nil])
   end
 
-  it "stores with V3 nothing but the format's own entries, and the key's id" do
+  it "stores with V3 nothing but the format's own entries, the key's id, and what binds the object to its key" do
     committing.upload(key, StringIO.new("data"))
     entries = stored(key).first.keys.filter_map { |name| name[/\Ax-amz-meta-(.+)/, 1] }
-    expect(entries).to match_array(%w[x-amz-3 x-amz-c x-amz-d x-amz-i x-amz-m x-amz-w])
+    expect(entries).to match_array(%w[encrypted-s3-place x-amz-3 x-amz-c x-amz-d x-amz-i x-amz-m x-amz-w])
     expect(JSON.parse(metadata("x-amz-m"))).to eq("key_id" => TestStore::KEY_ID)
   end
 

@@ -29,7 +29,7 @@ RSpec.describe EncryptedS3Service::Configuration do
       request_checksum_calculation: "when_supported", response_checksum_validation: "when_supported",
       keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key,
                kind: "aes" }],
-      commitment_policy: nil, security_profile: nil, instruction_file_suffix: nil,
+      commitment_policy: nil, security_profile: nil, instruction_file_suffix: nil, place_binding: "verify",
       multipart_threshold: 16_777_216, part_size: 8_388_608, concurrency: 4, memory_limit: 16_777_216,
       spool_folder: nil
     )

@@ -182,6 +182,11 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(policy).to eq("require_encrypt_allow_decrypt")
   end
 
+  it "binds objects to their keys" do
+    install("--key=environment")
+    expect(app.read("config/storage.yml")[/^  place_binding: (.*)$/, 1]).to eq("require")
+  end
+
   it "adds an initializer with its settings commented, and keeps one that is there" do
     install("--key=environment")
     initializer = "config/initializers/encrypted_s3_service.rb"

@@ -19,6 +19,7 @@ use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::Sealer;
 use crate::keyring::{KeyUse, Keyring};
+use crate::place::{self, Claim, PlaceBinding};
 use crate::policy::Policy;
 use metadata::{Entries, names};
 
@@ -37,6 +38,8 @@ pub struct Envelopes {
     /// What is put behind an object's key to name its instruction file (`.instruction` by custom). `None` reads none:
     /// then whoever can write to the bucket cannot give an object another envelope by adding one.
     pub instruction_file_suffix: Option<String>,
+    /// Whether objects are bound to their keys, and must be.
+    pub place: PlaceBinding,
 }
 
 /// The formats there are.
@@ -66,6 +69,8 @@ impl Format {
 pub struct Opened {
     /// What decrypts the body and checks it.
     pub content: Content,
+    /// The keys that it is made of.
+    pub content_key: ContentKey,
     /// What the object is.
     pub format: Format,
     /// Which key opened it. `None` in V1, where that must not be known before the body was checked.
@@ -73,15 +78,16 @@ pub struct Opened {
 }
 
 impl From<Keyring> for Envelopes {
-    /// The default policy, without instruction files.
+    /// The default policy and place binding, without instruction files.
     fn from(keyring: Keyring) -> Self {
-        Self { keyring, policy: Policy::default(), instruction_file_suffix: None }
+        let (policy, place) = (Policy::default(), PlaceBinding::default());
+        Self { keyring, policy, instruction_file_suffix: None, place }
     }
 }
 
 impl Envelopes {
-    /// Starts a new object: a fresh data key and nonce or message id, wrapped by the keyring's writing key, in the
-    /// format that the policy asks for.
+    /// Starts a new object under `key`: a fresh data key and nonce or message id, wrapped by the keyring's writing key,
+    /// in the format that the policy asks for. `key` is all of the key in the bucket.
     ///
     /// Returns what encrypts the body and the metadata to store with it, as (name, value) pairs in ASCII whose names
     /// lack the `x-amz-meta-` prefix. The body is the ciphertext and then the tag. The plaintext's length is not among
@@ -90,15 +96,21 @@ impl Envelopes {
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
-    pub fn seal(&self) -> Result<(Sealer, Vec<(String, String)>)> {
-        match self.policy.written_format() {
-            Format::V3 => v3::seal(&self.keyring),
-            Format::V1 | Format::V2 => v2::seal(&self.keyring),
+    pub fn seal(&self, key: &str) -> Result<(Sealer, Vec<(String, String)>)> {
+        let (content_key, mut entries) = match self.policy.written_format() {
+            Format::V3 => v3::seal(&self.keyring)?,
+            Format::V1 | Format::V2 => v2::seal(&self.keyring)?,
+        };
+        if self.place.writes() {
+            let (name, value) = place::entry(content_key.data_key(), key)?;
+            entries.push((name.to_owned(), value));
         }
+        let legacy = || Error::new(ErrorKind::Internal, "new objects are not in a legacy form");
+        Ok((content_key.into_sealer()?.ok_or_else(legacy)?, entries))
     }
 
-    /// Reads an object's envelope and unwraps its data key; returns what decrypts the body and checks it, and by which key
-    /// that was found.
+    /// Reads the envelope of the object under `key` and unwraps its data key; returns what decrypts the body and checks
+    /// it, and by which key that was found. `key` is all of the key in the bucket.
     ///
     /// `metadata` are the object's own metadata entries as (name, value) pairs, without the `x-amz-meta-` prefix, in any
     /// case, other people's entries included. `instruction_file` is the body of the instruction file, read up to
@@ -109,25 +121,23 @@ impl Envelopes {
     /// In the order of the checks:
     /// [`ErrorKind::MissingEnvelope`], [`ErrorKind::FormatConfusion`], [`ErrorKind::Malformed`] and
     /// [`ErrorKind::Unsupported`] for what the envelope is; [`ErrorKind::CommitmentRequired`] and
-    /// [`ErrorKind::LegacyDisabled`] for what the policy forbids; [`ErrorKind::KeyMismatch`] when another kind of key
+    /// [`ErrorKind::LegacyDisabled`] for what the policy forbids; [`ErrorKind::PlaceRequired`] for an object that is bound
+    /// to no key where it has to be; [`ErrorKind::KeyMismatch`] when another kind of key
     /// wrapped the data key; [`ErrorKind::Unwrap`] when no configured key opens it, and [`ErrorKind::AlgMismatch`] when
     /// it was wrapped for another content algorithm; [`ErrorKind::Commitment`] when it is not the key that a V3 object
-    /// commits to.
+    /// commits to; [`ErrorKind::Misplaced`] when it was written under another key of the bucket.
     pub fn open<'a>(
         &self,
-        metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
+        key: &str,
+        metadata: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
         instruction_file: Option<&[u8]>,
     ) -> Result<Opened> {
-        let envelope = Envelope::read(metadata, instruction_file)?;
+        let envelope = Envelope::read(metadata.clone(), instruction_file)?;
         envelope.check(self.policy)?;
-        let opened = |format, (content, key)| Opened { content, format, key: Some(key) };
-        match envelope {
-            Envelope::V1(envelope) => {
-                envelope.open(&self.keyring).map(|content| Opened { content, format: Format::V1, key: None })
-            }
-            Envelope::V2(envelope) => envelope.open(&self.keyring).map(|parts| opened(Format::V2, parts)),
-            Envelope::V3(envelope) => envelope.open(&self.keyring).map(|parts| opened(Format::V3, parts)),
-        }
+        let claim = Claim::read(self.place, envelope.legacy().is_some(), metadata)?;
+        let (content_key, used) = envelope.open(&self.keyring)?;
+        claim.check(content_key.data_key(), key)?;
+        Ok(Opened { content: content_key.content()?, format: content_key.format(), content_key, key: used })
     }
 
     /// The key of the instruction file that has to be read for an object with this `metadata`, if there is one to read.
@@ -200,13 +210,30 @@ impl Envelope {
 
     /// Whether the policy lets such an object be read; decided before any key is used.
     fn check(&self, policy: Policy) -> Result<()> {
-        let legacy = match self {
+        if matches!(self, Self::V3(_)) {
+            return Ok(());
+        }
+        policy.allow_uncommitted()?;
+        self.legacy().map_or(Ok(()), |what| policy.allow_legacy(what))
+    }
+
+    /// Unwraps the data key; which key did it is not told of V1.
+    fn open(&self, keyring: &Keyring) -> Result<(ContentKey, Option<KeyUse>)> {
+        let known = |(content_key, used)| (content_key, Some(used));
+        match self {
+            Self::V1(envelope) => Ok((envelope.open(keyring)?, None)),
+            Self::V2(envelope) => envelope.open(keyring).map(known),
+            Self::V3(envelope) => envelope.open(keyring).map(known),
+        }
+    }
+
+    /// What makes the object a legacy one, if it is.
+    fn legacy(&self) -> Option<&'static str> {
+        match self {
             Self::V1(_) => Some("is in the legacy V1 format (AES-CBC without integrity)"),
             Self::V2(envelope) => envelope.legacy(),
-            Self::V3(_) => return Ok(()),
-        };
-        policy.allow_uncommitted()?;
-        legacy.map_or(Ok(()), |what| policy.allow_legacy(what))
+            Self::V3(_) => None,
+        }
     }
 }
 

@@ -57,13 +57,18 @@ impl PlaceBinding {
     }
 }
 
-/// The metadata entry, name and value, for the object under `key` whose data key this is. `key` is all of the key in the
+/// The metadata entry, name and value, of the object under `key` whose data key this is. `key` is all of the key in the
 /// bucket, as it is before it is escaped for a URL.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] when the derivation is refused.
-pub fn entry(data_key: &DataKey, key: &str) -> Result<(String, String)> {
-    Ok((ENTRY.to_owned(), STANDARD.encode(value(data_key, key)?)))
+pub fn entry(data_key: &DataKey, key: &str) -> Result<(&'static str, String)> {
+    Ok((ENTRY, STANDARD.encode(value(data_key, key)?)))
+}
+
+/// Whether an object's metadata say where it was written; nothing vouches for it.
+pub fn is_bound<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
+    metadata.into_iter().any(|(name, _)| name.eq_ignore_ascii_case(ENTRY))
 }
 
 /// What an object's metadata say of its place, read before any key is used.
@@ -95,6 +100,11 @@ impl Claim {
             (Some((_, value)), None) => decode(value).map(|value| Self(Some(value))).ok_or_else(misplaced),
             (Some(_), Some(_)) => Err(misplaced()),
         }
+    }
+
+    /// Whether there is no entry, or none that is looked at.
+    pub fn is_absent(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Compares the entry, if there is one to be looked at, with what the object under `key` would have; in constant
@@ -136,6 +146,10 @@ fn misplaced() -> Error {
 fn required() -> Error {
     Error::new(
         ErrorKind::PlaceRequired,
-        format!("the object has no metadata entry `{ENTRY}`, which `place_binding: require` demands"),
+        format!(
+            "the object has no metadata entry `{ENTRY}`, which `place_binding: require` demands. If it was stored before \
+             there were such entries: set `place_binding: verify`, run `rails encrypted_s3_service:rotate`, which binds \
+             every object to its key, and set `require` again"
+        ),
     )
 }

@@ -29,6 +29,9 @@ pub struct RotateOptions {
     /// Asks the store for the object again and compares its envelope: some stores answer 200 to the copy and change
     /// nothing.
     pub verify: bool,
+    /// The key that the object was written under and renamed since: it is bound to the one that it has now, and to no
+    /// other wrapping key.
+    pub renamed_from: Option<String>,
 }
 
 /// What became of one object.
@@ -68,7 +71,11 @@ pub async fn rotate(
     for _ in 0..ATTEMPTS {
         let head = task::run(store.head(key)).await?;
         let looked_at = |outcome| Ok(Rotated { outcome, former_key_id: key_id(&head) });
-        let (format, metadata) = match envelopes.rewrap(&pairs(&head)).map_err(|error| error.for_object(key))? {
+        let rewrap = match &options.renamed_from {
+            None => envelopes.rewrap(key, &pairs(&head)),
+            Some(former) => envelopes.rebind(key, former, &pairs(&head)),
+        };
+        let (format, metadata) = match rewrap.map_err(|error| error.for_object(key))? {
             Rewrap::Current(format) => return looked_at(Rotation::Current(format)),
             Rewrap::Reencrypt(why) => return looked_at(Rotation::Reencrypt(why)),
             Rewrap::Metadata(format, metadata) => (format, metadata),

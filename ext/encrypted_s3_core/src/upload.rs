@@ -145,7 +145,7 @@ impl Upload {
     ) -> Result<Self> {
         let checksum = options.checksum.as_deref().map(ExpectedMd5::new).transpose();
         let checksum = checksum.map_err(|error| error.for_object(key))?;
-        let (sealer, metadata) = envelopes.seal()?;
+        let (sealer, metadata) = envelopes.seal(key)?;
         let object =
             NewObject { key: key.to_owned(), content_type: options.content_type, metadata, settings: options.settings };
         let parts = Parts::new(plan)?;

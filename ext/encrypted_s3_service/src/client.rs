@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use encrypted_s3_core::deletion;
 use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
 use encrypted_s3_core::envelope::{self, Envelopes, Format};
+use encrypted_s3_core::place;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload};
@@ -40,6 +41,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("download", method!(Client::download, 1))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
     class.define_method("rotate", method!(Client::rotate, 4))?;
+    class.define_method("rebind", method!(Client::rebind, 4))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
@@ -112,8 +114,24 @@ impl Client {
         largest_copy: u64,
         verify: bool,
     ) -> Result<RHash, Error> {
-        let options = RotateOptions { acl, largest_copy, verify };
-        let rotated = call(ruby, rotate(this.store(), &this.envelopes, &key, &options))?;
+        this.replace_envelope(ruby, &key, &RotateOptions { acl, largest_copy, verify, renamed_from: None })
+    }
+
+    /// Binds an object to its key that was written under the key `former`. Answers as `rotate` does.
+    fn rebind(
+        ruby: &Ruby,
+        this: &Self,
+        key: String,
+        former: String,
+        acl: Option<String>,
+        largest_copy: u64,
+    ) -> Result<RHash, Error> {
+        let renamed_from = Some(former);
+        this.replace_envelope(ruby, &key, &RotateOptions { acl, largest_copy, verify: true, renamed_from })
+    }
+
+    fn replace_envelope(&self, ruby: &Ruby, key: &str, options: &RotateOptions) -> Result<RHash, Error> {
+        let rotated = call(ruby, rotate(self.store(), &self.envelopes, key, options))?;
         let (outcome, format, reason) = match rotated.outcome {
             Rotation::Rotated(format) => ("rotated", Some(format), None),
             Rotation::Current(format) => ("current", Some(format), None),
@@ -142,6 +160,7 @@ impl Client {
         answer.aset(ruby.to_symbol("format"), described.as_ref().map(|described| described.format.name()))?;
         answer.aset(ruby.to_symbol("key_id"), described.and_then(|described| described.key_id))?;
         answer.aset(ruby.to_symbol("etag"), head.etag.as_str())?;
+        answer.aset(ruby.to_symbol("bound"), place::is_bound(head.entries()))?;
         Ok(Some(answer))
     }
 

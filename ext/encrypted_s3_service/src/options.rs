@@ -8,6 +8,7 @@ use encrypted_s3_core::Result as CoreResult;
 use encrypted_s3_core::download::{DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, KeyMaterial, Keyring, RsaKey};
+use encrypted_s3_core::place::PlaceBinding;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::{
@@ -66,7 +67,13 @@ pub fn envelopes(ruby: &Ruby, hash: RHash) -> Result<Envelopes, Error> {
         keyring: keyring(ruby, hash)?,
         policy: policy(ruby, hash)?,
         instruction_file_suffix: entry(ruby, hash, "instruction_file_suffix")?,
+        place: place_binding(ruby, hash)?,
     })
+}
+
+fn place_binding(ruby: &Ruby, hash: RHash) -> Result<PlaceBinding, Error> {
+    PlaceBinding::from_name(&entry::<String>(ruby, hash, "place_binding")?)
+        .ok_or_else(|| error::named(ruby, "ConfigurationError", "place_binding must be off, verify or require"))
 }
 
 fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {

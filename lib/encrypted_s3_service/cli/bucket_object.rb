@@ -40,6 +40,11 @@ module EncryptedS3Service
       # @raise [Error]
       def read(&) = @client.download(@key, &)
 
+      # @param former [String] the key that it was written under
+      # @return [Boolean] whether that made a difference
+      # @raise [Error]
+      def rebind(former) = @client.rebind(@key, from: former)
+
       # @param file [File]
       # @param force [Boolean]
       # @param content_type [String, nil]

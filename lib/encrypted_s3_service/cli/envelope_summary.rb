@@ -19,11 +19,13 @@ module EncryptedS3Service
       SUITES = { "115" => "AES-256-GCM, HKDF-SHA512, key commitment (suite 115)" }.freeze
       # What is written before the ids of keys that V3 abbreviates, and where they are.
       DESCRIPTIONS = %w[x-amz-m x-amz-matdesc].freeze
+      # The entry that binds an object to its key (docs/format.md, 4).
+      PLACE = "encrypted-s3-place"
       # Bytes of the authentication tag.
       TAG = 16
       # Columns of the names.
       WIDTH = 14
-      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :TAG, :WIDTH
+      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :PLACE, :TAG, :WIDTH
 
       # @param place [String]
       # @param size [Integer] bytes of the stored body
@@ -40,7 +42,7 @@ module EncryptedS3Service
       def lines
         refuse_unclear
         { "object" => @place, "format" => NAMES.fetch(format), "content" => content, "key wrapping" => wrapping,
-          "key id" => key_id || "(none)", "stored" => "#{@size} bytes", "plaintext" => plaintext }
+          "key id" => key_id || "(none)", "place" => place, "stored" => "#{@size} bytes", "plaintext" => plaintext }
           .map { |name, value| "#{"#{name}:".ljust(WIDTH)} #{printable(value)}" }
       end
 
@@ -77,6 +79,12 @@ module EncryptedS3Service
         parsed["key_id"] if parsed.is_a?(Hash)
       rescue JSON::ParserError
         "(its description is no JSON)"
+      end
+
+      def place
+        return "bound to the key that it was written under" if @entries.key?(PLACE)
+
+        "not bound: nothing says where it was written"
       end
 
       def plaintext

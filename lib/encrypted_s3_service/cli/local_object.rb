@@ -13,8 +13,10 @@ module EncryptedS3Service
       # @param configuration [Configuration]
       # @param metadata [String, nil] path
       # @param instruction_file [String, nil] path
-      def initialize(path, configuration, metadata: nil, instruction_file: nil)
+      # @param object_key [String, nil] the key of the object in its bucket, if it is bound to that
+      def initialize(path, configuration, metadata: nil, instruction_file: nil, object_key: nil)
         @path = path
+        @name = object_key || path
         @configuration = configuration
         @metadata_path = metadata || "#{path}.metadata.json"
         @instruction_file = instruction_file
@@ -35,7 +37,7 @@ module EncryptedS3Service
         entries = read_metadata
         File.open(@path, "rb") do |file|
           instructions = File.binread(@instruction_file) if @instruction_file
-          handle = Native::Local.open(@configuration.to_native, @path, file.fileno, entries, instructions)
+          handle = Native::Local.open(@configuration.to_native, @name, file.fileno, entries, instructions)
           while (chunk = handle.read)
             yield chunk
           end
@@ -51,7 +53,7 @@ module EncryptedS3Service
       def write(file, force:, **)
         OutputFile.refuse_existing(@metadata_path, force)
         OutputFile.write(@path, force: force) do |body|
-          _bytes, entries = Native::Local.seal(@configuration.to_native, @path, file.fileno, body.fileno)
+          _bytes, entries = Native::Local.seal(@configuration.to_native, @name, file.fileno, body.fileno)
           # In here, because a body without its metadata would be of no use to anybody.
           OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
         end

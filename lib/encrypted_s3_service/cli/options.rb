@@ -11,13 +11,16 @@ module EncryptedS3Service
       class Error < StandardError; end
 
       # The actions, with the methods that do them.
-      ACTIONS = { "inspect" => :inspect_object, "decrypt" => :decrypt, "encrypt" => :encrypt }.freeze
+      ACTIONS = { "inspect" => :inspect_object, "decrypt" => :decrypt, "encrypt" => :encrypt,
+                  "rebind" => :rebind }.freeze
 
       BANNER = <<~TEXT
         Usage:
           encrypted_s3_service inspect OBJECT            say how an object is encrypted; needs no key
           encrypted_s3_service decrypt OBJECT [-o FILE]  decrypt it into a file or to the standard output
           encrypted_s3_service encrypt FILE -o OBJECT    encrypt a file
+          encrypted_s3_service rebind OBJECT --from KEY  after you have renamed or copied an object in its bucket: it was
+                                                         written under KEY and is to be read where it is now
 
         OBJECT is s3://BUCKET/KEY, or a local file that holds the object's body, with its metadata in a JSON file beside
         it (FILE.metadata.json, or --metadata): what `aws s3api head-object` prints, or the x-amz-meta entries as one
@@ -58,7 +61,7 @@ module EncryptedS3Service
       # @return [Hash{Symbol => Object}] settings as in `storage.yml`
       attr_reader :settings
 
-      attr_reader :config, :service, :metadata, :instruction_file, :content_type, :force
+      attr_reader :config, :service, :metadata, :instruction_file, :content_type, :force, :from, :object_key
 
       # @param arguments [Array<String>]
       # @return [Options]
@@ -94,19 +97,31 @@ module EncryptedS3Service
 
       def check(name)
         check_places(name)
+        raise Error, "--from belongs to rebind" if @from && name != "rebind"
         raise Error, "--config and --service belong together" if @config.nil? != @service.nil?
       end
 
       def check_places(name)
         case name
-        when "encrypt"
-          raise Error, "encrypt: say where to: --output OBJECT" unless @target
-          raise Error, "encrypt reads local files only" if BucketObject.address?(@source)
+        when "encrypt" then check_encrypting
         when "decrypt"
           raise Error, "decrypt writes local files only" if @target && BucketObject.address?(@target)
+        when "rebind" then check_rebinding
         else
           raise Error, "inspect writes no file" if @target
         end
+      end
+
+      def check_encrypting
+        raise Error, "encrypt: say where to: --output OBJECT" unless @target
+        raise Error, "encrypt reads local files only" if BucketObject.address?(@source)
+      end
+
+      def check_rebinding
+        raise Error, "rebind: the object is in a bucket: s3://BUCKET/KEY" unless BucketObject.address?(@source)
+        raise Error, "rebind: say which key the object was written under: --from KEY" unless @from
+        raise Error, "rebind: --from is the key alone, without s3://BUCKET/" if BucketObject.address?(@from)
+        raise Error, "rebind writes no file" if @target
       end
 
       def parser
@@ -126,6 +141,10 @@ module EncryptedS3Service
         parser.on("--instruction-file FILE", "the instruction file of a local object") do |value|
           @instruction_file = value
         end
+        parser.on("--object-key KEY", "the key in the bucket of a local object, to check or bind it") do |value|
+          @object_key = value
+        end
+        parser.on("--from KEY", "the key that a renamed object was written under") { |value| @from = value }
         parser.on("--key-file FILE", "a key, as encryption_key has it; again for more that only read") do |value|
           @key_files << value
         end
@@ -148,6 +167,10 @@ module EncryptedS3Service
         parser.on("--security-profile NAME", Configuration::SECURITY_PROFILES,
                   "#{Configuration::SECURITY_PROFILES.join(", ")}: whether legacy objects are read") do |value|
           @settings[:security_profile] = value
+        end
+        parser.on("--place-binding NAME", Configuration::PLACE_BINDINGS,
+                  "#{Configuration::PLACE_BINDINGS.join(", ")}: whether objects are bound to their keys") do |value|
+          @settings[:place_binding] = value
         end
       end
 

@@ -31,8 +31,11 @@ module EncryptedS3Service
       # @return [Configuration]
       # @raise [ConfigurationError]
       def for_file(key: nil)
-        file = @options.instruction_file ? { envelope_location: "instruction_file" } : {}
-        configuration({ **entry, **@options.settings, **file, bucket: NO_BUCKET }, key)
+        file = { bucket: NO_BUCKET }
+        file[:envelope_location] = "instruction_file" if @options.instruction_file
+        # The key in the bucket, which a file does not have.
+        file[:place_binding] = "off" unless @options.object_key
+        configuration({ **entry, **@options.settings, **file }, key)
       end
 
       private

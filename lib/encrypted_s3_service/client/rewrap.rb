@@ -15,14 +15,18 @@ module EncryptedS3Service
       # @!attribute former_key_id [String, nil] the id of the former wrapping key
       Rotated = Data.define(:outcome, :format, :reason, :former_key_id)
 
-      # Format and key id from an object's metadata; not authenticated.
+      # Format, key id and place binding from an object's metadata; not authenticated.
       # @!attribute format [String, nil] `"v2"`, `"v3"` or `"v1"`; nil when there is no envelope, or more than one
       # @!attribute key_id [String, nil] the id of the wrapping key
-      Envelope = Data.define(:format, :key_id)
+      # @!attribute bound [Boolean] whether there is an entry that binds the object to a key of the bucket
+      Envelope = Data.define(:format, :key_id, :bound)
 
       # Wraps an object's data key with the writing key and replaces the envelope. The body is neither read nor moved:
       # the store copies the object onto itself atomically. Content type, storage class, server-side encryption, tags
       # and other metadata are kept; the ACL is that of `upload.acl`.
+      #
+      # An object that is not bound to its key (docs/format.md, 4) gets the entry that binds it where `place_binding`
+      # is `"verify"`. Nothing proves then that it has always been under this key.
       #
       # @param key [String] UTF-8
       # @param largest_copy [Integer] bytes of the largest object that the store copies in one request; larger objects
@@ -32,6 +36,8 @@ module EncryptedS3Service
       # @return [Rotated]
       # @raise [NotFoundError]
       # @raise [KeyringError] when no configured key unwraps the object's data key
+      # @raise [TamperedError] when the object was written under another key of the bucket (`code` is `"misplaced"`)
+      # @raise [PolicyError] when the object is not bound to its key and `place_binding` is `"require"`
       # @raise [ChangedError] when the object is replaced repeatedly during the rotation
       # @raise [NotRotatedError] when `verify` is true and the store does not return the new envelope
       # @raise [Error]
@@ -40,7 +46,28 @@ module EncryptedS3Service
         Rotated.new(**native.rotate(object_key(key), acl, largest_copy, verify ? true : false))
       end
 
-      # Reads format and key id by one HEAD request.
+      # Binds an object to its key after it was renamed or copied in the bucket. The body is not read; {#rotate} says
+      # what is kept.
+      #
+      # @param key [String] UTF-8: where the object is now
+      # @param from [String] UTF-8: the key that it was written under
+      # @return [Boolean] false when it was already bound to `key`
+      # @raise [NotFoundError]
+      # @raise [TamperedError] when it was written neither under `key` nor under `from` (`code` is `"misplaced"`)
+      # @raise [PolicyError] when it is not bound to any key
+      # @raise [EnvelopeError] when an object of this form cannot be bound; it needs {#reencrypt}
+      # @raise [NotRotatedError] when the store does not return the new entry
+      # @raise [Error]
+      def rebind(key, from:)
+        acl = configuration.object_settings["acl"]
+        answer = native.rebind(object_key(key), object_key(from), acl, LARGEST_COPY)
+        return answer[:outcome] == :rotated unless answer[:outcome] == :reencrypt
+
+        raise EnvelopeError, "Object #{key.inspect} cannot be bound to its key: #{answer[:reason]}. Encrypt it again " \
+                             "(reencrypt)."
+      end
+
+      # Reads format, key id and place binding by one HEAD request.
       #
       # @param key [String] UTF-8
       # @return [Envelope]
@@ -48,7 +75,7 @@ module EncryptedS3Service
       # @raise [Error]
       def envelope(key)
         head = native.head(object_key(key)) or raise NotFoundError, "There is no object #{key.inspect}."
-        Envelope.new(**head.slice(:format, :key_id))
+        Envelope.new(**head.slice(*Envelope.members))
       end
 
       # Rotation cannot change the format: a V2 object's data key cannot be committed to later.

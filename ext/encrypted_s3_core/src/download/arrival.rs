@@ -93,10 +93,10 @@ impl Origin {
         let size = ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(ranges.size);
         let (head, ranges) = Ranges::open(self.store.clone(), &self.key, RangePlan { size, ..ranges }).await?;
         let file = instruction_file::read(self.store.clone(), &self.envelopes, &head, &self.key).await?;
-        let open = || self.envelopes.open(head.entries(), file.as_deref()).map_err(|error| error.for_object(&self.key));
-        let Opened { content, format, key } = open()?;
+        let opened = self.envelopes.open(&self.key, head.entries(), file.as_deref());
+        let Opened { content, content_key, format, key } = opened.map_err(|error| error.for_object(&self.key))?;
         let size = content.text_len(head.size).map_err(|error| error.for_object(&self.key))?;
-        let second = if size > self.plan.memory_limit { Some(open()?.content) } else { None };
+        let second = if size > self.plan.memory_limit { Some(content_key.content()?) } else { None };
         let body_id = envelope::body_id(head.entries());
         Ok(Begun { ranges, content, second, size, body_id, etag: head.etag, used: Used { format, key } })
     }

@@ -1,9 +1,8 @@
 //! The V1 format: AES-CBC without integrity, the data key wrapped in ways that are not named. Read only.
 
 use super::metadata::{Entries, names};
-use super::refuse_v3_entries;
-use crate::cbc::{self, Iv};
-use crate::content::Content;
+use super::{ContentKey, Format, refuse_v3_entries};
+use crate::cbc::Iv;
 use crate::error::Result;
 use crate::keyring::{Keyring, Wrap, WrappedKey};
 
@@ -30,13 +29,13 @@ impl Envelope {
 
     /// Unwraps the data key. That it cannot be unwrapped is not told here: PKCS#1 v1.5 and ECB's padding would answer
     /// questions about the wrapping key (Bleichenbacher). The body then fails as a damaged one does.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<Content> {
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<ContentKey> {
         let (data_key, genuine) = keyring.unwrap_quietly(WrappedKey {
             wrap: if self.wrapped_key.len() > MAX_AES_WRAPPED { Wrap::RsaPkcs1 } else { Wrap::AesEcb },
             bytes: &self.wrapped_key,
             bind: "",
             material_description: &self.material_description,
         })?;
-        Ok(Content::Cbc(cbc::Opener::new(&data_key, &self.iv, genuine)))
+        Ok(ContentKey::legacy(data_key, Format::V1, self.iv, genuine))
     }
 }

@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::metadata::{Entries, names};
-use super::{malformed, refuse_v3_entries, unsupported};
-use crate::cbc::{self, Iv};
-use crate::content::Content;
+use super::rewrap::Changed;
+use super::{ContentKey, Format, malformed, refuse_v3_entries, unsupported};
+use crate::cbc::Iv;
 use crate::error::Result;
-use crate::gcm::{NONCE_LEN, Nonce, Opener, Sealer, TAG_LEN};
+use crate::gcm::{NONCE_LEN, Nonce, TAG_LEN};
 use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey};
 use crate::secret::{DataKey, fill_random};
 
@@ -24,7 +24,7 @@ const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS says another length");
 pub(super) const NO_AAD: &[u8] = b"";
 
 /// Starts an object under a fresh data key; the metadata entries are the whole envelope.
-pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)> {
+pub(super) fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
     let data_key = DataKey::generate()?;
     let mut nonce: Nonce = [0; NONCE_LEN];
     fill_random(&mut nonce)?;
@@ -38,7 +38,7 @@ pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)>
         (names::MATERIAL_DESCRIPTION, keyring.material_description()),
     ];
     let entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ok((Sealer::new(&data_key, &nonce, NO_AAD)?, entries))
+    Ok((ContentKey::v2(data_key, nonce), entries))
 }
 
 /// A whole V2 envelope.
@@ -90,27 +90,27 @@ impl Envelope {
     }
 
     /// Unwraps the data key.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<(Content, KeyUse)> {
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
         let (data_key, used) = keyring.unwrap(self.wrapped())?;
-        let content = match &self.cipher {
-            Cipher::Gcm(nonce) => Content::Gcm(Box::new(Opener::new(&data_key, nonce, NO_AAD)?)),
-            Cipher::Cbc(iv) => Content::Cbc(cbc::Opener::new(&data_key, iv, true)),
+        let content_key = match self.cipher {
+            Cipher::Gcm(nonce) => ContentKey::v2(data_key, nonce),
+            Cipher::Cbc(iv) => ContentKey::legacy(data_key, Format::V2, iv, true),
         };
-        Ok((content, used))
+        Ok((content_key, used))
     }
 
-    /// Wraps the data key by the writing key; the entries that change, or `None` when it was wrapped by that before.
-    pub(super) fn rewrap(&self, keyring: &Keyring) -> Result<Option<Vec<(&'static str, String)>>> {
-        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
+    /// writing key and the envelope says so.
+    pub(super) fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
         if used.is_writing && keyring.describes_writing_key(&self.material_description) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let (wrap, wrapped) = keyring.wrap(&data_key, GCM)?;
-        Ok(Some(vec![
+        let (wrap, wrapped) = keyring.wrap(data_key, GCM)?;
+        Ok(vec![
             (names::V2_KEY, STANDARD.encode(wrapped)),
             (names::WRAP_ALGORITHM, wrap.v2_name().to_owned()),
             (names::MATERIAL_DESCRIPTION, keyring.material_description()),
-        ]))
+        ])
     }
 
     fn wrapped(&self) -> WrappedKey<'_> {

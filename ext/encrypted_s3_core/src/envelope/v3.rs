@@ -3,12 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::commitment::{Derivation, ID_LEN, Id, SUITE_ID};
+use super::commitment::{Derivation, ID_LEN, Id};
 use super::metadata::{Entries, names};
-use super::{confusion, unsupported};
-use crate::content::Content;
+use super::rewrap::Changed;
+use super::{ContentKey, confusion, unsupported};
 use crate::error::Result;
-use crate::gcm::{NONCE_LEN, Nonce, Opener, Sealer};
+use crate::gcm::{NONCE_LEN, Nonce};
 use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey};
 use crate::secret::{DataKey, fill_random};
 
@@ -20,22 +20,22 @@ const SUITE: &str = "115";
 pub(super) const NONCE: Nonce = [1; NONCE_LEN];
 
 /// Starts an object under a fresh data key and message id; the metadata entries are the whole envelope.
-pub(super) fn seal(keyring: &Keyring) -> Result<(Sealer, Vec<(String, String)>)> {
+pub(super) fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
     let data_key = DataKey::generate()?;
     let mut message_id: Id = [0; ID_LEN];
     fill_random(&mut message_id)?;
-    let derivation = Derivation::new(&data_key, &message_id);
+    let commitment = Derivation::new(&data_key, &message_id).commitment()?;
     let (wrap, wrapped) = keyring.wrap(&data_key, SUITE)?;
     let entries = [
         (names::V3_KEY, STANDARD.encode(wrapped)),
         (names::V3_WRAP_ALGORITHM, wrap.v3_name().to_owned()),
         (names::V3_SUITE, SUITE.to_owned()),
-        (names::V3_COMMITMENT, STANDARD.encode(derivation.commitment()?)),
+        (names::V3_COMMITMENT, STANDARD.encode(commitment)),
         (names::V3_MESSAGE_ID, STANDARD.encode(message_id)),
         (names::V3_MATERIAL_DESCRIPTION, keyring.material_description()),
     ];
     let entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ok((Sealer::new(&derivation.content_key()?, &NONCE, &SUITE_ID)?, entries))
+    Ok((ContentKey::v3(data_key, message_id)?, entries))
 }
 
 /// A whole V3 envelope.
@@ -70,28 +70,24 @@ impl Envelope {
     }
 
     /// Unwraps the data key and checks that the object commits to it, before the key of the content is derived.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<(Content, KeyUse)> {
-        let (data_key, used) = keyring.unwrap(self.wrapped())?;
-        let derivation = Derivation::new(&data_key, &self.message_id);
-        derivation.verify(&self.commitment)?;
-        let opener = Opener::new(&derivation.content_key()?, &NONCE, &SUITE_ID)?;
-        Ok((Content::Gcm(Box::new(opener)), used))
-    }
-
-    /// Wraps the data key by the writing key; the entries that change, or `None` when it was wrapped by that before. A
-    /// key to which the object does not commit is not passed on.
-    pub(super) fn rewrap(&self, keyring: &Keyring) -> Result<Option<Vec<(&'static str, String)>>> {
+    pub(super) fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
         let (data_key, used) = keyring.unwrap(self.wrapped())?;
         Derivation::new(&data_key, &self.message_id).verify(&self.commitment)?;
+        Ok((ContentKey::v3(data_key, self.message_id)?, used))
+    }
+
+    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
+    /// writing key and the envelope says so.
+    pub(super) fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
         if used.is_writing && keyring.describes_writing_key(&self.material_description) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let (wrap, wrapped) = keyring.wrap(&data_key, SUITE)?;
-        Ok(Some(vec![
+        let (wrap, wrapped) = keyring.wrap(data_key, SUITE)?;
+        Ok(vec![
             (names::V3_KEY, STANDARD.encode(wrapped)),
             (names::V3_WRAP_ALGORITHM, wrap.v3_name().to_owned()),
             (names::V3_MATERIAL_DESCRIPTION, keyring.material_description()),
-        ]))
+        ])
     }
 
     fn wrapped(&self) -> WrappedKey<'_> {

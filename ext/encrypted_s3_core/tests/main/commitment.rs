@@ -19,7 +19,7 @@ fn writer() -> Envelopes {
 }
 
 fn sealed(plaintext: &[u8], lengths: &[usize]) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = writer().seal().unwrap();
+    let (sealer, entries) = writer().seal("an object").unwrap();
     (entries, seal_all(sealer, plaintext, lengths))
 }
 
@@ -56,7 +56,10 @@ proptest! {
 fn the_entries_are_those_of_the_format() {
     let (mut entries, _) = sealed(b"", &[]);
     let names: HashSet<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, HashSet::from(["x-amz-3", "x-amz-w", "x-amz-c", "x-amz-d", "x-amz-i", "x-amz-m"]));
+    assert_eq!(
+        names,
+        HashSet::from(["x-amz-3", "x-amz-w", "x-amz-c", "x-amz-d", "x-amz-i", "x-amz-m", "encrypted-s3-place"])
+    );
     assert_eq!(value(&mut entries, "x-amz-c"), "115");
     assert_eq!(value(&mut entries, "x-amz-w"), "02");
     assert_eq!(value(&mut entries, "x-amz-m"), r#"{"key_id":"k1"}"#);
@@ -95,7 +98,7 @@ fn a_data_key_of_another_object_does_not_pass() {
 fn a_v2_wrapped_key_does_not_open_a_v3_envelope_nor_the_other_way_round() {
     let (mut v3, _) = sealed(b"one", &[]);
     let reader = with_policy(Policy::default(), vec![key(Some("k1"), &[7; 32])]);
-    let (_, mut v2) = reader.seal().unwrap();
+    let (_, mut v2) = reader.seal("an object").unwrap();
     std::mem::swap(value(&mut v3, "x-amz-3"), value(&mut v2, "x-amz-key-v2"));
     assert_eq!(kind(open(&reader, &v3, None)), Some(ErrorKind::Unwrap));
     assert_eq!(kind(open(&reader, &v2, None)), Some(ErrorKind::Unwrap));

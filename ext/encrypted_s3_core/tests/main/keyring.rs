@@ -10,7 +10,7 @@ use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, und
 const PLAINTEXT: &[u8] = b"not a secret";
 
 fn sealed(keyring: &Envelopes) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = keyring.seal().unwrap();
+    let (sealer, entries) = keyring.seal("an object").unwrap();
     (entries, seal_all(sealer, PLAINTEXT, &[]))
 }
 

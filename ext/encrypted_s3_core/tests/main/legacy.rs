@@ -12,6 +12,7 @@ use cbc::cipher::{Array, BlockCipherEncrypt, BlockModeEncrypt, KeyInit, KeyIvIni
 use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::{Envelopes, plaintext_len};
+use encrypted_s3_core::place::{ENTRY, PlaceBinding};
 use encrypted_s3_core::policy::{Policy, SecurityProfile};
 use encrypted_s3_core::store::{MemoryStore, NewObject};
 use proptest::prelude::*;
@@ -67,6 +68,19 @@ fn stored(body: &[u8]) -> Arc<MemoryStore> {
 
 async fn download(body: &[u8], plan: &DownloadPlan) -> encrypted_s3_core::Result<Download> {
     Download::open(stored(body), &reader(1), plan, "a key").await
+}
+
+/// What the entry's value says of the data key would be an answer that must not be given.
+#[test]
+fn an_entry_of_its_place_is_refused_before_a_key_is_used() {
+    let mut entries = entries(1);
+    entries.push((ENTRY.into(), STANDARD.encode([0; 32])));
+    for byte in [1, 9] {
+        assert_eq!(kind(crate::support::open(&reader(byte), &entries, None)), Some(ErrorKind::Misplaced));
+    }
+    entries.pop();
+    let strict = Envelopes { place: PlaceBinding::Require, ..reader(1) };
+    assert_eq!(kind(crate::support::open(&strict, &entries, None)), Some(ErrorKind::PlaceRequired));
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use encrypted_s3_core::envelope::{Envelopes, Rewrap};
 use encrypted_s3_core::place::{self, Claim, ENTRY, PlaceBinding};
+use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
 use encrypted_s3_core::secret::DataKey;
 use encrypted_s3_core::{ErrorKind, Result};
 use proptest::prelude::*;
 
-use crate::support::kind;
+use crate::support::{Entries, envelopes, key, kind, with_policy};
 
 const READING: [PlaceBinding; 2] = [PlaceBinding::Verify, PlaceBinding::Require];
 
@@ -119,6 +121,94 @@ fn settings_have_names() {
     }
     assert_eq!(PlaceBinding::from_name("Require"), None);
     assert_eq!(PlaceBinding::default(), PlaceBinding::Verify);
+}
+
+/// V2 and V3.
+fn policies() -> [Policy; 2] {
+    [CommitmentPolicy::ForbidEncryptAllowDecrypt, CommitmentPolicy::RequireEncryptAllowDecrypt]
+        .map(|commitment| Policy::new(Some(commitment), None).unwrap())
+}
+
+fn bound(policy: Policy, place: PlaceBinding) -> Envelopes {
+    Envelopes { place, ..with_policy(policy, vec![key(Some("2026"), &[2; 32])]) }
+}
+
+fn opened(envelopes: &Envelopes, key: &str, entries: &Entries) -> Option<ErrorKind> {
+    kind(envelopes.open(key, entries.iter().map(|(name, value)| (name.as_str(), value.as_str())), None))
+}
+
+fn replaced(rewrap: Result<Rewrap>) -> Entries {
+    match rewrap.unwrap() {
+        Rewrap::Metadata(_, metadata) => metadata,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_object_opens_under_its_key_alone_unless_nothing_is_bound() {
+    for policy in policies() {
+        let entries = bound(policy, PlaceBinding::Require).seal("a").unwrap().1;
+        for binding in READING {
+            assert_eq!(opened(&bound(policy, binding), "a", &entries), None);
+            assert_eq!(opened(&bound(policy, binding), "b", &entries), Some(ErrorKind::Misplaced));
+        }
+        assert_eq!(opened(&bound(policy, PlaceBinding::Off), "b", &entries), None);
+        let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+        assert!(!place::is_bound(unbound.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
+        assert_eq!(opened(&bound(policy, PlaceBinding::Verify), "b", &unbound), None);
+        assert_eq!(opened(&bound(policy, PlaceBinding::Require), "a", &unbound), Some(ErrorKind::PlaceRequired));
+    }
+}
+
+/// An answer about the key would tell who takes the entry away something about it.
+#[test]
+fn that_an_entry_is_missing_is_said_before_a_key_is_used() {
+    let [policy, _] = policies();
+    let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+    let other_key = Envelopes { place: PlaceBinding::Require, ..envelopes(vec![key(None, &[3; 32])]) };
+    assert_eq!(opened(&other_key, "a", &unbound), Some(ErrorKind::PlaceRequired));
+}
+
+#[test]
+fn another_wrapping_key_keeps_the_entry_and_adds_one_where_there_is_none() {
+    for policy in policies() {
+        let rotating = |place| Envelopes {
+            place,
+            ..with_policy(policy, vec![key(Some("new"), &[4; 32]), key(Some("2026"), &[2; 32])])
+        };
+        let entries = bound(policy, PlaceBinding::Verify).seal("a").unwrap().1;
+        for binding in [PlaceBinding::Off, PlaceBinding::Verify, PlaceBinding::Require] {
+            let rotated = replaced(rotating(binding).rewrap("a", &entries));
+            let entry = |entries: &Entries| entries.iter().find(|(name, _)| name == ENTRY).cloned();
+            assert_eq!(entry(&rotated), entry(&entries));
+        }
+        assert_eq!(kind(rotating(PlaceBinding::Verify).rewrap("b", &entries)), Some(ErrorKind::Misplaced));
+
+        let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+        let writing = bound(policy, PlaceBinding::Verify);
+        let given = replaced(writing.rewrap("a", &unbound));
+        assert_eq!(opened(&bound(policy, PlaceBinding::Require), "a", &given), None);
+        assert!(matches!(writing.rewrap("a", &given).unwrap(), Rewrap::Current(_)));
+        let refused = bound(policy, PlaceBinding::Require).rewrap("a", &unbound);
+        assert_eq!(kind(refused), Some(ErrorKind::PlaceRequired));
+        let off = bound(policy, PlaceBinding::Off).rewrap("a", &unbound).unwrap();
+        assert!(matches!(off, Rewrap::Current(_)));
+    }
+}
+
+#[test]
+fn a_renamed_object_is_bound_to_its_key_by_whoever_says_the_former_one() {
+    for policy in policies() {
+        let writing = bound(policy, PlaceBinding::Verify);
+        let entries = writing.seal("a").unwrap().1;
+        let moved = replaced(writing.rebind("b", "a", &entries));
+        assert_eq!(opened(&writing, "b", &moved), None);
+        assert_eq!(opened(&writing, "a", &moved), Some(ErrorKind::Misplaced));
+        assert!(matches!(writing.rebind("b", "a", &moved).unwrap(), Rewrap::Current(_)));
+        assert_eq!(kind(writing.rebind("b", "c", &entries)), Some(ErrorKind::Misplaced));
+        let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+        assert_eq!(kind(writing.rebind("b", "a", &unbound)), Some(ErrorKind::PlaceRequired));
+    }
 }
 
 proptest! {

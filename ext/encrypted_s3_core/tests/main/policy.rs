@@ -16,7 +16,7 @@ fn policy(commitment: Option<&str>, profile: Option<&str>) -> encrypted_s3_core:
 
 /// The marker of the format that is written.
 fn writes(policy: Policy) -> String {
-    with_policy(policy, vec![key(None, &[1; 32])]).seal().unwrap().1[0].0.clone()
+    with_policy(policy, vec![key(None, &[1; 32])]).seal("an object").unwrap().1[0].0.clone()
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn committing() -> Policy {
 }
 
 fn sealed(envelopes: &Envelopes) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = envelopes.seal().unwrap();
+    let (sealer, entries) = envelopes.seal("an object").unwrap();
     (entries, seal_all(sealer, b"plaintext", &[]))
 }
 

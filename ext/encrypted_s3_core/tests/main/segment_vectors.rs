@@ -227,9 +227,9 @@ fn place_entries_are_those_of_the_vectors() {
     assert_eq!(vectors.len(), 7);
     for vector in &vectors {
         let data_key = DataKey::from_bytes(&unhex(vector, "data_key")).unwrap();
-        let expected = ("encrypted-s3-place".to_owned(), text(vector, "entry").to_owned());
+        let expected = ("encrypted-s3-place", text(vector, "entry").to_owned());
         assert_eq!(place::entry(&data_key, text(vector, "key")).unwrap(), expected);
-        let metadata = [(expected.0.as_str(), expected.1.as_str())];
+        let metadata = [(expected.0, expected.1.as_str())];
         let claim = Claim::read(PlaceBinding::Require, false, metadata).unwrap();
         claim.check(&data_key, text(vector, "key")).unwrap();
     }

@@ -32,7 +32,7 @@ pub fn with_policy(policy: Policy, keys: Vec<Key>) -> Envelopes {
 
 pub fn open(envelopes: &Envelopes, entries: &[(String, String)], instruction_file: Option<&[u8]>) -> Result<Content> {
     let entries = entries.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    envelopes.open(entries, instruction_file).map(|opened| opened.content)
+    envelopes.open("an object", entries, instruction_file).map(|opened| opened.content)
 }
 
 pub fn kind<T>(result: Result<T>) -> Option<ErrorKind> {

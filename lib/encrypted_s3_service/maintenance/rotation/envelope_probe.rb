@@ -18,6 +18,7 @@ module EncryptedS3Service
         envelope = client.envelope(key)
         @client = client
         @key_id = envelope.key_id
+        @bound = envelope.bound
         suffix = client.configuration.instruction_file_suffix
         @format = envelope.format
         @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")
@@ -26,6 +27,15 @@ module EncryptedS3Service
       # Without an id it is not known.
       # @return [Boolean] whether it asks for the key that new objects get
       def current? = !key_id.nil? && key_id == @client.configuration.encryption_key.id
+
+      # @return [Boolean] whether it has an entry that binds it to a key of the bucket
+      def bound? = @bound
+
+      # @return [Boolean] whether rotation gives it such an entry
+      def to_be_bound? = !bound? && @client.configuration.place_binding == "verify"
+
+      # @return [Boolean] whether it is refused for the lack of one
+      def refused? = !bound? && @client.configuration.place_binding == "require"
 
       # @return [Boolean] whether rotation cannot bring it under another key
       def anew? = ["v1", "instruction file"].include?(format)

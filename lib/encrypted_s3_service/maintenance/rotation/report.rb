@@ -73,9 +73,16 @@ module EncryptedS3Service
         @output.puts("#{name}: #{counted(counts.total, "encrypted object")}, #{counts.current} under the writing key")
         histogram("formats", counts.formats)
         histogram("keys", counts.key_ids)
+        unbound(counts.unbound)
         return unless counts.unfinished.positive?
 
         @output.puts("  #{counts.unfinished} skipped (upload never finished)")
+      end
+
+      def unbound(count)
+        return if count.zero?
+
+        @output.puts("  not bound to their keys: #{count} (`place_binding: require` refuses them; `rotate` binds them)")
       end
 
       def old_format(count)

@@ -33,6 +33,7 @@ module EncryptedS3Service
       def rehearse(service, blob)
         probe = EnvelopeProbe.new(service.client, blob.key)
         raise EnvelopeError, "The object has no envelope." unless probe.format
+        raise PolicyError, "The object is bound to no key, which `place_binding: require` demands." if probe.refused?
 
         finding(planned(probe), service.client, probe.format, probe.key_id)
       end
@@ -41,7 +42,7 @@ module EncryptedS3Service
         return @reencrypt ? :reencrypted : :reencrypt if probe.anew?
         return :reencrypted if @reencrypt && probe.old_format?
 
-        probe.current? ? :current : :rotated
+        probe.current? && !probe.to_be_bound? ? :current : :rotated
       end
 
       def change(service, blob)

@@ -12,10 +12,13 @@ module EncryptedS3Service
     # @!attribute key_id [String, nil] of the key that it asked for before
     # @!attribute new_key_id [String, nil] of the key that it asks for now
     # @!attribute old_format [Boolean] whether it is V2 although new objects are V3
+    # @!attribute bound [Boolean, nil] of an audit, whether it is bound to its key
     # @!attribute failure [TaskRun::Failure, nil] which it is and why it failed
-    Finding = Data.define(:outcome, :format, :key_id, :new_key_id, :old_format, :failure) do
+    Finding = Data.define(:outcome, :format, :key_id, :new_key_id, :old_format, :bound, :failure) do
       # @api private
-      def initialize(outcome:, format: nil, key_id: nil, new_key_id: nil, old_format: false, failure: nil) = super
+      def initialize(outcome:, format: nil, key_id: nil, new_key_id: nil, old_format: false, bound: nil, failure: nil)
+        super
+      end
 
       # @param blob_id [Object]
       # @param error [Exception]
