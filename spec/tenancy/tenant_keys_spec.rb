@@ -98,8 +98,8 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
 
     it "has the files listed" do
-      others = ActiveStorage::Blob.where(service_name: "encrypted@1").where.not(id: blob.id)
-      others.delete_all
+      # Other specs leave files of other customers behind, whom nobody knows any more.
+      ActiveStorage::Blob.where("service_name LIKE 'encrypted@%'").where.not(id: blob.id).delete_all
       files = EncryptedS3Service::UnreadableFiles.new
       expect(files.lines.map(&:to_h)).to eq([{ service_name: "encrypted@1", count: 1, bytes: blob.byte_size }])
       expect(files.blobs).to eq([blob])
