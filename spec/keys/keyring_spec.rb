@@ -116,6 +116,23 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
       end
     end
 
+    {
+      "a key in the place of its id" => { decryption_keys: { "base64:#{["s" * 32].pack("m0")}" => "2024" } },
+      "a key of 32 characters in the place of its id" => { decryption_keys: { "s" * 32 => "2024" } },
+      "a key in the place of the id of another" =>
+        { decryption_keys: { "base64:#{["s" * 32].pack("m0")}" => "k" * 32 } },
+      "a key that is its own id" => { encryption_key: "s" * 32, encryption_key_id: "s" * 32 },
+      "a key that is its own id in a list" => { decryption_keys: [{ id: "s" * 32, key: "s" * 32 }] },
+      "a key in the place of a setting" => { "s" * 32 => "2024" },
+      "a key in the place of a setting of a key" => { decryption_keys: { "2024" => { "s" * 32 => 1, key: "k" * 32 } } }
+    }.each do |what, settings|
+      it "#{what}, without showing it" do
+        message = refusal(**settings.transform_keys(&:to_sym))
+        expect(message).to match(/may be a key|must be a name and not a key/)
+        expect(message).not_to include("s" * 32, ["s" * 32].pack("m0"))
+      end
+    end
+
     it "a public key to read with" do
       expect(refusal(decryption_keys: { "front" => OpenSSL::PKey::RSA.new(2048).public_to_pem }))
         .to eq("decryption_keys.front is a public key, which reads nothing: give the private key")

@@ -13,6 +13,20 @@ module EncryptedS3Service
     class Options
       include Confidential
 
+      # What a long name consists of, and a random key does not.
+      WORDS = %r{\A[a-z0-9]{1,19}(?:[_.:/ -]+[a-z0-9]{1,19})*\z}
+      private_constant :WORDS
+
+      # How a name in a settings hash is shown in messages. Where the two sides of a Hash of keys were exchanged, or
+      # YAML is indented wrongly, a key is in the place of a name.
+      # @param name [Symbol, String, Integer]
+      # @return [String] the name, or a remark in its place when it could be a key
+      def self.label(name)
+        text = name.to_s
+        likely_key = text.start_with?("base64:", "-----BEGIN") || (text.bytesize >= 24 && !text.match?(WORDS))
+        likely_key ? "[#{text.bytesize} characters that may be a key]" : text
+      end
+
       # @param given [Hash{Symbol, String => Object}] is not changed
       # @param within [String, nil] the name of the setting that holds this hash, for messages
       def initialize(given, within: nil)
@@ -116,7 +130,7 @@ module EncryptedS3Service
 
       # @raise [ConfigurationError] always
       def refuse(name, problem)
-        raise ConfigurationError, "#{[@within, name].compact.join(".")} #{problem}"
+        raise ConfigurationError, "#{[@within, Options.label(name)].compact.join(".")} #{problem}"
       end
 
       private

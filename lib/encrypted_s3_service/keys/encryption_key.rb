@@ -57,7 +57,9 @@ module EncryptedS3Service
     def initialize(value, id: nil, passphrase: nil, setting: "encryption_key", sizes: [SIZE])
       @setting = setting
       @sizes = sizes
-      read(KeySource.resolve(value, setting), passphrase)
+      text = KeySource.resolve(value, setting)
+      read(text, passphrase)
+      refuse_key_as_id(id, text)
       @id = (id ? check_id(id) : @derived_id)&.freeze
       freeze
     end
@@ -123,9 +125,20 @@ module EncryptedS3Service
       return if id == ""
       return id.dup if id.is_a?(String) && id.bytesize <= MAXIMUM_ID_SIZE && id.b.match?(/\A[ -~]+\z/n)
 
-      name = @setting.include?(".") ? "the id of #{@setting}" : "#{@setting}_id"
-      raise ConfigurationError, "#{name} must be printable ASCII of at most #{MAXIMUM_ID_SIZE} characters"
+      raise ConfigurationError, "#{id_setting} must be printable ASCII of at most #{MAXIMUM_ID_SIZE} characters"
     end
+
+    # Every object shows the id of its key, in clear.
+    def refuse_key_as_id(id, text)
+      return unless id.is_a?(String)
+
+      same = [text, @bytes].any? { |key| key.is_a?(String) && key.b == id.b }
+      return unless same || id.start_with?(PREFIX, "-----BEGIN")
+
+      raise ConfigurationError, "#{id_setting} must be a name and not a key, because it is stored with every object"
+    end
+
+    def id_setting = @setting.include?(".") ? "the id of #{@setting}" : "#{@setting}_id"
 
     def refuse(problem)
       raise ConfigurationError, "#{@setting} #{problem}"

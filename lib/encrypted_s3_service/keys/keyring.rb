@@ -53,7 +53,7 @@ module EncryptedS3Service
     end
 
     def read_entry(settings, name, value)
-      setting = "decryption_keys.#{name}"
+      setting = "decryption_keys.#{Configuration::Options.label(name)}"
       by_id = settings.raw(:decryption_keys).is_a?(Hash)
       entry = Configuration::Options.new(value.is_a?(Hash) ? value : { key: value }, within: setting)
       entry.refuse_unknown(by_id ? ENTRY_NAMES - [:id] : ENTRY_NAMES)
