@@ -52,6 +52,14 @@ RSpec.describe Contract, "with files for services of their own" do
   describe "a file that lives elsewhere" do
     let(:message) { "was not uploaded to encrypted storage. Please choose the file again" }
 
+    it "is refused also when it is a client that names the service, in parameters" do
+      client = { io: StringIO.new("terms"), filename: "a.txt", service_name: "local" }
+      parameters = ActionController::Parameters.new(contract_pdf: client).permit!
+      contract = described_class.new(parameters)
+      expect(contract.save).to be(false)
+      expect(contract.errors.details[:contract_pdf]).to eq([{ error: :stored_elsewhere }])
+    end
+
     it "is refused by an attribute of the encrypted service, in words" do
       contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)
       expect(contract.save).to be(false)

@@ -90,6 +90,11 @@ module EncryptedS3Service
       change.respond_to?(:attachable) ? [[change.attachable, change.attachment]] : []
     end
 
-    def names_service?(attachable) = attachable.is_a?(Hash) && attachable.symbolize_keys[:service_name].present?
+    # Strong parameters are of this class: what a client sends does not choose the service.
+    def names_service?(attachable)
+      return false unless attachable.is_a?(Hash) && !attachable.is_a?(ActiveSupport::HashWithIndifferentAccess)
+
+      attachable.symbolize_keys[:service_name].present?
+    end
   end
 end
