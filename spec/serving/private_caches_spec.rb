@@ -114,6 +114,21 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     end
   end
 
+  it "is the visitor's alone where a private service's link never expires" do
+    ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { get blob.url(expires_in: nil) }
+    expect(response.body).to eq("a text")
+    expect_private(at_most: 300)
+  end
+
+  it "is the visitor's alone from when a service is public no more" do
+    published = store(service_name: "published")
+    url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { published.url }
+    allow(published.service).to receive(:public?).and_return(false)
+    get url
+    expect(response.body).to eq("a text")
+    expect_private(at_most: 300)
+  end
+
   it "is sent by Rails' proxies without a database connection held meanwhile" do
     sent = blob
     pool = ActiveRecord::Base.connection_pool

@@ -23,6 +23,19 @@ RSpec.describe "Serving files through the application", type: :request do
     expect(response.headers["content-range"]).to eq("bytes 1000000-1000099/#{data.bytesize}")
   end
 
+  it "gives nobody more at once than Active Storage's limits allow, which older versions of it do not have" do
+    reads = []
+    document
+    ActiveSupport::Notifications.subscribed(->(name, *) { reads << name }, "service_download_chunk.active_storage") do
+      get rails_storage_proxy_path(document.file), headers: { "range" => "bytes=0-9,20-29" }
+      expect(response).to have_http_status(:range_not_satisfiable)
+      document.file.blob.update_columns(byte_size: 200.megabytes)
+      get rails_storage_proxy_path(document.file), headers: { "range" => "bytes=0-" }
+      expect(response).to have_http_status(:range_not_satisfiable)
+    end
+    expect(reads).to eq([])
+  end
+
   it "gives a visitor nothing of a file that was changed in the bucket" do
     key = document.file.blob.key
     headers, body = stored(key)

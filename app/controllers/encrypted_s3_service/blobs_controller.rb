@@ -12,7 +12,7 @@ module EncryptedS3Service
       return not_found unless token
 
       @key = token[:key]
-      @headers = Serving::FileHeaders.new(token)
+      @headers = Serving::FileHeaders.new(token, public: @service.public?)
       @conditions = Serving::Conditions.new(request)
       Serving::Connections.release
       # Requests that need no content are answered without reading the file.

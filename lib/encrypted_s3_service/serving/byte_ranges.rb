@@ -7,6 +7,16 @@ module EncryptedS3Service
   module Serving
     # The parts of a file that a request asks for, and the headers and body that send them (RFC 9110, section 14).
     class ByteRanges
+      # Defaults of Active Storage's settings, which its releases before spring 2026 do not have.
+      LIMITS = { streaming_max_ranges: 1, streaming_chunk_max_size: 100 << 20 }.freeze
+      private_constant :LIMITS
+
+      # @param name [Symbol] `:streaming_max_ranges` (a number) or `:streaming_chunk_max_size` (bytes)
+      # @return [Integer] the limit of the application, or Active Storage's default
+      def self.limit(name)
+        ActiveStorage.respond_to?(name) ? ActiveStorage.public_send(name) : LIMITS.fetch(name)
+      end
+
       # @param header [String, nil] the request's Range header
       # @param size [Integer] size of the file in bytes
       # @param content_type [String] content type of the file
@@ -24,7 +34,7 @@ module EncryptedS3Service
         return false if whole?
         return true if @wanted.empty?
 
-        @wanted.size > 1 && (@wanted.size > limit(:streaming_max_ranges, 1) || too_many_bytes?)
+        @wanted.size > 1 && (@wanted.size > ByteRanges.limit(:streaming_max_ranges) || too_many_bytes?)
       end
 
       # @return [Integer] status of the response
@@ -67,10 +77,7 @@ module EncryptedS3Service
         end
       end
 
-      def too_many_bytes? = @wanted.sum(&:size) > limit(:streaming_chunk_max_size, 100 << 20)
-
-      # Active Storage has had these settings since its releases of spring 2026.
-      def limit(name, default) = ActiveStorage.respond_to?(name) ? ActiveStorage.public_send(name) : default
+      def too_many_bytes? = @wanted.sum(&:size) > ByteRanges.limit(:streaming_chunk_max_size)
 
       def length = pieces.sum { |piece| piece.is_a?(String) ? piece.bytesize : piece.size }
 

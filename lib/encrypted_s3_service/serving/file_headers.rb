@@ -15,9 +15,11 @@ module EncryptedS3Service
       private_constant :POLICY, :UNSANDBOXED, :PUBLIC_AGE
 
       # @param token [Hash{Symbol => Object}] the payload of the URL's token, see {Urls#blob}
+      # @param public [Boolean] whether the service that has the file is public
       # @param settings [Engine::Settings]
-      def initialize(token, settings = EncryptedS3Service.settings)
+      def initialize(token, public:, settings: EncryptedS3Service.settings)
         @token = token
+        @public = public
         @ancestors = Array(settings.frame_ancestors)
       end
 
@@ -56,10 +58,17 @@ module EncryptedS3Service
 
       # `no-transform`: a response that a proxy compressed can neither be resumed nor seeked in.
       def cache_control
-        expires_at = @token[:expires_at]
-        return "public, max-age=#{PUBLIC_AGE}, no-transform" unless expires_at
+        return "public, max-age=#{PUBLIC_AGE}, no-transform" if @public && !@token[:expires_at]
 
-        "private, max-age=#{[(expires_at - Time.now.to_f).floor, 0].max}, no-transform"
+        "private, max-age=#{private_age}, no-transform"
+      end
+
+      # A link of a private service may never expire: one made with `expires_in: nil`, or while the service was public.
+      # @return [Integer] seconds that the client may keep the response
+      def private_age
+        return ActiveStorage.service_urls_expire_in.to_i unless @token[:expires_at]
+
+        [(@token[:expires_at] - Time.now.to_f).floor, 0].max
       end
 
       def policy

@@ -17,7 +17,14 @@ module EncryptedS3Service
       # @return [Boolean] whether its files are encrypted and not public; a mirror is judged by its primary
       def self.private?(service)
         service = service.primary while service.respond_to?(:primary)
-        service.is_a?(ActiveStorage::Service::EncryptedS3Service) && !service.public?
+        encrypted?(service) && !service.public?
+      end
+
+      # @param service [ActiveStorage::Service, nil]
+      # @return [Boolean] whether its files are encrypted; a mirror is judged by its primary
+      def self.encrypted?(service)
+        service = service.primary while service.respond_to?(:primary)
+        service.is_a?(ActiveStorage::Service::EncryptedS3Service)
       end
 
       # For the proxies.
@@ -54,10 +61,24 @@ module EncryptedS3Service
           super
         end
 
-        def send_blob_byte_range_data(blob, *, **)
+        def send_blob_byte_range_data(blob, range_header, **)
           keep_private(blob)
+          return head(:range_not_satisfiable) if too_much?(blob, range_header)
+
           Connections.release
           super
+        end
+
+        # Rails holds all requested bytes in memory at once, and its versions before the releases of spring 2026 have
+        # no limit (CVE-2026-33174). The limits are those of {ByteRanges}, for one range as well.
+        # @return [Boolean]
+        def too_much?(blob, range_header)
+          blob = blob.blob if blob.respond_to?(:blob)
+          return false unless PrivateProxy.encrypted?(blob.service)
+
+          ranges = Rack::Utils.get_byte_ranges(range_header, blob.byte_size) || []
+          ranges.size > ByteRanges.limit(:streaming_max_ranges) ||
+            ranges.sum(&:size) > ByteRanges.limit(:streaming_chunk_max_size)
         end
 
         # @param blob [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
