@@ -114,15 +114,15 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
     end
 
     it "lets nothing be stored when its class or the attribute does not exist" do
-      with_current_tenant("Nobody.organisation") { expect_refusal(/there is no class Nobody.*current_tenant/) }
+      with_current_tenant("Nobody.organisation") { expect_refusal(/the class Nobody does not exist.*current_tenant/) }
       with_current_tenant("Current.firm") { expect_refusal(/Current has no firm.*current_tenant \(Current\.firm\)/) }
     end
 
     it "lets nothing be stored when its class is no tenant, or says nothing of files" do
       Current.organisation = "a string"
-      expect_refusal(/String is used as a tenant and does not include EncryptedS3Service::Tenant/)
+      expect_refusal(/String is used as a tenant but does not include EncryptedS3Service::Tenant/)
       Current.organisation = Class.new { include EncryptedS3Service::Tenant }.new
-      expect_refusal(/add encrypts_files_with/)
+      expect_refusal(/Add encrypts_files_with/)
     end
 
     it "lets nothing be stored when it names a service that does not exist" do

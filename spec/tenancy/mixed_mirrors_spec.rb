@@ -30,8 +30,8 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     expect(problems.map { |problem| problem[/`(\w+)`/, 1] })
       .to contain_exactly("mirrored", "mirrored_elsewhere", "mirrored_from_disk", "nested_with_disk")
     expect(problems.first).to eq(
-      "The mirror `mirrored` encrypts in part only: `local` gets plaintext. Make all of its parts EncryptedS3 " \
-      "services. While you move files, list the mirror in config.encrypted_s3_service.plaintext_mirrors."
+      "The mirror `mirrored` encrypts only in part: plaintext goes to `local`. Make all of its parts EncryptedS3 " \
+      "services. During a migration, list the mirror in config.encrypted_s3_service.plaintext_mirrors."
     )
   end
 
@@ -48,7 +48,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
       "other" => { "service" => "Mirror", "primary" => "ring", "mirrors" => [] },
       lost: { service: "Mirror", primary: "nowhere", mirrors: [] }
     )
-    expect { entries.parts(:ring) }.to raise_error(EncryptedS3Service::ConfigurationError, /`ring` consists of itself/)
+    expect { entries.parts(:ring) }.to raise_error(EncryptedS3Service::ConfigurationError, /`ring` contains itself/)
     expect { entries.parts(:lost) }.to raise_error(EncryptedS3Service::ConfigurationError, /`nowhere`, .*`lost`/)
   end
 
@@ -63,7 +63,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
       amazon: { service: "S3", bucket: "b" }, google: { service: "gcs", bucket: "b" },
       encrypted: { service: "encrypted_s3", bucket: "b" }
     )
-    expect(described_class.problems(entries)).to match([/`moving` encrypts in part only: `amazon`, `google` gets/])
+    expect(described_class.problems(entries)).to match([/`moving` encrypts only in part: .*to `amazon`, `google`\./])
     expect($LOADED_FEATURES.grep(/google.cloud/)).to be_empty
   end
 
@@ -74,7 +74,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
       Rails.application.config.encrypted_s3_service.plaintext_mirrors = %i[mirrored_from_disk]
       Rails.application.initialize!
     RUBY
-    expect(printed).to match(/WARN.*encrypted_s3_service: The mirror `mirrored` encrypts in part only: `local`/)
+    expect(printed).to match(/WARN.*encrypted_s3_service: The mirror `mirrored` encrypts only in part: .*`local`/)
     expect(printed).not_to include("mirrored_from_disk")
   end
 
@@ -88,7 +88,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
 
     it "are refused, whether by a block or by the attribute, and nothing is stored" do
       before = ActiveStorage::Blob.count
-      refusal = [EncryptedS3Service::ConfigurationError, /files of Firm.*`mirrored` encrypts in part only: `local`/]
+      refusal = [EncryptedS3Service::ConfigurationError, /files of Firm.*`mirrored` encrypts only in part: .*`local`/]
       expect { firm.with_s3_settings { store } }.to raise_error(*refusal)
       expect { Current.set(organisation: firm) { store } }.to raise_error(*refusal)
       expect(ActiveStorage::Blob.count).to eq(before)

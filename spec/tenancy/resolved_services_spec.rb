@@ -135,7 +135,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
   it "says what is wrong with what a resolver returns" do
     services = described_class.new([->(_) { { bucket: "b" } }])
     expect { services.fetch("customer-1") }
-      .to raise_error(EncryptedS3Service::ConfigurationError, /no entry with a service for :"customer-1"/)
+      .to raise_error(EncryptedS3Service::ConfigurationError, /a Hash with `service:` for :"customer-1"/)
     services = described_class.new([->(_) { { service: "EncryptedS3", bucket: "b", encryption_key: "short" } }])
     expect { services.fetch("customer-1") }.to raise_error(EncryptedS3Service::ConfigurationError, /encryption_key/)
   end

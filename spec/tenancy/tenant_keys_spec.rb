@@ -215,7 +215,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
 
     it "is refused: another kind, a mirror with a part of another kind, a name that does not exist" do
-      expect_refusal(:local, /`local` cannot have keys of tenants, because it is a Disk service/)
+      expect_refusal(:local, /`local` cannot use keys of tenants because it is a Disk service/)
       expect_refusal(:mirrored, /`mirrored` cannot .* because its part `local` is a Disk service/)
       expect_refusal(:nested_with_disk, /because its part `local` is a Disk service/)
       expect_refusal(:nowhere, /no service nowhere in config/)
@@ -228,7 +228,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
         Rails.application.initialize!
       RUBY
       expect(status).not_to be_success
-      expect(printed).to include("`mirrored` cannot have keys of tenants, because its part `local` is a Disk service")
+      expect(printed).to include("`mirrored` cannot use keys of tenants because its part `local` is a Disk service")
     end
   end
 

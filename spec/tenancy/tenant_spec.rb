@@ -71,7 +71,7 @@ RSpec.describe EncryptedS3Service::Tenant do
     unnamed = tenant(name: "") { encrypts_files_with(&:storage_service) }
     unknown = tenant { encrypts_files_with :encrypted_amazn }
     before = ActiveStorage::Blob.count
-    [[unnamed, /Firm .*no service is named/], [unknown, /:encrypted_amazn/]].each do |firm, message|
+    [[unnamed, /Firm .*no service is given/], [unknown, /:encrypted_amazn/]].each do |firm, message|
       expect { firm.with_s3_settings { store } }.to raise_error(EncryptedS3Service::ConfigurationError, message)
     end
     expect(ActiveStorage::Blob.count).to eq(before)
@@ -80,8 +80,8 @@ RSpec.describe EncryptedS3Service::Tenant do
   it "tells a class without a declaration, or with a wrong one, what to do" do
     silent = Class.new { include EncryptedS3Service::Tenant }
     expect { silent.new.with_s3_settings { store } }
-      .to raise_error(EncryptedS3Service::ConfigurationError, /add encrypts_files_with/)
-    expect { silent.encrypts_files_with }.to raise_error(EncryptedS3Service::ConfigurationError, /names no service/)
+      .to raise_error(EncryptedS3Service::ConfigurationError, /Add encrypts_files_with/)
+    expect { silent.encrypts_files_with }.to raise_error(EncryptedS3Service::ConfigurationError, /needs a service/)
     expect { silent.encrypts_files_with(:encrypted, when: :rich?) }.to raise_error(ArgumentError, /when/)
     expect { silent.encrypts_files_with(:encrypted, current: "organisation") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /Current.organisation/)

@@ -92,7 +92,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       services = tenants_services(keys)
       %w[1 2].each do |id|
         expect { services.fetch("encrypted@#{id}") }
-          .to raise_error(refused, /key of the service `encrypted@#{id}` must be the key itself/)
+          .to raise_error(refused, /key of the service `encrypted@#{id}` must be given directly/)
       end
       expect { services.fetch("encrypted@3") }.to raise_error(refused)
       with_settings(trusted_resolver: true) do
@@ -109,7 +109,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
 
     it "are not where another kind of service would write" do
       ["Disk", "GCS", :Disk, "Test"].each do |kind|
-        expect { service(service: kind, root: "/etc") }.to raise_error(refused, /service: #{kind} may store files/)
+        expect { service(service: kind, root: "/etc") }.to raise_error(refused, /service: #{kind} can store files/)
       end
       with_settings(trusted_resolver: true) do
         disk = EncryptedS3Service::ResolvedServices.new([->(_) { { service: "Disk", root: Dir.tmpdir } }])
@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     { region: ["eu.evil.example/", "x@evil.example#", "eu central", "eu/../..", "-"],
       bucket: ["evil.example/", "a@b", "a#", "a b", "a\nb", "..", "arn:aws:s3:::a b"] }.each do |setting, values|
       values.each do |value|
-        expect { service(setting => value) }.to raise_error(refused, /#{setting} is no plain name/), value.inspect
+        expect { service(setting => value) }.to raise_error(refused, /#{setting} is not a plain name/), value.inspect
       end
     end
   end
@@ -142,7 +142,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
         %W[http://#{host} https://#{host}:9000/path].each do |endpoint|
           [true, false].each do |path_style|
             expect { service(endpoint: endpoint, force_path_style: path_style) }
-              .to raise_error(refused, /endpoint (leads to|is no URL).*trusted_resolver_endpoints/)
+              .to raise_error(refused, /endpoint (leads to|is not a URL).*trusted_resolver_endpoints/)
           end
         end
       end
@@ -194,7 +194,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     mirror = { service: "Mirror", primary: "encrypted", mirrors: %w[local] }
     service = EncryptedS3Service::ResolvedServices.new([->(_) { mirror }]).fetch("theirs")
     expect([service.name, service.primary.name, *service.mirrors.map(&:name)]).to eq([:theirs, "encrypted", "local"])
-    { "nowhere" => /no service `nowhere`, .*`theirs`/, "theirs" => /consists of itself/ }.each do |part, message|
+    { "nowhere" => /no service `nowhere`, .*`theirs`/, "theirs" => /contains itself/ }.each do |part, message|
       expect { described_class.new(:theirs, mirror.merge(mirrors: [part])).service }.to raise_error(refused, message)
     end
   end

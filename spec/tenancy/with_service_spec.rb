@@ -57,7 +57,7 @@ RSpec.describe EncryptedS3Service, ".with_service" do
   it "refuses a service that does not exist at once, naming those that do, and does not run the block" do
     run = false
     expect { described_class.with_service(:encrypted_amazn) { run = true } }
-      .to raise_error(described_class::ConfigurationError, /:encrypted_amazn; .*has encrypted, .*local/)
+      .to raise_error(described_class::ConfigurationError, /:encrypted_amazn: .*has encrypted, .*local/)
     expect(run).to be(false)
     expect(place).to eq("local")
   end

@@ -1,23 +1,22 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Refuses a file that lives elsewhere than its attribute demands: a direct upload whose client left the token away, or
-  # another record's blob. Active Storage itself attaches any blob whose signed id it is given.
+  # Refuses a file that is on another service than its attribute requires: a direct upload without a token, or another
+  # record's blob. Active Storage itself attaches any blob by its signed id.
   #
-  # It is a validation of every attribute that is declared with `has_one_attached` or `has_many_attached`. The demand is
-  # the attribute's `service:`, otherwise the service of the block that is in force ({EncryptedS3Service.with_service}),
-  # otherwise that of the current tenant, and only when that service encrypts. Files that the record has already are not
-  # looked at, so a form may send them again.
+  # It validates every attribute declared with `has_one_attached` or `has_many_attached`. The required service is the
+  # attribute's `service:`, otherwise that of the current block ({EncryptedS3Service.with_service}), otherwise that of
+  # the current tenant. It is required only if it encrypts. Files that are already attached are not checked, so a form
+  # can send them again.
   #
-  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` in the application's locales, for
-  # which this gem has some (`config/locales`), and English elsewhere. A refused direct upload is purged, see
-  # {RefusedUploads}. Where `config.encrypted_s3_service.copy_attached_blobs` or the attachment wants it, a blob that
-  # exists is copied to where it has to be instead, see {BlobCopy}.
+  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` of the locale. The gem has some
+  # locales (`config/locales`); others get the English text. A refused direct upload is purged, see {RefusedUploads}.
+  # With `copy_attached_blobs` an existing blob is copied to the required service instead, see {BlobCopy}.
   class AttachmentValidator < ActiveModel::EachValidator
-    # The text where the locale of a reader has none.
+    # The text for locales without one.
     DEFAULT_MESSAGE = "was not uploaded to encrypted storage. Please choose the file again"
 
-    # Prepended to ActiveRecord::Reflection's singleton class, where Rails notes every attachment that is declared
+    # Prepended to ActiveRecord::Reflection's singleton class, where Rails registers every declared attachment
     # (`lib/active_storage/reflection.rb`).
     # @api private
     module Declarations
@@ -28,7 +27,8 @@ module EncryptedS3Service
       end
     end
 
-    # Previews and variants, which are attachments of Active Storage's own records, follow their blob.
+    # Adds the validation to an attribute. Previews and variants, which are attachments of Active Storage's own records,
+    # are left out because they follow their blob.
     #
     # @param model [Class]
     # @param attribute [Symbol]
@@ -54,7 +54,7 @@ module EncryptedS3Service
 
     # @param record [ActiveRecord::Base]
     # @param attribute [Symbol]
-    # @param blobs [Array<ActiveStorage::Blob>] that live elsewhere
+    # @param blobs [Array<ActiveStorage::Blob>] blobs on another service than the required one
     # @return [void]
     # @api private
     def refuse(record, attribute, blobs)
@@ -66,7 +66,7 @@ module EncryptedS3Service
 
     private
 
-    # The application may have a text for the model or the attribute alone (ActiveModel::Error.generate_message).
+    # The application may have a text for the model or attribute (ActiveModel::Error.generate_message).
     def default_message(record, attribute)
       scope = record.class.i18n_scope
       models = record.class.lookup_ancestors.map { |model| "#{scope}.errors.models.#{model.model_name.i18n_key}" }
@@ -75,15 +75,14 @@ module EncryptedS3Service
       places.any? { |place| I18n.exists?("#{place}.stored_elsewhere") } ? {} : { message: DEFAULT_MESSAGE }
     end
 
-    # A file that goes is no matter, and one that the record has is no change. What names its service itself is where
-    # the application wants it.
+    # Removed and already attached files are not checked, nor those for which the application passed a `service_name:`.
     def added_blobs(change)
       pairs_of(change).filter_map do |attachable, attachment|
         attachment.blob if attachment&.new_record? && !names_service?(attachable)
       end
     end
 
-    # @return [Array<Array>] what was given to the attribute, and the attachment that was made of it
+    # @return [Array<Array>] each value given to the attribute, with its attachment
     def pairs_of(change)
       return change.attachables.zip(change.attachments) if change.respond_to?(:attachables)
 

@@ -1,19 +1,19 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # How {BlobCopy} gets into Active Storage.
+  # Hooks of {BlobCopy} in Active Storage.
   # @api private
   module BlobCopies
     # Prepended to ActiveStorage::Attached::Model::ClassMethods.
     module Declarations
-      # As in Rails, and:
+      # As in Rails, with one more option:
       # @param copy_attached_blobs [Boolean, nil] nil for `config.encrypted_s3_service.copy_attached_blobs`
       def has_one_attached(name, copy_attached_blobs: nil, **options, &) # rubocop:disable Naming/PredicateName
         super(name, **options, &)
         note_copies(name, copy_attached_blobs)
       end
 
-      # As in Rails, and:
+      # As in Rails, with one more option:
       # @param copy_attached_blobs [Boolean, nil] nil for `config.encrypted_s3_service.copy_attached_blobs`
       def has_many_attached(name, copy_attached_blobs: nil, **options, &) # rubocop:disable Naming/PredicateName
         super(name, **options, &)
@@ -57,7 +57,7 @@ module EncryptedS3Service
 
     # Included in ActiveStorage::Blob.
     module Blob
-      # @return [BlobCopy, nil] what this is the copy of, until it is stored
+      # @return [BlobCopy, nil] the copy of which this is the new blob, until it is stored
       attr_accessor :encrypted_s3_copy
     end
 

@@ -3,26 +3,26 @@
 require_relative "stored_file"
 
 module EncryptedS3Service
-  # A copy of a blob that lives elsewhere than an attachment demands ({RequiredService}), for applications that attach
-  # blobs which exist: templates, files of records that are cloned, pictures in pasted text, signed ids.
+  # Copies a blob to the service that an attachment requires ({RequiredService}), for applications that attach existing
+  # blobs: templates, files of cloned records, images in pasted text, signed ids.
   #
   #     config.encrypted_s3_service.copy_attached_blobs = true          # for all attachments
   #     has_one_attached :contract_pdf, copy_attached_blobs: true       # for one; false excepts one
   #
-  # Without it such a blob is refused ({AttachmentValidator}). The copy has a key of its own, and the name, type,
-  # checksum and metadata of the original, which stays as it is. The content goes through this process, is compared with
-  # the checksum on the way, and is stored before the record is; when the transaction does not succeed it is deleted.
+  # Without it such a blob is refused ({AttachmentValidator}). The copy has its own key and the name, content type,
+  # checksum and metadata of the original, which is not changed. The content passes through this process, is compared
+  # with the checksum and is stored before the record is saved. If the transaction is rolled back, the copy is deleted.
   # @api private
   class BlobCopy
-    # What Active Storage has found out about the content.
+    # Metadata that Active Storage determined from the content.
     KNOWN = %w[analyzed identified composed].freeze
     private_constant :KNOWN
 
     class << self
-      # @param record [ActiveRecord::Base] to which a blob is attached
+      # @param record [ActiveRecord::Base] record to which the blob is attached
       # @param attribute [String, Symbol]
       # @param blob [ActiveStorage::Blob]
-      # @return [BlobCopy, nil] nil when the blob may stay where it is, or copies are not wanted
+      # @return [BlobCopy, nil] nil when the blob can be attached as it is, or copies are not enabled
       def for(record, attribute, blob)
         return blob.encrypted_s3_copy if blob.encrypted_s3_copy
         return unless blob.persisted? && wanted?(record, attribute)
@@ -46,7 +46,7 @@ module EncryptedS3Service
       # @param record [ActiveRecord::Base]
       # @param attribute [String, Symbol]
       # @param blob [ActiveStorage::Blob]
-      # @return [Boolean] whether the record has it already, as a form that is sent again says
+      # @return [Boolean] whether the blob is already attached, as when a form sends it again
       def attached?(record, attribute, blob)
         return false if record.new_record?
 
@@ -60,7 +60,7 @@ module EncryptedS3Service
     # @param source [ActiveStorage::Blob]
     # @param service_name [Symbol]
     def initialize(source, service_name)
-      # Another object than the application's: to identify a blob changes it.
+      # Loaded again, because identifying the blob changes the object.
       @source = ActiveStorage::Blob.find(source.id).tap(&:identify_without_saving)
       same = @source.slice(:content_type, :byte_size, :checksum).symbolize_keys
       @blob = ActiveStorage::Blob.new(**same, filename: @source.filename.to_s, metadata: metadata,
@@ -68,10 +68,10 @@ module EncryptedS3Service
       @blob.encrypted_s3_copy = self
     end
 
-    # Stores the content, once. To be called in the transaction in which the copy is saved.
+    # Stores the content, once. Must be called in the transaction that saves the copy.
     # @return [void]
-    # @raise [ActiveStorage::IntegrityError] when the content is not what the original's row says
-    # @raise [ActiveStorage::FileNotFoundError] when the original has none
+    # @raise [ActiveStorage::IntegrityError] when the content does not match size or checksum in the original's row
+    # @raise [ActiveStorage::FileNotFoundError] when the original's file is missing
     def store
       return if @stored
 
@@ -82,16 +82,16 @@ module EncryptedS3Service
       return if file.position == @source.byte_size
 
       @blob.service.delete(@blob.key)
-      raise ActiveStorage::IntegrityError, "The blob #{@source.id} has #{file.position} bytes, and not " \
-                                           "#{@source.byte_size} as its row says"
+      raise ActiveStorage::IntegrityError, "The blob #{@source.id} has #{file.position} bytes instead of the " \
+                                           "#{@source.byte_size} bytes in its row."
     end
 
     private
 
-    # Entries of this gem belong to the original alone.
+    # Entries of this gem are not copied.
     def metadata = @source.metadata.slice(*KNOWN).merge(DirectUploads::Announcement.allowed(@source.metadata))
 
-    # A client's direct upload to the wrong service is of no use any more, in plaintext.
+    # A direct upload to the wrong service is still there in plaintext and no longer needed.
     def finish
       @blob.encrypted_s3_copy = nil
       RefusedUploads.purge([@source.id])

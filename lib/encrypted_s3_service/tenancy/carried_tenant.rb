@@ -1,18 +1,18 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Takes the tenant, or the service, that was in force when a job was enqueued into the job. It is included in
-  # ActiveJob::Base, so that jobs of gems (ActionMailer::MailDeliveryJob) store files where the tenant's files go.
-  # `config.encrypted_s3_service.carry_tenant_in_jobs = false` leaves it to the jobs that include {Job}.
+  # Carries the tenant, or the service, from the place where a job is enqueued into the job. It is included in
+  # ActiveJob::Base, so that jobs of gems (ActionMailer::MailDeliveryJob) store files on the tenant's service. With
+  # `config.encrypted_s3_service.carry_tenant_in_jobs = false` only jobs that include {Job} carry it.
   #
-  # A job whose tenant is gone is performed, because most jobs make no files; only making one raises
+  # A job whose tenant no longer exists is performed, because most jobs create no files; creating one raises
   # {MissingTenantError}. A job that includes {Job} is not performed.
   # @api private
   module CarriedTenant
-    # Its place in the job's data.
+    # Key in the job's data.
     DATA = "encrypted_s3_service"
 
-    # @return [Hash] the job's data with the tenant's or service's
+    # @return [Hash] the job's data, including the tenant or service
     def serialize
       return super unless s3_tenant_carried?
 
@@ -27,13 +27,14 @@ module EncryptedS3Service
       @s3_carried = JobContext.new(data[DATA]) if data[DATA]
     end
 
-    # The queue may be given the job later than this, after the transaction, when the tenant's block has ended.
+    # Captures the tenant now: Active Job may pass the job to the queue later, after the transaction and outside of the
+    # tenant's block.
     def enqueue(...)
       @s3_captured = s3_capture unless @s3_carried || !s3_tenant_carried?
       super
     end
 
-    # @return [Object] what the job returns
+    # @return [Object] the job's result
     def perform_now
       return super unless @s3_carried
 
@@ -52,10 +53,10 @@ module EncryptedS3Service
 
     private
 
-    # Whether the job is not performed without its tenant.
+    # Whether the job must not be performed without its tenant.
     def s3_tenant_required? = false
 
-    # The jobs of Active Storage follow the row of their blob. The one that mirrors has no row, see {MirrorJobs}.
+    # Jobs of Active Storage use the service in their blob's row. Only the mirror job has no row, see {MirrorJobs}.
     def s3_tenant_carried?
       name = self.class.name.to_s
       return name == "ActiveStorage::MirrorJob" if name.start_with?("ActiveStorage::")
@@ -66,7 +67,7 @@ module EncryptedS3Service
     def s3_capture = s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently
 
     def s3_without_context(error, &)
-      # Raised again by the callback in {Job}, where Active Job rescues and before anything of the job has run.
+      # The callback in {Job} raises it again, before the job runs and where Active Job rescues it.
       return (@s3_failure = error) && yield if s3_tenant_required?
 
       ServiceSwitch.with(ServiceSwitch::Choice.new(error: error), &)

@@ -8,16 +8,15 @@ module EncryptedS3Service
   #       include EncryptedS3Service::Controller
   #     end
   #
-  # It stands after the callback that finds the tenant. Where the application names its attribute
-  # (`config.encrypted_s3_service.current_tenant`), new files follow the attribute also without this module and before
-  # this callback; what it adds is that the choice is made once, for the whole action.
+  # Include it after the callback that sets the tenant. If `config.encrypted_s3_service.current_tenant` is set, new
+  # files follow that attribute even without this module; with it the service is chosen once, for the whole action.
   #
-  # Active Storage's own controllers do not inherit from ApplicationController, so a callback of it never runs for
-  # direct uploads. `config.encrypted_s3_service.active_storage_concerns` includes this module in them, see
+  # Active Storage's own controllers do not inherit from ApplicationController, so its callbacks do not run for direct
+  # uploads. `config.encrypted_s3_service.active_storage_concerns` includes this module in them, see
   # {Controller.include_in}.
   #
-  # An action that streams (ActionController::Live) runs, with its callbacks, in a thread of its own, and keeps the
-  # service it began with to its end, whatever the thread that took the request does meanwhile.
+  # A streaming action (ActionController::Live) runs with its callbacks in its own thread and keeps its service to the
+  # end, even when the request's thread is already serving another request.
   module Controller
     extend ActiveSupport::Concern
 
@@ -25,11 +24,10 @@ module EncryptedS3Service
       around_action :set_active_storage_service
     end
 
-    # Includes what the application has for finding its tenant, and this module after it, in Active Storage's own
-    # controllers.
+    # Includes the application's concerns, and this module after them, in Active Storage's own controllers.
     #
-    # @param choice [true, String, Array<String>, nil] the names of the application's concerns; true where the tenant is
-    #   known before any controller (in a Rack middleware); nothing is done on nil or false
+    # @param choice [true, String, Array<String>, nil] names of the application's concerns; true if the tenant is set
+    #   before any controller runs, for example by a Rack middleware; nil or false does nothing
     # @param base [Class] Active Storage's base controller
     # @return [void]
     # @api private
@@ -42,14 +40,14 @@ module EncryptedS3Service
 
     private
 
-    # The callback.
+    # The callback around each action.
     def set_active_storage_service(&)
       Tenant.apply(s3_tenant, &)
     end
 
-    # The tenant of this request, nil for none. It may be overridden.
+    # The tenant of this request. It can be overridden.
     #
-    # @return [Tenant, nil] what the attribute named by `config.encrypted_s3_service.current_tenant` says
+    # @return [Tenant, nil] value of the attribute in `config.encrypted_s3_service.current_tenant`; nil for no tenant
     def s3_tenant = CurrentTenant.get
   end
 end

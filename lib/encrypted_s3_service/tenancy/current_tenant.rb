@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # The attribute in which an application keeps the tenant of a request or job, named in one line:
+  # The attribute in which the application keeps the tenant of a request or job:
   #
   #     config.encrypted_s3_service.current_tenant = "Current.organisation"
   #
-  # The class is looked up by its name each time, so that it may be reloaded.
+  # The class is looked up by name each time, so that it can be reloaded.
   class CurrentTenant
-    # @return [CurrentTenant, nil] nil when the application names none
+    # @return [CurrentTenant, nil] nil when the setting is not set
     # @raise [ConfigurationError]
     def self.configured
       path = EncryptedS3Service.settings.current_tenant
@@ -19,38 +19,37 @@ module EncryptedS3Service
     def self.get = configured&.get
 
     # @param tenant [Object, nil]
-    # @return [String, nil] its GlobalID; nil when it has none, or is not stored yet
+    # @return [String, nil] its GlobalID; nil when it has none or is a new record
     # @api private
     def self.gid_of(tenant)
       tenant.to_global_id.to_s if tenant.respond_to?(:to_global_id) && !tenant.try(:new_record?)
     end
 
-    # @return [String] class and attribute, such as "Current.organisation"
+    # @return [String] class and attribute, for example "Current.organisation"
     attr_reader :path
 
-    # @param path [String, Symbol] class and attribute, such as "Current.organisation"
+    # @param path [String, Symbol] class and attribute, for example "Current.organisation"
     # @raise [ConfigurationError]
     def initialize(path)
       @path = path.to_s
       @class_name, dot, @attribute = @path.rpartition(".")
       return unless dot.empty? || @class_name.empty?
 
-      raise ConfigurationError, "current_tenant is a class and an attribute, as in \"Current.organisation\", and not " \
+      raise ConfigurationError, "current_tenant must be a class and an attribute, like \"Current.organisation\", not " \
                                 "#{path.inspect}"
     end
 
     # @return [Object, nil]
-    # @raise [ConfigurationError] when the class or the attribute does not exist. What the attribute itself raises is
+    # @raise [ConfigurationError] when the class or the attribute does not exist. Errors of the attribute itself are
     #   passed on
     def get = owner.public_send(@attribute)
 
-    # Sets the attribute while the block runs. It is written only where it changes: an action that streams shares the
-    # object behind `Current` with the thread that took the request, which may be serving the next one by the time the
-    # stream ends.
+    # Sets the attribute during the block. It is not written when it has the value already: a streaming action shares
+    # the object behind `Current` with the request's thread, which may be serving another request when the stream ends.
     #
     # @param tenant [Object]
     # @yield
-    # @return [Object] what the block returns
+    # @return [Object] the block's result
     def with(tenant)
       before = get
       return yield if before.equal?(tenant)
@@ -65,12 +64,12 @@ module EncryptedS3Service
 
     private
 
-    # @return [Class] that has the attribute
+    # @return [Class] the class with the attribute
     def owner
       owner = @class_name.safe_constantize
       return owner if owner.respond_to?(@attribute)
 
-      missing = owner ? "#{@class_name} has no #{@attribute}" : "there is no class #{@class_name}"
+      missing = owner ? "#{@class_name} has no #{@attribute}" : "the class #{@class_name} does not exist"
       raise ConfigurationError, "Cannot find the current tenant: #{missing}. Correct " \
                                 "config.encrypted_s3_service.current_tenant (#{@path})."
     end

@@ -3,22 +3,22 @@
 require_relative "carried_tenant"
 
 module EncryptedS3Service
-  # Takes the tenant, or the service, that was in force when a job was enqueued into the job, and does not perform it
-  # without:
+  # Carries the tenant, or the service, from the place where a job is enqueued into the job. The job is not performed
+  # without it:
   #
   #     class ApplicationJob < ActiveJob::Base
   #       include EncryptedS3Service::Job
   #
-  #       discard_on EncryptedS3Service::MissingTenantError   # otherwise it is raised, as any other error of a job
+  #       discard_on EncryptedS3Service::MissingTenantError   # otherwise it is raised like other errors of jobs
   #     end
   #
-  # The queue holds the tenant's GlobalID or the service's name, nothing else of `Current`. They are looked up when the
-  # job is performed and not when it is deserialized, which dashboards do too. A job whose tenant or service is gone is
-  # not performed: its error goes to the job's own `discard_on`, `retry_on` and `rescue_from`. A retry keeps what it was
-  # enqueued with. `perform_now` on a job that was never in a queue stays with what is in force around it.
+  # The queue stores the tenant's GlobalID or the service's name, nothing else of `Current`. They are looked up when the
+  # job is performed, not when it is deserialized, which dashboards do as well. If the tenant or service no longer
+  # exists, the job is not performed, and the error goes to its `discard_on`, `retry_on` and `rescue_from`. A retry
+  # keeps the original tenant. `perform_now` on a job that was never enqueued uses the tenant of its caller.
   #
-  # Jobs of gems, such as ActionMailer::MailDeliveryJob, take the tenant along too, see {CarriedTenant}. The jobs of
-  # Active Storage need none of this: they work on a blob, whose row names its service.
+  # Jobs of gems, such as ActionMailer::MailDeliveryJob, carry the tenant as well, see {CarriedTenant}. Jobs of Active
+  # Storage do not need it, because they work on a blob whose row names its service.
   module Job
     extend ActiveSupport::Concern
 

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # What a job keeps of the place where it was enqueued: the tenant's GlobalID, the service that a block has chosen
-  # (`"default"` for the application's default), or why the tenant could not be found out.
+  # The context in which a job was enqueued: the tenant's GlobalID, the service of a block (`"default"` for the
+  # application's default), or the error that prevented finding the tenant.
   # @api private
   class JobContext
     class << self
-      # @return [JobContext] of what is in force here
+      # @return [JobContext] the current tenant and service
       # @raise [ConfigurationError] when the tenant's class does not include {Tenant}
       def capture
         choice = ServiceSwitch.choice
@@ -14,14 +14,14 @@ module EncryptedS3Service
         return new(chosen(choice)) unless tenant
 
         gid = CurrentTenant.gid_of(Tenant.checked(tenant))
-        # A tenant that is not stored, as at a sign-up, cannot be found again: its service can.
+        # A new record, as at a sign-up, cannot be found again, but its service can.
         return new(service(ServiceSwitch.current)) unless gid
 
-        # A tenant's settings are looked up when the job is performed. A block's choice on top of them is not.
+        # A tenant's service is looked up when the job is performed. The service of a block is kept.
         new("tenant" => gid, **(choice&.tenant ? {} : chosen(choice)))
       end
 
-      # As {capture}, for jobs that may have nothing to do with files and must not fail here.
+      # Like {capture}, but never raises, because the job may have nothing to do with files.
       # @return [JobContext]
       def capture_leniently
         capture
@@ -36,21 +36,21 @@ module EncryptedS3Service
       def service(name) = name ? { "service" => name.to_s } : { "default" => true }
     end
 
-    # @param data [Hash{String => Object}] as {#to_h} returns it
+    # @param data [Hash{String => Object}] a result of {#to_h}
     def initialize(data)
       @data = data.compact
     end
 
-    # @return [Hash{String => Object}] of what every queue can store
+    # @return [Hash{String => Object}] Strings and booleans, which every queue can store
     def to_h = @data
 
-    # @return [Boolean] whether nothing was in force
+    # @return [Boolean] whether there was neither a tenant nor a service
     def empty? = @data.empty?
 
-    # @yield with the tenant and the service in force
-    # @return [Object] what the block returns
+    # @yield with the tenant and the service set
+    # @return [Object] the block's result
     # @raise [MissingTenantError]
-    # @raise [ConfigurationError] when the service does not exist any more
+    # @raise [ConfigurationError] when the service no longer exists
     def apply(&)
       refuse_unknown
       return with_chosen(&) unless @data["tenant"]
@@ -76,14 +76,14 @@ module EncryptedS3Service
     end
 
     def missing(gid)
-      raise MissingTenantError, "The tenant #{gid}, for whom the job was enqueued, does not exist"
+      raise MissingTenantError, "The job's tenant #{gid} does not exist."
     end
 
     def refuse_unknown
       return unless @data["unknown"]
 
-      raise MissingTenantError, "The tenant for whom the job was enqueued is not known: looking for it raised " \
-                                "#{@data["unknown"]}"
+      raise MissingTenantError, "The job's tenant is unknown because finding it raised " \
+                                "#{@data["unknown"]} when the job was enqueued."
     end
   end
 end

@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Prepended to ActionController::Live, which runs an action and its callbacks in a thread of its own. Two things would
-  # send the files of a stream to the wrong service:
+  # Prepended to ActionController::Live, which runs an action and its callbacks in a new thread. Without this module the
+  # files of a stream could go to the wrong service for two reasons:
   #
-  # - `Current` is emptied when the thread that took the request has ended it, for example because the client has left,
-  #   while the action goes on. So the tenant's service is chosen once, before the action.
-  # - Until Rails 8.1 the new thread gets nothing of what was set before the controller where
-  #   `config.active_support.isolation_level` is `:fiber` (`ActiveSupport::IsolatedExecutionState.share_with` looks at
-  #   the thread and not at its fiber). So the choice and the tenant are handed over.
+  # - `Current` is reset when the request's thread ends the request, for example because the client disconnected, while
+  #   the action continues. So the tenant's service is chosen once, before the action.
+  # - Until Rails 8.1 the new thread does not inherit the state set before the controller if
+  #   `config.active_support.isolation_level` is `:fiber` (`ActiveSupport::IsolatedExecutionState.share_with` reads the
+  #   thread's state and not the fiber's). So choice and tenant are passed on.
   # @api private
   module LiveStreams
-    # Called in the thread that took the request.
+    # Called in the request's thread.
     # @return [void]
     def process(*)
       @s3_inherited = [ServiceSwitch.choice, CurrentTenant.get] if fibers_isolated?
@@ -20,7 +20,7 @@ module EncryptedS3Service
 
     private
 
-    # Called in the thread that streams, before the callbacks. It is private as in AbstractController::Base; a public
+    # Called in the streaming thread, before the callbacks. Private as in AbstractController::Base, because a public
     # method of a controller would be an action.
     def process_action(*)
       choice, tenant = @s3_inherited
@@ -30,7 +30,7 @@ module EncryptedS3Service
       end
     end
 
-    # Called in the thread that streams, after the callbacks.
+    # Called in the streaming thread, after the callbacks.
     def send_action(*)
       tenant = CurrentTenant.get if ServiceSwitch.choice.nil?
       Tenant.apply(tenant) { super }

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # ActiveStorage::MirrorJob asks the application's default service to mirror a file, whichever service the file is on:
-  # a tenant's mirror, or one that an attachment names, would never copy anything. The job takes the name of the file's
-  # own service along instead (see {CarriedTenant}).
+  # Makes ActiveStorage::MirrorJob use the file's own service. Rails calls the application's default service, so the
+  # mirror of a tenant or of an attachment would never copy anything. The job carries the service's name (see
+  # {CarriedTenant}).
   # @api private
   module MirrorJobs
     # Prepended to ActiveStorage::Service::MirrorService.
@@ -14,7 +14,7 @@ module EncryptedS3Service
       def mirror_later(key, checksum:) = MirrorJobs.for_service(name) { super }
     end
 
-    # Prepended to ActiveStorage::Blob: Rails 7.1 makes the job there.
+    # Prepended to ActiveStorage::Blob, which enqueues the job in Rails 7.1.
     module Blob
       # @return [void]
       def mirror_later = MirrorJobs.for_service(service_name) { super }
@@ -28,10 +28,10 @@ module EncryptedS3Service
         ActiveStorage::Blob.prepend(Blob)
       end
 
-      # A mirror that nobody can find by its name is Rails' affair.
+      # Leaves a mirror that is not registered by name to Rails.
       # @param name [Symbol, String, nil]
       # @yield
-      # @return [Object] what the block returns
+      # @return [Object] the block's result
       def for_service(name, &)
         known = name && ActiveStorage::Blob.services.fetch(name) { false } # rubocop:disable Style/RedundantFetchBlock
         known ? EncryptedS3Service.with_service(name, &) : yield

@@ -3,14 +3,14 @@
 require_relative "service_entries"
 
 module EncryptedS3Service
-  # Mirrors that encrypt in part: every file that is stored on them lies in plaintext on the other part. Somebody who
-  # moves files from a plaintext store to an encrypted one may want that for a while and says so:
+  # Mirrors in which only some services encrypt: the others store every file in plaintext. During a migration from a
+  # plaintext store this may be wanted:
   #
   #     config.encrypted_s3_service.plaintext_mirrors = %i[moving]
   module MixedMirrors
     class << self
       # @param entries [ServiceEntries]
-      # @return [Array<String>] a sentence for each mirror of `storage.yml` that encrypts in part and is not listed in
+      # @return [Array<String>] a sentence for each mirror of `storage.yml` that encrypts only in part and is not in
       #   `config.encrypted_s3_service.plaintext_mirrors`. No service is built
       def problems(entries = ServiceEntries.new)
         mirrors = entries.names.select { |name| entries.mirror?(name) && !allowed?(name) }
@@ -18,13 +18,13 @@ module EncryptedS3Service
       end
 
       # @param service [ActiveStorage::Service]
-      # @return [String, nil] what is wrong with it, nil when it is no such mirror or allowed
+      # @return [String, nil] the problem as a sentence; nil when it is not such a mirror or is allowed
       def problem(service)
         parts = ServiceParts.new(service)
         sentence(service.name, parts.plaintext.map(&:name)) if parts.mixed? && !allowed?(service.name)
       end
 
-      # Writes a warning for each of the {problems} to the log.
+      # Logs a warning for each of the {problems}.
       # @param entries [ServiceEntries]
       # @param logger [Logger, nil]
       # @return [void]
@@ -38,20 +38,20 @@ module EncryptedS3Service
         encrypting, plaintext = entries.parts(name).partition { |part| entries.encrypts?(part) }
         sentence(name, plaintext) if encrypting.any? && plaintext.any?
       rescue ConfigurationError
-        # It consists of what does not exist: whoever uses it is told.
+        # A part does not exist. Using the mirror raises the error.
         nil
       end
 
-      # A tenant's service (`moving@42`) is listed with its entry.
+      # Listing an entry allows also its tenants' services (`moving@42`).
       def allowed?(name)
         listed = Array(EncryptedS3Service.settings.plaintext_mirrors).map(&:to_s)
         listed.include?(name.to_s) || listed.include?(name.to_s.split(TenantKeys::SEPARATOR, 2).first)
       end
 
       def sentence(name, plaintext)
-        "The mirror `#{name}` encrypts in part only: #{plaintext.map { |part| "`#{part}`" }.uniq.join(", ")} gets " \
-          "plaintext. Make all of its parts EncryptedS3 services. While you move files, list the mirror in " \
-          "config.encrypted_s3_service.plaintext_mirrors."
+        "The mirror `#{name}` encrypts only in part: plaintext goes to " \
+          "#{plaintext.map { |part| "`#{part}`" }.uniq.join(", ")}. Make all of its parts EncryptedS3 services. " \
+          "During a migration, list the mirror in config.encrypted_s3_service.plaintext_mirrors."
       end
     end
   end

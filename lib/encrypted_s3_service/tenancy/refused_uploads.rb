@@ -1,34 +1,35 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Direct uploads that were refused when they were attached ({AttachmentValidator}) are in plaintext where they must
-  # not be. They are purged when the transaction has ended in which a record was to be saved with them.
+  # Purges direct uploads that were refused when they were attached ({AttachmentValidator}), because they are stored in
+  # plaintext. This happens at the end of the transaction that should have saved the record.
   #
-  # A client says which file it has uploaded, so what it says must not have other files deleted. Purged is only a file
+  # A client chooses the signed id that it sends, so it must not be able to have other files deleted. A file is purged
+  # only if
   #
-  # - whose row a direct upload has made and nothing else has touched: rows that the application makes with a file are
-  #   `identified` from the beginning, and no client can set that,
-  # - that is not older than a token of a form may be,
-  # - that no record has, neither now nor when the job runs (ActiveStorage::Blob#purge),
-  # - that is on a service which does not encrypt.
+  # - its row was made by a direct upload and not changed since: rows that the application creates with a file are
+  #   `identified` from the beginning, which a client cannot set,
+  # - it is not older than a form's token can be,
+  # - no record has it attached, neither now nor when the job runs (ActiveStorage::Blob#purge),
+  # - its service does not encrypt.
   # @api private
   module RefusedUploads
-    # Seconds that a form stays open at most, where tokens never expire.
+    # Maximum age in seconds if tokens never expire.
     LONGEST = 24 * 60 * 60
     private_constant :LONGEST
 
     class << self
-      # Nothing is purged where somebody only asks whether a record is valid: he may still change his mind.
-      # @param record [ActiveRecord::Base] that is not valid
-      # @param blobs [Array<ActiveStorage::Blob>] that were refused
+      # Does nothing outside of a transaction, where the application only calls `valid?`.
+      # @param record [ActiveRecord::Base] the invalid record
+      # @param blobs [Array<ActiveStorage::Blob>] the refused blobs
       # @return [void]
       def purge_after_transaction(record, blobs)
         purge = -> { purge(blobs.filter_map(&:id)) }
         TransactionEnd.await(record.class, committed: purge, rolledback: purge)
       end
 
-      # A queue that does not answer must not keep a form from being shown again.
-      # @param ids [Array<Integer>] of blobs
+      # Errors of the queue are reported and not raised, so that the form can be shown again.
+      # @param ids [Array<Integer>] ids of blobs
       # @return [void]
       def purge(ids)
         Rails.error.handle { purgeable(ids).each(&:purge_later) }

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # The service that the declaration of an attachment names, and what follows for the blobs that are attached.
+  # The service that an attachment requires for its blobs.
   # @api private
   module RequiredService
     # @param record [Object, nil]
     # @param attribute [Symbol, String, nil]
-    # @return [Symbol, nil] what `has_one_attached …, service:` names for this record, also by a Proc (Rails 7.2)
+    # @return [Symbol, nil] the `service:` of the attachment for this record, also if it is a Proc (Rails 7.2)
     def self.of(record, attribute)
       return unless record.respond_to?(:attachment_reflections)
 
@@ -17,9 +17,8 @@ module EncryptedS3Service
 
     # @param record [Object]
     # @param attribute [Symbol, String]
-    # @return [Symbol, nil] where the record's files must live: on the service that its new files go to
-    #   ({ServiceSwitch}), when that encrypts, at least in part, and is not just the application's default; nil when it
-    #   does not matter
+    # @return [Symbol, nil] the required service of the record's files: the service of its new files ({ServiceSwitch})
+    #   if it encrypts, at least in part, and is not just the application's default; nil when any service is allowed
     def self.demanded(record, attribute)
       name = of(record, attribute) || EncryptedS3Service.current_service
       service = ActiveStorage::Blob.services.fetch(ServiceSwitch.existing(name)) if name

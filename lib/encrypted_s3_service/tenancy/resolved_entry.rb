@@ -7,55 +7,55 @@ require_relative "public_endpoint"
 require_relative "service_entries"
 
 module EncryptedS3Service
-  # An entry that did not come from `storage.yml` but from a resolver, and so, most likely, from rows that a tenant's
-  # people fill in. What they write must not make this server read its own files or talk to its own network:
+  # An entry from a resolver instead of `storage.yml`. Its values probably come from a tenant's users, so it must not
+  # make this server read its own files or connect to its own network:
   #
-  # - a setting that names a file, a profile or a proxy of the server is refused, as is a key in a file (`file:`),
-  # - an endpoint has to be a public address, see {PublicEndpoint},
-  # - bucket and region have to be plain names, because they become a part of the store's address,
-  # - the service is of a kind that stores nothing on this server.
+  # - settings that name a file, a profile or a proxy of the server are refused, as are keys in files (`file:`),
+  # - the endpoint must be a public address, see {PublicEndpoint},
+  # - bucket and region must be plain names, because they become part of the store's address,
+  # - the service must be of a kind that stores nothing on this server.
   #
-  # `config.encrypted_s3_service.trusted_resolver = true` takes whatever `storage.yml` could hold.
+  # `config.encrypted_s3_service.trusted_resolver = true` disables these checks.
   # @api private
   class ResolvedEntry
     include Confidential
 
-    # Kinds of services (`service:`) that reach no file of the server once the settings are checked.
+    # Kinds of services (`service:`) that do not access files of the server.
     KINDS = %w[EncryptedS3 S3 Mirror].freeze
     # Settings that name files, sections of files or hosts of the server.
     SERVER_SETTINGS = %i[
       root ssl_ca_bundle ssl_ca_directory ssl_ca_store profile http_proxy credentials instance_profile_endpoint
     ].freeze
-    # What is a part of a host's name in every address of Amazon's.
+    # A region, which is part of the host name in Amazon's URLs.
     REGION = /\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z/i
     # The name of a bucket, or the ARN of an access point.
     BUCKET = %r{\A([a-z0-9][a-z0-9._-]{0,253}|arn:[a-z-]+:s3[a-z0-9-]*:[a-z0-9-]*:\d*:[\w/:.-]+)\z}i
-    # Where else than in the configuration a key may be (`file:`, and what other sources there will be).
+    # A key that is elsewhere (`file:` and other sources).
     KEY_SOURCE = /\A(?!base64:)[a-z][a-z0-9+.-]{1,20}:/i
 
     class << self
-      # @param name [String] of the service, for the message
-      # @param key [Object, nil] as `encryption_key` has it
+      # @param name [String] the service's name, for the message
+      # @param key [Object, nil] a value of `encryption_key`
       # @return [void]
-      # @raise [ConfigurationError] when it names a file or another place of the server
+      # @raise [ConfigurationError] when the key is in a file or another place of the server
       def check_key(name, key, setting = "encryption_key")
         return if trusted? || !elsewhere?(key)
 
-        raise ConfigurationError, "The key of the service `#{name}` must be the key itself: #{setting} names a file " \
-                                  "or another place, which only config/storage.yml may do. #{advice}"
+        raise ConfigurationError, "The key of the service `#{name}` must be given directly: #{setting} names a file " \
+                                  "or another source, which only config/storage.yml may do. #{advice}"
       end
 
-      # @return [Boolean] whether the application vouches for what its resolver returns
+      # @return [Boolean] whether the application trusts its resolver
       def trusted? = EncryptedS3Service.settings.trusted_resolver
 
-      # @return [String] what to do about a refusal, for messages
+      # @return [String] advice for messages
       def advice
-        "If nobody but you can write what it returns, set config.encrypted_s3_service.trusted_resolver to true."
+        "If only you can change the resolver's data, set config.encrypted_s3_service.trusted_resolver to true."
       end
 
       private
 
-      # A key in PEM begins with a dash, and raw bytes have their exact size.
+      # A PEM begins with a dash, and a raw key has 32 bytes.
       def elsewhere?(key)
         return true if key.respond_to?(:to_path)
         return false unless key.is_a?(String)
@@ -65,15 +65,15 @@ module EncryptedS3Service
       end
     end
 
-    # @param name [Symbol] of the service
-    # @param settings [#to_h] what a resolver has returned
-    # @raise [ConfigurationError] when it is no entry, or one that only `storage.yml` may have
+    # @param name [Symbol] the service's name
+    # @param settings [#to_h] the resolver's result
+    # @raise [ConfigurationError] when it is not an entry, or is allowed only in `storage.yml`
     def initialize(name, settings)
       @name = name
       @entry = settings.respond_to?(:to_h) ? settings.to_h.deep_symbolize_keys : {}
       unless @entry.key?(:service)
-        raise ConfigurationError, "The resolver returned no entry with a service for #{name.inspect}, as storage.yml " \
-                                  "would have it, but a #{settings.class}"
+        raise ConfigurationError, "The resolver must return a Hash with `service:` for #{name.inspect}, as an entry " \
+                                  "of config/storage.yml, not a #{settings.class}."
       end
 
       check unless self.class.trusted?
@@ -82,10 +82,10 @@ module EncryptedS3Service
     # @return [ActiveStorage::Service]
     # @raise [ConfigurationError]
     def service
-      # With the others, which a mirror may name.
+      # With the entries of storage.yml, which a mirror can name.
       others = Rails.configuration.active_storage.service_configurations.to_h.symbolize_keys
       configurations = { **others, @name => @entry }
-      # Parts that do not exist, or the mirror itself, raise here.
+      # Raises for missing parts and for a mirror that contains itself.
       ServiceEntries.new(configurations).parts(@name)
       ActiveStorage::Service.configure(@name, configurations)
     end
@@ -96,7 +96,7 @@ module EncryptedS3Service
 
     def check
       kind = @entry[:service].to_s.camelize
-      refuse "service: #{kind} may store files on this server" unless KINDS.include?(kind)
+      refuse "service: #{kind} can store files on this server" unless KINDS.include?(kind)
 
       check_settings(@entry, nil)
       check_name(:region, REGION)
@@ -105,11 +105,11 @@ module EncryptedS3Service
       check_endpoint if @entry[:endpoint].present?
     end
 
-    # Whatever the setting: paths, and the settings that are the server's own.
+    # Refuses paths in any setting, and settings for things of the server.
     def check_settings(settings, within)
       settings.each do |name, value|
         setting = [within, name].compact.join(".")
-        refuse "#{setting} names something of this server" if SERVER_SETTINGS.include?(name.to_sym) && !blank?(value)
+        refuse "#{setting} is a setting of this server" if SERVER_SETTINGS.include?(name.to_sym) && !blank?(value)
 
         path = value.respond_to?(:to_path) || (value.is_a?(String) && value.b.lstrip.start_with?(KeySource::PREFIX))
         refuse "#{setting} names a file of this server" if path
@@ -120,7 +120,7 @@ module EncryptedS3Service
 
     def check_name(setting, form)
       value = @entry[setting]
-      refuse "#{setting} is no plain name" unless blank?(value) || value.to_s.match?(form)
+      refuse "#{setting} is not a plain name" unless blank?(value) || value.to_s.match?(form)
     end
 
     def check_keys
@@ -132,12 +132,12 @@ module EncryptedS3Service
       end
     end
 
-    # Where the bucket is a part of the host's name, whoever owns the domain says where that name leads.
+    # A bucket in the host name is checked as well: the owner of the domain decides where that name leads.
     def check_endpoint
       inside = @entry[:bucket] unless @entry[:force_path_style].to_s == "true"
       problem = PublicEndpoint.new(@entry[:endpoint].to_s, bucket: inside).problem or return
 
-      refuse "endpoint #{problem}", "List endpoints of your own network in " \
+      refuse "endpoint #{problem}", "Add endpoints of your own network to " \
                                     "config.encrypted_s3_service.trusted_resolver_endpoints."
     end
 

@@ -6,11 +6,11 @@ require_relative "../serving/connections"
 require_relative "resolved_entry"
 require_relative "tenant_keys"
 
-# The part of the gem that needs Rails: services that are not in `storage.yml`.
+# Services that are not in `storage.yml`.
 module EncryptedS3Service
-  # Active Storage services that are not in `storage.yml` but belong to a tenant: a bucket, credentials or a key from
-  # the database. A blob names such a service in its row like any other, so every process that serves, analyzes,
-  # transforms or purges the file finds it again.
+  # Active Storage services that are not in `storage.yml`, for example with a tenant's bucket, credentials or key from
+  # the database. A blob's row names such a service like any other, so every process that serves, analyzes, transforms
+  # or purges the file finds it.
   #
   #     # config/initializers/encrypted_s3_service.rb
   #     config.encrypted_s3_service.service_resolver = lambda do |name|
@@ -18,25 +18,24 @@ module EncryptedS3Service
   #       bucket && { service: "EncryptedS3", bucket: bucket.name, encryption_key: bucket.encryption_key, … }
   #     end
   #
-  # Built services are kept, so that their connections are used again: the latest {#limit} of them, each for {#ttl}
-  # seconds, after which its settings are asked for anew. What is the same then stays.
+  # Services are cached to reuse their connections: the {#limit} most recently used ones. After {#ttl} seconds the
+  # settings are requested again, and the service is rebuilt if they changed.
   #
-  # What a resolver returns may not name files of the server, nor addresses of its own network, see {ResolvedEntry}:
-  # `config.encrypted_s3_service.trusted_resolver` and `trusted_resolver_endpoints` allow it.
+  # A resolver's result must not name files of the server or addresses of its network, see {ResolvedEntry}, unless
+  # `config.encrypted_s3_service.trusted_resolver` or `trusted_resolver_endpoints` allow it.
   class ResolvedServices
     include Confidential
 
-    # Services that are kept unless `config.encrypted_s3_service.resolved_services_limit` says otherwise.
+    # Default of `config.encrypted_s3_service.resolved_services_limit`: number of cached services.
     DEFAULT_LIMIT = 100
-    # Seconds after which the settings of a service are asked for again, unless
-    # `config.encrypted_s3_service.resolved_services_ttl` says otherwise.
+    # Default of `config.encrypted_s3_service.resolved_services_ttl`: seconds until settings are requested again.
     DEFAULT_TTL = 60
 
-    # Announces that a service was dropped because of the {#limit}: `service` (Symbol) and `limit`. A process that sends
-    # it all the time works for more tenants than it keeps services, and builds them again and again.
+    # Notification that a service was removed from the cache because of the {#limit}: `service` (Symbol) and `limit`. A
+    # process that sends it often serves more tenants than it can cache and rebuilds their services.
     EVICTION_EVENT = "eviction.encrypted_s3_service"
 
-    # A service that is kept, and the settings it was built of.
+    # A cached service and its settings.
     Entry = Struct.new(:settings, :service, :asked_at) do
       include Confidential
 
@@ -46,13 +45,13 @@ module EncryptedS3Service
     end
     private_constant :Entry
 
-    # Prepended to ActiveStorage::Service::Registry, which builds what is in `storage.yml`.
+    # Prepended to ActiveStorage::Service::Registry, which builds the services of `storage.yml`.
     # @api private
     module Registry
       # @param name [Symbol, String]
-      # @yieldparam key [Symbol] when there is no such service
+      # @yieldparam key [Symbol] when the service does not exist
       # @return [ActiveStorage::Service]
-      # @raise [KeyError] when there is no such service and no block
+      # @raise [KeyError] when the service does not exist and there is no block
       def fetch(name)
         super(name) do |key|
           resolved = EncryptedS3Service.resolved_services.fetch(key)
@@ -63,15 +62,15 @@ module EncryptedS3Service
       end
     end
 
-    # @return [Integer]
+    # @return [Integer] maximum number of cached services
     attr_reader :limit
 
-    # @return [Numeric] seconds
+    # @return [Numeric] seconds until settings are requested again
     attr_reader :ttl
 
-    # @param resolvers [Array<#call>] each is given a name (String) and returns an entry as in `storage.yml`
-    #   (a Hash), a service, or nil
-    # @param limit [Integer]
+    # @param resolvers [Array<#call>] each receives a name (String) and returns an entry as in `storage.yml` (a Hash), a
+    #   service, or nil
+    # @param limit [Integer] maximum number of cached services
     # @param ttl [Numeric] seconds
     def initialize(resolvers, limit: DEFAULT_LIMIT, ttl: DEFAULT_TTL)
       @resolvers = resolvers
@@ -82,22 +81,22 @@ module EncryptedS3Service
     end
 
     # @param name [Symbol, String]
-    # @return [ActiveStorage::Service, nil] nil when no resolver knows it
-    # @raise [ConfigurationError] when what a resolver returns is no entry
+    # @return [ActiveStorage::Service, nil] nil when no resolver returns one
+    # @raise [ConfigurationError] when a resolver's result is not a valid entry
     def fetch(name)
       return if @resolvers.empty?
 
       name = name.to_sym
       entry = @lock.synchronize { @entries[name] }
-      # Without the lock: a resolver asks the database, and whoever has its connections may be waiting here. That two
-      # threads build the same service is harmless.
+      # Without the lock: a resolver needs a database connection, and the threads that hold all of them may be waiting
+      # for the lock. Two threads may build the same service, which is harmless.
       entry = renew(name, entry) if entry.nil? || now - entry.asked_at > ttl
       keep(name, entry)
       entry&.service
     end
 
-    # Drops a service at once, in this process: for settings that were changed. With a tenant's service go all others
-    # of the same tenant.
+    # Removes a service from this process's cache, for example after its settings were changed. For a tenant's service
+    # all services of that tenant are removed.
     # @param name [Symbol, String]
     # @return [void]
     def forget(name)
@@ -112,7 +111,7 @@ module EncryptedS3Service
 
     def public_attributes = { services: @entries.keys }
 
-    # The last of the Hash is the one that was used last.
+    # The Hash is ordered by last use.
     def keep(name, entry)
       evicted = nil
       @lock.synchronize do
@@ -135,8 +134,7 @@ module EncryptedS3Service
       Entry.new(settings, service, now)
     end
 
-    # A resolver asks the database. In a thread that Rails does not know, such as one of a pool, nobody else gives the
-    # connection back.
+    # A resolver uses a database connection. In a thread without Rails' executor nothing else returns it to the pool.
     def asking
       yield
     ensure
@@ -152,7 +150,7 @@ module EncryptedS3Service
     end
   end
 
-  # @return [ResolvedServices] as the application configures them
+  # @return [ResolvedServices] configured by the application's settings
   # @api private
   def self.resolved_services
     @resolved_services ||= begin
@@ -162,8 +160,8 @@ module EncryptedS3Service
     end
   end
 
-  # Drops what this process has kept of a service that is not in `storage.yml`, so that changed settings hold at once.
-  # Other processes notice within `config.encrypted_s3_service.resolved_services_ttl` seconds.
+  # Removes a service that is not in `storage.yml` from this process's cache, so that changed settings apply at once.
+  # Other processes follow within `config.encrypted_s3_service.resolved_services_ttl` seconds.
   # @param name [Symbol, String]
   # @return [void]
   def self.forget_service(name) = resolved_services.forget(name)

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Included in ActionText::RichText: pictures and files in a text are blobs that exist. They are named in the text, and
-  # attached from there (`embeds`), until Rails 8.0 after the validations. So they are looked at here. Where they are
-  # copied ({BlobCopy}), the text has to name the copies.
+  # Included in ActionText::RichText. Images and files in a text are existing blobs, named in the text and attached from
+  # there (`embeds`), until Rails 8.0 only after the validations. So they are validated here, and if they are copied
+  # ({BlobCopy}), the text is changed to name the copies.
   # @api private
   module RichTextEmbeds
     extend ActiveSupport::Concern
@@ -13,8 +13,8 @@ module EncryptedS3Service
       before_save :adopt_embeds_elsewhere, prepend: true
     end
 
-    # The same blob gets one copy, whoever attaches it.
-    # @return [Hash{Integer => BlobCopy}] by the id of the original
+    # One copy per blob, even if it is attached several times.
+    # @return [Hash{Integer => BlobCopy}] copies by the id of the original
     def encrypted_s3_copies = @encrypted_s3_copies ||= {}
 
     private
@@ -38,7 +38,7 @@ module EncryptedS3Service
       self.body = with_copies(copies)
     end
 
-    # @return [Array<ActiveStorage::Blob>] new ones that are not where the text's files have to be
+    # @return [Array<ActiveStorage::Blob>] new blobs that are not on the required service
     def embeds_elsewhere
       demanded = RequiredService.demanded(self, :embeds)
       return [] if demanded.nil? || body.blank?
@@ -59,7 +59,7 @@ module EncryptedS3Service
 
     def name_copy(node, blob, copy)
       node["sgid"] = copy.attachable_sgid
-      # What an editor shows: an address with the signed id of the original in it.
+      # The URL for the editor contains the signed id of the original.
       node["url"] &&= node["url"].gsub(%r{[^/?]+}) do |part|
         ActiveStorage::Blob.find_signed(part) == blob ? copy.signed_id : part
       end

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # What an Active Storage service consists of: a mirror (ActiveStorage::Service::MirrorService, or what has a `primary`
-  # and `mirrors` as that has) of the parts of its services, any other of itself.
+  # The parts of an Active Storage service: for a mirror (ActiveStorage::Service::MirrorService, or any service with
+  # `primary` and `mirrors`) the parts of its services, for any other service itself.
   # @api private
   class ServiceParts
     # @param service [ActiveStorage::Service]
@@ -13,19 +13,19 @@ module EncryptedS3Service
     # @return [Boolean]
     def mirror? = parts_inside(@service).any?
 
-    # @return [Array<ActiveStorage::Service>] those that store files themselves, the primary first
+    # @return [Array<ActiveStorage::Service>] the services that store files, the primary first
     def to_a = leaves(@service)
 
     # @return [Array<ActiveStorage::Service>] the parts that encrypt
     def encrypted = to_a.select { |part| encrypts?(part) }
 
-    # @return [Array<ActiveStorage::Service>] the parts that store what they are given
+    # @return [Array<ActiveStorage::Service>] the parts that do not encrypt
     def plaintext = to_a.reject { |part| encrypts?(part) }
 
     # @return [Boolean] whether all parts encrypt
     def encrypted? = plaintext.empty?
 
-    # @return [Boolean] whether some parts encrypt and some do not: the plaintext of every file is in the latter
+    # @return [Boolean] whether some parts encrypt and others do not, so that every file is also stored in plaintext
     def mixed? = encrypted.any? && plaintext.any?
 
     private
@@ -41,7 +41,7 @@ module EncryptedS3Service
       inside.empty? ? [service] : inside.flat_map { |part| leaves(part) }
     end
 
-    # The file of the class is loaded with the first service of its kind.
+    # The class is not loaded before the first service of its kind.
     def encrypts?(part)
       !defined?(ActiveStorage::Service::EncryptedS3Service).nil? &&
         part.is_a?(ActiveStorage::Service::EncryptedS3Service)

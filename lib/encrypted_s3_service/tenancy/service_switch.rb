@@ -2,34 +2,33 @@
 
 require_relative "service_parts"
 
-# The part of the gem that needs Rails: which service new files go to.
+# The service of new files.
 module EncryptedS3Service
-  # Decides where a new blob goes that names no service itself. Active Storage asks `ActiveStorage::Blob.service`, which
-  # is one service for the whole process; this reader is prepended to ActiveStorage::Blob's singleton class and answers,
-  # in this order, with
+  # Chooses the service of new blobs. Active Storage calls `ActiveStorage::Blob.service`, which is one service for the
+  # whole process. This module is prepended to ActiveStorage::Blob's singleton class and returns, in this order,
   #
-  # 1. the service of the block that is in force ({EncryptedS3Service.with_service}, {Tenant#with_s3_settings}),
-  # 2. the service of the current tenant, where `config.encrypted_s3_service.current_tenant` names an attribute,
-  # 3. what `ActiveStorage::Blob.service` would be without this gem.
+  # 1. the service of the current block ({EncryptedS3Service.with_service}, {Tenant#with_s3_settings}),
+  # 2. the service of the current tenant, if `config.encrypted_s3_service.current_tenant` is set,
+  # 3. the value of `ActiveStorage::Blob.service` without this gem.
   #
-  # So a tenant in `Current` is enough, also where no callback or block of this gem runs: in jobs, channels, mailboxes,
+  # So a tenant in `Current` is sufficient even without a callback or block of this gem: in jobs, channels, mailboxes,
   # mailers, tasks, consoles and new threads.
   #
-  # Only new blobs ask (ActiveStorage::Blob's `after_initialize`, `app/models/active_storage/blob.rb`). Whoever reads,
-  # analyzes, previews, transforms or purges a file follows the service that its row names.
+  # It affects new blobs only (ActiveStorage::Blob's `after_initialize`, `app/models/active_storage/blob.rb`). Stored
+  # files are read, analyzed, previewed, transformed and purged on the service in their row.
   module ServiceSwitch
-    # Where ActiveSupport::IsolatedExecutionState keeps the {Choice} of this thread or fiber.
+    # Key of the thread's or fiber's {Choice} in ActiveSupport::IsolatedExecutionState.
     STATE = :encrypted_s3_service_choice
 
-    # What a block has chosen. It is frozen, because a thread that streams (ActionController::Live) shares it with the
-    # thread that took the request.
+    # The choice of a block. It is frozen, because a streaming thread (ActionController::Live) shares it with the
+    # request's thread.
     # @!attribute [r] service
     #   @return [Symbol, nil] nil for the application's default
     # @!attribute [r] tenant
-    #   @return [Tenant, nil] whose settings made the choice, when the tenant is in the application's attribute as well.
-    #     When the attribute names another tenant meanwhile, that one counts
+    #   @return [Tenant, nil] the tenant of the block, if the application's attribute was set to it as well. If the
+    #     attribute is changed to another tenant, that tenant's service is used
     # @!attribute [r] error
-    #   @return [Exception, nil] why no service can be chosen
+    #   @return [Exception, nil] error to raise instead of choosing a service
     Choice = Data.define(:service, :tenant, :error) do
       # @param service [Symbol, nil]
       # @param tenant [Tenant, nil]
@@ -37,15 +36,15 @@ module EncryptedS3Service
       def initialize(service: nil, tenant: nil, error: nil) = super
     end
 
-    # @return [ActiveStorage::Service, nil] where a new blob goes that names no service itself
-    # @raise [ConfigurationError] when the current tenant's service cannot be found out, or does not exist
+    # @return [ActiveStorage::Service, nil] the service of new blobs
+    # @raise [ConfigurationError] when the current tenant's service is not declared or does not exist
     def service
       name = ServiceSwitch.current
       name ? services.fetch(name) : super
     end
 
     class << self
-      # @return [Choice, nil] of the block that is in force; nil outside of blocks
+      # @return [Choice, nil] choice of the current block; nil outside of blocks
       # @api private
       def choice = ActiveSupport::IsolatedExecutionState[STATE]
 
@@ -55,9 +54,9 @@ module EncryptedS3Service
         ActiveSupport::IsolatedExecutionState[STATE] = choice
       end
 
-      # @param choice [Choice, nil] nil for none, as outside of blocks
-      # @yield with the choice in force
-      # @return [Object] what the block returns
+      # @param choice [Choice, nil] nil as outside of blocks
+      # @yield with the choice set
+      # @return [Object] the block's result
       # @api private
       def with(choice)
         before = self.choice
@@ -68,7 +67,7 @@ module EncryptedS3Service
       end
 
       # @return [Symbol, nil] nil for the application's default
-      # @raise [ConfigurationError] when the current tenant's service cannot be found out, or does not exist
+      # @raise [ConfigurationError] when the current tenant's service is not declared or does not exist
       # @api private
       def current
         choice = self.choice
@@ -84,17 +83,17 @@ module EncryptedS3Service
       # @api private
       def existing(name)
         return if name.nil?
-        raise ConfigurationError, "A service is a name, not a #{name.class}" unless name.respond_to?(:to_sym)
+        raise ConfigurationError, "A service is given by name, not as a #{name.class}." unless name.respond_to?(:to_sym)
 
         ActiveStorage::Blob.services.fetch(name) do
-          raise ConfigurationError, "There is no Active Storage service #{name.to_sym.inspect}; #{known_services}."
+          raise ConfigurationError, "There is no Active Storage service #{name.to_sym.inspect}: #{known_services}."
         end
         name.to_sym
       end
 
       private
 
-      # @return [Tenant, nil] the current tenant, unless a block has chosen for it, or regardless of tenants
+      # @return [Tenant, nil] the current tenant, unless the current block chose a service for it or for no tenant
       def followed_tenant(choice)
         return CurrentTenant.get if choice.nil?
         return if choice.tenant.nil?
@@ -109,12 +108,12 @@ module EncryptedS3Service
       end
     end
 
-    # Ends with a request or job what it left behind: a fiber that entered a block and was never resumed does not run
-    # its `ensure`, and its thread would take the switch into the next request. Registered with Rails' executor
-    # (ActiveSupport::ExecutionWrapper.register_hook). It puts back what was there instead of clearing, because an
-    # executor also runs inside a block: around an inline job.
+    # Restores the choice at the end of a request or job. A fiber that entered a block and was never resumed does not
+    # run its `ensure`, and the choice would leak into the thread's next request. Registered with Rails' executor
+    # (ActiveSupport::ExecutionWrapper.register_hook). It restores instead of clearing, because an executor also runs
+    # inside of blocks, around inline jobs.
     module ExecutorHook
-      # @return [Choice, nil] what {complete} is given
+      # @return [Choice, nil] passed to {complete}
       def self.run = ServiceSwitch.choice
 
       # @param before [Choice, nil]
@@ -125,37 +124,37 @@ module EncryptedS3Service
     end
   end
 
-  # Sends new files to another service while the block runs:
+  # Stores new files on another service during the block:
   #
   #     EncryptedS3Service.with_service(:encrypted_amazon) { Document.create!(file: params[:file]) }
   #
-  # Blocks nest, and the former choice comes back on every way out. It holds in this thread, or fiber, alone
-  # (`config.active_support.isolation_level`): a thread that is started inside is not switched and has to be given
-  # {EncryptedS3Service.current_service}.
+  # Blocks can be nested; the former choice is restored however the block is left. The choice applies to this thread or
+  # fiber only (`config.active_support.isolation_level`). A thread started inside does not inherit it; pass
+  # {EncryptedS3Service.current_service} to it.
   #
-  # Of several that name a service the most specific wins: the `service_name:` of a Hash that is attached, then the
-  # `service:` of `has_one_attached` or `has_many_attached` (a name or, from Rails 7.2 on, a Proc), then this block,
-  # then the current tenant (`config.encrypted_s3_service.current_tenant`), then `ActiveStorage::Blob.service` and so
-  # `config.active_storage.service`. Files that are stored already stay where they are, and are read from there.
+  # Order of precedence: the `service_name:` of an attached Hash, the `service:` of `has_one_attached` or
+  # `has_many_attached` (a name or, since Rails 7.2, a Proc), this block, the current tenant
+  # (`config.encrypted_s3_service.current_tenant`), and `ActiveStorage::Blob.service`, which is
+  # `config.active_storage.service`. Stored files are not moved.
   #
-  # @param name [Symbol, String, nil] as in `config/storage.yml`; nil for the application's default, also inside another
-  #   block and for a tenant whose files are encrypted
-  # @yield with the switch in force
-  # @return [Object] what the block returns
-  # @raise [ConfigurationError] when there is no such service; then the block is not run
+  # @param name [Symbol, String, nil] a name in `config/storage.yml`; nil for the application's default, even inside
+  #   another block or with a tenant whose files are encrypted
+  # @yield with the service set
+  # @return [Object] the block's result
+  # @raise [ConfigurationError] when the service does not exist; the block is not run then
   def self.with_service(name)
     choice = ServiceSwitch::Choice.new(service: ServiceSwitch.existing(name))
     ServiceSwitch.with(choice) { yield } # rubocop:disable Style/ExplicitBlockArgument -- a missing block must raise
   end
 
-  # @return [Symbol, nil] the service that new files go to here, by {with_service} or by the current tenant; nil where
-  #   the application's default holds
-  # @raise [ConfigurationError] when the current tenant's service cannot be found out, or does not exist
+  # @return [Symbol, nil] the service of new files by {with_service} or the current tenant; nil for the application's
+  #   default
+  # @raise [ConfigurationError] when the current tenant's service is not declared or does not exist
   def self.current_service = ServiceSwitch.current
 
   # @param name [Symbol, String, nil]
-  # @return [Boolean] whether that Active Storage service encrypts; a mirror does when everything it consists of does
-  # @raise [ConfigurationError] when there is no such service
+  # @return [Boolean] whether the Active Storage service encrypts; for a mirror whether all of its parts do
+  # @raise [ConfigurationError] when the service does not exist
   def self.encrypts?(name)
     name = ServiceSwitch.existing(name)
     !name.nil? && ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).encrypted?

@@ -1,27 +1,27 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # A blob's content as an IO that services can upload: it is fetched while it is read, in chunks of 5 MiB, and lies in
-  # no temporary file.
+  # A blob's content as an IO for uploads. It is downloaded while it is read, in chunks of 5 MiB and without a temporary
+  # file.
   # @api private
   class StoredFile
-    # @return [Integer] bytes that were read
+    # @return [Integer] bytes read so far
     attr_reader :position
 
-    # @return [Integer] bytes, as the row says
+    # @return [Integer] size in bytes from the blob's row
     attr_reader :size
 
     # @param blob [ActiveStorage::Blob]
     def initialize(blob)
       @size = blob.byte_size
       @key = blob.key
-      # Found here, because what is found by a query may be another connection in the fiber of an Enumerator.
+      # Looked up here, because a query in the Enumerator's fiber could use another database connection.
       @service = blob.service
       rewind
     end
 
-    # @param length [Integer, nil] bytes; nil for all that is left
-    # @param buffer [String, nil] takes what was read
+    # @param length [Integer, nil] maximum bytes; nil reads to the end
+    # @param buffer [String, nil] receives the bytes
     # @return [String, nil] binary; nil at the end
     def read(length = nil, buffer = nil)
       fill(length)
@@ -32,7 +32,7 @@ module EncryptedS3Service
       buffer ? buffer.replace(taken) : taken
     end
 
-    # Begins anew.
+    # Starts again from the beginning.
     # @return [Integer] 0
     def rewind
       @chunks = Enumerator.new { |chunks| @service.download(@key) { |chunk| chunks << chunk } }

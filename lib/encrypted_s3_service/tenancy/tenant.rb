@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # For the model whose files are encrypted or not: an organisation, a user.
+  # For the model that owns files, for example an organisation or a user.
   #
   #     class Organisation < ApplicationRecord
   #       include EncryptedS3Service::Tenant
@@ -13,16 +13,16 @@ module EncryptedS3Service
   module Tenant
     extend ActiveSupport::Concern
 
-    # What {ClassMethods#encrypts_files_with} was told.
+    # Arguments of {ClassMethods#encrypts_files_with}.
     Declaration = Data.define(:service, :conditions, :current)
     private_constant :Declaration
 
     class << self
-      # Runs a block for a tenant, or as it is when there is none.
+      # Runs a block with a tenant's settings; without a tenant just runs it.
       #
       # @param tenant [Tenant, nil]
       # @yield
-      # @return [Object] what the block returns
+      # @return [Object] the block's result
       # @raise [ConfigurationError] when the tenant's class does not include this module
       # @api private
       def apply(tenant, &) = tenant.nil? ? yield : checked(tenant).with_s3_settings(&)
@@ -40,7 +40,8 @@ module EncryptedS3Service
       def checked(tenant)
         return tenant if tenant.is_a?(Tenant)
 
-        raise ConfigurationError, "#{tenant.class} is used as a tenant and does not include EncryptedS3Service::Tenant"
+        raise ConfigurationError, "#{tenant.class} is used as a tenant but does not include " \
+                                  "EncryptedS3Service::Tenant."
       end
     end
 
@@ -48,28 +49,28 @@ module EncryptedS3Service
       class_attribute :encrypted_s3_declaration, instance_accessor: false, instance_predicate: false
     end
 
-    # What the model's class can say.
+    # Class methods of the model.
     module ClassMethods
-      # Says which service the files of a tenant go to, and for which tenants. The files of the others go to the
-      # application's default service.
+      # Declares the service for the files of tenants, and for which tenants it is used. Files of other tenants go to
+      # the application's default service.
       #
       #     encrypts_files_with :encrypted_amazon                    # all of them
       #     encrypts_files_with :encrypted_amazon, if: :encrypted?
-      #     encrypts_files_with(if: :encrypted?, &:storage_service)  # each its own; the method returns a name
+      #     encrypts_files_with(if: :encrypted?, &:storage_service)  # one per tenant; the method returns a name
       #
-      # @param service [Symbol, String, Proc, nil] a name in `config/storage.yml`, or what is called with the tenant and
-      #   returns one
-      # @param current [String, false, nil] the attribute that {Tenant#with_s3_settings} sets, such as "Current.user";
-      #   false for none, nil for `config.encrypted_s3_service.current_tenant`
-      # @param conditions [Hash] `if:` and `unless:`, each a method of the tenant or what is called with it: whether its
-      #   files are encrypted
-      # @param block [Proc] in the place of `service`
+      # @param service [Symbol, String, Proc, nil] a name in `config/storage.yml`, or a Proc that receives the tenant
+      #   and returns one
+      # @param current [String, false, nil] the attribute that {Tenant#with_s3_settings} sets, for example
+      #   "Current.user"; false for none, nil for `config.encrypted_s3_service.current_tenant`
+      # @param conditions [Hash] `if:` and `unless:`, each a method name of the tenant or a Proc that receives the
+      #   tenant: whether its files are encrypted
+      # @param block [Proc] used as `service`
       # @return [void]
-      # @raise [ConfigurationError] when no service is named
-      # @raise [ArgumentError] on another condition
+      # @raise [ConfigurationError] when no service is given
+      # @raise [ArgumentError] for other conditions than `if:` and `unless:`
       def encrypts_files_with(service = nil, current: nil, **conditions, &block)
         service ||= block
-        raise ConfigurationError, "encrypts_files_with of #{name} names no service" if service.nil?
+        raise ConfigurationError, "encrypts_files_with of #{name} needs a service." if service.nil?
 
         conditions.assert_valid_keys(:if, :unless)
         CurrentTenant.new(current) if current
@@ -77,39 +78,39 @@ module EncryptedS3Service
       end
     end
 
-    # Runs the block with this tenant's settings: new files go to its service, and the application's own attribute for
-    # the tenant (`config.encrypted_s3_service.current_tenant`) says this one. Both are as before afterwards, on every
-    # way out. See {EncryptedS3Service.with_service} for what it holds for.
+    # Runs the block with this tenant's settings: new files go to its service, and the application's attribute for the
+    # tenant (`config.encrypted_s3_service.current_tenant`) is set to it. Both are restored however the block is left.
+    # See {EncryptedS3Service.with_service} for threads and precedence.
     #
     # @yield
-    # @return [Object] what the block returns
-    # @raise [ConfigurationError] when the class does not say which service, or says one that does not exist; then the
-    #   block is not run
+    # @return [Object] the block's result
+    # @raise [ConfigurationError] when the class declares no service or one that does not exist; the block is not run
+    #   then
     def with_s3_settings(&)
       attribute = s3_current_attribute
-      # Another attribute than the configured one may name one tenant while the configured one names another.
+      # With another attribute than the configured one, the two can name different tenants.
       followed = self if attribute && attribute.path == CurrentTenant.configured&.path
       choice = ServiceSwitch::Choice.new(service: ServiceSwitch.existing(s3_service_name), tenant: followed)
       ServiceSwitch.with(choice) { attribute ? attribute.with(self, &) : yield }
     end
 
-    # @return [Symbol, nil] where this tenant's new files go; nil for the application's default
-    # @raise [ConfigurationError] when its files are to be encrypted and no service is named, or a mirror that also
-    #   stores plaintext and is not listed in `config.encrypted_s3_service.plaintext_mirrors`
+    # @return [Symbol, nil] the service of this tenant's new files; nil for the application's default
+    # @raise [ConfigurationError] when its files must be encrypted but there is no service, or the service is a mirror
+    #   that also stores plaintext and is not in `config.encrypted_s3_service.plaintext_mirrors`
     def s3_service_name
       return unless encrypts_files?
 
       service = s3_declaration.service
       name = service.respond_to?(:call) ? service.call(self) : service
-      # Going on with the default would store in plaintext what was to be encrypted.
-      raise ConfigurationError, "The files of #{s3_label} are encrypted, but no service is named" if name.blank?
+      # The default service could store these files in plaintext.
+      raise ConfigurationError, "The files of #{s3_label} must be encrypted, but no service is given." if name.blank?
 
       refuse_mixed_mirror(name)
       name.to_sym
     end
 
     # @return [Boolean] whether {ClassMethods#encrypts_files_with} applies to this tenant
-    # @raise [ConfigurationError] when the class has none
+    # @raise [ConfigurationError] when the class does not declare a service
     def encrypts_files?
       s3_declaration.conditions.all? do |word, condition|
         met = condition.respond_to?(:call) ? condition.call(self) : send(condition)
@@ -121,7 +122,7 @@ module EncryptedS3Service
 
     def s3_declaration
       self.class.encrypted_s3_declaration or
-        raise ConfigurationError, "#{self.class.name} does not say where its files go; add encrypts_files_with to it"
+        raise ConfigurationError, "#{self.class.name} declares no service for its files. Add encrypts_files_with."
     end
 
     def s3_current_attribute

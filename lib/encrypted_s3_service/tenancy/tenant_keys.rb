@@ -5,7 +5,7 @@ require_relative "../errors"
 require_relative "service_entries"
 require_relative "tenant_service"
 
-# The part of the gem that needs Rails: keys of tenants.
+# Keys of tenants.
 module EncryptedS3Service
   # A key for each tenant, in one bucket:
   #
@@ -16,36 +16,36 @@ module EncryptedS3Service
   #
   #     EncryptedS3Service.tenant_service(:encrypted_amazon, organisation)   # => :"encrypted_amazon@42"
   #
-  # That is an Active Storage service: the entry `encrypted_amazon` of `storage.yml` with the tenant's key instead of
-  # its own. Files stored there carry the key's id in their material description and the service's name in their row, so
-  # reading them, and making variants of them in a job, never depends on who asks.
+  # This is an Active Storage service: the entry `encrypted_amazon` of `storage.yml` with the tenant's key instead of
+  # its own. Its files have the key's id in their material description and the service's name in their row, so reading
+  # them and making variants in a job does not depend on the current tenant.
   #
-  # The entry may be a mirror: each of its parts gets the tenant's key then. All parts have to be EncryptedS3 services.
+  # If the entry is a mirror, each part gets the tenant's key. All parts must be EncryptedS3 services.
   #
-  # Where keys come from is anything that responds to `call(id)` or `[](id)` and returns a key as `encryption_key` has
-  # it: a Hash, {DerivedKeys}, a lambda of the application. The id is a String; a Hash may have Symbols or Integers for
-  # ids, too. If it returns nil the key is destroyed, and with it, for good, what the tenant's files say; they can still
-  # be deleted. Keys are not read from files (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
+  # A key source is any object that responds to `call(id)` or `[](id)` and returns a value of `encryption_key`: a Hash,
+  # {DerivedKeys}, or a lambda of the application. The id is a String; a Hash can also have Symbols or Integers as ids.
+  # If the source returns nil, the key is destroyed and the tenant's files are unreadable for good; they can still be
+  # deleted. Keys are not read from files (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
   module TenantKeys
-    # Between the name of the entry and the tenant's id.
+    # Separates the entry's name and the tenant's id.
     SEPARATOR = "@"
-    # An id is what a URL could have.
+    # Characters of an id, all of which are safe in a URL.
     ID = /\A[\w.~-]{1,100}\z/
     private_constant :ID
 
-    # Finds the tenants' services by their names.
+    # Finds tenants' services by name.
     # @api private
     class Resolver
       include Confidential
 
-      # @param sources [Hash{Symbol, String => #call, #[]}] by the name of an entry
+      # @param sources [Hash{Symbol, String => #call, #[]}] key sources by the name of an entry
       def initialize(sources)
         @sources = sources.transform_keys(&:to_s)
       end
 
       # @param name [String]
-      # @return [TenantService, nil] nil when it is no name of a tenant's service
-      # @raise [ConfigurationError] when the key is one that only `storage.yml` may name
+      # @return [TenantService, nil] nil when it is not the name of a tenant's service
+      # @raise [ConfigurationError] when the key is in a file, which only `storage.yml` may name
       def call(name)
         base, id = name.split(SEPARATOR, 2)
         source = id && @sources[base]
@@ -75,7 +75,7 @@ module EncryptedS3Service
       # @api private
       def resolver(sources) = (Resolver.new(sources) if sources.present?)
 
-      # Looks whether all entries with tenants' keys can have them.
+      # Checks that all entries with key sources can use tenants' keys.
       # @param sources [Hash, nil] `config.encrypted_s3_service.tenant_keys`
       # @param entries [ServiceEntries]
       # @return [void]
@@ -87,41 +87,42 @@ module EncryptedS3Service
       # @param base [Symbol, String] the name of an entry
       # @param entries [ServiceEntries]
       # @return [void]
-      # @raise [ConfigurationError] when it does not exist, or does not encrypt, wholly
+      # @raise [ConfigurationError] when it does not exist or does not encrypt completely
       # @api private
       def check_entry(base, entries)
-        raise ConfigurationError, "tenant_keys: there is no service #{base} in config/storage.yml" unless entries[base]
+        raise ConfigurationError, "tenant_keys: there is no service #{base} in config/storage.yml." unless entries[base]
 
         part = entries.parts(base).find { |name| !entries.encrypts?(name) }
         return unless part
 
         what = part == base.to_sym ? "it is" : "its part `#{part}` is"
-        raise ConfigurationError, "config.encrypted_s3_service.tenant_keys: `#{base}` cannot have keys of tenants, " \
+        raise ConfigurationError, "config.encrypted_s3_service.tenant_keys: `#{base}` cannot use keys of tenants " \
                                   "because #{what} a #{entries.kind(part)} service. Only EncryptedS3 services and " \
                                   "mirrors of them have keys."
       end
 
       # @param id [String]
       # @return [String]
-      # @raise [ArgumentError] when it cannot be part of a service's name
+      # @raise [ArgumentError] when it contains other characters or has a wrong length
       # @api private
       def check_id(id)
         return id if id.match?(ID)
 
-        raise ArgumentError, "a tenant's id has 1 to 100 letters, digits, _, ., ~ or -; #{id.inspect} is none"
+        raise ArgumentError, "A tenant's id must have 1 to 100 letters, digits, _, ., ~ or -, not #{id.inspect}."
       end
     end
   end
 
-  # The name of a tenant's own service, which has the tenant's key.
-  # @param service [Symbol, String] an entry of `storage.yml` with keys in `config.encrypted_s3_service.tenant_keys`
-  # @param tenant [#id, String, Integer] of whom the id counts
+  # The name of a tenant's service, which uses the tenant's key.
+  # @param service [Symbol, String] an entry of `storage.yml` with a key source in
+  #   `config.encrypted_s3_service.tenant_keys`
+  # @param tenant [#id, String, Integer] the tenant or its id
   # @return [Symbol]
-  # @raise [ArgumentError] when the id cannot be part of a service's name
-  # @raise [ConfigurationError] when there are no keys for the entry
+  # @raise [ArgumentError] when the id has other characters than letters, digits, `_`, `.`, `~` and `-`
+  # @raise [ConfigurationError] when the entry has no key source
   def self.tenant_service(service, tenant)
     unless EncryptedS3Service.settings.tenant_keys.to_h.transform_keys(&:to_s).key?(service.to_s)
-      raise ConfigurationError, "config.encrypted_s3_service.tenant_keys has no keys for the service #{service}"
+      raise ConfigurationError, "config.encrypted_s3_service.tenant_keys has no keys for the service #{service}."
     end
 
     id = tenant.respond_to?(:id) ? tenant.id : tenant

@@ -4,21 +4,21 @@ require_relative "../configuration/confidential"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # The service of one tenant: an entry of `storage.yml` with the tenant's key. A mirror becomes a mirror of parts with
-  # that key; `encrypted_amazon` in it is `encrypted_amazon@42` then.
+  # The service of one tenant: an entry of `storage.yml` with the tenant's key. For a mirror all parts get that key, and
+  # the part `encrypted_amazon` becomes `encrypted_amazon@42`.
   # @api private
   class TenantService
     include Confidential
 
-    # @return [String] of the entry in `storage.yml`
+    # @return [String] name of the entry in `storage.yml`
     attr_reader :base
 
-    # @return [String] of the tenant
+    # @return [String] id of the tenant
     attr_reader :id
 
-    # @param base [String] the name of the entry
-    # @param id [String] of the tenant
-    # @param key [Object, nil] as `encryption_key` has it; nil when it is destroyed
+    # @param base [String] name of the entry
+    # @param id [String] id of the tenant
+    # @param key [Object, nil] a value of `encryption_key`; nil when the key is destroyed
     # @param entries [ServiceEntries]
     def initialize(base, id, key, entries)
       @base = base
@@ -27,24 +27,24 @@ module EncryptedS3Service
       @entries = entries
     end
 
-    # @return [Boolean] whether it would be the same service
+    # @return [Boolean] whether entry, id and key are the same
     def ==(other)
       other.is_a?(TenantService) && state == other.state
     end
 
     # @return [ActiveStorage::Service]
-    # @raise [ConfigurationError] when the entry, or a part of it, has no key that a tenant's could replace
+    # @raise [ConfigurationError] when the entry or a part of it is not an EncryptedS3 service
     def service
       TenantKeys.check_entry(@base, @entries)
       return build(@base) unless @entries.mirror?(@base)
 
-      # A mirror in a mirror comes to the same as its parts, and only the outer one has a name that jobs can find.
+      # Nested mirrors are flattened, because jobs can find only the outer one by name.
       primary, *mirrors = @entries.parts(@base)
       with_class(@base, **@entries[@base], primary: primary, mirrors: mirrors)
     end
 
-    # Also called by ActiveStorage::Service::MirrorService, which takes this for Rails' Configurator.
-    # @param name [Symbol, String] of an entry that is no mirror
+    # Also called by ActiveStorage::Service::MirrorService, for which this object is the Configurator.
+    # @param name [Symbol, String] an entry that is not a mirror
     # @return [ActiveStorage::Service]
     def build(name)
       entry = @entries[name].except(:encryption_key, :encryption_key_id)
@@ -65,7 +65,7 @@ module EncryptedS3Service
       @entries.service_class(name).build(**entry, configurator: self, name: tenants_name(name))
     end
 
-    # Its files can be deleted.
+    # Files of a destroyed key can only be deleted.
     def without_key(name, entry)
       client = KeylessClient.new(tenants_name(name), **entry.except(:service))
       @entries.service_class(name).new(client: client).tap { |service| service.name = tenants_name(name) }

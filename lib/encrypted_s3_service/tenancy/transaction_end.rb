@@ -1,28 +1,28 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Something to do when the transaction of a record has ended, whether the record itself was saved or not: Active
-  # Record's callbacks (`after_commit`, `after_rollback`) are for records that were.
+  # Runs code at the end of a transaction, even if the record was not saved. Active Record's callbacks (`after_commit`,
+  # `after_rollback`) run only for saved records.
   #
-  # It is put among the records of the transaction and answers what Active Record asks of them
+  # The object is added to the records of the transaction and has the methods that Active Record calls on them
   # (`active_record/connection_adapters/abstract/transaction.rb`, Rails 7.1 to 8.2).
   # @api private
   class TransactionEnd
-    # @param model [Class] whose connection has the transaction
-    # @param committed [#call, nil]
-    # @param rolledback [#call, nil]
-    # @return [Boolean] false where no transaction is open
+    # @param model [Class] the model whose connection has the transaction
+    # @param committed [#call, nil] called after a commit
+    # @param rolledback [#call, nil] called after a rollback
+    # @return [Boolean] false when no transaction is open
     def self.await(model, committed: nil, rolledback: nil)
       connection = model.connection_pool.active_connection? || nil
-      # Those of tests, around everything, do not count.
+      # The transaction that wraps a test does not count.
       return false unless connection&.current_transaction&.joinable?
 
       connection.add_transaction_record(new(committed, rolledback))
       true
     end
 
-    # @param committed [#call, nil]
-    # @param rolledback [#call, nil]
+    # @param committed [#call, nil] called after a commit
+    # @param rolledback [#call, nil] called after a rollback
     def initialize(committed, rolledback)
       @committed = committed
       @rolledback = rolledback

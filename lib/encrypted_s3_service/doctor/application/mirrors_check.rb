@@ -20,7 +20,7 @@ module EncryptedS3Service
         # @return [Array<Finding>]
         def call
           problems = MixedMirrors.problems(ServiceEntries.new(@entries))
-          return [ok(SUBJECT, "none that encrypts in part")] if problems.empty?
+          return [ok(SUBJECT, "none that encrypts only in part")] if problems.empty?
 
           problems.map { |problem| failed(SUBJECT, problem) }
         rescue ConfigurationError => e
