@@ -46,10 +46,20 @@ RSpec.describe "A link to a file of any kind", type: :request do
 
   it "answers with no type that is none, and with no header that somebody has put into one" do
     [";x", "text", "/", "text/", "text/plain\nSet-Cookie: a=b", "text/plain\r\n\r\n<html>", "text/html\0", "",
-     "text/plain; a", "téxt/plain", nil, "text/plain; a=\"b\nc\""].each do |type|
+     "téxt/plain", nil, "text/plain, text/html", "te xt/plain; a=b", "text/plain; a=\"b\nc\""].each do |type|
       get stored_as(type)
       expect(response.headers["content-type"]).to eq("application/octet-stream"), type.inspect
       expect(response.headers.keys.map(&:downcase)).not_to include("set-cookie")
+      expect(response.body).to eq("the file")
+    end
+  end
+
+  it "answers with the type alone where only its parameters are wrong, as those of recordings are in browsers" do
+    { "video/webm;codecs=vp9,opus" => "video/webm", "video/x-matroska;codecs=avc1,opus" => "video/x-matroska",
+      "audio/ogg; codecs=opus; " => "audio/ogg", "image/png;" => "image/png", "text/plain; a" => "text/plain",
+      "text/csv ; charset=utf 8" => "text/csv" }.each do |type, answered|
+      get stored_as(type)
+      expect(response.headers["content-type"]).to eq(answered)
       expect(response.body).to eq("the file")
     end
   end

@@ -58,10 +58,15 @@ module EncryptedS3Service
       end
 
       # @param value [String, nil]
-      # @return [String] the value if it is a valid header value; otherwise {UNKNOWN}
+      # @return [String] the value if it is a valid header value; the type alone if only its parameters are invalid, as
+      #   in a browser's `video/webm;codecs=vp9,opus`; otherwise {UNKNOWN}
       def safe(value)
         text = value.to_s.gsub(/\A[ \t]+|[ \t]+\z/, "")
-        text.match?(VALID) ? text : UNKNOWN
+        return text if text.match?(VALID)
+        return UNKNOWN if text.match?(/[[:cntrl:]]/)
+
+        type = text.split(";", 2).first.to_s.rstrip
+        type.match?(VALID) ? type : UNKNOWN
       rescue ArgumentError
         # Invalid bytes.
         UNKNOWN
