@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "client/checksum"
+require_relative "client/amazon_names"
 require_relative "client/rewrap"
 require_relative "configuration/confidential"
 require_relative "configuration"
@@ -18,6 +19,7 @@ module EncryptedS3Service
   #   client.download("reports/1") { |chunk| socket.write(chunk) }
   class Client
     include Confidential
+    include AmazonNames
     include Rewrap
 
     # The largest plaintext of an object in bytes: the limit of AES-GCM for one key and nonce (NIST SP 800-38D).
@@ -150,20 +152,6 @@ module EncryptedS3Service
       read_all(handle, [length, handle.size].compact.min)
     ensure
       handle&.close
-    end
-
-    # Code for Rails' S3Service expects an Aws::S3::Client here.
-    # @raise [UnsupportedOperationError] always
-    def client
-      raise UnsupportedOperationError, "EncryptedS3 has no Aws::S3::Client: it would read ciphertext and store " \
-                                       "plaintext. Use the methods of EncryptedS3Service::Client."
-    end
-
-    # Code for Rails' S3Service expects an Aws::S3::Resource here.
-    # @raise [UnsupportedOperationError] always
-    def bucket(*)
-      raise UnsupportedOperationError, "EncryptedS3 has no Aws::S3::Resource: it would read ciphertext and store " \
-                                       "plaintext. Use `service.bucket`."
     end
 
     # @param key [String] UTF-8

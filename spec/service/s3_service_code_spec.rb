@@ -91,6 +91,20 @@ RSpec.describe "Code that knows S3Service" do
       .each { |call| expect(&call).to raise_error(unsupported, /EncryptedS3 has no .*: .*\.\z/) }
   end
 
+  it "is answered or told why not, whatever method of Amazon's objects and buckets it calls" do
+    require "aws-sdk-s3"
+    internal = %i[identifiers deprecated_identifiers]
+    { Aws::S3::Object => object, Aws::S3::Bucket => service.bucket, Aws::S3::Resource => service.client }
+      .each do |amazon, ours|
+        missing = (amazon.public_instance_methods(false) - internal).reject { |name| ours.respond_to?(name) }
+        expect(missing).to eq([]), "#{amazon}: #{missing.join(", ")}"
+      end
+    [-> { service.bucket.client.get_object(bucket: "b", key: "k") }, -> { object.client.head_object(bucket: "b") },
+     -> { service.bucket.client.list_objects_v2(bucket: "b") }, -> { service.bucket.exists? }, -> { object.version_id },
+     -> { object.wait_until_exists }, -> { service.bucket.delete_objects(delete: {}) }]
+      .each { |call| expect(&call).to raise_error(unsupported, /EncryptedS3 has no .*: .*\.\z/) }
+  end
+
   it "is shown no secret" do
     text = [service.bucket.inspect, object.inspect, object.pretty_inspect].join
     expect(text).to include(bucket)

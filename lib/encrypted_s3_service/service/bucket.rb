@@ -6,6 +6,27 @@ module EncryptedS3Service
   # Stands in for the Aws::S3::Bucket that code for Active Storage's S3Service finds in `service.bucket`. Methods that
   # cannot work with encrypted objects raise and name the alternative.
   class Bucket
+    LISTED = "the bucket cannot be listed. Get the keys of files from ActiveStorage::Blob"
+    KEPT = "settings of buckets are not read or changed. Use the console or the tools of your store"
+    ASKED = "run `bin/rails encrypted_s3_service:doctor`, which looks for the bucket and says what is wrong with it"
+    private_constant :LISTED, :KEPT, :ASKED
+
+    # Unsupported methods of Aws::S3::Bucket, with the reason and the alternative.
+    INSTEAD = {
+      presigned_post: "a form sent to the store would store plaintext. Use Active Storage's direct uploads",
+      url: "the store would serve ciphertext. Use `blob.url`",
+      put_object: "use `service.upload(key, io)`",
+      delete_objects: "use `service.delete(key)`, or `service.delete_prefixed(prefix)`",
+      **%i[objects object_versions multipart_uploads].to_h { |name| [name, LISTED] },
+      **%i[clear! delete delete!].to_h { |name| [name, "a whole bucket is not deleted or emptied here"] },
+      **%i[exists? wait_until wait_until_exists wait_until_not_exists].to_h { |name| [name, ASKED] },
+      **%i[
+        acl arn bucket_arn bucket_region cors create creation_date data data_loaded? lifecycle lifecycle_configuration
+        load location_constraint logging notification policy reload request_payment tagging versioning website
+      ].to_h { |name| [name, KEPT] }
+    }.freeze
+    private_constant :INSTEAD
+
     # @return [String]
     attr_reader :name
     # @return [Client]
@@ -24,33 +45,14 @@ module EncryptedS3Service
     # @return [StoredObject] the file under this key
     def object(key) = StoredObject.new(key, self, @service)
 
-    # @raise [UnsupportedOperationError] always
-    def objects(**)
-      refuse("objects", "the bucket cannot be listed. Get the keys of files from ActiveStorage::Blob")
-    end
-
-    # @raise [UnsupportedOperationError] always
-    def presigned_post(*, **)
-      refuse("presigned_post", "a form sent to the store would store plaintext. Use Active Storage's direct uploads")
-    end
-
-    # @raise [UnsupportedOperationError] always
-    def url(**)
-      refuse("url", "the store would serve ciphertext. Use `blob.url`")
-    end
-
-    # @raise [UnsupportedOperationError] always
-    def put_object(**)
-      refuse("put_object", "use `service.upload(key, io)`")
+    INSTEAD.each do |method, instead|
+      # @raise [UnsupportedOperationError] always
+      define_method(method) do |*, **|
+        raise UnsupportedOperationError, "EncryptedS3 has no Bucket##{method}: #{instead}."
+      end
     end
 
     # @return [String]
     def inspect = "#<#{self.class.name} name=#{name.inspect}>"
-
-    private
-
-    def refuse(method, instead)
-      raise UnsupportedOperationError, "EncryptedS3 has no Bucket##{method}: #{instead}."
-    end
   end
 end
