@@ -11,8 +11,11 @@ if EncryptedS3Service::Engine.active_storage? && ActiveStorage.draw_routes
       preflight = EncryptedS3Service::Serving::CrossOrigin::Preflight
       sent = %w[Content-Disposition Content-MD5 Content-Type X-Requested-With]
       announced = %w[Accept Authorization Content-Type X-CSRF-Token X-Requested-With]
-      match "/encrypted_s3/:token/*filename", to: preflight.new(%w[GET HEAD], %w[If-None-Match If-Range Range]),
-                                              via: :options
+      read = preflight.new(%w[GET HEAD], %w[If-None-Match If-Range Range X-Requested-With])
+      match "/encrypted_s3/:token/*filename", to: read, via: :options
+      # Rails' own links, which redirect to the above or serve the file.
+      match "/blobs/*path", to: read, via: :options
+      match "/representations/*path", to: read, via: :options
       match "/encrypted_s3/:token", to: preflight.new(%w[PUT], sent), via: :options
       match "/direct_uploads", to: preflight.new(%w[POST], announced), via: :options
     end

@@ -85,6 +85,18 @@ RSpec.describe "Pages of other origins", type: :request do
       end
     end
 
+    it "may ask first whether they may follow those links with headers of their own, as viewers of PDF files do" do
+      [rails_storage_redirect_path(blob), rails_storage_proxy_path(blob), url,
+       "/rails/active_storage/representations/redirect/a/b/c.png"].each do |path|
+        ask_first(path, "GET", headers: "if-none-match,range,x-requested-with")
+        expect([response.status, allowed_origin]).to eq([204, app_origin]), path
+        allowed = response.headers["access-control-allow-headers"]
+        expect(allowed).to include("Range", "If-None-Match", "X-Requested-With")
+        ask_first(path, "GET", origin: "https://evil.example")
+        expect([response.status, allowed_origin]).to eq([404, nil]), path
+      end
+    end
+
     it "may see why they were refused" do
       put upload_url, params: "#{data}x", headers: { "Content-Type" => "text/plain", "Origin" => app_origin }
       expect([response.status, allowed_origin]).to eq([422, app_origin])
