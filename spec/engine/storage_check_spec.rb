@@ -106,6 +106,11 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       end
     end
 
+    it "knows CI by whatever value a system gives it, and takes no for no" do
+      expect(boot(without_key, env: { **production, "CI" => "woodpecker" })).to match([/because CI is set/, true])
+      expect(boot(without_key, env: { **production, "CI" => "false" })).to match([/encryption_key is missing/, false])
+    end
+
     it "takes for missing what a template leaves of a secret, and a file that is not mounted" do
       [{ "encryption_key" => "base64:" }, { "encryption_key" => "file:/run/secrets/none" }].each do |settings|
         expect(boot(settings)).to match([/`enc` of config.storage.yml cannot be used: encryption_key/, true])

@@ -12,7 +12,7 @@ module EncryptedS3Service
           return "SECRET_KEY_BASE_DUMMY is set" if dummy?
           return unless rails?
           return "a Rake task runs" if rake?
-          return "CI is set" if ENV["CI"].to_s.match?(/\A(1|true)\z/i)
+          return "CI is set" if ci?
 
           "the environment is #{::Rails.env}" if ::Rails.env.local?
         end
@@ -29,6 +29,9 @@ module EncryptedS3Service
         private
 
         def rails? = defined?(::Rails.application) && !::Rails.application.nil?
+
+        # GitHub, GitLab and others say `true`, Woodpecker and Drone their own name.
+        def ci? = !ENV["CI"].to_s.strip.downcase.match?(/\A(0|false|no|off)?\z/)
 
         # `bin/rails assets:precompile` is one, too. No server is.
         def rake? = defined?(::Rake.application) && ::Rake.application.top_level_tasks.any?
