@@ -39,6 +39,12 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     "the SHA-256 in hex" => ->(spec) { spec.hex("SHA256") },
     "the SHA-1 in hex" => ->(spec) { spec.hex("SHA1") },
     "the SHA-512 in hex" => ->(spec) { spec.hex("SHA512") },
+    "the ETag as XML writes it" => ->(spec) { "&quot;#{spec.hex}&quot;" },
+    "the MD5 in Base64 for addresses" => ->(spec) { spec.right.tr("+/", "-_").delete("=") },
+    "the MD5 in pairs of hex" => ->(spec) { spec.hex.scan(/../).join(":") },
+    "the MD5 in hex, named with an equals sign" => ->(spec) { "md5=#{spec.hex}" },
+    "the MD5 in Base64, named in braces" => ->(spec) { "{MD5}#{spec.right}" },
+    "the SHA-256 as web pages write it" => ->(spec) { "sha256-#{spec.base64("SHA256")}" },
     "the SHA-1 in Base64" => ->(spec) { spec.base64("SHA1") }
   }.each do |name, checksum|
     it "moves a file with #{name}, and writes what Active Storage would have written" do

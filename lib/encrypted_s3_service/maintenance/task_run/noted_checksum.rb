@@ -14,7 +14,11 @@ module EncryptedS3Service
       BYTES = { 16 => "md5", 20 => "sha1", 32 => "sha256", 64 => "sha512" }.freeze
       # The digest of nothing: of a file that is not empty, it is a placeholder.
       EMPTY = BYTES.values.to_h { |name| [name, OpenSSL::Digest.digest(name, "")] }.freeze
-      private_constant :HEX, :BYTES, :EMPTY
+      # The digest's name before it: `md5:…`, `md5=…`, `sha256-…` of web pages, `{MD5}…` of directories.
+      NAMED = /\A(?:\{(md5|sha-?(?:1|256|512))\}|(md5|sha-?(?:1|256|512))[:=-])(.+)\z/i
+      # Hex in pairs, as fingerprints are written.
+      PAIRS = /\A\h\h(?:[:-]\h\h)+\z/
+      private_constant :HEX, :BYTES, :EMPTY, :NAMED, :PAIRS
 
       # @return [String, nil] the name of the digest, as OpenSSL has it; nil where the row has none that is usable
       attr_reader :algorithm
@@ -26,7 +30,7 @@ module EncryptedS3Service
       # @param size [Integer, nil] the column `byte_size`
       def initialize(text, size: nil)
         @column = text.to_s
-        @text = @column.strip
+        @text = @column.strip.gsub("&quot;", '"')
         algorithm, digest = read
         return if algorithm.nil? || placeholder?(algorithm, digest, size)
 
@@ -60,22 +64,31 @@ module EncryptedS3Service
       end
 
       def read
-        name, colon, text = @text.rpartition(":")
-        return prefixed(name.downcase.delete("-"), text) unless colon.empty?
-
         # Not without the quotes: a Base64 may begin with W/, too.
-        text = text[%r{\A(?:W/)?"(.*)"\z}, 1] || text
-        return [HEX[text.size], [text].pack("H*")] if text.match?(/\A\h+\z/) && HEX.key?(text.size)
-
-        digest = text.unpack1("m0")
-        [BYTES[digest.bytesize], digest]
+        text = @text[%r{\A(?:W/)?"(.*)"\z}, 1] || @text
+        named = NAMED.match(text)
+        named ? prefixed((named[1] || named[2]).downcase.delete("-"), named[3]) : plain(text)
       rescue ArgumentError
         [nil, nil]
       end
 
+      def plain(text)
+        hex = text.match?(PAIRS) ? text.delete(":-") : text
+        return [HEX[hex.size], [hex].pack("H*")] if hex.match?(/\A\h+\z/) && HEX.key?(hex.size)
+
+        digest = decoded(text)
+        [BYTES[digest.bytesize], digest]
+      end
+
       def prefixed(name, text)
-        digest = text.match?(/\A\h+\z/) && HEX[text.size] == name ? [text].pack("H*") : text.unpack1("m0")
-        digest && BYTES[digest.bytesize] == name ? [name, digest] : [nil, nil]
+        algorithm, digest = plain(text)
+        algorithm == name ? [name, digest] : [nil, nil]
+      end
+
+      # JavaScript and other languages also write Base64 for addresses, and without the signs at its end.
+      def decoded(text)
+        bare = text.tr("-_", "+/").sub(/={1,2}\z/, "")
+        bare.ljust((bare.size + 3) / 4 * 4, "=").unpack1("m0")
       end
     end
   end
