@@ -24,6 +24,10 @@ RSpec.describe "Serving files through the application", type: :request do
   end
 
   it "gives nobody more at once than Active Storage's limits allow, which older versions of it do not have" do
+    # What versions before the releases of spring 2026 do.
+    if ActiveStorage::Streaming.private_method_defined?(:ranges_valid?)
+      allow_any_instance_of(ActiveStorage::Blobs::ProxyController).to receive(:ranges_valid?).and_return(true)
+    end
     reads = []
     document
     ActiveSupport::Notifications.subscribed(->(name, *) { reads << name }, "service_download_chunk.active_storage") do
