@@ -35,6 +35,7 @@ module EncryptedS3Service
 
   # These need Rails.
   autoload :RequiredService, "encrypted_s3_service/tenancy/required_service"
+  autoload :AttachmentRows, "encrypted_s3_service/tenancy/attachment_rows"
   autoload :AttachmentValidator, "encrypted_s3_service/tenancy/attachment_validator"
   autoload :BlobCopies, "encrypted_s3_service/tenancy/blob_copies"
   autoload :BlobCopy, "encrypted_s3_service/tenancy/blob_copy"

@@ -103,6 +103,23 @@ RSpec.describe Contract, "with files for services of their own" do
       end
     end
 
+    it "is refused around the attribute, as by a gem that clones records" do
+      contract = Contract.create!
+      elsewhere = uploaded_to("local")
+      right = uploaded_to("encrypted")
+      [-> { ActiveStorage::Attachment.create!(record: contract, name: "pictures", blob: elsewhere) },
+       -> { contract.pictures_attachments.create!(name: "pictures", blob: elsewhere) },
+       -> { contract.pictures_blobs << elsewhere },
+       -> { ActiveStorage::Attachment.create!(record: contract, name: "template", blob: elsewhere) }]
+        .each { |call| expect(&call).to raise_error(ActiveRecord::RecordInvalid, /not uploaded to encrypted storage/) }
+      copy = Contract.new
+      copy.pictures_attachments.build(name: "pictures", blob: elsewhere)
+      expect(copy.save).to be(false)
+      ActiveStorage::Attachment.create!(record: contract, name: "pictures", blob: right)
+      ActiveStorage::Attachment.create!(record: contract, name: "flyer", blob: elsewhere.reload)
+      expect([contract.reload.pictures.map(&:blob), contract.flyer.blob]).to eq([[right], elsewhere])
+    end
+
     it "is said in the reader's language" do
       said = %i[en de fr es it nl pl pt].to_h { |locale| [locale, said_in(locale)] }
       expect(said.values.uniq.size).to eq(8)

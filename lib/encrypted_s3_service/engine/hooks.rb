@@ -11,6 +11,7 @@ module EncryptedS3Service
         MirrorJobs.install
         BlobCopies.install
       end
+      ActiveSupport.on_load(:active_storage_attachment) { AttachmentRows.install }
       ActiveSupport.on_load(:action_text_rich_text) { include RichTextEmbeds }
       app.executor.register_hook(ServiceSwitch::ExecutorHook)
     end

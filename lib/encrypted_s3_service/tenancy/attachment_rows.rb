@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+module EncryptedS3Service
+  # Refuses rows of attachments that are made around the attribute, as by `ActiveStorage::Attachment.create!`,
+  # `contract.pictures_blobs << blob` and gems that clone records, when the file is elsewhere than it has to be. The
+  # attribute's own way is the subject of {AttachmentValidator}.
+  # @api private
+  module AttachmentRows
+    # Prepended to ActiveStorage::Attached::Changes::CreateOne, and so in CreateOneOfMany.
+    module Change
+      private
+
+      # AttachmentValidator looks at what the attribute was given, which says more than the row.
+      def build_attachment = super.tap { |attachment| attachment.encrypted_s3_by_attribute = true }
+    end
+
+    # Included in ActiveStorage::Attachment.
+    module Row
+      extend ActiveSupport::Concern
+
+      included do
+        attr_accessor :encrypted_s3_by_attribute
+
+        validate :refuse_blob_elsewhere, on: :create, unless: :encrypted_s3_by_attribute
+      end
+
+      private
+
+      # Previews and variants follow their blob.
+      def refuse_blob_elsewhere
+        return if blob.nil? || record.nil? || record.is_a?(ActiveStorage::Record)
+
+        demanded = RequiredService.demanded(record, name)
+        return if demanded.nil? || blob.service_name.to_s == demanded.to_s
+
+        AttachmentValidator.new(attributes: [:blob]).refuse(self, :blob, [blob])
+      end
+    end
+
+    # @return [void]
+    def self.install
+      ActiveStorage::Attachment.include(Row)
+      ActiveStorage::Attached::Changes::CreateOne.prepend(Change)
+    end
+  end
+end
