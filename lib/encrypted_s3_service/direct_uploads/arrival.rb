@@ -87,7 +87,7 @@ module EncryptedS3Service
         blob = ActiveStorage::Blob.find_by(key: @token[:key])
         return if blob.nil? || blob.identified?
 
-        type = Marcel::MimeType.for(beginning, name: blob.filename.to_s, declared_type: blob.content_type)
+        type = Marcel::MimeType.for(beginning, name: blob.filename.to_s.delete("\0"), declared_type: blob.content_type)
         blob.update!(content_type: type, identified: true)
       rescue ActiveRecord::ActiveRecordError => e
         # The file is stored, and Active Storage identifies it when it is attached.
