@@ -5,7 +5,7 @@ require_relative "../errors"
 
 module EncryptedS3Service
   # A checksum of plaintext in the forms that Active Storage uses: the Base64 of an MD5; since Rails 8.1 the Base64 of
-  # another digest, if `config.active_storage.checksum_implementation` sets one; since Rails 8.2 with the digest's name
+  # another digest, if `ActiveStorage.checksum_implementation` is one; since Rails 8.2 with the digest's name
   # and a colon before it, if the service chose it. Mirrored and migrated files keep the checksum they have.
   # @api private
   class Checksum
