@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
-# The addresses of decrypted files and of direct uploads, beside Active Storage's own.
+# Routes of decrypted files and direct uploads, in addition to Active Storage's own.
 if EncryptedS3Service::Engine.active_storage? && ActiveStorage.draw_routes
   Rails.application.routes.draw do
     scope ActiveStorage.routes_prefix do
       get "/encrypted_s3/:token/*filename" => "encrypted_s3_service/blobs#show", as: :rails_encrypted_s3_blob
       put "/encrypted_s3/:token" => "encrypted_s3_service/direct_uploads#update", as: :rails_encrypted_s3_direct_upload
 
-      # What browsers ask before a page of another origin may do that, or announce a direct upload.
+      # Preflight requests of pages of other origins, for these routes and for direct uploads.
       preflight = EncryptedS3Service::Serving::CrossOrigin::Preflight
       sent = %w[Content-Disposition Content-MD5 Content-Type X-Requested-With]
       announced = %w[Accept Authorization Content-Type X-CSRF-Token X-Requested-With]

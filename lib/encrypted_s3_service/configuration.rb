@@ -11,11 +11,11 @@ require_relative "configuration/prefix"
 require_relative "configuration/tolerance"
 
 module EncryptedS3Service
-  # The checked settings of one service: what a `storage.yml` entry has besides `service:`. Making one touches neither
-  # the network nor the hash it is made of. It is frozen.
+  # The validated settings of one service: a `storage.yml` entry without `service:`. It is frozen. Creating it makes no
+  # request and does not change the given Hash.
   #
-  # The names are those of Active Storage's own S3 service, so that an entry is migrated by changing its `service:` line
-  # and adding an `encryption_key`.
+  # The settings have the names of Active Storage's own S3 service, so an entry is converted by changing its `service:`
+  # line and adding an `encryption_key`.
   class Configuration
     include Confidential
 
@@ -23,28 +23,28 @@ module EncryptedS3Service
     GIBIBYTE = 1 << 30
     private_constant :MEBIBYTE, :GIBIBYTE
 
-    # What an entry may have.
+    # Settings of an entry.
     NAMES = %i[
       bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
       memory_limit spool_folder public upload
     ].concat(Connection::NAMES).freeze
 
-    # What S3 is told about every object, from under `upload:`.
+    # Settings under `upload:` that are sent with every object.
     OBJECT_NAMES = %i[
       acl bucket_key_enabled cache_control expected_bucket_owner storage_class server_side_encryption
       ssekms_encryption_context ssekms_key_id tagging
     ].freeze
 
-    # What an entry may have under `upload:`.
+    # Settings under `upload:`.
     UPLOAD_NAMES = (%i[multipart_threshold part_size concurrency] + OBJECT_NAMES).freeze
 
-    # Which format is written and which are read, under the names of Amazon's SDKs.
+    # Which formats are written and read, with the names of Amazon's SDKs.
     COMMITMENT_POLICIES = %w[
       forbid_encrypt_allow_decrypt require_encrypt_allow_decrypt require_encrypt_require_decrypt
     ].freeze
 
-    # Whether legacy objects are read, under the names of Amazon's SDKs.
+    # Whether legacy objects are read, with the names of Amazon's SDKs.
     SECURITY_PROFILES = %w[v2 v2_and_legacy v3 v3_and_legacy].freeze
 
     # What is done about objects in the place of others.
@@ -53,76 +53,75 @@ module EncryptedS3Service
     # What that is unless it is said.
     DEFAULT_PLACE_BINDING = "verify"
 
-    # Where else than in an object's metadata its envelope may be.
+    # Where the envelope of an object can be.
     ENVELOPE_LOCATIONS = %w[metadata instruction_file].freeze
 
-    # What is put behind an object's key to name its instruction file, the same as in Amazon's SDKs.
+    # Suffix of an object's key that names its instruction file, as in Amazon's SDKs.
     DEFAULT_INSTRUCTION_FILE_SUFFIX = ".instruction"
 
-    # Bytes a part of a multipart upload may have, as S3 has it.
+    # Allowed bytes per part of a multipart upload (S3's limits).
     PART_SIZES = ((5 * MEBIBYTE)..(5 * GIBIBYTE))
 
-    # Bytes up to which a file is sent in one request.
+    # Bytes up to which a file is uploaded in one request.
     DEFAULT_MULTIPART_THRESHOLD = 16 * MEBIBYTE
-    # Bytes in a part.
+    # Bytes per part.
     DEFAULT_PART_SIZE = 8 * MEBIBYTE
-    # Parts on their way at once.
+    # Parts uploaded at once.
     DEFAULT_CONCURRENCY = 4
-    # Bytes of an object that are decrypted in memory.
+    # Bytes up to which an object is decrypted in memory.
     DEFAULT_MEMORY_LIMIT = 16 * MEBIBYTE
 
-    # @return [String, nil] nil only where it is missing and {#complete?} is false
+    # @return [String, nil] nil only if it is missing and {#complete?} is false
     attr_reader :bucket
 
-    # @return [String, nil] nil leaves it to the environment and Amazon's configuration files
+    # @return [String, nil] nil uses the environment and Amazon's configuration files
     attr_reader :region
 
     # @return [String, nil] the URL of an S3-compatible store; nil means Amazon
     attr_reader :endpoint
 
-    # @return [Prefix] the folder of the bucket in which all objects are
+    # @return [Prefix] the folder of all objects in the bucket
     # @api private
     attr_reader :prefix
 
-    # @return [EncryptionKey, nil] nil only where it is missing and {#complete?} is false
+    # @return [EncryptionKey, nil] nil only if it is missing and {#complete?} is false
     attr_reader :encryption_key
 
-    # @return [Integer] bytes in a part of a multipart upload
+    # @return [Integer] bytes per part of a multipart upload
     attr_reader :part_size
 
-    # @return [Hash{String => String}] what S3 is told about every object
+    # @return [Hash{String => String}] settings sent with every object
     attr_reader :object_settings
 
-    # @return [Hash{Symbol => Object}] the settings it was made of; they hold secrets
+    # @return [Hash{Symbol => Object}] the given settings, including secrets
     # @api private
     attr_reader :options
 
-    # @return [String, nil] what is missing, where that is tolerated
+    # @return [String, nil] the missing setting, if that is tolerated
     # @api private
     attr_reader :problem
 
-    # @param tolerant [Boolean] whether a missing bucket, key or half of a credential is let pass here, and raises on
-    #   first use
+    # @param tolerant [Boolean] whether a missing bucket, key or half of the credentials raises only on first use
     # @param options [Hash{Symbol => Object}] the entry; see {NAMES} and {UPLOAD_NAMES}
     # @option options [String] :bucket
     # @option options [String] :region
     # @option options [String] :endpoint URL of an S3-compatible store
-    # @option options [String] :prefix a folder of the bucket, in which all objects of the service are
-    # @option options [Boolean] :force_path_style (false) the bucket in the path instead of in the host's name
-    # @option options [String] :access_key_id without it: environment, profile, web identity, container or instance role
+    # @option options [String] :prefix folder of all objects of the service in the bucket
+    # @option options [Boolean] :force_path_style (false) put the bucket into the path instead of the host name
+    # @option options [String] :access_key_id default: environment, profile, web identity, container or instance role
     # @option options [String] :secret_access_key
     # @option options [String] :session_token
-    # @option options [String] :profile of Amazon's configuration files
-    # @option options [Numeric] :instance_profile_credentials_timeout seconds for an answer of the metadata service
+    # @option options [String] :profile profile in Amazon's configuration files
+    # @option options [Numeric] :instance_profile_credentials_timeout seconds for a response of the metadata service
     # @option options [Integer] :instance_profile_credentials_retries attempts after the first
     # @option options [Boolean] :use_accelerate_endpoint (false)
     # @option options [Boolean] :use_dualstack_endpoint (as the environment says)
     # @option options [Boolean] :use_fips_endpoint (as the environment says)
     # @option options [Numeric] :http_open_timeout (15) seconds
     # @option options [Numeric] :http_read_timeout (20) seconds without progress, in either direction
-    # @option options [Numeric] :http_idle_timeout (90) seconds that an unused connection is kept
+    # @option options [Numeric] :http_idle_timeout (90) seconds until an unused connection is closed
     # @option options [String, URI] :http_proxy (HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment)
-    # @option options [Integer] :retry_limit (3) attempts after the first; `max_attempts` counts that, too
+    # @option options [Integer] :retry_limit (3) attempts after the first; `max_attempts` includes the first
     # @option options [String] :retry_mode ("standard") or `"adaptive"`
     # @option options [String] :ssl_ca_bundle path of a PEM file
     # @option options [String] :ssl_ca_directory path of a folder of PEM files
@@ -130,23 +129,23 @@ module EncryptedS3Service
     # @option options [String] :response_checksum_validation ("when_supported") or `"when_required"`
     # @option options [String, Pathname, OpenSSL::PKey::RSA] :encryption_key see {EncryptionKey}
     # @option options [String] :encryption_key_id (derived from the key) `""` for none
-    # @option options [String] :encryption_key_passphrase of an encrypted RSA key in PEM
-    # @option options [Hash, Array] :decryption_keys keys that read: by id, or a list of them with the ids that are
-    #   derived from them; each a key as in `encryption_key`, or a Hash of `key`, `passphrase` and (in a list) `id`. AES
-    #   keys may have 16 or 24 bytes, too
+    # @option options [String] :encryption_key_passphrase passphrase of an encrypted RSA key in PEM
+    # @option options [Hash, Array] :decryption_keys reading keys: a Hash by id, or a list with derived ids. Each is a
+    #   value as in `encryption_key`, or a Hash of `key`, `passphrase` and (in a list) `id`. AES keys can also have 16
+    #   or 24 bytes
     # @option options [String] :commitment_policy ("forbid_encrypt_allow_decrypt": writes V2, reads V2 and V3)
-    #   `"require_encrypt_allow_decrypt"` writes V3, `"require_encrypt_require_decrypt"` reads nothing else either
-    # @option options [String] :security_profile `"v2_and_legacy"` or `"v3_and_legacy"` read legacy objects, too, the
-    #   bodies of which **nothing authenticates**; without it the profile follows from the policy
+    #   `"require_encrypt_allow_decrypt"` writes V3, `"require_encrypt_require_decrypt"` writes and reads only V3
+    # @option options [String] :security_profile `"v2_and_legacy"` or `"v3_and_legacy"` also read legacy objects, whose
+    #   bodies are **not authenticated**; by default the profile follows from the policy
     # @option options [String] :envelope_location ("metadata") `"instruction_file"` also reads objects whose envelope is
-    #   in a file beside them; none is written
+    #   in an instruction file; none is written
     # @option options [String] :instruction_file_suffix (".instruction")
     # @option options [String] :place_binding ("verify") objects are bound to their keys by a metadata entry, and one
     #   that was put in the place of another is refused. `"require"` also refuses objects without an entry; `"off"`
     #   neither writes nor checks entries
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [String] :spool_folder (the system's) path of the folder in which larger objects wait
-    # @option options [Boolean] :public (false) whether addresses of files are valid for ever
+    # @option options [Boolean] :public (false) whether URLs of files never expire
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (8 MiB), `concurrency` (4), `acl`,
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
     #   `ssekms_encryption_context`, `ssekms_key_id`, `tagging`
@@ -166,28 +165,28 @@ module EncryptedS3Service
       freeze
     end
 
-    # @return [Boolean] whether addresses of files are valid for ever. They lead to the application all the same;
-    #   nothing in the bucket becomes public
+    # @return [Boolean] whether URLs of files never expire. They still lead to the application; nothing in the bucket
+    #   becomes public
     def public? = @public
 
-    # @return [Boolean] whether nothing is missing; false is possible only where that is tolerated
+    # @return [Boolean] whether all required settings are present; false is possible only if that is tolerated
     def complete? = @problem.nil?
 
-    # @return [Integer] bytes from which on files are sent in parts
+    # @return [Integer] bytes from which files are uploaded in parts
     def multipart_threshold = @transfer[:multipart_threshold]
 
-    # @return [String] the format of new objects, `"v2"` or `"v3"`, as the core chooses it by `commitment_policy` and
+    # @return [String] the format of new objects, `"v2"` or `"v3"`, chosen by the Rust core from `commitment_policy` and
     #   `security_profile`
-    # @raise [ConfigurationError] when the two contradict each other
+    # @raise [ConfigurationError] when these two contradict each other
     def written_format = Native::Client.written_format(@formats)
 
-    # @return [String, nil] what names the instruction files of objects, where they are read
+    # @return [String, nil] suffix of instruction files; nil when they are not read
     def instruction_file_suffix = @formats[:instruction_file_suffix]
 
     # @return [String] `"off"`, `"verify"` or `"require"`: what is done about objects in the place of others
     def place_binding = @formats[:place_binding]
 
-    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secrets
+    # @return [Hash{Symbol => Object}] settings for the native client, including secrets
     # @raise [ConfigurationError] unless {#complete?}
     # @api private
     def to_native
@@ -221,14 +220,14 @@ module EncryptedS3Service
       if settings.raw(:multipart_threshold) && settings.raw(:part_size) && threshold < @part_size
         settings.refuse :part_size, "must not be larger than multipart_threshold"
       end
-      # A file between the two would be a multipart upload of one part: the same bytes in three requests.
+      # A file between the two would be a multipart upload with one part: three requests instead of one.
       @transfer = { multipart_threshold: [threshold, @part_size].max, part_size: @part_size,
                     concurrency: settings.integer(:concurrency, DEFAULT_CONCURRENCY, 1..64) }.freeze
       @object_settings = read_object_settings(settings)
     end
 
     def read_object_settings(settings)
-      # Asked for with every request, not only with those that write.
+      # Sent with every request, not only with uploads.
       @expected_bucket_owner = settings.string(:expected_bucket_owner)
       names = OBJECT_NAMES - %i[bucket_key_enabled expected_bucket_owner]
       texts = names.to_h { |name| [name.to_s, settings.string(name)] }

@@ -5,17 +5,17 @@ require_relative "doctor/examination"
 require_relative "doctor/report"
 
 module EncryptedS3Service
-  # Tries out the services of a `storage.yml` against their stores and says of each thing whether it is well or what to
-  # do: settings, key, endpoint, clock, bucket, permissions, checksums, round trips, rotation, versions. What it stores
-  # lies under `encrypted_s3_service-doctor/` and is removed again. It shows no key, no credential and no signed URL.
+  # Tests the services of a `storage.yml` against their stores and reports problems with advice: settings, key,
+  # endpoint, clock, bucket, permissions, checksums, round trips, rotation, versions. Its test objects are stored under
+  # `encrypted_s3_service-doctor/` and deleted at the end. It shows no key, credential or signed URL.
   class Doctor
     include Confidential
 
     autoload :Application, "encrypted_s3_service/doctor/application"
 
-    # @return [Hash] the entries of the application's `storage.yml`, without building a service, which a wrong setting
-    #   would prevent
-    # @raise [ConfigurationError] when there is no such file
+    # @return [Hash] the entries of the application's `storage.yml`. No service is built, because a wrong setting would
+    #   raise
+    # @raise [ConfigurationError] when the file is missing or empty
     def self.rails_configurations
       unless Engine.active_storage?
         raise ConfigurationError, "This application has no Active Storage. Add `require \"active_storage/engine\"` " \
@@ -27,27 +27,27 @@ module EncryptedS3Service
       entries
     end
 
-    # @return [Proc] finds services that are not EncryptedS3 entries of `storage.yml`: tenants', those of a resolver,
-    #   and mirrors
+    # @return [Proc] finds services that are not EncryptedS3 entries of `storage.yml`: services of tenants and of a
+    #   resolver, and mirrors
     def self.rails_services
-      # The registry is no Hash: without a block it raises.
+      # The registry raises without a block.
       ->(name) { ActiveStorage::Blob.services.fetch(name) { |_missing| nil } }
     end
 
     # @param configurations [Hash{String, Symbol => Hash}] the entries of a `storage.yml`
-    # @param services [#call, nil] is given the name of a service that is no EncryptedS3 entry, and returns an Active
-    #   Storage service or nil
-    # @param output [IO] lines go here; colours too when it is a terminal
+    # @param services [#call, nil] receives the name of a service that is not an EncryptedS3 entry, and returns an
+    #   Active Storage service or nil
+    # @param output [IO] receives the report, coloured on a terminal
     def initialize(configurations, services: nil, output: $stdout)
       @entries = configurations.to_h { |name, entry| [name.to_s, symbolize(entry || {})] }
       @services = services
       @report = Report.new(output)
     end
 
-    # @param only [String, nil] the name of one service, also of a tenant's; nil examines all EncryptedS3 entries
-    # @param application [Boolean] whether the settings of the Rails application are examined as well
+    # @param only [String, nil] the name of one service, which can be a tenant's; nil tests all EncryptedS3 entries
+    # @param application [Boolean] whether to check the settings of the Rails application as well
     # @return [Boolean] whether nothing failed
-    # @raise [ConfigurationError] when there is no such service
+    # @raise [ConfigurationError] when the service does not exist
     def run(only = nil, application: false)
       services = select(only)
       examine_application if application
@@ -76,13 +76,13 @@ module EncryptedS3Service
       return parts_of(only, ours) if only && !ours.key?(only)
 
       if ours.empty?
-        raise ConfigurationError, "There is no entry with `service: EncryptedS3` in config/storage.yml. Add one by " \
+        raise ConfigurationError, "There is no entry with `service: EncryptedS3` in config/storage.yml. Add one with " \
                                   "`bin/rails generate encrypted_s3_service:install`."
       end
       only ? ours.slice(only) : ours
     end
 
-    # @return [Hash{String => Hash}] the settings of a service that is not in the file, or of the parts of a mirror
+    # @return [Hash{String => Hash}] the settings of a service that is not an entry, or of the parts of a mirror
     def parts_of(name, ours)
       service = @services&.call(name)
       parts = service ? ServiceParts.new(service).encrypted : []
@@ -96,11 +96,11 @@ module EncryptedS3Service
       client = service.client
       return client.configuration.options unless client.is_a?(KeylessClient)
 
-      raise ConfigurationError, "The key of the service #{service.name} is destroyed. Its files cannot be read any " \
-                                "more, and no new ones are stored."
+      raise ConfigurationError, "The key of the service #{service.name} is destroyed. Its files can be deleted, " \
+                                "but neither read nor written."
     end
 
-    # Active Storage camelizes what is written there.
+    # Active Storage camelizes the value.
     def ours?(entry) = entry[:service].to_s.delete("_").casecmp?("EncryptedS3")
 
     def symbolize(value)

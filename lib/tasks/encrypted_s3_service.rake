@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
 namespace :encrypted_s3_service do
-  desc "Print a fresh encryption key, once"
+  desc "Print a new encryption key, once"
   task :generate_key do
     require "encrypted_s3_service"
 
     $stdout.puts EncryptedS3Service::EncryptionKey.generate
     warn <<~ADVICE
 
-      This key is stored nowhere. Put it into the credentials (bin/rails credentials:edit):
+      This key is not stored anywhere. Put it into the credentials (bin/rails credentials:edit):
 
         encrypted_s3:
           encryption_key: "base64:…"
@@ -17,12 +17,12 @@ namespace :encrypted_s3_service do
 
         encryption_key: <%= Rails.application.credentials.dig(:encrypted_s3, :encryption_key) %>
 
-      Keep a copy outside of the bucket. If the key is lost, the files are lost. Do not replace a key that files were
-      encrypted with: move it to decryption_keys and run encrypted_s3_service:rotate.
+      Keep a copy outside of the bucket. If the key is lost, the files are lost. Do not replace a key under which files are
+      encrypted: move it to decryption_keys and run encrypted_s3_service:rotate.
     ADVICE
   end
 
-  desc "Try out the EncryptedS3 services of config/storage.yml, or one service, also a tenant's: SERVICE=name"
+  desc "Test the EncryptedS3 services of config/storage.yml, or one service (also a tenant's): SERVICE=name"
   task doctor: :environment do
     require "encrypted_s3_service/doctor"
 
@@ -36,7 +36,7 @@ namespace :encrypted_s3_service do
     end
   end
 
-  desc "List the files that nobody can read any more, because their tenants' keys are destroyed"
+  desc "List the files that cannot be read any more because their tenants' keys are destroyed"
   task unreadable: :environment do
     require "encrypted_s3_service/maintenance/unreadable_files"
 

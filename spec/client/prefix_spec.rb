@@ -64,7 +64,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
       calls = [-> { upload(client, key) }, -> { client.download(key) }, -> { client.exist?(key) },
                -> { client.delete(key) }, -> { client.delete_prefixed(key) }, -> { client.rotate(key) },
                -> { client.compose(["x"], key) }, -> { client.reader(key) }, -> { client.metadata(key) }]
-      calls.each { |call| expect(&call).to raise_error(ArgumentError, /where there is a prefix/) }
+      calls.each { |call| expect(&call).to raise_error(ArgumentError, /when a prefix is set/) }
       expect(in_bucket).to eq(%w[secret])
     end
   end

@@ -108,11 +108,11 @@ RSpec.describe EncryptedS3Service::Configuration do
 
   describe "what it refuses, by name" do
     {
-      { buckett: "x" } => "buckett is not a setting of EncryptedS3; did you mean bucket?",
-      { encription_key: "x" } => "encription_key is not a setting of EncryptedS3; did you mean encryption_key?",
+      { buckett: "x" } => "buckett is not a setting of EncryptedS3. Did you mean bucket?",
+      { encription_key: "x" } => "encription_key is not a setting of EncryptedS3. Did you mean encryption_key?",
       { wire_trace: true } => "wire_trace is not a setting of EncryptedS3",
-      { upload: { storage_clas: "x" } } => "upload.storage_clas is not a setting of EncryptedS3; " \
-                                           "did you mean storage_class?",
+      { upload: { storage_clas: "x" } } => "upload.storage_clas is not a setting of EncryptedS3. " \
+                                           "Did you mean storage_class?",
       { upload: "fast" } => "upload must be a Hash of settings, not String",
       { retry_limit: "abc" } => "retry_limit must be a whole number",
       { retry_limit: 1.5 } => "retry_limit must be a whole number",
@@ -177,7 +177,7 @@ RSpec.describe EncryptedS3Service::Configuration do
 
     it "still refuses what is wrong" do
       expect(refusal(encryption_key: "short")).to include("exactly 32 bytes")
-      expect(refusal(buckett: "x")).to include("did you mean bucket?")
+      expect(refusal(buckett: "x")).to include("Did you mean bucket?")
     end
   end
 

@@ -44,20 +44,20 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect(examine).to be(true)
     expect(statuses).to eq(
       "configuration" => "ok", "key" => "ok", "endpoint" => "ok", "clock" => "ok", "credentials" => "ok",
-      "bucket" => "ok", "checksums" => "ok", "checksums of answers" => "ok", "s3:PutObject" => "ok",
+      "bucket" => "ok", "checksums" => "ok", "response checksums" => "ok", "s3:PutObject" => "ok",
       "s3:GetObject" => "ok", "s3:ListBucket" => "ok", "s3:AbortMultipartUpload" => "ok", "public access" => "ok",
-      "round trip, 1 KiB" => "ok", "round trip, 20 MiB" => "ok", "rotation" => "ok", "deleting several" => "ok",
+      "round trip, 1 KiB" => "ok", "round trip, 20 MiB" => "ok", "rotation" => "ok", "bulk deletion" => "ok",
       "s3:DeleteObject" => "ok", "versioning" => "ok", "lifecycle" => "hint"
     )
     expect(output.string).to start_with("encrypted: bucket #{bucket}\n")
-      .and end_with("Everything needed is there.\n")
+      .and end_with("No check failed.\n")
     expect_nothing_left
   end
 
   it "has looked at the bytes in the bucket, which are those of the file and a tag" do
     examine
-    expect(findings["round trip, 1 KiB"].last).to include("the bucket holds 1040 bytes without the plaintext")
-    expect(findings["round trip, 20 MiB"].last).to include("the bucket holds 20971528 bytes without the plaintext")
+    expect(findings["round trip, 1 KiB"].last).to include("bucket has 1040 bytes without the plaintext")
+    expect(findings["round trip, 20 MiB"].last).to include("bucket has 20971528 bytes without the plaintext")
   end
 
   it "sends the large file in parts, whatever the entry's threshold" do
@@ -104,7 +104,7 @@ RSpec.describe EncryptedS3Service::Doctor do
   describe "of the settings" do
     it "names one that is not known, and asks the store for nothing" do
       expect(examine(regoin: "x")).to be(false)
-      expect(findings["configuration"]).to match(["FAILED", /regoin is not a setting.*did you mean region/])
+      expect(findings["configuration"]).to match(["FAILED", /regoin is not a setting.*Did you mean region/])
       expect(statuses).not_to include("endpoint")
     end
 
@@ -128,7 +128,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
 
     it "says how to make one when it is missing" do
-      expect(key_finding(nil)).to match(["FAILED", /missing\. Make one with .*encrypted_s3_service:generate_key/])
+      expect(key_finding(nil)).to match(["FAILED", /missing\. Generate one with .*encrypted_s3_service:generate_key/])
       expect(statuses["configuration"]).to eq("ok")
     end
 
@@ -163,14 +163,14 @@ RSpec.describe EncryptedS3Service::Doctor do
   describe "of the store" do
     it "says when nobody answers, and stops there" do
       examine(endpoint: "http://127.0.0.1:1")
-      expect(findings["endpoint"]).to match(["FAILED", %r{http://127\.0\.0\.1:1 does not answer: .*connection}i])
+      expect(findings["endpoint"]).to match(["FAILED", %r{http://127\.0\.0\.1:1 does not respond: .*connection}i])
       expect(findings.keys.last).to eq("endpoint")
     end
 
     it "says when its certificate is not trusted" do
       skip "needs the plain server" unless server.endpoint.start_with?("http:")
       examine(endpoint: server.endpoint.sub("http:", "https:"))
-      expect(findings["endpoint"]).to match(["FAILED", /does not answer: /])
+      expect(findings["endpoint"]).to match(["FAILED", /does not respond: /])
     end
 
     it "fails a clock that is more than five minutes off, in either direction" do
@@ -205,7 +205,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     it "says when everybody may read the bucket" do
       OpenStore.run(server.endpoint, server) do |store|
         expect(examine(endpoint: store.endpoint)).to be(true)
-        expect(findings["public access"]).to match(["warning", /everybody can read.*ciphertext/])
+        expect(findings["public access"]).to match(["warning", /anybody can read.*ciphertext/])
       end
     end
 
@@ -253,7 +253,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       FaultProxy.run(server.endpoint) do |proxy|
         proxy.fault("AbortMultipartUpload", **denied)
         expect(examine(endpoint: proxy.endpoint)).to be(false)
-        expect(findings["s3:AbortMultipartUpload"]).to match(["FAILED", /refused \(403 AccessDenied\).*stays behind/])
+        expect(findings["s3:AbortMultipartUpload"]).to match(["FAILED", /refused \(403 AccessDenied\).*remains/])
       end
     end
 
@@ -280,7 +280,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
     expect(statuses.values).not_to include("skipped")
     expect(findings["s3:AbortMultipartUpload"]).to eq(%w[ok allowed])
-    expect(findings["round trip, 20 MiB"].last).to include("the bucket holds 20971528 bytes")
+    expect(findings["round trip, 20 MiB"].last).to include("bucket has 20971528 bytes")
     expect_nothing_left
   ensure
     ENV.update({ "AWS_PROFILE" => nil, "AWS_SHARED_CREDENTIALS_FILE" => nil, **before })
@@ -311,7 +311,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     ask = ->(method, query, body = nil) { server.send(:request, method, "/#{versioned}", query: query, body: body) }
     expect(ask.call("PUT", { "versioning" => "" }, enabled).first).to eq(200)
     expect(examine(bucket: versioned)).to be(true)
-    expect(findings["versioning"]).to match(["hint", /enabled: files that are purged .* stay as older versions/])
+    expect(findings["versioning"]).to match(["hint", /enabled: purged .* files remain as older versions/])
     expect(ask.call("GET", { "versions" => "" }).last).not_to match(/<Key>/)
     expect(statuses).not_to include("probes")
   end
@@ -319,7 +319,7 @@ RSpec.describe EncryptedS3Service::Doctor do
   it "says that keys cannot be rotated where the store keeps the old metadata" do
     CopyIgnoringStore.run(server.endpoint) do |store|
       expect(examine(endpoint: store.endpoint)).to be(true)
-      expect(findings["rotation"]).to match(["warning", /impossible: .* has not\. Rotate with REENCRYPT=true/])
+      expect(findings["rotation"]).to match(["warning", /impossible: .* did not\. Rotate with REENCRYPT=true/])
       expect_nothing_left
     end
   end
@@ -336,7 +336,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       proxy.fault("GetObject", status: 400, answer: "<Error><Code>AuthorizationHeaderMalformed</Code>" \
                                                     "<Region>eu-west-3</Region></Error>")
       expect(examine(endpoint: proxy.endpoint)).to be(false)
-      expect(findings["region"]).to match(["FAILED", /is not the bucket's/])
+      expect(findings["region"]).to match(["FAILED", /wrong for this bucket/])
     end
   end
 
@@ -344,7 +344,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     FaultProxy.run(server.endpoint) do |proxy|
       proxy.fault("GetObject", skip: 4, **denied("InvalidObjectState"))
       examine(endpoint: proxy.endpoint)
-      expect(findings["s3:GetObject"]).to match(["FAILED", /archive and cannot be read\. Set another `upload\.storage/])
+      expect(findings["s3:GetObject"]).to match(["FAILED", /archived and cannot be read\. Set another `upload\.stor/])
     end
   end
 
@@ -354,7 +354,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       url = proxy.url("me:s3cret")
       expect(examine(endpoint: "http://s3.proxied.test:#{port}", http_proxy: url, prefix: "of/a/customer")).to be(true)
       expect(proxy.asked.grep(%r{/of/a/customer/encrypted_s3_service-doctor/}).size).to be > 20
-      expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(url).port} answers")
+      expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(url).port} responds")
     end
     expect(output.string).not_to include("s3cret")
     expect(server.list(bucket, prefix: "of/a/customer/")).to eq([])
@@ -364,7 +364,7 @@ RSpec.describe EncryptedS3Service::Doctor do
   it "says what is wrong with a certificate, and not to look at the network" do
     TlsProxy.run(URI(server.endpoint), :expired) do |tls|
       examine(endpoint: tls.endpoint)
-      expect(findings["endpoint"]).to match(["FAILED", /does not answer: .*certificate/i])
+      expect(findings["endpoint"]).to match(["FAILED", /does not respond: .*certificate/i])
       expect(findings["endpoint"].last).not_to include("network")
     end
   end
@@ -381,6 +381,6 @@ RSpec.describe EncryptedS3Service::Doctor do
     client = instance_double(EncryptedS3Service::Client, upload: nil, delete: nil, download: "something else")
     service = instance_double(described_class::ExaminedService, client: client, probe: "probe", gone: nil)
     expect(described_class::SmallRoundTripCheck.new(service).call)
-      .to have_attributes(status: :failed, text: "what came back is not what was stored")
+      .to have_attributes(status: :failed, text: "the downloaded file is not the stored one")
   end
 end

@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
     RUBY
     expect(status.exitstatus).to eq(printed.include?("FAILED") ? 1 : 0), printed
     expect(printed).to match(/^application$.*^encrypted: bucket #{bucket}$/m)
-    subjects = ["service", "Rails", "login", "host of addresses", "mirrors", "temporary folder"]
+    subjects = ["service", "Rails", "login", "host of URLs", "mirrors", "temporary folder"]
     expect(subjects).to all(satisfy { |subject| printed.match?(/^  \w+ +#{subject} /) })
   end
 
@@ -76,7 +76,7 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
 
     it "says whether anything asks for a login" do
       settings = EncryptedS3Service::Engine::Settings.new
-      expect(finding(checks::LoginCheck.new(settings))).to match([:hint, /whoever has a signed.*base_controller/])
+      expect(finding(checks::LoginCheck.new(settings))).to match([:hint, /anybody with a signed.*base_controller/])
       settings.base_controller = "GuardedController"
       expect(finding(checks::LoginCheck.new(settings))).to match([:ok, /GuardedController/])
     end
@@ -84,7 +84,7 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
     it "says whether addresses can be made outside of requests" do
       expect(finding(checks::HostCheck.new)).to match([:warning, /default_url_options/]).or match([:ok, /outside/])
       EncryptedS3Service.settings.default_url_options = { host: "files.example.com" }
-      expect(finding(checks::HostCheck.new)).to match([:ok, /files\.example\.com, of config\.encrypted_s3_service/])
+      expect(finding(checks::HostCheck.new)).to match([:ok, /files\.example\.com outside .* from config/])
     ensure
       EncryptedS3Service.settings.default_url_options = nil
     end

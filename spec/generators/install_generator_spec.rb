@@ -152,7 +152,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
   it "uses the credentials of the environment it runs in, and tells of environments that have their own" do
     app.credentials = credentials
     app.write("config/credentials/production.yml.enc", "not ours")
-    expect(install).to match(/credentials of their own, without this key: production\./)
+    expect(install).to match(/credentials of other environments lack this key: production\./)
   end
 
   it "writes an entry for another store, under another name, with odd values quoted" do
@@ -162,8 +162,8 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
   end
 
   it "does not put itself in the place of another service of that name" do
-    expect(refusal("--name", "local")).to include("config/storage.yml has an entry local of another service")
-    expect(refusal("--name", "a: b")).to include("--name must be a word")
+    expect(refusal("--name", "local")).to include("config/storage.yml already has an entry local of another service")
+    expect(refusal("--name", "a: b")).to include("--name must consist of")
     expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
   end
 
@@ -219,7 +219,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
   end
 
   it "takes production for the environment, and refuses one that is not there" do
-    expect(refusal("--default")).to include("--default: there is no config/environments/production.rb")
+    expect(refusal("--default")).to include("--default: config/environments/production.rb does not exist")
     app.write("config/environments/production.rb", "Rails.application.configure do\nend\n")
     expect(install("--key=environment", "--default")).to include("Next: run `bin/rails encrypted_s3_service:doctor`")
     expect(app.read("config/environments/production.rb")).to include("service = :encrypted_amazon")

@@ -36,7 +36,7 @@ RSpec.describe "The tasks in a Rails application" do
     it "finds the application's service well" do
       output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=encrypted")
       expect(status).to be_success, output + errors
-      expect(output).to match(/\Aencrypted: bucket #{bucket}/).and include("Everything needed is there.")
+      expect(output).to match(/\Aencrypted: bucket #{bucket}/).and include("No check failed.")
       expect(output).not_to include("\e[")
     end
 
@@ -69,6 +69,6 @@ RSpec.describe "The tasks in a Rails application" do
 
   it "are listed with what they do" do
     output, = rake("-T", "encrypted_s3_service")
-    expect(output).to match(/encrypted_s3_service:doctor +# Try out/).and match(/:generate_key +# Print a fresh/)
+    expect(output).to match(/encrypted_s3_service:doctor +# Test the/).and match(/:generate_key +# Print a new/)
   end
 end

@@ -197,7 +197,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
 
     it "refuses an unknown setting by name when the service is built" do
       expect { build(regoin: "x") }
-        .to raise_error(EncryptedS3Service::ConfigurationError, /regoin.*did you mean region/)
+        .to raise_error(EncryptedS3Service::ConfigurationError, /regoin.*Did you mean region/)
     end
 
     it "may lack its key while assets are precompiled, and says so on first use" do

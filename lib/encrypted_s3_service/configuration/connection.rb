@@ -4,11 +4,11 @@ require_relative "options"
 
 module EncryptedS3Service
   class Configuration
-    # How the store is reached: the settings that Active Storage's S3 service hands on to Amazon's SDK for Ruby, under
-    # the same names, as the native client takes them. Services with the same values share their connections.
+    # Connection settings: those that Active Storage's S3 service passes to Amazon's SDK for Ruby, with the same names,
+    # converted for the native client. Services with the same values share their connections.
     # @api private
     class Connection
-      # What an entry may have.
+      # Connection settings of an entry.
       NAMES = %i[
         region endpoint force_path_style use_accelerate_endpoint use_dualstack_endpoint use_fips_endpoint
         access_key_id secret_access_key session_token profile
@@ -18,18 +18,18 @@ module EncryptedS3Service
         request_checksum_calculation response_checksum_validation compute_checksums
       ].freeze
 
-      # When checksums for the transport are computed and looked at.
+      # When transport checksums are computed and verified.
       CHECKSUM_MODES = %w[when_supported when_required].freeze
 
-      # How requests are tried again. `legacy` is the former way of Amazon's SDK for Ruby; here it is `standard`.
+      # How requests are retried. `legacy` is the former mode of Amazon's SDK for Ruby and means `standard` here.
       RETRY_MODES = %w[standard adaptive legacy].freeze
 
-      # Seconds until a connection attempt counts as failed, the same as in Amazon's SDK for Ruby.
+      # Seconds until a connection attempt fails, as in Amazon's SDK for Ruby.
       DEFAULT_OPEN_TIMEOUT = 15.0
-      # Seconds without progress until an attempt counts as failed. Less than the 60 of Amazon's SDK for Ruby: a retry
-      # has to fit into a minute.
+      # Seconds without progress until an attempt fails. Amazon's SDK for Ruby has 60; less here, so that a retry fits
+      # into a minute.
       DEFAULT_READ_TIMEOUT = 20.0
-      # Seconds that a connection is kept that nobody uses.
+      # Seconds until an unused connection is closed.
       DEFAULT_IDLE_TIMEOUT = 90.0
       # Attempts after the first one.
       DEFAULT_RETRY_LIMIT = 3
@@ -45,12 +45,12 @@ module EncryptedS3Service
         refuse_accelerated_paths
       end
 
-      # @return [Hash{Symbol => Object}] frozen; it holds the secrets
+      # @return [Hash{Symbol => Object}] frozen, including secrets
       def to_native
         { **address, **credentials, **http, **retries, **checksums }.freeze
       end
 
-      # @return [Array(Symbol, String), nil] the setting that lacks its other half, and what is wrong with it
+      # @return [Array(Symbol, String), nil] the missing credential setting and the problem; nil when none is missing
       def half_a_credential
         id, secret, token = %i[access_key_id secret_access_key session_token].map { |name| settings.string(name) }
         return [:secret_access_key, "is missing, but there is an access_key_id"] if id && !secret
@@ -91,7 +91,7 @@ module EncryptedS3Service
           ca_bundle: settings.path(:ssl_ca_bundle), ca_directory: settings.path(:ssl_ca_directory), http_proxy: proxy }
       end
 
-      # It may hold a password, so that no message quotes it. Amazon's SDK takes a URI as well.
+      # Messages do not quote the URL because it can contain a password. Amazon's SDK accepts a URI object as well.
       def proxy
         given = settings.raw(:http_proxy)
         proxy = defined?(URI::Generic) && given.is_a?(URI::Generic) ? given.to_s : settings.string(:http_proxy)
@@ -105,7 +105,7 @@ module EncryptedS3Service
         limit = settings.integer(:retry_limit, nil, 0..100)
         attempts = settings.integer(:max_attempts, nil, 1..101)
         if limit && attempts && limit + 1 != attempts
-          settings.refuse :max_attempts, "counts the first attempt too and must be retry_limit + 1, or left out"
+          settings.refuse :max_attempts, "includes the first attempt and must be retry_limit + 1, or be left out"
         end
         mode = settings.choice(:retry_mode, "standard", RETRY_MODES)
         { max_attempts: attempts || ((limit || DEFAULT_RETRY_LIMIT) + 1),
@@ -120,7 +120,7 @@ module EncryptedS3Service
             settings.choice(:response_checksum_validation, "when_supported", CHECKSUM_MODES) }
       end
 
-      # Amazon accelerates its own endpoints only, by the bucket's name in front of the host.
+      # Transfer acceleration works only for Amazon's endpoints with the bucket in the host name.
       def refuse_accelerated_paths
         return unless settings.boolean(:use_accelerate_endpoint, false)
 

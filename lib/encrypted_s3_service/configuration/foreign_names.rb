@@ -2,26 +2,26 @@
 
 module EncryptedS3Service
   class Configuration
-    # What an entry of Active Storage's S3 service may have and an entry of this one may not, and why: options of
-    # `Aws::S3::Client` and of `Aws::S3::Object#put`.
+    # Settings of Active Storage's S3 service that this service refuses, with the reasons: options of `Aws::S3::Client`
+    # and of `Aws::S3::Object#put`.
     # @api private
     module ForeignNames
-      SDK = "is an option of Amazon's SDK for Ruby, which this gem does not use; leave it out"
-      OBJECTS = "takes Ruby objects, which a native client cannot use"
+      SDK = "is an option of Amazon's SDK for Ruby, which this gem does not use. Remove it"
+      OBJECTS = "needs Ruby objects, which the native client cannot use"
       CREDENTIALS = "#{OBJECTS}. Set access_key_id and secret_access_key, or profile (with source_profile, role_arn, " \
                     "credential_process or SSO in Amazon's configuration file)".freeze
-      LOGS = "is not supported: requests are not logged, because they hold signatures. Subscribe to the events of " \
+      LOGS = "is not supported: requests are not logged, because they have signatures. Subscribe to the events of " \
              "Active Storage (ActiveSupport::Notifications)"
-      PAUSES = "is not supported: the pauses between attempts grow by themselves. Set retry_limit and retry_mode"
-      PLAINTEXT = "would tell the store about the plaintext. Active Storage keeps it in the database"
-      CUSTOMER_KEYS = "is not supported: every request would have to hold the key, and the store would see it. " \
-                      "Files are encrypted by encryption_key before they are sent; set server_side_encryption for a " \
+      PAUSES = "is not supported: the client chooses the pauses between attempts. Set retry_limit and retry_mode"
+      PLAINTEXT = "would reveal facts about the plaintext to the store. Active Storage keeps them in the database"
+      CUSTOMER_KEYS = "is not supported: every request would contain the key, and the store would see it. " \
+                      "Files are encrypted with encryption_key before upload. Set server_side_encryption for a " \
                       "second encryption by the store"
       GRANTS = "is not supported. Set acl, or better a policy of the bucket"
       OBJECT_LOCK = "is not supported for single objects. Set a default retention of the bucket"
       private_constant :SDK, :OBJECTS, :CREDENTIALS, :LOGS, :PAUSES, :PLAINTEXT, :CUSTOMER_KEYS, :GRANTS, :OBJECT_LOCK
 
-      # Values that say what happens here anyway.
+      # Values that match this service's behaviour.
       WITHOUT_EFFECT = {
         ssl_verify_peer: [true, "true"], stub_responses: [false, "false"], http_wire_trace: [false, "false"],
         signature_version: %w[v4], default_digest_type: %w[md5], s3_us_east_1_regional_endpoint: %w[regional],
@@ -31,16 +31,16 @@ module EncryptedS3Service
         defaults_mode: %w[legacy], endpoint_discovery: [false, "false"], client_side_monitoring: [false, "false"]
       }.freeze
 
-      # Why each of the others is refused.
+      # Reasons for refusing all other values.
       REASONS = {
-        ssl_verify_peer: "cannot be false: a certificate that nobody checks protects nothing. Name the certificate " \
-                         "of the store's authority by ssl_ca_bundle or ssl_ca_directory",
+        ssl_verify_peer: "cannot be false: an unverified certificate gives no protection. Set the certificate " \
+                         "of the store's authority with ssl_ca_bundle or ssl_ca_directory",
         ssl_ca_store: "#{OBJECTS}. Set ssl_ca_bundle or ssl_ca_directory",
         ssl_cert: "is not supported: this client has no certificate of its own",
         ssl_key: "is not supported: this client has no certificate of its own",
         ssl_timeout: "is part of http_open_timeout",
         http_continue_timeout: "is not supported: requests do not wait for 100 Continue",
-        stub_responses: "cannot be true: there are no stubbed answers. Use Rails' Disk service in tests",
+        stub_responses: "cannot be true: responses cannot be stubbed. Use Rails' Disk service in tests",
         credentials: CREDENTIALS, access_grants_credentials_provider: CREDENTIALS, token_provider: OBJECTS,
         logger: LOGS, log_level: LOGS, log_formatter: LOGS, http_wire_trace: LOGS,
         retry_backoff: PAUSES, retry_base_delay: PAUSES, retry_jitter: PAUSES, retry_max_delay: PAUSES,
@@ -74,9 +74,9 @@ module EncryptedS3Service
         ].to_h { |name| [name, SDK] }
       }.freeze
 
-      # @param name [Symbol] of a setting that is none
+      # @param name [Symbol] an unknown setting
       # @param value [Object]
-      # @return [Boolean] whether the setting may be there all the same
+      # @return [Boolean] whether the setting can be ignored
       def self.without_effect?(name, value)
         return false unless REASONS.key?(name)
 

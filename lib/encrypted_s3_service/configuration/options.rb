@@ -6,9 +6,8 @@ require_relative "foreign_names"
 
 module EncryptedS3Service
   class Configuration
-    # Reads the values of a settings hash: what is expected under which name, and what to say when it is not that.
-    # Values come from YAML, ERB and the environment, so "true" and "3" count as true and 3, and an empty string counts
-    # as not given. A message names the setting and never quotes the value of a secret.
+    # Reads and validates the values of a settings hash. Values come from YAML, ERB and the environment, so "true" and
+    # "3" are read as true and 3, and an empty string as missing. Messages name the setting and never quote a secret.
     # @api private
     class Options
       include Confidential
@@ -27,17 +26,17 @@ module EncryptedS3Service
         likely_key ? "[#{text.bytesize} characters that may be a key]" : text
       end
 
-      # @param given [Hash{Symbol, String => Object}] is not changed
-      # @param within [String, nil] the name of the setting that holds this hash, for messages
+      # @param given [Hash{Symbol, String => Object}] the settings; not changed
+      # @param within [String, nil] name of the setting that contains this hash, for messages
       def initialize(given, within: nil)
         @given = given.transform_keys(&:to_sym)
         @within = within
       end
 
-      # @param known [Array<Symbol>] the settings there are
+      # @param known [Array<Symbol>] all valid settings
       # @return [void]
-      # @raise [ConfigurationError] when there is another, with the one that was probably meant, or with the reason why
-      #   an option of Amazon's SDK is none here
+      # @raise [ConfigurationError] for another setting; it suggests a similar one, or explains why an option of
+      #   Amazon's SDK is not supported
       def refuse_unknown(known)
         name, = @given.except(*known).find { |name, value| !ForeignNames.without_effect?(name, value) }
         return if name.nil?
@@ -45,13 +44,13 @@ module EncryptedS3Service
         refuse name, ForeignNames::REASONS.fetch(name) { "is not a setting of EncryptedS3#{suggestion(name, known)}" }
       end
 
-      # @return [Object, nil] the value as it was given; nil when it is blank
+      # @return [Object, nil] the given value; nil when it is blank
       def raw(name)
         value = @given[name]
         value unless value == ""
       end
 
-      # @return [Boolean] whether something is given, a blank value included
+      # @return [Boolean] whether a value is given, even a blank one
       def given?(name) = !@given[name].nil?
 
       # @return [String, nil] frozen
@@ -68,7 +67,7 @@ module EncryptedS3Service
         refuse name, "must be valid UTF-8 without line breaks"
       end
 
-      # @return [String, nil] a text that may hold anything, and is quoted in no message
+      # @return [String, nil] any text; messages never quote it
       def secret(name)
         value = raw(name)
         return value if value.nil? || value.is_a?(String)
@@ -76,7 +75,7 @@ module EncryptedS3Service
         refuse name, "must be a String (quote it in YAML), not #{value.class}"
       end
 
-      # @return [String, nil] a path that may be given as a Pathname too
+      # @return [String, nil] a path, which can be given as a Pathname
       def path(name)
         value = raw(name)
         value.respond_to?(:to_path) ? value.to_path.dup.freeze : string(name)
@@ -121,7 +120,7 @@ module EncryptedS3Service
         choices.include?(value) ? value : refuse(name, "must be one of #{choices.join(", ")}")
       end
 
-      # @return [Configuration::Options] of a hash in this one
+      # @return [Configuration::Options] options of a nested hash
       def nested(name)
         value = raw(name)
         refuse name, "must be a Hash of settings, not #{value.class}" unless value.nil? || value.is_a?(Hash)
@@ -143,7 +142,7 @@ module EncryptedS3Service
         return "" unless defined?(DidYouMean::SpellChecker)
 
         likely = DidYouMean::SpellChecker.new(dictionary: known.map(&:to_s)).correct(name.to_s).first
-        likely ? "; did you mean #{likely}?" : ""
+        likely ? ". Did you mean #{likely}?" : ""
       end
     end
   end

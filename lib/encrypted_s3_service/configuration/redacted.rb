@@ -4,20 +4,20 @@ require_relative "confidential"
 
 module EncryptedS3Service
   class Configuration
-    # A Hash of settings that shows no secret when it is turned into text: what Active Storage keeps of `storage.yml`
-    # would otherwise be in every console, error report and log line that shows the application's configuration.
+    # A Hash of settings that hides secrets in its textual representations. Otherwise Active Storage's copy of
+    # `storage.yml` would appear in every console, error report and log line that shows the application's configuration.
     # @api private
     class Redacted < Hash
       include Confidential
 
-      # Names of settings that hold a secret, of this and other services.
+      # Names of settings with secrets, of this and other services.
       SECRET = /secret|(?:key|keys|passphrase|password|token|credentials?|proxy)\z/i
-      # What is shown for one.
+      # Shown instead of a secret.
       MARK = "[REDACTED]"
       private_constant :SECRET, :MARK
 
       # @param value [Object]
-      # @return [Object] a copy in which each plain Hash is one of these; other objects as they are
+      # @return [Object] a copy in which every plain Hash is a {Redacted}; other objects are not changed
       def self.wrap(value)
         case value
         when Array then value.map { |element| wrap(element) }
@@ -26,18 +26,18 @@ module EncryptedS3Service
         end
       end
 
-      # @return [String] as of a Hash, with marks in the places of secrets
+      # @return [String] as for a Hash, with secrets replaced by {MARK}
       def inspect = shown.inspect
       alias to_s inspect
 
-      # Active Support does not ask for it where this is inside of a plain Hash.
+      # Active Support does not call it when this object is inside of a plain Hash.
       # @return [Hash] for JSON
       def as_json(*) = shown.as_json
 
       # @return [String] JSON
       def to_json(*) = shown.to_json
 
-      # @return [Hash] a plain copy with marks in the places of secrets
+      # @return [Hash] a plain copy with secrets replaced
       def shown
         to_h { |name, value| [name, SECRET.match?(name.to_s) && value ? MARK : shown_value(value)] }
       end

@@ -4,12 +4,12 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether multipart uploads may be begun and aborted. By requests of its own: a client that aborts an upload has
-    # another failure to tell of, and is silent about this one.
+    # Checks that multipart uploads can be started and aborted. It sends the requests itself, because a client ignores a
+    # failed abort after another failure.
     # @api private
     class AbortCheck < Check
       SUBJECT = "s3:AbortMultipartUpload"
-      # Attempts to abort an upload whose answers are lost.
+      # Attempts to abort when the response is lost.
       ATTEMPTS = 3
       private_constant :SUBJECT, :ATTEMPTS
 
@@ -18,7 +18,7 @@ module EncryptedS3Service
         key = service.upload_probe("aborted")
         abort(key, service.bucket.begin_upload(key))
       rescue Error => e
-        failed SUBJECT, "no multipart upload could be begun (#{answer_in(e)})"
+        failed SUBJECT, "no multipart upload could be started (#{answer_in(e)})"
       end
 
       private
@@ -27,13 +27,13 @@ module EncryptedS3Service
         service.bucket.abort_upload(key, id)
         ok SUBJECT, "allowed"
       rescue TransportError => e
-        attempts > 1 ? abort(key, id, attempts - 1) : failed(SUBJECT, "the store did not answer: #{reason(e)}")
+        attempts > 1 ? abort(key, id, attempts - 1) : failed(SUBJECT, "the store did not respond: #{reason(e)}")
       rescue Error => e
-        # An earlier attempt has ended it, and its answer was lost.
+        # An earlier attempt succeeded, but its response was lost.
         return ok(SUBJECT, "allowed") if e.is_a?(NotFoundError) || e.store_code == "NoSuchUpload"
 
-        failed SUBJECT, "refused (#{answer_in(e)}), but needed for cleaning up after a failed upload. Allow it on " \
-                        "the objects of #{service.configuration.bucket}. An empty upload of #{key} stays behind"
+        failed SUBJECT, "refused (#{answer_in(e)}), but needed to clean up after a failed upload. Allow it on " \
+                        "the objects of #{service.configuration.bucket}. An empty upload of #{key} remains"
       end
     end
   end

@@ -5,10 +5,10 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether the store lets itself be asked for checksums with its answers, which some compatible stores refuse.
+    # Checks that the store accepts requests for response checksums, which some compatible stores refuse.
     # @api private
     class AnswerChecksumCheck < Check
-      SUBJECT = "checksums of answers"
+      SUBJECT = "response checksums"
       private_constant :SUBJECT
 
       # @return [Finding]
@@ -19,16 +19,16 @@ module EncryptedS3Service
         return ok(SUBJECT, "accepted (response_checksum_validation: when_supported)") unless problem
         return judge(problem) unless problem_with("when_required")
 
-        skipped SUBJECT, "no download works, with or without them; see s3:GetObject"
+        skipped SUBJECT, "downloads fail with and without them. See s3:GetObject"
       rescue Error
-        skipped SUBJECT, "needs an object, which could not be stored"
+        skipped SUBJECT, "needs an object, but none could be stored"
       end
 
       private
 
       def judge(problem)
         if service.options[:response_checksum_validation].to_s == "when_required"
-          return ok(SUBJECT, "asked for only where required, as this store needs it")
+          return ok(SUBJECT, "requested only where required, as this store needs it")
         end
 
         service.go_on_with(response_checksum_validation: "when_required")
@@ -36,7 +36,7 @@ module EncryptedS3Service
                         "downloads work with it"
       end
 
-      # @return [Error, nil] what went wrong
+      # @return [Error, nil] the error of the download; nil when it succeeds
       def problem_with(mode)
         service.client(response_checksum_validation: mode).download(@key)
         nil

@@ -10,7 +10,7 @@ require_relative "application/temporary_folder_check"
 
 module EncryptedS3Service
   class Doctor
-    # All checks of the Rails application, apart from its services.
+    # All checks of the Rails application itself.
     # @api private
     class Application
       CHECKS = [ServiceFileCheck, RailsCheck, LoginCheck, HostCheck, MirrorsCheck, TemporaryFolderCheck].freeze

@@ -5,8 +5,8 @@ require_relative "../native"
 
 module EncryptedS3Service
   class Doctor
-    # What only somebody who examines a bucket asks of it. The requests go the way of all others: with the service's
-    # credentials, wherever they come from, its proxy, its certificates and its time limits.
+    # Requests to a bucket that only the doctor needs. They use the service's credentials, proxy, certificates and
+    # timeouts like all other requests.
     # @api private
     class Bucket
       include Confidential
@@ -20,17 +20,17 @@ module EncryptedS3Service
       end
 
       # @param key [String]
-      # @return [String] an object's body as it lies there
+      # @return [String] an object's body as stored
       # @raise [Error]
       def stored_bytes(key) = @native.stored_bytes(@prefix + key)
 
       # @param key [String]
-      # @return [Hash{Symbol => Object}] `status:` and `date:` of the answer to a request without a signature
-      # @raise [Error] when there is no answer
+      # @return [Hash{Symbol => Object}] `status:` and `date:` of the response to an unsigned request
+      # @raise [Error] when there is no response
       def ask_unsigned(key) = @native.ask_unsigned(@prefix + key)
 
       # @param key [String]
-      # @return [String] the id of a multipart upload that was begun
+      # @return [String] the id of a new multipart upload
       # @raise [Error]
       def begin_upload(key) = @native.begin_upload(@prefix + key)
 
@@ -45,7 +45,7 @@ module EncryptedS3Service
       # @raise [Error]
       def state = @native.bucket_state
 
-      # Aborts every multipart upload under a folder, also those whose id was lost with an answer.
+      # Aborts all multipart uploads under a folder, including those whose id was lost with a response.
       # @param folder [String]
       # @return [void]
       # @raise [Error]
@@ -53,7 +53,7 @@ module EncryptedS3Service
         @native.unfinished_uploads("#{@prefix}#{folder}/").each { |key, id| @native.abort_upload(key, id) }
       end
 
-      # Deletes every version under a folder, and the marks of deletions.
+      # Deletes all versions and delete markers under a folder.
       # @param folder [String]
       # @return [void]
       # @raise [Error]

@@ -4,15 +4,15 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether the store knows the credentials and has the bucket: by reading an object that is not there.
+    # Checks credentials and bucket by reading an object that does not exist.
     # @api private
     class BucketCheck < Check
-      # S3's codes for credentials that are not the right ones.
+      # S3's codes for wrong credentials.
       CREDENTIALS = %w[InvalidAccessKeyId SignatureDoesNotMatch InvalidToken ExpiredToken TokenRefreshRequired
                        AuthFailure].freeze
-      # For a clock that is off.
+      # S3's codes for a wrong clock.
       CLOCK = %w[RequestTimeTooSkewed RequestExpired].freeze
-      # For a region that is not the bucket's.
+      # S3's codes for a wrong region.
       REGION = %w[AuthorizationHeaderMalformed PermanentRedirect TemporaryRedirect IllegalLocationConstraintException
                   301 307].freeze
       private_constant :CREDENTIALS, :CLOCK, :REGION
@@ -28,20 +28,20 @@ module EncryptedS3Service
 
       private
 
-      def known = ok("credentials", "the store knows them")
+      def known = ok("credentials", "accepted by the store")
 
       def judge(error)
         return [known, missing] if error.code == "bucket-not-found"
-        return [failed("region", "is not the bucket's: #{error.message}")] if of?(REGION, error)
+        return [failed("region", "wrong for this bucket: #{error.message}")] if of?(REGION, error)
         return [failed("credentials", "refused because of the clock (#{answer_in(error)})")] if of?(CLOCK, error)
         return [refused(error)] if of?(CREDENTIALS, error)
         return [failed("bucket", reason(error))] unless error.is_a?(AccessError)
         # No request was sent.
         return [failed("credentials", reason(error))] unless error.status
 
-        # Amazon says this of an absent object too, to those who may not list the bucket.
-        [warning("bucket", "unknown: reading an absent object was answered by #{answer_in(error)}. The lines below " \
-                           "say what is allowed")]
+        # Amazon responds the same for a missing object if the credentials may not list the bucket.
+        [warning("bucket", "unknown: the store responded with #{answer_in(error)} for a missing object. See the " \
+                           "permissions below")]
       end
 
       def of?(codes, error) = [error.store_code, error.status].any? { |code| codes.include?(code.to_s) }
@@ -51,7 +51,7 @@ module EncryptedS3Service
       end
 
       def missing
-        failed "bucket", "#{service.configuration.bucket.inspect} does not exist there. Create it, or check " \
+        failed "bucket", "#{service.configuration.bucket.inspect} does not exist. Create it, or check " \
                          "`bucket`, `region` and `endpoint`"
       end
     end

@@ -5,7 +5,7 @@ require_relative "finding"
 
 module EncryptedS3Service
   class Doctor
-    # Looks at one thing of a service. A subclass has `call`, which returns a {Finding} or several.
+    # Base class of the checks. A subclass has `call`, which returns one or several {Finding}s.
     # @api private
     class Check
       # @param service [ExaminedService]
@@ -28,14 +28,14 @@ module EncryptedS3Service
       def failed(subject, text) = Finding.new(:failed, subject, text)
 
       # @param error [Error]
-      # @return [String] what the store said: status and code of S3's answer
+      # @return [String] HTTP status and S3 code of the store's response
       def answer_in(error)
         answer = [error.status, error.store_code].compact.join(" ").strip
-        answer.empty? ? "no answer" : answer
+        answer.empty? ? "no response" : answer
       end
 
       # @param error [Error]
-      # @return [String] why there was no answer, without the names of request and object
+      # @return [String] why the request failed, without the names of request and object
       def reason(error) = error.cause&.message || error.message
     end
   end

@@ -5,7 +5,8 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether the store takes the checksums that Amazon's SDKs send by default, which some compatible stores refuse.
+    # Checks that the store accepts the checksums that Amazon's SDKs send by default, which some compatible stores
+    # refuse.
     # @api private
     class ChecksumCheck < Check
       SUBJECT = "checksums"
@@ -17,7 +18,7 @@ module EncryptedS3Service
         return ok(SUBJECT, "accepted (request_checksum_calculation: when_supported)") unless problem
         return judge(problem) unless problem_with("when_required")
 
-        skipped SUBJECT, "no upload works, with or without them; see s3:PutObject"
+        skipped SUBJECT, "uploads fail with and without them. See s3:PutObject"
       end
 
       private
@@ -25,7 +26,7 @@ module EncryptedS3Service
       def judge(problem)
         return ok(SUBJECT, "sent only where required, as this store needs it") if set_already?
 
-        # The lines that follow are to tell of other things.
+        # The following checks should not fail for the same reason.
         service.go_on_with(request_checksum_calculation: "when_required")
         failed SUBJECT, "refused (#{answer_in(problem)}). Set `request_checksum_calculation: when_required`: uploads " \
                         "work with it"
@@ -33,7 +34,7 @@ module EncryptedS3Service
 
       def set_already? = service.options[:request_checksum_calculation].to_s == "when_required"
 
-      # @return [Error, nil] what went wrong
+      # @return [Error, nil] the error of the upload; nil when it succeeds
       def problem_with(mode)
         service.client(request_checksum_calculation: mode)
                .upload(service.probe("checksum"), StringIO.new("checksums, #{mode}"))

@@ -5,12 +5,12 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether this machine's clock and the store's agree. A signature carries its time; Amazon refuses it when the two
-    # are more than 15 minutes apart (`RequestTimeTooSkewed`), other stores sooner.
+    # Compares this machine's clock with the store's. A signature contains its time; Amazon refuses it when the clocks
+    # differ by more than 15 minutes (`RequestTimeTooSkewed`), other stores sooner.
     # @api private
     class ClockCheck < Check
       SUBJECT = "clock"
-      # Seconds.
+      # Seconds by which the clocks may differ.
       TOLERANCE = 300
       private_constant :SUBJECT, :TOLERANCE
 
@@ -18,18 +18,18 @@ module EncryptedS3Service
       def call
         before = Time.now
         date = service.bucket.ask_unsigned("#{service.folder}/none")[:date]
-        return skipped(SUBJECT, "the store does not say what time it has") unless date
+        return skipped(SUBJECT, "the store's response has no date") unless date
 
         judge(before + ((Time.now - before) / 2) - Time.httpdate(date))
       rescue ArgumentError
-        skipped SUBJECT, "the store does not say what time it has"
+        skipped SUBJECT, "the store's response has no date"
       rescue Error
-        skipped SUBJECT, "the store did not answer"
+        skipped SUBJECT, "the store did not respond"
       end
 
       private
 
-      # A Date has whole seconds.
+      # The Date header has whole seconds.
       def judge(skew)
         return ok(SUBJECT, "within a few seconds of the store's") if skew.abs <= 5
         return ok(SUBJECT, describe(skew)) if skew.abs <= TOLERANCE

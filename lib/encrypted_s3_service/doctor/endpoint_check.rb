@@ -4,8 +4,7 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether anybody answers where the store should be, on the way of all requests. What is answered does not matter:
-    # the request has no signature.
+    # Checks that the endpoint responds. Any response counts, because the request is not signed.
     # @api private
     class EndpointCheck < Check
       SUBJECT = "endpoint"
@@ -14,9 +13,9 @@ module EncryptedS3Service
       # @return [Finding]
       def call
         status = service.bucket.ask_unsigned("#{service.folder}/none")[:status]
-        ok SUBJECT, "#{service.place} answers (#{status} to a request without a signature)"
+        ok SUBJECT, "#{service.place} responds (#{status} to an unsigned request)"
       rescue Error => e
-        failed SUBJECT, "#{service.place} does not answer: #{reason(e)}"
+        failed SUBJECT, "#{service.place} does not respond: #{reason(e)}"
       end
     end
   end

@@ -18,15 +18,15 @@ require_relative "versioning_check"
 
 module EncryptedS3Service
   class Doctor
-    # All checks of one service, in an order in which each needs no more than the ones before it have shown.
+    # All checks of one service. Each check relies only on the ones before it.
     # @api private
     class Examination
-      # Those of the store, whatever each of them finds.
+      # Checks of the store, all of which run.
       STORE = [ChecksumCheck, AnswerChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck,
                SmallRoundTripCheck, MultipartRoundTripCheck, RotationCheck, SeveralDeletesCheck, DeleteCheck,
                VersioningCheck].freeze
-      LIFECYCLE = "give the bucket a rule that ends incomplete multipart uploads (AbortIncompleteMultipartUpload): a " \
-                  "process that is killed leaves its parts behind"
+      LIFECYCLE = "add a rule to the bucket that aborts incomplete uploads (AbortIncompleteMultipartUpload): a " \
+                  "killed process leaves its parts behind"
       private_constant :STORE, :LIFECYCLE
 
       # @param service [ExaminedService]
@@ -40,7 +40,7 @@ module EncryptedS3Service
         run([SettingsCheck, KeyCheck], &)
         return unless @service.usable? && run([EndpointCheck], &)
 
-        # What the store makes of a wrong clock is seen next.
+        # A wrong clock does not end the run, because the next check shows whether the store refuses it.
         run([ClockCheck], &)
         return unless run([BucketCheck], &)
 
@@ -61,7 +61,7 @@ module EncryptedS3Service
         left = @service.clean_up
         return if left.empty?
 
-        yield Finding.new(:warning, "probes", "could not be removed. Remove them by hand: #{left.join(", ")}")
+        yield Finding.new(:warning, "probes", "could not be deleted. Delete them by hand: #{left.join(", ")}")
       end
     end
   end

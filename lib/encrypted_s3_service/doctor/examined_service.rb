@@ -8,15 +8,15 @@ require_relative "bucket"
 
 module EncryptedS3Service
   class Doctor
-    # A service while it is examined: its settings, clients for it, and the probes that were stored through it.
+    # The service under test: its settings, clients for it, and the test objects (probes) stored through it.
     # @api private
     class ExaminedService
       include Confidential
 
-      # Where probes lie in the bucket.
+      # Folder of all probes in the bucket.
       PREFIX = "encrypted_s3_service-doctor"
 
-      # @return [String] as in storage.yml
+      # @return [String] the service's name in storage.yml
       attr_reader :name
 
       # @return [Hash{Symbol => Object}] the entry; it holds secrets
@@ -36,7 +36,7 @@ module EncryptedS3Service
         @used = @uploads = false
       end
 
-      # What checks after this one use instead of what the entry has, so that one fault is not reported by all of them.
+      # Changes settings for the following checks, so that they do not all fail for the same reason.
       # @param changes [Hash{Symbol => Object}]
       # @return [void]
       def go_on_with(**changes)
@@ -48,18 +48,18 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def configuration(**changes) = Configuration.new(**@options, **@changes, **changes)
 
-      # @return [String] where it is, and the proxy of the entry on the way, for messages
+      # @return [String] endpoint, and proxy of the entry, for messages
       def place
         environment = ENV.values_at("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL").find { |value| !value.to_s.empty? }
         endpoint = configuration.endpoint || environment || "Amazon S3"
-        # A proxy's URL may hold a password.
+        # A proxy's URL can contain a password.
         proxy = URI(options[:http_proxy].to_s)
         proxy.host ? "#{endpoint} through the proxy #{proxy.host}:#{proxy.port}" : endpoint
       rescue URI::InvalidURIError
         endpoint
       end
 
-      # @return [Boolean] whether there can be a client for it
+      # @return [Boolean] whether the settings are sufficient for a client
       def usable?
         configuration.to_native
         true
@@ -68,7 +68,7 @@ module EncryptedS3Service
       end
 
       # @param changes (see #configuration)
-      # @return [Client] one that soon gives up
+      # @return [Client] a client with few retries
       # @raise [ConfigurationError]
       def client(**changes) = Client.new(configuration(retry_limit: 1, **changes))
 
@@ -77,29 +77,28 @@ module EncryptedS3Service
       def bucket = Bucket.new(configuration(retry_limit: 1))
 
       # @param name [String]
-      # @return [String] a key under which something is about to be stored
+      # @return [String] the key for a new probe
       def probe(name)
         @used = true
         "#{folder}/#{name}".tap { |key| @probes |= [key] }
       end
 
       # @param name [String]
-      # @return [String] a key for an upload that is about to be begun and never completed
+      # @return [String] the key for a multipart upload that is never completed
       def upload_probe(name)
         @uploads = true
         "#{folder}/#{name}"
       end
 
-      # @param key [String] of a probe that is gone
+      # @param key [String] key of a deleted probe
       # @return [void]
       def gone(key) = @probes.delete(key)
 
-      # Removes every probe: the objects, their versions and the marks of their deletion where the bucket keeps those,
-      # and uploads that were begun.
-      # @return [Array<String>] what could not be removed
+      # Deletes all probes: objects, versions and delete markers, and multipart uploads.
+      # @return [Array<String>] everything that could not be deleted
       def clean_up
         left = @probes.select { |key| fails? { client.delete(key) } }
-        left << "uploads that were begun under #{folder}" if @uploads && fails? { bucket.abort_uploads(folder) }
+        left << "multipart uploads under #{folder}" if @uploads && fails? { bucket.abort_uploads(folder) }
         left << "versions under #{folder}" if @used && versioned? && fails? { bucket.delete_versions(folder) }
         left
       end
@@ -113,7 +112,7 @@ module EncryptedS3Service
         true
       end
 
-      # A bucket that does not say is taken for one without versions.
+      # A bucket of unknown state is treated as unversioned.
       def versioned?
         !bucket.state[:versioning].nil?
       rescue Error

@@ -5,24 +5,24 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether there is a key, of the right length, that was not made up by a person.
+    # Checks that there is a key of the right length that is not guessable.
     # @api private
     class KeyCheck < Check
       SUBJECT = "key"
-      MAKE = "Make one with `bin/rails encrypted_s3_service:generate_key`"
-      # Among 32 random bytes some 30 are different; fewer than this do not happen.
+      MAKE = "Generate one with `bin/rails encrypted_s3_service:generate_key`"
+      # 32 random bytes have about 30 different values, and practically never fewer than this.
       FEWEST_DIFFERENT = 12
-      KEEP = "Keep this one: files that are stored already need it"
+      KEEP = "Keep this one, because stored files need it"
       private_constant :SUBJECT, :MAKE, :KEEP, :FEWEST_DIFFERENT
 
       # @return [Finding]
       def call
         key = service.configuration.tap(&:to_native).encryption_key
-        return skipped(SUBJECT, "the entry has keys of another kind") unless key
+        return skipped(SUBJECT, "the entry uses another kind of key") unless key
 
         key.kind == "aes" ? judge(key) : judge_rsa(key)
       rescue ConfigurationError => e
-        # The store is examined all the same, with a key that is thrown away.
+        # The other checks use a temporary key.
         service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil)
         return failed(SUBJECT, "missing. #{MAKE}") if EncryptionKey.blank?(service.options[:encryption_key])
 
@@ -33,7 +33,7 @@ module EncryptedS3Service
 
       def judge(key)
         if weak?(key.bytes)
-          failed SUBJECT, "guessable: a pattern instead of random bytes. #{MAKE}. #{KEEP}"
+          failed SUBJECT, "guessable, because it is a pattern and not random bytes. #{MAKE}. #{KEEP}"
         elsif key.bytes.match?(/\A[ -~]+\z/n)
           warning SUBJECT, "printable text, which is easier to guess than random bytes. #{MAKE}. #{KEEP}"
         else
@@ -44,10 +44,10 @@ module EncryptedS3Service
       def judge_rsa(key)
         return ok(SUBJECT, "a private RSA key, id #{key.id}") if key.reads?
 
-        warning SUBJECT, "a public RSA key, which writes and cannot read: files are stored and not served"
+        warning SUBJECT, "a public RSA key, which can only write: files are stored but cannot be served"
       end
 
-      # All the same byte, counting up or down, or a few bytes again and again.
+      # Repeated bytes, ascending or descending bytes, or few different ones.
       def weak?(bytes)
         steps = bytes.each_byte.each_cons(2).map { |one, next_one| (next_one - one) % 256 }
         steps.uniq.one? || bytes.bytes.uniq.size < FEWEST_DIFFERENT

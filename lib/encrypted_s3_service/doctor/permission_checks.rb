@@ -5,7 +5,7 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether one thing is allowed, by doing it. A subclass has `PERMISSION`, `NEEDED_FOR` and `attempt`.
+    # Checks one permission by using it. A subclass has `PERMISSION`, `NEEDED_FOR` and `attempt`.
     # @api private
     class PermissionCheck < Check
       # @return [Finding]
@@ -16,10 +16,10 @@ module EncryptedS3Service
         failed permission, "refused (#{answer_in(e)}), but needed for #{self.class::NEEDED_FOR}. Allow it in the " \
                            "policy of these credentials, on #{resource}"
       rescue ArchivedError
-        failed permission, "new objects go to an archive and cannot be read. Set another `upload.storage_class`, or " \
+        failed permission, "new objects are archived and cannot be read. Set another `upload.storage_class`, or " \
                            "change the bucket's lifecycle rules"
       rescue NotFoundError
-        skipped permission, "needs the object that could not be stored"
+        skipped permission, "needs an object, but none could be stored"
       rescue Error => e
         failed permission, reason(e)
       end
@@ -30,11 +30,11 @@ module EncryptedS3Service
 
       def resource = "the objects of #{service.configuration.bucket}"
 
-      # The object that all of them are about.
+      # The object for all permission checks.
       def key = service.probe("permissions")
     end
 
-    # Whether files can be stored.
+    # Checks that files can be stored.
     # @api private
     class PutCheck < PermissionCheck
       PERMISSION = "s3:PutObject"
@@ -45,7 +45,7 @@ module EncryptedS3Service
       def attempt = service.client.upload(key, StringIO.new("permissions"))
     end
 
-    # Whether files can be read.
+    # Checks that files can be read.
     # @api private
     class GetCheck < PermissionCheck
       PERMISSION = "s3:GetObject"
@@ -56,7 +56,7 @@ module EncryptedS3Service
       def attempt = service.client.download(key)
     end
 
-    # Whether the bucket can be listed.
+    # Checks that the bucket can be listed.
     # @api private
     class ListCheck < PermissionCheck
       PERMISSION = "s3:ListBucket"
@@ -64,13 +64,13 @@ module EncryptedS3Service
 
       private
 
-      # There is nothing under it, so it is only listed.
+      # The folder is empty, so this only lists it.
       def attempt = service.client.delete_prefixed("#{service.folder}/none/")
 
       def resource = "the bucket #{service.configuration.bucket} itself"
     end
 
-    # Whether files can be deleted.
+    # Checks that files can be deleted.
     # @api private
     class DeleteCheck < PermissionCheck
       PERMISSION = "s3:DeleteObject"

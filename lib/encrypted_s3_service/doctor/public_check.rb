@@ -5,7 +5,7 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether everybody may read the bucket. They would get ciphertext, its size and its time.
+    # Checks whether the bucket is publicly readable, which would expose ciphertext, sizes and times.
     # @api private
     class PublicCheck < Check
       SUBJECT = "public access"
@@ -17,16 +17,16 @@ module EncryptedS3Service
         service.client.upload(key, StringIO.new("public access"))
         judge(service.bucket.ask_unsigned(key)[:status])
       rescue Error
-        skipped SUBJECT, "needs an object, which could not be stored"
+        skipped SUBJECT, "needs an object, but none could be stored"
       end
 
       private
 
       def judge(status)
-        return ok(SUBJECT, "none (#{status} without a signature)") unless (200..299).cover?(status)
+        return ok(SUBJECT, "blocked (#{status} to an unsigned request)") unless (200..299).cover?(status)
 
-        warning SUBJECT, "everybody can read this bucket's objects. They are ciphertext, but block public access all " \
-                         "the same"
+        warning SUBJECT, "anybody can read this bucket's objects. They are ciphertext, but block public access " \
+                         "anyway"
       end
     end
   end

@@ -2,14 +2,14 @@
 
 module EncryptedS3Service
   class Doctor
-    # Writes findings as aligned lines, each as soon as it is known.
+    # Prints findings as aligned lines.
     # @api private
     class Report
-      # What a status is called and, on a terminal, its colour (SGR).
+      # Label of each status and its colour on a terminal (SGR).
       LOOKS = { ok: ["ok", 32], warning: ["warning", 33], hint: ["hint", 36], skipped: ["skipped", 90],
                 failed: ["FAILED", 31] }.freeze
 
-      # Columns of the names of what is looked at.
+      # Columns for the subjects.
       WIDTH = 24
       private_constant :WIDTH
 
@@ -23,7 +23,7 @@ module EncryptedS3Service
         @failures = 0
       end
 
-      # Begins the part of one service.
+      # Prints the heading of one service.
       # @param name [String]
       # @param bucket [String, nil]
       # @return [void]
@@ -31,7 +31,7 @@ module EncryptedS3Service
         write "#{paint(name, 1)}: bucket #{bucket || "(none)"}"
       end
 
-      # Begins the part of the application.
+      # Prints the heading of the application.
       # @return [void]
       def application
         write paint("application", 1)
@@ -47,7 +47,7 @@ module EncryptedS3Service
 
       # @return [void]
       def finish
-        return write paint("Everything needed is there.", 32) if failures.zero?
+        return write paint("No check failed.", 32) if failures.zero?
 
         write paint("#{failures} #{failures == 1 ? "check" : "checks"} failed.", 31)
       end

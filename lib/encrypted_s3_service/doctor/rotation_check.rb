@@ -5,8 +5,8 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether an object can get a new key without being moved. It takes that the store replaces an object's metadata
-    # when it copies it onto itself, which some say they do and do not.
+    # Checks that an object's data key can be rewrapped in place. For this the store must replace an object's metadata
+    # when it copies the object onto itself; some stores report success without doing it.
     # @api private
     class RotationCheck < Check
       SUBJECT = "rotation"
@@ -14,15 +14,15 @@ module EncryptedS3Service
 
       # @return [Finding]
       def call
-        return skipped(SUBJECT, "needs a key that reads") unless service.configuration.encryption_key&.reads?
+        return skipped(SUBJECT, "needs a key that can read") unless service.configuration.encryption_key&.reads?
 
         former = EncryptionKey.generate
         key = service.probe("rotation")
         with_key(former).upload(key, StringIO.new("rotation"))
         service.client(decryption_keys: [former]).rotate(key, verify: true)
-        ok SUBJECT, "a new key is put around an object in its place"
+        ok SUBJECT, "objects can be rewrapped in place"
       rescue NotRotatedError
-        warning SUBJECT, "impossible: the store says that it has replaced an object's metadata, and has not. Rotate " \
+        warning SUBJECT, "impossible: the store reports that it replaced an object's metadata but did not. Rotate " \
                          "with REENCRYPT=true, and keep old keys until then"
       rescue Error => e
         warning SUBJECT, "impossible (#{answer_in(e)}). Rotate with REENCRYPT=true"

@@ -6,11 +6,11 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether what is stored comes back, and whether the bucket holds something else. A subclass has `SUBJECT` and
-    # `SIZE`, in bytes.
+    # Checks that a file is read back unchanged and that the bucket does not contain its plaintext. A subclass has
+    # `SUBJECT` and `SIZE`, in bytes.
     # @api private
     class RoundTripCheck < Check
-      # Bytes of the plaintext that are searched for in the bucket, and how far apart they begin.
+      # Length of the plaintext samples that are searched for in the stored body, and distance between them, in bytes.
       SAMPLE = 32
       STRIDE = 256 << 10
       private_constant :SAMPLE, :STRIDE
@@ -19,11 +19,11 @@ module EncryptedS3Service
       def call
         plaintext = SecureRandom.random_bytes(self.class::SIZE)
         client.upload(key, StringIO.new(plaintext))
-        return failed(subject, "what came back is not what was stored") unless client.download(key) == plaintext
+        return failed(subject, "the downloaded file is not the stored one") unless client.download(key) == plaintext
 
         judge_stored(plaintext)
       rescue AccessError => e
-        skipped subject, "not allowed (#{answer_in(e)}); see the permissions"
+        skipped subject, "not allowed (#{answer_in(e)}). See the permissions"
       rescue Error => e
         failed subject, reason(e)
       ensure
@@ -42,16 +42,16 @@ module EncryptedS3Service
 
       def judge_stored(plaintext)
         stored = service.bucket.stored_bytes(key)
-        return failed(subject, "the bucket holds the plaintext") if shows?(stored, plaintext)
+        return failed(subject, "the bucket contains the plaintext") if shows?(stored, plaintext)
 
-        ok subject, "came back as it was; the bucket holds #{stored.bytesize} bytes without the plaintext"
+        ok subject, "read back unchanged. The bucket has #{stored.bytesize} bytes without the plaintext"
       end
 
       def shows?(stored, plaintext)
         (0...plaintext.bytesize).step(STRIDE).any? { |start| stored.include?(plaintext.byteslice(start, SAMPLE)) }
       end
 
-      # 20 MiB are not kept until the end.
+      # Deletes 20 MiB now and not at the end.
       def remove
         service.client.delete(key)
         service.gone(key)
@@ -60,15 +60,16 @@ module EncryptedS3Service
       end
     end
 
-    # With a file that is sent in one request.
+    # Checks a file that is uploaded in one request.
     # @api private
     class SmallRoundTripCheck < RoundTripCheck
       SUBJECT = "round trip, 1 KiB"
       SIZE = 1 << 10
     end
 
-    # With a file that is sent in parts. Its size is a little below a multiple of theirs: some stores (Cloudflare R2)
-    # take no part that is larger than the first, and the tag at the end makes one if it is not counted.
+    # Checks a file that is uploaded in parts. Its size is slightly below a multiple of the part size, so that the
+    # authentication tag would make the last part too large if it were not counted. Some stores (Cloudflare R2) refuse a
+    # part that is larger than the first.
     # @api private
     class MultipartRoundTripCheck < RoundTripCheck
       SUBJECT = "round trip, 20 MiB"
@@ -79,7 +80,7 @@ module EncryptedS3Service
 
       private
 
-      # In parts, whatever the entry's threshold is.
+      # Uploads in parts regardless of the entry's threshold.
       def client_settings
         { upload: { **(service.options[:upload] || {}), multipart_threshold: PART, part_size: PART } }
       end

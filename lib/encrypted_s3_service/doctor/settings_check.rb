@@ -5,7 +5,7 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether the entry makes a valid configuration, apart from the key, which has a line of its own.
+    # Checks the settings except the key, which has its own check.
     # @api private
     class SettingsCheck < Check
       SUBJECT = "configuration"

@@ -5,26 +5,26 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Whether several objects can be deleted at once, as purging an image with its variants does. Stores differ in what
-    # they want of such a request, or do not know it.
+    # Checks that several objects can be deleted by one request, as when an image with variants is purged. Some stores
+    # require other headers or do not support it.
     # @api private
     class SeveralDeletesCheck < Check
-      SUBJECT = "deleting several"
+      SUBJECT = "bulk deletion"
       private_constant :SUBJECT
 
       # @return [Finding]
       def call
         left = delete(%w[1 2].map { |number| service.probe("several/#{number}") })
-        left.empty? ? ok(SUBJECT, "works") : failed(SUBJECT, "the store says that it has deleted objects, and has not")
+        left.empty? ? ok(SUBJECT, "works") : failed(SUBJECT, "the store reports deleted objects that still exist")
       rescue AccessError => e
-        skipped SUBJECT, "not allowed (#{answer_in(e)}); see the permissions"
+        skipped SUBJECT, "not allowed (#{answer_in(e)}). See the permissions"
       rescue Error => e
         failed SUBJECT, reason(e)
       end
 
       private
 
-      # @return [Array<String>] the keys of objects that are still there
+      # @return [Array<String>] keys of objects that still exist
       def delete(keys)
         client = service.client
         keys.each { |key| client.upload(key, StringIO.new("several")) }

@@ -4,7 +4,7 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # What becomes of files that are deleted: a bucket can keep their versions, or lock them.
+    # Checks whether the bucket keeps versions of deleted files, or locks them.
     # @api private
     class VersioningCheck < Check
       SUBJECT = "versioning"
@@ -15,7 +15,7 @@ module EncryptedS3Service
         state = service.bucket.state
         [versioning(state), lock(state)].compact
       rescue Error => e
-        skipped SUBJECT, "the store does not say (#{answer_in(e)}; needs s3:GetBucketVersioning)"
+        skipped SUBJECT, "unknown (#{answer_in(e)}). It needs s3:GetBucketVersioning"
       end
 
       private
@@ -23,16 +23,16 @@ module EncryptedS3Service
       def versioning(state)
         return ok(SUBJECT, "off: deleted files are gone") unless state[:versioning]
 
-        hint SUBJECT, "#{state[:versioning].downcase}: files that are purged or rotated stay as older versions, the " \
-                      "latter under their old keys. Give the bucket a rule that removes those " \
+        hint SUBJECT, "#{state[:versioning].downcase}: purged and rotated files remain as older versions, the " \
+                      "latter under their old keys. Add a rule to the bucket that deletes these " \
                       "(NoncurrentVersionExpiration)"
       end
 
       def lock(state)
         return unless state[:locks]
-        return ok("object lock", "possible, but not the default of new objects") unless state[:default_lock]
+        return ok("object lock", "supported, but not the default of new objects") unless state[:default_lock]
 
-        warning "object lock", "#{state[:default_lock]} for every new object: files cannot be purged before it ends"
+        warning "object lock", "#{state[:default_lock]} for every new object: files cannot be purged until it expires"
       end
     end
   end

@@ -12,8 +12,8 @@ require_relative "task_run/progress"
 require_relative "task_run/workers"
 
 module EncryptedS3Service
-  # Moves files from one Active Storage service to another, whichever they are, while the application runs. Exchanging
-  # the two moves them back.
+  # Moves files between any two Active Storage services while the application runs. Swapping `from` and `to` moves them
+  # back.
   #
   #     EncryptedS3Service::Migration.new(from: :amazon, to: :encrypted_amazon).run
   #
@@ -21,34 +21,34 @@ module EncryptedS3Service
   #     to = EncryptedS3Service.tenant_service(:encrypted_amazon, organisation)
   #     EncryptedS3Service::Migration.new(from: :amazon, to: to, blobs: organisation.blobs).run
   #
-  # For each blob: the file is copied, the copy is read back and compared, and only then the blob's row names the new
-  # service. Until then readers use the old file, after that the new one. Nothing is deleted unless `delete` says so,
-  # and then only files whose copy was read back once more and that no other row names. So it may be killed at any
-  # moment and run again: what was moved stays moved, what was half copied is copied anew.
+  # For each blob the file is copied, the copy is read back and compared, and only then the blob's row is changed to the
+  # new service. Readers use the old file until then. Nothing is deleted without `delete`, and then only files whose
+  # copy was verified once more and that no other row names. So a run can be killed at any time and repeated: moved
+  # files stay moved, and incomplete copies are made again.
   #
-  # Where both keep their files in the same place (one bucket, before and after encryption, or a tenant's own key in it)
-  # a file gets a new key, so that no copy ever overwrites the file that it is a copy of. The former key is kept in a
-  # table of the gem's own ({FormerKeys}) until the old file is deleted. Elsewhere keys stay the same.
+  # If both services store their files in the same place (the same bucket, with and without encryption or with another
+  # encryption key), a file gets a new key, so that a copy never overwrites its source. The former key is kept in a
+  # table ({FormerKeys}) until the old file is deleted. Otherwise keys stay the same.
   #
-  # Tracked variants and preview images are blobs of their own and go with the files they belong to. Variants that are
-  # not tracked (`variants/<key>/…`) have no rows; they are made anew when they are asked for.
+  # Tracked variants and preview images are blobs and are moved together with their originals. Untracked variants
+  # (`variants/<key>/…`) have no rows; they are generated again when they are requested.
   class Migration
-    # Loaded when it is used: Active Storage's own models have to be there before.
+    # Loaded on first use, because Active Storage's models must be loaded before.
     autoload :FormerKey, "#{__dir__}/migration/former_key"
 
-    # Blobs whose rows are read at once.
+    # Blobs per query.
     BATCH = 500
-    # Files on their way at once unless it is said otherwise.
+    # Default number of files processed at once.
     CONCURRENCY = 4
-    # Ids of blobs that failed and are not tried a second time when they are met again with what they belong to.
+    # Maximum number of remembered ids of failed blobs, which are not tried again together with their originals.
     REMEMBERED = 100_000
     private_constant :REMEMBERED
 
     # A blob that could not be moved, or whose old file could not be deleted: `blob_id` and `reason`.
     Failure = TaskRun::Failure
 
-    # Old files that are to be deleted: `count` (Integer), `bytes` (Integer) and `services` (Array<String>, those that
-    # have them).
+    # Old files that would be deleted: `count` (Integer), `bytes` (Integer) and `services` (Array<String>, the services
+    # with these files).
     Plan = Data.define(:count, :bytes, :services) do
       # @return [String]
       def to_s
@@ -74,22 +74,21 @@ module EncryptedS3Service
     # @return [void]
     def self.create_former_keys_table(connection) = FormerKeys.create_table(connection)
 
-    # Checks the names; the storage is not touched.
-    # @param from [Symbol, String] the name of a service
-    # @param to [Symbol, String] the name of another; that of a tenant's service, too (see {TenantKeys})
+    # Checks the arguments without accessing the stores.
+    # @param from [Symbol, String] name of the present service
+    # @param to [Symbol, String] name of the new service, which can be a tenant's (see {TenantKeys})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are moved, if they are in `from`. It need not
     #   ask for the service, and must not if old files are to be deleted, since their blobs are in `to` then
     # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included; if `blobs` is
     #   all of them, also those of blobs that were purged since
-    # @param confirm [#call] is given the {Plan} before anything is deleted, and returns whether to go on
-    # @param dry_run [Boolean] whether nothing is changed, and the run only says which files it would move and which are
-    #   missing
+    # @param confirm [#call] receives the {Plan} before anything is deleted, and returns whether to continue
+    # @param dry_run [Boolean] whether to change nothing and only report the files to move and the missing files
     # @param repair_checksums [Boolean] whether a file is taken as it is when its row has no checksum of it (an ETag, a
     #   placeholder, nothing), and the row gets the right one. Its size, too, if that does not fit
-    # @param concurrency [Integer] files on their way at once
-    # @param failures [String, nil] path of a file that gets a line for each failure
-    # @param output [IO, nil] where progress and failures are shown
-    # @raise [ConfigurationError] when there is no such service, or the file cannot be written
+    # @param concurrency [Integer] number of files processed at once
+    # @param failures [String, nil] path of a file to write with one line per failure
+    # @param output [IO, nil] receives progress and failures
+    # @raise [ConfigurationError] when a service does not exist, or the file cannot be written
     def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, confirm: lambda { |_plan|
                                                                                          true
                                                                                        }, dry_run: false,
@@ -151,7 +150,7 @@ module EncryptedS3Service
       { **answer, removed: pass("deleted", @endpoints.to_name, removal, purged: true).files }
     end
 
-    # What is to be moved leaves old files as well.
+    # Files that would be moved also leave old files.
     def add(found, moved)
       found.files += moved.files
       found.bytes += moved.bytes
@@ -171,7 +170,7 @@ module EncryptedS3Service
       @progress.finish
     end
 
-    # A variant is met with its picture and by itself.
+    # A variant is found with its original and by itself.
     def blobs_of(ids, name)
       TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids, service_name: name).order(:id).to_a }
                    .reject { |blob| @failed_ids.include?(blob.id) }
@@ -189,7 +188,7 @@ module EncryptedS3Service
       end
     end
 
-    # Former keys of blobs that are there no more.
+    # Former keys of purged blobs.
     def each_purged
       return unless FormerKeys.table?
 

@@ -6,8 +6,8 @@ require_relative "rotation/rewrap"
 require_relative "rotation/tally"
 
 module EncryptedS3Service
-  # Puts a service's files under its writing key (`encryption_key`), while the application runs. Their former key has to
-  # be among its `decryption_keys` until then.
+  # Wraps the data keys of a service's files with its writing key (`encryption_key`) while the application runs. The
+  # former key must be in `decryption_keys` until then.
   #
   #     EncryptedS3Service::Rotation.new(:encrypted_amazon).run
   #     EncryptedS3Service::Rotation.new(:"encrypted_amazon@42", blobs: organisation.blobs).run
@@ -29,7 +29,7 @@ module EncryptedS3Service
   class Rotation
     autoload :Audit, "encrypted_s3_service/maintenance/rotation/audit"
 
-    # Files on their way at once unless it is said otherwise.
+    # Default number of files processed at once.
     CONCURRENCY = 4
 
     # @return [ServiceSelection]
@@ -40,7 +40,7 @@ module EncryptedS3Service
     # @api private
     attr_reader :run_failures
 
-    # Checks what it is given; the storage is not touched.
+    # Checks the arguments without accessing the store.
     # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; that of a tenant's service, too (see
     #   {TenantKeys}). Of a mirror all services that encrypt are meant. nil takes all services that the blobs name, in
     #   one go ({#run_all})
@@ -50,11 +50,11 @@ module EncryptedS3Service
     #   objects say of themselves: nothing is unwrapped, so files without a key's id count as to be rotated
     # @param verify [Boolean] whether the store has to show the new envelope of every object, by one more HEAD request
     #   each
-    # @param concurrency [Integer] files at once
-    # @param rate [Numeric, nil] the most objects a second
-    # @param failures [String, nil] path of a file that gets a line for each failure
-    # @param output [IO, nil] where progress and failures are shown
-    # @raise [ConfigurationError] when there is no such service, or it does not encrypt, or the file cannot be written
+    # @param concurrency [Integer] number of files processed at once
+    # @param rate [Numeric, nil] maximum number of objects per second
+    # @param failures [String, nil] path of a file to write with one line per failure
+    # @param output [IO, nil] receives progress and failures
+    # @raise [ConfigurationError] when the service does not exist or does not encrypt, or the file cannot be written
     # @raise [KeyDestroyedError] when its key is destroyed
     def initialize(service, blobs: ActiveStorage::Blob.all, reencrypt: false, dry_run: false, verify: false,
                    concurrency: CONCURRENCY, rate: nil, failures: nil, output: nil)
@@ -66,7 +66,7 @@ module EncryptedS3Service
     end
 
     # @return [Tally] what was done for the one service; what failed is in it, and nothing is raised for it
-    # @raise [NotRotatedError] when the store does not show the new envelope of an object: the old key must be kept
+    # @raise [NotRotatedError] when the store does not return the new envelope of an object: the old key is still needed
     def run = run_all[selection.only]
 
     # @return [Hash{String => Tally}] what was done, by the names of services, of those that have files

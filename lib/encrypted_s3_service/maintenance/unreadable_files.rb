@@ -3,7 +3,7 @@
 require_relative "../tenancy/tenant_keys"
 
 module EncryptedS3Service
-  # The files of tenants whose keys are destroyed.
+  # Files of tenants whose keys are destroyed.
   class UnreadableFiles
     # What there is of one service: `service_name` (String), `count` (Integer, files) and `bytes` (Integer, of their
     # plaintext together).
@@ -26,7 +26,7 @@ module EncryptedS3Service
 
     private
 
-    # One query, whatever the number of tenants.
+    # One query for any number of tenants.
     def counted
       @blobs.group(:service_name).order(:service_name)
             .pluck(:service_name, Arel.sql("COUNT(*)"), @blobs.arel_table[:byte_size].sum)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 namespace :encrypted_s3_service do
-  desc "Bring all files under the writing key: [SERVICE=name] [DRY_RUN=true] [REENCRYPT=true] [VERIFY=true] " \
+  desc "Wrap all files' data keys with the writing key: [SERVICE=name] [DRY_RUN=true] [REENCRYPT=true] [VERIFY=true] " \
        "[CONCURRENCY=4] [RATE=objects per second] [FAILURES=path] [RETRY=path]"
   task rotate: :environment do
     require "encrypted_s3_service/maintenance/rotation/command"
@@ -11,7 +11,7 @@ namespace :encrypted_s3_service do
     abort e.message
   end
 
-  desc "Count formats and keys of all files, and list those that are missing or not encrypted: " \
+  desc "Count formats and keys of all files, and list missing and unencrypted files: " \
        "[SERVICE=name] [CONCURRENCY=4] [RATE=objects per second] [FAILURES=path] [RETRY=path]"
   task audit: :environment do
     require "encrypted_s3_service/maintenance/rotation/command"

@@ -5,11 +5,11 @@ require_relative "../check"
 module EncryptedS3Service
   class Doctor
     class Application
-      # Whether anything but a signed address stands before files.
+      # Checks whether files have another protection than signed URLs.
       # @api private
       class LoginCheck < Check
         SUBJECT = "login"
-        # Classes of Rails, which ask for none.
+        # Classes of Rails, which require no login.
         OPEN = %w[ActionController::Base ActionController::API ActiveStorage::BaseController].freeze
         private_constant :SUBJECT, :OPEN
 
@@ -22,10 +22,10 @@ module EncryptedS3Service
         # @return [Finding]
         def call
           name = @settings.base_controller.to_s.delete_prefix("::")
-          return ok(SUBJECT, "callbacks of #{name} stand before files") unless OPEN.include?(name)
+          return ok(SUBJECT, "the callbacks of #{name} protect files") unless OPEN.include?(name)
 
-          hint SUBJECT, "whoever has a signed address gets its file until the address expires, as with Active " \
-                        "Storage. To ask for a login, set config.encrypted_s3_service.base_controller"
+          hint SUBJECT, "anybody with a signed URL can read its file until the URL expires, as with Active " \
+                        "Storage. To require a login, set config.encrypted_s3_service.base_controller"
         end
       end
     end

@@ -5,13 +5,13 @@ require_relative "../check"
 module EncryptedS3Service
   class Doctor
     class Application
-      # Whether a mirror stores plaintext beside ciphertext.
+      # Checks that no mirror stores plaintext in addition to ciphertext.
       # @api private
       class MirrorsCheck < Check
         SUBJECT = "mirrors"
         private_constant :SUBJECT
 
-        # @param entries [Hash] of `storage.yml`
+        # @param entries [Hash] the entries of `storage.yml`
         def initialize(entries = Engine::StorageFile.entries)
           super(nil)
           @entries = entries

@@ -5,11 +5,11 @@ require_relative "../check"
 module EncryptedS3Service
   class Doctor
     class Application
-      # Whether Rails has the fixes of 2026 for Active Storage.
+      # Checks that Rails has the security fixes of 2026 for Active Storage.
       # @api private
       class RailsCheck < Check
         SUBJECT = "Rails"
-        # The first version with the fixes, by the minor version.
+        # First version with the fixes, by release series.
         FIXED = { "7.2" => "7.2.3.1", "8.0" => "8.0.4.1", "8.1" => "8.1.2.1" }.transform_values { Gem::Version.new(_1) }
         private_constant :SUBJECT, :FIXED
 
@@ -24,7 +24,7 @@ module EncryptedS3Service
           fixed = FIXED[@version.segments.first(2).join(".")]
           return ok(SUBJECT, @version.to_s) if @version >= (fixed || FIXED.values.max)
 
-          warning SUBJECT, "#{@version} lacks fixes of Active Storage (CVE-2026-33173 and others). Update to " \
+          warning SUBJECT, "#{@version} lacks security fixes (CVE-2026-33173 and others). Update to " \
                            "#{fixed || "#{FIXED.values.min} or a later series"}"
         end
       end

@@ -9,8 +9,8 @@ require_relative "../check"
 module EncryptedS3Service
   class Doctor
     class Application
-      # Whether there is room for what is processed: Rails holds form uploads, and files that are analyzed, previewed or
-      # migrated, in temporary files.
+      # Checks the free space for temporary files: Rails writes form uploads, and files that are analyzed, previewed or
+      # migrated, into the temporary folder.
       # @api private
       class TemporaryFolderCheck < Check
         SUBJECT = "temporary folder"
@@ -19,7 +19,7 @@ module EncryptedS3Service
         private_constant :SUBJECT, :ROOM
 
         # @param folder [String]
-        # @param free [Integer, nil] bytes; nil asks the system
+        # @param free [Integer, nil] free bytes; nil for the system's value
         def initialize(folder = Dir.tmpdir, free: nil)
           super(nil)
           @folder = folder
@@ -32,13 +32,13 @@ module EncryptedS3Service
           return skipped(SUBJECT, "#{@folder}: its free space is unknown") unless free
           return ok(SUBJECT, "#{@folder} has #{free.to_fs(:human_size)} free") if free >= ROOM
 
-          warning SUBJECT, "#{@folder} has only #{free.to_fs(:human_size)} free. Files that are uploaded by forms, " \
-                           "analyzed, previewed or migrated lie there meanwhile. Set TMPDIR to a folder with more room"
+          warning SUBJECT, "#{@folder} has only #{free.to_fs(:human_size)} free. Form uploads and files that are " \
+                           "analyzed, previewed or migrated need space there. Set TMPDIR to a folder with more space"
         end
 
         private
 
-        # POSIX has the format; Ruby has no function for it.
+        # The output format is defined by POSIX; Ruby has no function for free space.
         def free_space
           output, _, status = Open3.capture3("df", "-Pk", @folder)
           kibibytes = output.lines.last.to_s.split[-3]

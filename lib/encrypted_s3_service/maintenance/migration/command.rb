@@ -13,14 +13,14 @@ module EncryptedS3Service
     class Command
       # @param environment [Hash{String => String}]
       # @param output [IO]
-      # @param input [IO] where the number of files to delete is typed, if it is a terminal
+      # @param input [IO] for the confirmation of deletions, if it is a terminal
       def initialize(environment, output: $stdout, input: $stdin)
         @environment = TaskRun::Environment.new(environment)
         @output = output
         @input = input
       end
 
-      # @return [Boolean] whether nothing failed, and everything was done that was asked for
+      # @return [Boolean] whether nothing failed and everything requested was done
       # @raise [ConfigurationError] when an argument is missing or wrong
       def run
         result = migration.run

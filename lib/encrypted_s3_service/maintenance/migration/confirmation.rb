@@ -4,12 +4,12 @@ require_relative "../task_run/progress"
 
 module EncryptedS3Service
   class Migration
-    # Asks a person to confirm how many old files are deleted: by `CONFIRM=number`, or typed at a terminal.
+    # Confirms the number of old files to delete, by `CONFIRM=number` or by typing it at a terminal.
     # @api private
     class Confirmation
       # @param number [Integer, nil] that was given
       # @param output [IO]
-      # @param input [IO] asked only if it is a terminal
+      # @param input [IO] used only if it is a terminal
       def initialize(number, output:, input: $stdin)
         @number = number
         @output = output

@@ -5,14 +5,14 @@ require_relative "../task_run/rows"
 
 module EncryptedS3Service
   class Migration
-    # Moves one blob: copies the file, reads the copy back, and has the row name the new service.
+    # Moves one blob: copies the file, verifies the copy and changes the row to the new service.
     # @api private
     class Copy
-      # @return [Integer] rows that got the right checksum or size
+      # @return [Integer] number of rows with a corrected checksum or size
       def corrected = @corrected.value
 
       # @param endpoints [Endpoints]
-      # @param dry_run [Boolean] whether nothing is changed, and the file only has to be there
+      # @param dry_run [Boolean] whether to change nothing and only check that the file exists
       # @param repair [Boolean] see {Migration#initialize}
       def initialize(endpoints, dry_run: false, repair: false)
         @endpoints = endpoints
@@ -23,9 +23,9 @@ module EncryptedS3Service
       end
 
       # @param blob [ActiveStorage::Blob]
-      # @return [Integer, Symbol, nil] bytes that were moved; nil when somebody else has moved or purged it;
-      #   `:unfinished` when it has no file and is attached to nothing
-      # @raise [StandardError] when it could not be copied; then the row is as it was
+      # @return [Integer, Symbol, nil] moved bytes; nil when another process has moved or purged the blob; `:unfinished`
+      #   when it has no file and no attachment
+      # @raise [StandardError] when it could not be copied; the row is unchanged then
       def call(blob)
         return rehearse(blob) if @dry_run
 
@@ -99,7 +99,7 @@ module EncryptedS3Service
         raise IntegrityError, "#{target.name} already has another file under the key #{key.inspect}."
       end
 
-      # @return [Boolean] whether the row names the new service now
+      # @return [Boolean] whether the row was changed to the new service
       def flip(blob, content)
         key = @endpoints.new_key(blob.key)
         columns = { service_name: @endpoints.to_name, key: key, **content.corrections }
@@ -139,7 +139,7 @@ module EncryptedS3Service
 
       def row_of(blob, name, key) = ActiveStorage::Blob.where(id: blob.id, service_name: name, key: key)
 
-      # Without a name, so that a process that is killed leaves no plaintext behind.
+      # The temporary file is unlinked at once, so that a killed process leaves no plaintext.
       def with_file
         Tempfile.create("migration-", binmode: true) do |file|
           File.unlink(file.path)

@@ -6,7 +6,7 @@ require_relative "../task_run/services"
 
 module EncryptedS3Service
   class Migration
-    # The two services of a migration, and under which key a file is in each.
+    # The two services of a migration, and the keys of files in each.
     # @api private
     class Endpoints
       # Characters of a key, as Active Storage makes them, and how many (ActiveStorage::Blob::MINIMUM_TOKEN_LENGTH).
@@ -40,12 +40,12 @@ module EncryptedS3Service
       # @return [Array<ActiveStorage::Service>] those that have to have the file in the end
       def targets = TaskRun::Services.parts_of(@to)
 
-      # Whether both keep their files in the same place (one bucket, with and without encryption, or with another key),
-      # where a copy under the same key would overwrite what it is a copy of, and deleting the old file would delete the
-      # new one. Asked of the settings, and by a file of a few bytes that is stored and removed again: aliases of hosts
-      # and links between folders do not show in settings. A wrong yes does no harm.
+      # Whether both services store files in the same place, so that a copy under the same key would overwrite its
+      # source and deleting the old file would delete the new one. This is found by the settings and by storing and
+      # deleting a small test file, because settings do not show aliases of hosts and links between folders. A wrong
+      # result of true only gives files new keys.
       # @return [Boolean]
-      # @raise [StandardError] when the new service takes no files, before any of them is tried
+      # @raise [StandardError] when the new service cannot store files
       def shared?
         return @shared if defined?(@shared)
 
@@ -53,8 +53,8 @@ module EncryptedS3Service
         @shared = seen || names_of(@from).intersect?(names_of(@to))
       end
 
-      # @param key [String] of a blob that is to be moved
-      # @return [String] the key that it will have: the same, or where that would overwrite the old file {.moved_key}
+      # @param key [String] the blob's present key
+      # @return [String] the key in the new service: the same, or {.moved_key} if that would overwrite the old file
       def new_key(key) = shared? ? self.class.moved_key(to_name, key) : key
 
       # Always the same for the same key, so that a copy that was begun before is overwritten.

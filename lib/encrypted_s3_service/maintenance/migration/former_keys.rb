@@ -24,9 +24,9 @@ module EncryptedS3Service
 
       module_function
 
-      # Makes the table, if it is not there.
+      # Creates the table if it does not exist.
       # @return [void]
-      # @raise [ConfigurationError] when the database does not let this process create tables
+      # @raise [ConfigurationError] when this process cannot create tables
       def prepare
         return if table?
 
@@ -54,7 +54,7 @@ module EncryptedS3Service
         end
       end
 
-      # @return [Boolean] whether the table is there
+      # @return [Boolean] whether the table exists
       def table?
         @table ||= ActiveStorage::Blob.connection_pool.with_connection do |connection|
           connection.data_source_exists?(TABLE)

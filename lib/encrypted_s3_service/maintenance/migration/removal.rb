@@ -5,8 +5,7 @@ require_relative "old_files"
 
 module EncryptedS3Service
   class Migration
-    # Deletes the old files of a blob that was moved, once the copy was read back again: it may have been moved long
-    # ago.
+    # Deletes the old files of a moved blob after verifying the copy again, because it may have been moved long ago.
     # @api private
     class Removal
       # @param endpoints [Endpoints]
@@ -18,7 +17,7 @@ module EncryptedS3Service
 
       # @param blob [ActiveStorage::Blob]
       # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
-      # @raise [StandardError] when the copy is not what the blob has to be; then the old files stay
+      # @raise [StandardError] when the copy does not match the blob; the old files are kept then
       def call(blob)
         old = OldFiles.new(blob, @endpoints)
         if old.keys.any?

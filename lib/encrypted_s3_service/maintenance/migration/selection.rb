@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   class Migration
-    # Which blobs the task moves.
+    # Selects the blobs that the task moves.
     # @api private
     module Selection
       module_function

@@ -4,7 +4,7 @@ require_relative "old_files"
 
 module EncryptedS3Service
   class Migration
-    # Finds the old files that would be deleted. Changes nothing.
+    # Finds the old files that would be deleted, without changing anything.
     # @api private
     class Survey
       # Ids of blobs that are kept in memory.

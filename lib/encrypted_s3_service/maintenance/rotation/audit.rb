@@ -5,8 +5,7 @@ require_relative "envelope_probe"
 
 module EncryptedS3Service
   class Rotation
-    # Counts the formats of a service's files and the keys that they need, by one HEAD request each. Nothing is
-    # unwrapped or read.
+    # Counts formats and key ids of a service's files by one HEAD request each. Nothing is unwrapped or read.
     #
     #     audit = EncryptedS3Service::Rotation::Audit.new(:encrypted_amazon).run
     #     audit.key_ids   # => { "2026" => 1200, "2024" => 3 }
@@ -35,11 +34,11 @@ module EncryptedS3Service
       # @param service [Symbol, String, ActiveStorage::Service, nil] see {Rotation#initialize}; nil looks at all
       #   services in one go, and the answer is in {#counts}
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are looked at, if they are in the service
-      # @param concurrency [Integer] files at once
-      # @param rate [Numeric, nil] the most objects a second
+      # @param concurrency [Integer] number of files checked at once
+      # @param rate [Numeric, nil] maximum number of objects per second
       # @param failures [String, nil] path of a file that gets a line for each object with which something is wrong
       # @param output [IO, nil] where progress and failures are shown
-      # @raise [ConfigurationError] when there is no such service, or it does not encrypt
+      # @raise [ConfigurationError] when the service does not exist or does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(service, blobs: ActiveStorage::Blob.all, concurrency: CONCURRENCY, rate: nil, failures: nil,
                      output: nil)
@@ -75,23 +74,23 @@ module EncryptedS3Service
       # @return [Integer] of the one service; see {Counts}
       def unbound = own.unbound
 
-      # @return [Array<TaskRun::Failure>] objects that are not there, the first thousand
+      # @return [Array<TaskRun::Failure>] missing objects, the first thousand
       def missing = run_failures.of(:missing)
 
-      # @return [Array<TaskRun::Failure>] objects without an envelope, the first thousand: they may be plaintext
+      # @return [Array<TaskRun::Failure>] objects without an envelope, which may be plaintext; the first thousand
       def unencrypted = run_failures.of(:unencrypted)
 
-      # @return [Array<TaskRun::Failure>] objects that could not be looked at, the first thousand
+      # @return [Array<TaskRun::Failure>] objects that could not be checked, the first thousand
       def failures = run_failures.of(:failed)
 
-      # @return [Boolean] whether every object is there, encrypted and could be looked at
+      # @return [Boolean] whether every object exists, is encrypted and could be checked
       def well? = run_failures.count.zero? && selection.unknown.empty?
 
       private
 
       def own = @counts[service_name]
 
-      # Called in several threads.
+      # Runs in several threads.
       def look(item)
         @walk.objects(item) { |service, blob| finding(service, blob) }
       end

@@ -10,12 +10,12 @@ require_relative "tally"
 
 module EncryptedS3Service
   class Rotation
-    # One way through the blobs, whichever services they name: in batches, so that the number of tenants does not count.
+    # Goes through the blobs of one or all services in batches, once for any number of tenants.
     # @api private
     class BlobWalk
-      # Blobs whose rows are read at once.
+      # Blobs per query.
       BATCH = 500
-      # Outcomes by which a finding is a failure.
+      # Outcomes that count as failures.
       FAILED = %i[failed missing unencrypted].freeze
       private_constant :BATCH
 
@@ -46,8 +46,8 @@ module EncryptedS3Service
         @failures = TaskRun::Failures.new(failures)
       end
 
-      # Does something with every file, several at once.
-      # @param verb [String] what happens to files
+      # Runs a step for every file, several at once.
+      # @param verb [String] past participle for the progress line
       # @param step [#call] is given an item for {#objects}, in a thread, and returns an Array of {Finding}, one for
       #   each service
       # @yieldparam service_name [String]
@@ -78,17 +78,17 @@ module EncryptedS3Service
           @pace.wait
           yield service, item.blob
         rescue NotRotatedError
-          # It would be the same with every other object of the store.
+          # Every other object of the store would fail in the same way.
           raise
         rescue StandardError => e
-          # Whoever purges a blob deletes its row first.
+          # Purging deletes the row first.
           failed(item.blob, service, e) if TaskRun::Rows.there?(item.blob)
         end
       end
 
       # @param blob [ActiveStorage::Blob]
       # @param service [ActiveStorage::Service]
-      # @return [String] what is said of an object
+      # @return [String] name of an object for messages
       def self.name_of(blob, service) = "object #{blob.key} of #{service.name}"
 
       private

@@ -20,8 +20,8 @@ module EncryptedS3Service
 
       # @return [Boolean] whether nothing failed
       # @raise [ConfigurationError] when an argument is wrong
-      # @raise [KeyDestroyedError] when the one service that was named has no key
-      # @raise [NotRotatedError] when the store does not keep what it is told
+      # @raise [KeyDestroyedError] when the key of the given service is destroyed
+      # @raise [NotRotatedError] when the store does not store the new envelope
       def rotate
         switches = { reencrypt: @environment.switch("REENCRYPT"), dry_run: @environment.switch("DRY_RUN"),
                      verify: @environment.switch("VERIFY") }
@@ -33,7 +33,7 @@ module EncryptedS3Service
         rotation.run_failures.count.zero? && rotation.selection.unknown.empty?
       end
 
-      # @return [Boolean] whether every object is there, encrypted and could be looked at
+      # @return [Boolean] whether every object exists, is encrypted and could be checked
       # @raise (see #rotate)
       def audit
         audit = Audit.new(service, **common).run

@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   class Rotation
-    # What an object's envelope says, by a HEAD request. Nothing is unwrapped.
+    # Format and key id of an object's envelope, read by a HEAD request. Nothing is unwrapped.
     # @api private
     class EnvelopeProbe
       # @return [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`; nil when there is no envelope
@@ -25,7 +25,7 @@ module EncryptedS3Service
       end
 
       # Without an id it is not known.
-      # @return [Boolean] whether it asks for the key that new objects get
+      # @return [Boolean] whether the data key is wrapped by the writing key
       def current? = !key_id.nil? && key_id == @client.configuration.encryption_key.id
 
       # @return [Boolean] whether it has an entry that binds it to a key of the bucket
@@ -37,7 +37,7 @@ module EncryptedS3Service
       # @return [Boolean] whether it is refused for the lack of one
       def refused? = !bound? && @client.configuration.place_binding == "require"
 
-      # @return [Boolean] whether rotation cannot bring it under another key
+      # @return [Boolean] whether rotation cannot change its key
       def anew? = ["v1", "instruction file"].include?(format)
 
       # @return [Boolean] whether new objects get a format that this one cannot have by rotation

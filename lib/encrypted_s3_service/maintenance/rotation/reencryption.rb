@@ -6,7 +6,7 @@ require_relative "envelope_probe"
 
 module EncryptedS3Service
   class Rotation
-    # Encrypts one object anew and reads it back.
+    # Encrypts one object again and verifies it.
     # @api private
     class Reencryption
       # @param service [ActiveStorage::Service::EncryptedS3Service]
@@ -19,7 +19,7 @@ module EncryptedS3Service
 
       # @return [void]
       # @raise [NotRotatedError] when the store still shows the old envelope
-      # @raise [StandardError] when the object is not what the blob has to be; then it stays as it is
+      # @raise [StandardError] when the object does not match the blob; it is unchanged then
       def run
         content = TaskRun::ContentCheck.new(@blob, repair: true)
         # Without a checksum in the row, what the object is now is what it has to be.

@@ -5,7 +5,7 @@ require_relative "../task_run/progress"
 
 module EncryptedS3Service
   class Rotation
-    # Says what was found, in lines.
+    # Prints the results of a task.
     # @api private
     class Report
       # Outcomes, in words, done and as a dry run has them.

@@ -4,7 +4,7 @@ require_relative "../task_run/services"
 
 module EncryptedS3Service
   class Rotation
-    # Which services a run goes through: one, or all that blobs name.
+    # Selects the services of a run: one, or all services of the blobs.
     # @api private
     class ServiceSelection
       # @return [String, nil] the name of the only service
@@ -17,7 +17,7 @@ module EncryptedS3Service
       attr_reader :unknown
 
       # @param only [Symbol, String, ActiveStorage::Service, nil] one service; nil takes all
-      # @raise [ConfigurationError] when there is no such service, or it does not encrypt
+      # @raise [ConfigurationError] when the service does not exist or does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(only)
         @keyless = []

@@ -4,7 +4,7 @@ require_relative "../task_run/failures"
 
 module EncryptedS3Service
   class Rotation
-    # One object that was looked at.
+    # The result for one object.
     # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew);
     #   of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`, `:unfinished` (it is not there, and its blob
     #   is attached to nothing), `:failed`
@@ -31,7 +31,7 @@ module EncryptedS3Service
       end
     end
 
-    # What became of the files of a service.
+    # The results for one service.
     class Tally
       # @return [String]
       attr_reader :service_name

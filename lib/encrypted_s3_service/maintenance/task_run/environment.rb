@@ -5,10 +5,10 @@ require_relative "failures"
 require_relative "workers"
 
 module EncryptedS3Service
-  # What the tasks that go through all files have in common.
+  # Shared parts of the tasks that process all files.
   # @api private
   module TaskRun
-    # What a task is told by `NAME=value`.
+    # The arguments of a task, given as `NAME=value`.
     class Environment
       # @param variables [Hash{String => String}]
       def initialize(variables)
@@ -19,7 +19,7 @@ module EncryptedS3Service
       # @return [String, nil] nil where it is empty, too
       def text(name) = @variables[name].presence
 
-      # A misspelt "yes" must not make a dry run a wet one.
+      # Other values are refused: a typing error must not disable a dry run.
       # @param name [String]
       # @return [Boolean]
       # @raise [ConfigurationError]
@@ -38,7 +38,7 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def number(name, numbers, default = nil)
         text = text(name) or return default
-        # Decimal, so that "08" is 8.
+        # Base 10, so that "08" is 8.
         number = Integer(text, 10, exception: false)
         return number if number && numbers.cover?(number)
 

@@ -4,7 +4,7 @@ require_relative "progress"
 
 module EncryptedS3Service
   module TaskRun
-    # Lists what failed at the end of a task.
+    # Lists the failures at the end of a task.
     # @api private
     class FailureList
       # @param output [IO]

@@ -5,8 +5,8 @@ require "active_support/number_helper"
 
 module EncryptedS3Service
   module TaskRun
-    # Shows how far a task has come: on a terminal in one line that is written again and again, elsewhere in a new line
-    # every ten seconds.
+    # Shows the progress of a task: on a terminal in one line that is rewritten, otherwise by a new line every ten
+    # seconds.
     #
     # By hand and not `ruby-progressbar`: that estimates the time left by one number, where files and their bytes both
     # count here, and would be one more gem in every application that stores files.
@@ -16,7 +16,7 @@ module EncryptedS3Service
       PAUSES = { true => 0.1, false => 10 }.freeze
       # Columns of the bar.
       WIDTH = 24
-      # Failures that are shown when they happen.
+      # Number of failures that are shown immediately.
       MOST_REPORTS = 100
       private_constant :PAUSES, :WIDTH, :MOST_REPORTS
 
@@ -79,7 +79,7 @@ module EncryptedS3Service
         show if now - @shown >= PAUSES.fetch(@terminal)
       end
 
-      # Counts a file with which there was nothing to do.
+      # Counts a file that needed nothing.
       # @return [void]
       def skip
         @seen += 1 if @output

@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   module TaskRun
-    # Lets threads pass so many times a second, all of them together, at even distances.
+    # Limits how often all threads together pass per second, at even intervals.
     # @api private
     class RateLimit
       # @param rate [Numeric, nil] passes a second; nil lets all pass at once
@@ -27,7 +27,7 @@ module EncryptedS3Service
 
       private
 
-      # Time that went by unused is not made up for.
+      # Unused time is not caught up.
       def next_turn
         @lock.synchronize do
           now = @clock.call

@@ -2,13 +2,13 @@
 
 module EncryptedS3Service
   module TaskRun
-    # Threads that take items one after another.
+    # A pool of threads that process items.
     #
     # By hand and not a `Concurrent::FixedThreadPool`: its `kill` does not wait for its threads, so that uploads under
     # way would not be aborted when a task is interrupted, and it drops a task whose thread was killed without a word.
     # @api private
     class Workers
-      # How many files may be worked on at once.
+      # Allowed numbers of threads.
       SIZES = 1..64
 
       # @param size [Integer] threads, one of {SIZES}

@@ -4,44 +4,44 @@ require "yaml"
 
 module EncryptedS3Service
   module Generators
-    # Adds `encrypted_s3: encryption_key:` to the decrypted text of an application's credentials. Everything else in it,
-    # comments and order included, stays byte for byte.
+    # Adds `encrypted_s3: encryption_key:` to the decrypted text of an application's credentials. All other bytes,
+    # including comments and order, are kept.
     # @api private
     class CredentialsEntry
-      # The text is not changed; the message says why and never quotes it.
+      # The text cannot be changed. The message gives the reason and never quotes the text.
       class Refusal < StandardError; end
 
-      # The section, and the name of the key in it.
+      # Section and name of the entry.
       PATH = %w[encrypted_s3 encryption_key].freeze
 
-      BY_HAND = "Add `encrypted_s3: encryption_key:` by `bin/rails credentials:edit`, with a key of " \
+      BY_HAND = "Add `encrypted_s3: encryption_key:` with `bin/rails credentials:edit` and a key from " \
                 "`bin/rails encrypted_s3_service:generate_key`."
       private_constant :BY_HAND
 
       # @param text [String] YAML
-      # @raise [Refusal] when it is not a YAML mapping
+      # @raise [Refusal] when the text is not a YAML mapping
       def initialize(text)
         @text = text.dup.force_encoding(Encoding::UTF_8)
         @values = parse(@text)
       end
 
-      # @return [Boolean] whether there is a value already
+      # @return [Boolean] whether the entry has a value
       def there?
         section = @values[PATH.first]
         section.is_a?(Hash) ? !blank?(section[PATH.last]) : !blank?(section)
       end
 
       # @param key [String]
-      # @return [String] the text with the key in it
-      # @raise [Refusal] when there is a value already, or the text is of a form in which there is no safe place for it
+      # @return [String] the text with the key added
+      # @raise [Refusal] when the entry exists, or the key cannot be inserted safely
       def add(key)
-        raise Refusal, "The credentials have an encrypted_s3.encryption_key; it is not replaced." if there?
+        raise Refusal, "The credentials already have an encrypted_s3.encryption_key. It is not replaced." if there?
 
         added = insert(%(encryption_key: "#{key}"))
-        # Whatever the form of the text, this is what must have come out.
+        # Check of the result: the YAML may have a form that the insertion does not handle.
         return added if parse(added) == expected(key)
 
-        raise Refusal, "There is no safe place for the key in these credentials. #{BY_HAND}"
+        raise Refusal, "The key cannot be inserted safely into these credentials. #{BY_HAND}"
       end
 
       private
@@ -54,7 +54,7 @@ module EncryptedS3Service
 
         values
       rescue Psych::Exception
-        # The error's own message quotes the text.
+        # The error's message would quote the text.
         raise Refusal, "The credentials are not valid YAML."
       end
 
@@ -71,7 +71,7 @@ module EncryptedS3Service
         lines.insert(name.end_line + 1, "#{indentation(section)}#{line}\n").join
       end
 
-      # @return [Array(Psych::Nodes::Node, Psych::Nodes::Node), nil] the section's name and what it has
+      # @return [Array(Psych::Nodes::Node, Psych::Nodes::Node), nil] name and content of the section; nil when missing
       def section_nodes
         root = (YAML.parse(@text) || nil)&.root
         return unless root&.mapping?

@@ -8,46 +8,46 @@ require_relative "key_place"
 module EncryptedS3Service
   # The generators of the gem.
   module Generators
-    # `rails generate encrypted_s3_service:install`: an entry in config/storage.yml, an initializer and a fresh key. It
-    # may be run again: what is there stays, and no second key is made.
+    # `rails generate encrypted_s3_service:install` adds an entry to config/storage.yml, an initializer and a new key.
+    # It can be run again: existing entries and keys are kept.
     class InstallGenerator < Rails::Generators::Base
-      # What `--key` may be.
+      # Values of `--key`.
       KEY_PLACES = %w[credentials environment none].freeze
 
-      # Where the entry goes, from the application's root.
+      # File of the entry, relative to the application's root.
       STORAGE = "config/storage.yml"
 
       source_root File.expand_path("templates", __dir__)
 
       class_option :name, type: :string, default: "encrypted_amazon", banner: "NAME",
-                          desc: "What the service is called in #{STORAGE}"
+                          desc: "Name of the service in #{STORAGE}"
       class_option :bucket, type: :string, banner: "BUCKET", desc: "The bucket that holds the files"
       class_option :region, type: :string, banner: "REGION",
                             desc: "The bucket's region (us-east-1 without an endpoint)"
-      class_option :endpoint, type: :string, banner: "URL", desc: "The URL of an S3-compatible store; without it Amazon"
+      class_option :endpoint, type: :string, banner: "URL", desc: "URL of an S3-compatible store (Amazon if omitted)"
       class_option :key, type: :string, enum: KEY_PLACES, banner: KEY_PLACES.join("|"),
-                         desc: "Where a fresh encryption key goes (credentials if the application can read them, " \
+                         desc: "Where a new encryption key is stored (credentials if the application can read them, " \
                                "otherwise environment)"
 
       class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
-                             desc: "Environments whose files go to the service by default (production)"
+                             desc: "Environments that use the service by default (production)"
 
-      # @return [Boolean] true: a script that installs must not go on after a refusal, as Rails' generators let it
+      # @return [Boolean] true: an installation script must stop after a refusal, unlike with Rails' own generators
       def self.exit_on_failure? = true
 
-      # Nothing is written before everything that can be refused was looked at.
+      # Checks all options before anything is written.
       # @return [void]
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken
       def check
-        refuse "--name must be a word of letters, digits and _" unless options[:name].match?(/\A[a-z_]\w*\z/i)
+        refuse "--name must consist of letters, digits and _." unless options[:name].match?(/\A[a-z_]\w*\z/i)
         absent = environments.find { |name| !exist?(environment_file(name)) }
-        refuse "--default: there is no #{environment_file(absent)}" if absent
+        refuse "--default: #{environment_file(absent)} does not exist." if absent
         return if behavior == :revoke || installed? || !storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
 
-        refuse "#{STORAGE} has an entry #{options[:name]} of another service. Choose another --name."
+        refuse "#{STORAGE} already has an entry #{options[:name]} of another service. Choose another --name."
       end
 
-      # The key goes before the entry that reads it. If the entry then cannot be written, the next run finds the key.
+      # Stores the key before the entry that reads it. If the entry then cannot be written, the next run finds the key.
       # @return [void]
       # @raise [Thor::Error] when the credentials cannot be changed
       def store_key
@@ -83,14 +83,14 @@ module EncryptedS3Service
         environments.each { |name| change_default(environment_file(name)) }
       end
 
-      # The last thing said, so that nothing scrolls the key away. It is printed here and nowhere else.
+      # Prints the key last and only here, so that it does not scroll away.
       # @return [void]
       def show_next_steps
         return if behavior == :revoke || options[:pretend] || installed?
 
         default = "set `#{default_line}` in config/environments/*.rb, then " if environments.empty?
         say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
-        say "Keep a copy of the encryption key where the bucket's owner cannot read it: without it the files are lost."
+        say "Keep a copy of the encryption key outside of the bucket. Without the key the files are lost."
         key_place.show
       end
 
@@ -108,7 +108,7 @@ module EncryptedS3Service
 
       def default_line = "config.active_storage.service = :#{options[:name]}"
 
-      # What was the default before is not known when this is taken back.
+      # When the generator is revoked, the former default is not known.
       def change_default(file)
         return say_status(:keep, "the default service in #{file}", :blue) if behavior == :revoke
 
@@ -118,10 +118,10 @@ module EncryptedS3Service
         insert_into_file(file, "  #{default_line}\n", after: /^Rails\.application\.configure do\n/)
       end
 
-      # @return [String] as it was before this run
+      # @return [String] the file's text before this run
       def storage_text = @storage_text ||= exist?(STORAGE) ? File.read(path(STORAGE), encoding: "UTF-8") : ""
 
-      # As text: evaluating the file may ask for secrets that are not on this machine.
+      # Searches the text, because evaluating the file may need secrets that are not on this machine.
       def installed?
         @installed ||= storage_text.match?(/^[^#\n]*\bservice["']?\s*:\s*["']?EncryptedS3["']?\s*([,}#]|$)/)
       end
@@ -135,7 +135,7 @@ module EncryptedS3Service
         storage_text.empty? || storage_text.end_with?("\n") ? text : "\n#{text}"
       end
 
-      # A value of an option as YAML has it.
+      # The value of an option in YAML.
       def yaml(value) = value.match?(%r{\A[a-z][\w./:-]*\z}i) && YAML.load(value) == value ? value : value.to_json
 
       def bucket = options[:bucket] ? yaml(options[:bucket]) : "your-own-bucket-<%= Rails.env %>"

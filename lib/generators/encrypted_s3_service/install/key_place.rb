@@ -6,34 +6,34 @@ require_relative "credentials_entry"
 
 module EncryptedS3Service
   module Generators
-    # Where a new installation keeps its key. A key that is there already is never replaced and never shown.
+    # Stores the key of a new installation. An existing key is never replaced or shown.
     # @api private
     class KeyPlace
-      # The variable in the environment.
+      # Name of the environment variable.
       VARIABLE = "ENCRYPTION_KEY"
 
-      # What Rails raises for a key of the credentials that is not theirs, or no key at all.
+      # Rails' errors for a wrong or malformed key of the credentials.
       WRONG_KEY = [ActiveSupport::MessageEncryptor::InvalidMessage, ActiveSupport::EncryptedFile::InvalidKeyLengthError,
                    ArgumentError].freeze
       private_constant :WRONG_KEY
 
-      # @param wanted [String, nil] `credentials`, `environment` or `none`; nil chooses
-      # @param credentials [ActiveSupport::EncryptedConfiguration] the application's
-      # @param shell [Thor::Shell::Basic] told what happens, never the key
+      # @param wanted [String, nil] `credentials`, `environment` or `none`; nil chooses one of the first two
+      # @param credentials [ActiveSupport::EncryptedConfiguration] the application's credentials
+      # @param shell [Thor::Shell::Basic] receives messages, never the key
       def initialize(wanted, credentials, shell)
         @credentials = credentials
         @shell = shell
         @wanted = wanted || (credentials.key? ? "credentials" : "environment")
       end
 
-      # @return [String] what reads the key in config/storage.yml
+      # @return [String] the Ruby expression that reads the key in config/storage.yml
       def expression
         return "Rails.application.credentials.dig(:encrypted_s3, :encryption_key)" if credentials?
 
         "ENV[#{VARIABLE.inspect}]"
       end
 
-      # Makes the key, unless there is one, and writes it where it is to be written.
+      # Generates and stores the key, unless there is one.
       # @return [void]
       # @raise [CredentialsEntry::Refusal] when it cannot be added to the credentials
       def store
@@ -43,14 +43,14 @@ module EncryptedS3Service
         end
       end
 
-      # Prints the line for the environment, once, if a key was made for it. Not by the shell, which is silent when it
-      # is told to be: the key would be lost.
+      # Prints the line for the environment, once, if a key was made for it. It does not use the shell, which `--quiet`
+      # silences: the key would be lost.
       # @return [void]
       def show
         return unless @line
 
-        @shell.say "\nThe key is shown this once and stored nowhere. Put this line where the application's " \
-                   "environment comes from:\n\n"
+        @shell.say "\nThe key is shown only once and is not stored. Add this line to the application's " \
+                   "environment:\n\n"
         $stdout.puts @line
         @line = nil
       end
@@ -70,13 +70,13 @@ module EncryptedS3Service
         entry = CredentialsEntry.new(@credentials.read)
         return say_kept("encrypted_s3.encryption_key in #{file}") if entry.there?
 
-        # Not `change`, which leaves the decrypted text in a temporary file meanwhile.
+        # `change` would write the decrypted text into a temporary file.
         @credentials.write(entry.add(EncryptionKey.generate))
         @shell.say_status(:insert, "encrypted_s3.encryption_key in #{file}", :green)
         warn_of_others
       rescue *WRONG_KEY
-        raise CredentialsEntry::Refusal, "#{file} cannot be decrypted with the key at hand; nothing was changed. " \
-                                         "Bring the right key, or use --key=environment."
+        raise CredentialsEntry::Refusal, "#{file} cannot be decrypted with the present key. Nothing was changed. " \
+                                         "Provide the right key, or use --key=environment."
       end
 
       def make_for_environment
@@ -90,18 +90,18 @@ module EncryptedS3Service
       def refuse_without_key
         return if @credentials.key?
 
-        raise CredentialsEntry::Refusal, "There is no key for #{file}: put it into #{@credentials.key_path} or into " \
+        raise CredentialsEntry::Refusal, "There is no key for #{file}. Put it into #{@credentials.key_path} or into " \
                                          "#{@credentials.env_key}, or use --key=environment."
       end
 
-      # Rails reads one file of credentials, an environment's own before the common one.
+      # Rails reads only one credentials file: the environment's own, if there is one.
       def warn_of_others
         others = Dir[@credentials.content_path.dirname.join("credentials", "*.yml.enc")]
         others.reject! { |other| File.identical?(other, @credentials.content_path) }
         return if others.empty?
 
         names = others.map { |other| File.basename(other, ".yml.enc") }.sort.join(", ")
-        @shell.say_status(:note, "credentials of their own, without this key: #{names}. Copy it there by " \
+        @shell.say_status(:note, "credentials of other environments lack this key: #{names}. Copy it there with " \
                                  "`bin/rails credentials:edit --environment NAME` if they use the same bucket", :yellow)
       end
 
