@@ -103,6 +103,12 @@ RSpec.describe Contract, "with files for services of their own" do
       end
     end
 
+    it "is refused in a row that had another file before" do
+      row = described_class.create!(contract_pdf: file).contract_pdf_attachment
+      expect { row.update!(blob: uploaded_to(:local)) }.to raise_error(ActiveRecord::RecordInvalid)
+      expect(row.reload.blob.service_name).to eq("encrypted")
+    end
+
     it "is refused around the attribute, as by a gem that clones records" do
       contract = Contract.create!
       elsewhere = uploaded_to("local")

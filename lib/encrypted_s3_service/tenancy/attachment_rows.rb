@@ -21,7 +21,9 @@ module EncryptedS3Service
       included do
         attr_accessor :encrypted_s3_by_attribute
 
-        validate :refuse_blob_elsewhere, on: :create, unless: :encrypted_s3_by_attribute
+        validate :refuse_blob_elsewhere, if: -> { new_record? || blob_id_changed? }, unless: :encrypted_s3_by_attribute
+        # What is given to the row later on does not come from the attribute.
+        after_save { self.encrypted_s3_by_attribute = nil }
       end
 
       private
