@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../support/http_answers"
 require_relative "../support/quirky_stores"
 
 # Stores that speak S3 in their own way.
@@ -279,6 +280,21 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       without = proxy.requests.reject { |request| request.headers["x-amz-expected-bucket-owner"] == "123456789012" }
       expect(without.map(&:operation)).to eq([])
       expect(proxy.requests.size).to be > 15
+    end
+  end
+
+  ["storage/v1/s3", "storage/v1/s3/", "a%20b"].each do |path|
+    it "that lives below a path, like Supabase, gets requests below #{path}" do
+      lines = []
+      HttpAnswers.run(->(line) { lines << line and nil }) do |address|
+        ENV["AWS_ENDPOINT_URL_S3"] = "#{address}/#{path}"
+        [new_client(endpoint: "#{address}/#{path}"), new_client(endpoint: nil)].each do |client|
+          expect(client.exist?("a/b")).to be(false)
+        end
+      ensure
+        ENV.delete("AWS_ENDPOINT_URL_S3")
+      end
+      expect(lines).to eq(["HEAD /#{path.chomp("/")}/#{bucket}/a/b HTTP/1.1"] * 2)
     end
   end
 

@@ -179,7 +179,7 @@ async fn connect(settings: &ConnectionSettings) -> Result<Connected> {
             ChecksumUse::WhenRequired => ResponseChecksumValidation::WhenRequired,
         });
     if let Some(endpoint) = endpoint {
-        config = config.endpoint_url(endpoint);
+        config = config.endpoint_url(with_last_slash(endpoint));
     }
     Ok(Connected { client: Client::from_conf(config.build()), is_secure })
 }
@@ -254,6 +254,15 @@ fn endpoint(settings: &ConnectionSettings, shared: &SdkConfig) -> Option<String>
         let of_s3 = key.ok().and_then(|key| shared.service_config()?.load_config(key));
         of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
     })
+}
+
+/// The SDK writes the bucket's name right behind the path of an address: `/storage/v1/s3` would become
+/// `/storage/v1/s3files`.
+fn with_last_slash(mut endpoint: String) -> String {
+    if !endpoint.ends_with('/') {
+        endpoint.push('/');
+    }
+    endpoint
 }
 
 fn http_client(
