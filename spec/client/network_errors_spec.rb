@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
       full.listen(0)
       waiting = Array.new(8) { Socket.tcp("127.0.0.1", full.addr[1], connect_timeout: 0.2) rescue nil } # rubocop:disable Style/RescueModifier
       error = failure("http://127.0.0.1:#{full.addr[1]}", http_open_timeout: 0.3)
-      expect_transport(error, "timeout", /no connection in time.*`http_open_timeout` is the limit/)
+      expect_transport(error, "timeout", /connection was not established in time.*`http_open_timeout` is the limit/)
     ensure
       waiting&.each { |socket| socket&.close }
     end

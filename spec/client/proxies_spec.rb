@@ -142,7 +142,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
       over_tls do |port, settings|
         HttpProxyServer.run(port, authorization: "me:pass") do |proxy|
           error = refusal(**settings, http_proxy: proxy.url("me:s3cret"))
-          expect(error.message).to match(/the proxy wants a user name and a password.*`http_proxy`/)
+          expect(error.message).to match(/the proxy requires a user name and a password.*`http_proxy`/)
           expect(error.cause.reason).to eq("proxy")
         end
       end

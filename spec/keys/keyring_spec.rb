@@ -72,7 +72,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
     end
 
     it "a key that is missing, by its id" do
-      expect(message(**current)).to include("asks for the key \"2024\", which is not configured")
+      expect(message(**current)).to include("its key id \"2024\" is not in `decryption_keys`")
     end
 
     it "a wrong key under the right id" do

@@ -38,7 +38,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
   it "reads nothing with the public key, and says what to configure" do
     front.upload(key, StringIO.new("data"))
     expect { front.download(key) }
-      .to raise_error(EncryptedS3Service::KeyringError, /public RSA keys only.*private key as encryption_key/) { |e|
+      .to raise_error(EncryptedS3Service::KeyringError, /public RSA keys only.*private key as `encryption_key`/) { |e|
         expect(e.code).to eq("key-mismatch")
       }
   end

@@ -1,6 +1,6 @@
 //! Memory for the bytes of a transfer.
 //!
-//! Large buffers are mapped, not allocated: an allocator keeps what it was given back, per thread, and a process that
+//! Large buffers are mapped and not allocated. An allocator keeps freed memory for each thread, so a process that has
 //! moved one large file would stay as large as all its parts together.
 
 use std::fmt;
@@ -18,8 +18,8 @@ const MAPPED: usize = 256 * 1024;
 #[cfg(target_os = "linux")]
 const LARGE_PAGE: usize = 2 * 1024 * 1024;
 
-/// Memory that the buffers of one transfer use one after the other: new pages cost the system more than what is done
-/// with them, on a virtual machine several times as much.
+/// Memory that the buffers of one transfer reuse. Getting new pages from the system takes longer than using them, on a
+/// virtual machine several times as long.
 #[derive(Clone)]
 pub struct Pool {
     free: Arc<Mutex<Vec<MmapMut>>>,
@@ -143,10 +143,10 @@ impl Buffer {
         rest
     }
 
-    /// Takes what `read` puts into at most `most` bytes of the room; it returns how many those were.
+    /// Lets `read` fill at most `most` bytes of the free space and returns how many it filled.
     ///
     /// # Errors
-    /// What `read` returns.
+    /// The error of `read`.
     pub fn read_with(
         &mut self,
         most: usize,
@@ -190,10 +190,11 @@ impl Buffer {
     }
 }
 
-/// New memory. It asks for pages of 2 MiB, because it is filled from end to end; a system that has none gives small ones.
+/// New memory. It asks for pages of 2 MiB, because it is filled from end to end; a system that has none gives small
+/// ones.
 fn map(capacity: usize) -> Result<MmapMut> {
     let memory = MmapMut::map_anon(capacity).map_err(|error| {
-        Error::new(ErrorKind::TooLarge, format!("there is no memory for {capacity} bytes")).with_source(error)
+        Error::new(ErrorKind::TooLarge, format!("cannot allocate {capacity} bytes of memory")).with_source(error)
     })?;
     #[cfg(target_os = "linux")]
     if capacity >= LARGE_PAGE {

@@ -1,9 +1,9 @@
 //! AES-256-CBC with PKCS#7 padding, for reading legacy objects.
 //!
-//! **CBC authenticates nothing.** Whoever can write to the bucket can change an object so that it still decrypts, to
-//! other bytes; that is why these objects are read only where the configuration says so. What is promised here is less:
-//! nothing is handed out before the padding of the whole was checked, and every failure looks the same, so that asking
-//! again and again tells nothing about the plaintext (CVE-2020-8911).
+//! **CBC does not authenticate.** Anybody who can write to the bucket can change an object so that it still decrypts,
+//! to other bytes. These objects are therefore read only if the configuration allows it. This module guarantees less:
+//! no plaintext is returned before the padding of the whole object was checked, and all failures look the same, so that
+//! repeated attempts reveal nothing about the plaintext (CVE-2020-8911).
 
 use std::fmt;
 
@@ -29,13 +29,13 @@ pub struct Opener {
     cipher: Box<Decryptor<Aes256>>,
     /// The last block of plaintext so far, which holds the padding if no other follows.
     last: Zeroizing<[u8; BLOCK_LEN]>,
-    /// Whether `key` is what the wrapped key stood for.
+    /// Whether `key` is the unwrapped data key, and not a random one in its place.
     genuine: bool,
 }
 
 impl Opener {
-    /// Starts reading a message. With `genuine` false it ends as one with broken padding does, whatever is in it: for a
-    /// key that could not be unwrapped, which must not be told apart.
+    /// Starts reading a message. With `genuine` false it always ends like a message with broken padding: the data key
+    /// could not be unwrapped, and that must not be distinguishable.
     pub(crate) fn new(key: &DataKey, iv: &Iv, genuine: bool) -> Self {
         let cipher = Box::new(Decryptor::new(key.expose().into(), iv.into()));
         Self { cipher, last: Zeroizing::new([0; BLOCK_LEN]), genuine }
@@ -79,10 +79,7 @@ impl fmt::Debug for Opener {
     }
 }
 
-/// The one error of this format, whatever happened.
+/// The only error of this format, for every kind of failure.
 pub(crate) fn failed() -> Error {
-    Error::new(
-        ErrorKind::Cbc,
-        "the legacy object (AES-CBC) cannot be decrypted: a wrong key, or the object is not what was encrypted",
-    )
+    Error::new(ErrorKind::Cbc, "cannot decrypt the legacy object (AES-CBC): the key is wrong or the object was changed")
 }

@@ -1,24 +1,24 @@
-//! What decrypts an object's body, whichever way it was encrypted.
+//! Decryption of an object's body in any of the formats.
 
 use crate::cbc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::{self, TAG_LEN};
 
-/// A body about to be decrypted, in order and in place. What it makes is unchecked until it was finished.
+/// Decrypts a body in order and in place. The plaintext is unauthenticated until [`finish`](Self::finish) has returned.
 #[derive(Debug)]
 #[must_use]
 pub enum Content {
     /// V2 and V3: the ciphertext is followed by its authentication tag.
     Gcm(Box<gcm::Opener>),
-    /// Legacy: nothing is authenticated, and how long the plaintext is shows at the end.
+    /// Legacy: nothing is authenticated, and the length of the plaintext is known only at the end.
     Cbc(cbc::Opener),
 }
 
 impl Content {
-    /// How many of the `body_len` bytes of the body are ciphertext; the others are its trailer.
+    /// Returns how many of the `body_len` bytes of the body are ciphertext. The others are its trailer.
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`], [`ErrorKind::TooLarge`] or [`ErrorKind::Cbc`] when no message is so long.
+    /// [`ErrorKind::Truncated`], [`ErrorKind::TooLarge`] or [`ErrorKind::Cbc`] when no message has this length.
     pub fn text_len(&self, body_len: u64) -> Result<u64> {
         match self {
             Self::Gcm(_) => gcm::plaintext_len(body_len),
@@ -27,7 +27,7 @@ impl Content {
         }
     }
 
-    /// Decrypts the next bytes of the text; of a legacy object whole blocks.
+    /// Decrypts the next bytes of the ciphertext: whole blocks for a legacy object, any number otherwise.
     ///
     /// # Errors
     /// Those of the cipher.
@@ -38,17 +38,17 @@ impl Content {
         }
     }
 
-    /// Checks that the text was what was encrypted, as far as the format lets that be known, and returns how many bytes
-    /// at its end are padding.
+    /// Checks that the text was not changed since it was encrypted, as far as the format allows, and returns how many
+    /// bytes at its end are padding.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`] or [`ErrorKind::Cbc`]; [`ErrorKind::Transport`] for a trailer of the wrong length.
     pub fn finish(self, trailer: &[u8]) -> Result<usize> {
         match self {
             Self::Gcm(opener) => {
-                let tag: &[u8; TAG_LEN] = trailer.try_into().map_err(|_| {
-                    Error::new(ErrorKind::Transport, "the store sent fewer bytes than it had announced")
-                })?;
+                let tag: &[u8; TAG_LEN] = trailer
+                    .try_into()
+                    .map_err(|_| Error::new(ErrorKind::Transport, "the store sent fewer bytes than it announced"))?;
                 opener.finish(tag).map(|()| 0)
             }
             Self::Cbc(opener) => opener.finish(),

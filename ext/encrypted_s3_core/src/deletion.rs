@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result};
 /// Deletes every object whose key begins with `prefix`, a page of up to 1,000 at a time.
 ///
 /// # Errors
-/// What the store says, and `Transport` when it says that there is more and not where; objects of the pages before are
-/// gone then.
+/// Those of the store, and `Transport` when a list is incomplete and has no continuation token. The objects of earlier
+/// pages are then already deleted.
 pub async fn delete_prefixed(store: Arc<dyn ObjectStore>, prefix: String) -> Result<()> {
     let mut from = None;
     loop {
@@ -21,7 +21,7 @@ pub async fn delete_prefixed(store: Arc<dyn ObjectStore>, prefix: String) -> Res
             (Some(next), _) => from = Some(next),
             (None, false) => return Ok(()),
             (None, true) => {
-                let what = "the store lists more objects and does not say where the list goes on";
+                let what = "the list of objects is incomplete: the store sent no token for its next page";
                 return Err(Error::new(ErrorKind::Transport, what));
             }
         }

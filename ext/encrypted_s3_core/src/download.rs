@@ -99,9 +99,9 @@ impl Download {
         Self::open_over(store, envelopes, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
     }
 
-    /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the way.
-    /// When it fails, or the future is dropped, and the position was the file's end, the file is as it was, and nothing
-    /// is written to it any more.
+    /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the
+    /// way. When it fails, or the future is dropped, and the position was the file's end, the file is as it was, and
+    /// nothing is written to it any more.
     ///
     /// A large object waits for its authentication as ciphertext in that file itself, where that can be.
     ///
@@ -200,7 +200,7 @@ impl Download {
     /// As [`next`](Self::next), and `InvalidRange` when `first` is past the last byte.
     pub async fn begin_at(&mut self, first: u64) -> Result<()> {
         if first >= self.size {
-            let what = format!("the range begins at byte {first}, the object has {}", self.size);
+            let what = format!("the range begins at byte {first}, but the object has {} bytes", self.size);
             return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.key));
         }
         self.skip(first).await
@@ -218,7 +218,7 @@ impl Download {
         let mut left = length.unwrap_or(u64::MAX).min(self.size - first);
         let mut bytes = Vec::new();
         usize::try_from(left).ok().and_then(|left| bytes.try_reserve_exact(left).ok()).ok_or_else(|| {
-            let what = format!("there is no memory for {left} bytes; read the object in pieces");
+            let what = format!("cannot allocate {left} bytes of memory; read the object in smaller ranges");
             Error::new(ErrorKind::TooLarge, what).for_object(&self.key)
         })?;
         while left > 0 {
@@ -265,13 +265,11 @@ impl Download {
         }
         match &mut self.body {
             Stage::Verified(body) => Ok(body),
-            _ => Err(Error::new(ErrorKind::Closed, "the download has failed before").for_object(&self.key)),
+            _ => Err(Error::new(ErrorKind::Closed, "the download failed earlier; start again").for_object(&self.key)),
         }
     }
 }
 
 fn unwritable(key: &str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("the file could not be written: {}", error.kind()))
-        .for_object(key)
-        .with_source(error)
+    Error::new(ErrorKind::Io, format!("cannot write the file: {}", error.kind())).for_object(key).with_source(error)
 }

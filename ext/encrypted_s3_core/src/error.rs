@@ -1,24 +1,24 @@
 //! The one error type of this crate.
 //!
-//! Rules: a kind is named after what the caller can do about it, so a new kind needs a caller that acts differently.
+//! A kind is named after the action that the caller can take, so a new kind needs a caller that acts differently.
 //! Messages name the object, the setting or the metadata entry and never hold a key, a signed URL, a header of a
 //! request or plaintext. The source keeps what a library said; it is for logs, and under the same rule.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What went wrong, in terms of what the caller can do about it.
+/// The kind of an error, by the action that the caller can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// A setting is missing or wrong.
     Configuration,
-    /// There is no such object.
+    /// The object does not exist.
     NotFound,
-    /// There is no such bucket.
+    /// The bucket does not exist.
     BucketNotFound,
     /// The store refused the credentials or the permission.
     Access,
-    /// The object lies in an archive and has to be restored before it can be read.
+    /// The object is archived and must be restored before it can be read.
     Archived,
     /// The multipart upload does not exist: it was completed or aborted before.
     UploadNotFound,
@@ -28,15 +28,15 @@ pub enum ErrorKind {
     NotRotated,
     /// The store could not be reached, timed out or answered with a failure that may pass.
     Transport,
-    /// The store's certificate, or its TLS, is not accepted. It was not spoken to.
+    /// The store's certificate or its TLS is not accepted. No request was sent.
     Certificate,
-    /// What arrived does not have the checksum that the store sent with it.
+    /// The received bytes do not have the checksum that the store sent with them.
     Damaged,
     /// The store refused the request for a reason that will not pass.
     Rejected,
     /// The object has no encryption envelope: it was not written by an S3 encryption client.
     MissingEnvelope,
-    /// The envelope lacks an entry, or an entry is not what the format asks for.
+    /// The envelope lacks an entry, or an entry does not follow the format.
     Malformed,
     /// The envelope names an algorithm or format that this crate does not read.
     Unsupported,
@@ -50,7 +50,7 @@ pub enum ErrorKind {
     KeyMismatch,
     /// The algorithm bound into the wrapped data key is not the one the envelope names.
     AlgMismatch,
-    /// No configured key opens the wrapped data key: a wrong key or a changed envelope.
+    /// No configured key opens the wrapped data key: the key is wrong or missing, or the envelope was changed.
     Unwrap,
     /// The key commitment does not match the data key.
     Commitment,
@@ -60,13 +60,13 @@ pub enum ErrorKind {
     PlaceRequired,
     /// The body is too short to hold an authentication tag, or ended before its announced length.
     Truncated,
-    /// The body is not what was encrypted: the authentication tag does not match.
+    /// The authentication tag does not match: the body was changed after it was encrypted.
     Auth,
     /// A legacy CBC body could not be decrypted; deliberately without a reason.
     Cbc,
     /// The uploaded bytes do not have the checksum that the caller announced.
     ChecksumMismatch,
-    /// The wanted range begins past the end of the object.
+    /// The requested range begins past the end of the object.
     InvalidRange,
     /// The plaintext exceeds what the format or the store can hold.
     TooLarge,
@@ -119,7 +119,7 @@ impl ErrorKind {
     }
 }
 
-/// What a store answered, for code that has to tell one refusal from another.
+/// The answer of a store, for code that must tell one error from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreAnswer {
     /// The HTTP status.
@@ -128,7 +128,7 @@ pub struct StoreAnswer {
     pub code: String,
 }
 
-/// Why a store was not reached, in words that hold no key, no signature and no address.
+/// Why a store was not reached. The text contains no key, no signature and no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkCause {
     /// A stable name: `certificate`, `tls`, `dns`, `refused`, `unreachable`, `reset`, `timeout` or `proxy`.
@@ -170,10 +170,10 @@ impl Error {
         self
     }
 
-    /// Keeps what the store answered.
+    /// Keeps the store's answer.
     #[must_use]
     pub fn with_answer(mut self, status: u16, code: &str) -> Self {
-        // A code is a word; what is longer was not made by a store.
+        // Error codes are single words. Anything longer does not come from a store.
         let code = code.chars().filter(|letter| letter.is_ascii_alphanumeric() || ".-_".contains(*letter)).take(64);
         self.answer = Some(Box::new(StoreAnswer { status, code: code.collect() }));
         self
@@ -186,17 +186,17 @@ impl Error {
         self
     }
 
-    /// What the store answered, where it did.
+    /// The store's answer, if there was one.
     pub fn answer(&self) -> Option<&StoreAnswer> {
         self.answer.as_deref()
     }
 
-    /// Why the store was not reached, where that is known.
+    /// Why the store was not reached, if known.
     pub fn network_cause(&self) -> Option<&NetworkCause> {
         self.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// What kind of failure this is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -1,9 +1,9 @@
 //! AES-256-GCM over one long message that arrives in pieces (NIST SP 800-38D): one key, one 12-byte nonce, one 16-byte
 //! tag at the end.
 //!
-//! No crate offers this as an interface of its own: the usual ones want the whole message at once, and an object may
-//! have 64 GiB. [`Sealer`] and [`Opener`] put the same rules over two implementations: [`AwsLc`] is several times
-//! faster, [`RustCrypto`] compiles everywhere and is what the tests hold the other against. No cipher is written here.
+//! No crate offers this as a public interface: the usual ones take the whole message at once, and an object may have
+//! 64 GiB. [`Sealer`] and [`Opener`] apply the same rules to two implementations: [`AwsLc`] is several times faster,
+//! [`RustCrypto`] compiles everywhere and is the reference in the tests. No cipher is implemented here.
 
 #[cfg(feature = "aws-lc")]
 #[allow(unsafe_code, reason = "calls aws-lc's C functions; every other module is safe Rust")]
@@ -33,7 +33,7 @@ pub const MAX_PLAINTEXT: u64 = (1 << 36) - 32;
 /// A number used once; not secret, but fresh for every message under one key.
 pub type Nonce = [u8; NONCE_LEN];
 
-/// What proves at the end that every byte of the message is as it was encrypted.
+/// The authentication tag: it proves that no byte of the message was changed after it was encrypted.
 pub type Tag = [u8; TAG_LEN];
 
 /// The implementation that is used unless a type says otherwise.
@@ -62,8 +62,8 @@ pub fn plaintext_len(body_len: u64) -> Result<u64> {
 
 /// Encrypts one message and makes its tag.
 ///
-/// Use one data key and nonce for one `Sealer` only: two messages under the same pair give away the difference of their
-/// plaintexts and the key of the tag.
+/// Use a data key and nonce for one `Sealer` only: two messages under the same pair reveal the difference of their
+/// plaintexts and the authentication key.
 #[must_use]
 pub struct Sealer<B: Backend = DefaultBackend> {
     message: Message<B>,
@@ -109,8 +109,8 @@ impl<B: Backend> Sealer<B> {
 
 /// Decrypts one message and checks its tag.
 ///
-/// What [`Opener::update`] hands back is **unauthenticated** until [`Opener::finish`] has returned `Ok`: anybody who can
-/// write to the bucket may have chosen it. Keep it from everyone until then, and drop it when `finish` fails.
+/// What [`Opener::update`] hands back is **unauthenticated** until [`Opener::finish`] has returned `Ok`: anybody who
+/// can write to the bucket may have chosen it. Do not pass it on until then, and drop it when `finish` fails.
 #[must_use]
 pub struct Opener<B: Backend = DefaultBackend> {
     message: Message<B>,
@@ -168,7 +168,7 @@ impl<B: Backend> fmt::Debug for Opener<B> {
     }
 }
 
-/// What a message is started for.
+/// Whether a message is encrypted or decrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Plaintext to ciphertext.
@@ -274,7 +274,7 @@ impl Progress {
 }
 
 fn too_large() -> Error {
-    Error::new(ErrorKind::TooLarge, format!("an encrypted object holds at most {MAX_PLAINTEXT} bytes"))
+    Error::new(ErrorKind::TooLarge, format!("an encrypted object can hold at most {MAX_PLAINTEXT} bytes"))
 }
 
 fn failed() -> Error {
@@ -282,7 +282,7 @@ fn failed() -> Error {
 }
 
 fn wrong_tag() -> Error {
-    Error::new(ErrorKind::Auth, "the authentication tag does not match: the object is not what was encrypted")
+    Error::new(ErrorKind::Auth, "the authentication tag does not match: the object was changed after it was encrypted")
 }
 
 #[cfg(test)]

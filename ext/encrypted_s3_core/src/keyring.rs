@@ -67,7 +67,7 @@ impl KeyMaterial {
         }
     }
 
-    /// Whether this key could unwrap what was wrapped by a key of `kind`.
+    /// Whether this key could unwrap data keys that a key of `kind` wrapped.
     fn reads(&self, kind: Kind) -> bool {
         match self {
             Self::Aes(_) => kind == Kind::Aes,
@@ -97,7 +97,7 @@ pub(crate) struct WrappedKey<'a> {
     pub(crate) bytes: &'a [u8],
     /// The text that ties it to the content algorithm, for the wraps that do so.
     pub(crate) bind: &'a str,
-    /// What the envelope says of the key; one that cannot be read names no key.
+    /// The material description of the envelope. One that cannot be parsed names no key.
     pub(crate) material_description: &'a str,
 }
 
@@ -123,18 +123,18 @@ impl Keyring {
     /// A keyring of `keys`; objects are written under the first one and read under any.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when there is no key, when two keys have one id, or when an id is empty, longer than
-    /// [`MAX_ID_LEN`] or holds anything but printable ASCII.
+    /// [`ErrorKind::Configuration`] when there is no key, when two keys have one id, or when an id is empty, longer
+    /// than [`MAX_ID_LEN`] or holds anything but printable ASCII.
     pub fn new(keys: Vec<Key>) -> Result<Self> {
         check_ids(&keys)?;
         let mut keys = keys.into_iter();
         let writing =
-            keys.next().ok_or_else(|| Error::new(ErrorKind::Configuration, "no encryption key is configured"))?;
+            keys.next().ok_or_else(|| Error::new(ErrorKind::Configuration, "no `encryption_key` is configured"))?;
         Ok(Self { writing: Arc::new(writing), further: keys.collect() })
     }
 
-    /// Wraps `data_key` by the writing key; returns how, and the wrapped key's bytes. `bind` is the text that ties it to
-    /// the content algorithm.
+    /// Wraps `data_key` by the writing key; returns how, and the wrapped key's bytes. `bind` is the text that ties it
+    /// to the content algorithm.
     pub(crate) fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<(WritingWrap, Vec<u8>)> {
         match &self.writing.key {
             KeyMaterial::Aes(key) => Ok((WritingWrap::AesGcm, aes::wrap(key, data_key, bind)?)),
@@ -175,8 +175,8 @@ impl Keyring {
         Err(self.no_key_fits(wanted.as_deref()))
     }
 
-    /// Unwraps a data key whose wrap must not tell whether it fitted: a failure to do so comes as a random key and
-    /// `false`. All keys are tried, whichever fits, so that the time says nothing either.
+    /// Unwraps a data key of a legacy wrap, where a failure must not be visible: it returns a random key and `false`.
+    /// All keys are tried even after one fits, so that the time reveals nothing either.
     ///
     /// # Errors
     /// [`ErrorKind::KeyMismatch`] when there is no key of the kind that wrapped it.
@@ -204,7 +204,7 @@ impl Keyring {
         self.keys().filter(named).chain(self.keys().filter(move |key| !named(key))).filter(reading)
     }
 
-    /// What no key could ever read is refused by name.
+    /// Refuses a data key that none of the configured kinds of key can unwrap.
     fn check_kind(&self, kind: Kind) -> Result<()> {
         if self.keys().any(|key| key.key.reads(kind)) {
             return Ok(());
@@ -212,10 +212,10 @@ impl Keyring {
         let problem = match kind {
             Kind::Kms => "which is not supported",
             Kind::Rsa if self.keys().any(|key| matches!(key.key, KeyMaterial::Rsa(_))) => {
-                "and this service has public RSA keys only, which write and cannot read: configure the private key as \
-                 encryption_key, or among decryption_keys"
+                "but this service has public RSA keys only, which can write and not read: set the private key as \
+                 `encryption_key`, or add it to `decryption_keys`"
             }
-            Kind::Rsa | Kind::Aes => "and this service has no such key: configure it among decryption_keys",
+            Kind::Rsa | Kind::Aes => "but this service has no such key: add it to `decryption_keys`",
         };
         Err(Error::new(ErrorKind::KeyMismatch, format!("the object's data key was wrapped by {kind}, {problem}")))
     }
@@ -223,24 +223,24 @@ impl Keyring {
     fn no_key_fits(&self, wanted: Option<&str>) -> Error {
         let message = match wanted.map(|id| (id, self.keys().find(|key| key.id.as_deref() == Some(id)))) {
             Some((id, Some(Key { key: KeyMaterial::Rsa(key), .. }))) if !key.is_private() => format!(
-                "the key {id:?} is configured as a public RSA key, which writes and cannot read, and no other key opens \
-                 the object's data key: configure the private key as encryption_key, or among decryption_keys"
+                "the key {id:?} is a public RSA key, which can write and not read, and no other key opens \
+                 the object's data key: set the private key as `encryption_key`, or add it to `decryption_keys`"
             ),
             Some((id, Some(_))) => format!(
-                "the key {id:?} does not open the object's data key: a wrong key under this id or a changed envelope"
+                "the key {id:?} does not open the object's data key: the key is wrong or the envelope was changed"
             ),
-            Some((id, None)) if is_valid_id(id) => format!(
-                "the object asks for the key {id:?}, which is not configured, and no other key opens its data key"
-            ),
+            Some((id, None)) if is_valid_id(id) => {
+                format!("its key id {id:?} is not in `decryption_keys`, and no other key opens its data key")
+            }
             Some(_) | None => {
-                "no configured key opens the object's data key: a wrong key or a changed envelope".to_owned()
+                "no configured key opens its data key: the key is missing or the envelope was changed".to_owned()
             }
         };
         Error::new(ErrorKind::Unwrap, message)
     }
 }
 
-/// The key id in a material description, which is any text that somebody stored with the object.
+/// Returns the key id in a material description. The description may be any text: it is not authenticated.
 pub(crate) fn wanted_id(material_description: &str) -> Option<String> {
     match serde_json::from_str::<Value>(material_description).ok()?.get_mut(ID_ENTRY)?.take() {
         Value::String(id) => Some(id),
@@ -254,7 +254,7 @@ fn check_ids(keys: &[Key]) -> Result<()> {
         if !is_valid_id(id) {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                format!("a key id has 1 to {MAX_ID_LEN} printable ASCII characters; {id:?} is none"),
+                format!("the key id {id:?} is not valid; use 1 to {MAX_ID_LEN} printable ASCII characters"),
             ));
         }
         if !seen.insert(id) {

@@ -1,9 +1,9 @@
 //! Client-side encryption for S3 in Amazon's own envelope formats.
 //!
-//! This crate knows S3 and cryptography and nothing of Ruby. Its promises: no byte of plaintext leaves it before the
+//! This crate knows S3 and cryptography and not Ruby. Its guarantees: no byte of plaintext leaves it before the
 //! authentication tag over the whole object has been checked (legacy objects, which have none and are read only where
-//! that is switched on, before their padding has been checked); a data key, a nonce and the ciphertext made with them are
-//! used for one object only; secrets are wiped from memory when they are dropped and print as `[redacted]`.
+//! that is switched on, before their padding has been checked); a data key, a nonce and the ciphertext made with them
+//! are used for one object only; secrets are wiped from memory when they are dropped and print as `[redacted]`.
 
 #![deny(unsafe_code)]
 

@@ -40,7 +40,7 @@ pub async fn open(
     match (envelopes.instruction_file(name), instruction_file) {
         (Some(key), Some(body)) => store = store.with_instruction_file(key, body),
         (None, Some(_)) => {
-            let what = "an instruction file is read only where envelope_location is instruction_file";
+            let what = "an instruction file is only read when `envelope_location` is `instruction_file`";
             return Err(Error::new(ErrorKind::Configuration, what));
         }
         _ => {}

@@ -1,6 +1,6 @@
-//! MD5, piece by piece: Active Storage knows a file's plaintext by it. No security rests on it here.
+//! MD5 in steps. Active Storage uses it as the checksum of a file. It has no role in security here.
 //!
-//! aws-lc computes it by a third faster than RustCrypto, and of all that a large upload computes it is the most.
+//! aws-lc computes it a third faster than RustCrypto, and it takes more time than anything else in a large upload.
 
 #[cfg(feature = "aws-lc")]
 #[allow(unsafe_code, reason = "calls aws-lc's C functions")]

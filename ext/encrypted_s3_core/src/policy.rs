@@ -1,8 +1,7 @@
 //! Which formats are written and which are read, under the names that Amazon's SDKs give these choices.
 //!
 //! Two settings of a client decide: the commitment policy about key commitment (V3) and the security profile about the
-//! legacy forms. Combinations that say one thing and its opposite are refused when the policy is made, not when an
-//! object is read.
+//! legacy forms. Contradictory combinations are refused when the policy is created, not when an object is read.
 
 use crate::envelope::Format;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,7 +45,7 @@ impl CommitmentPolicy {
     }
 }
 
-/// Which client of Amazon's a service stands for: which format it is of, and whether it reads legacy forms.
+/// Which of Amazon's clients a service corresponds to: its format, and whether it reads legacy forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecurityProfile {
     /// The V2 client.
@@ -85,7 +84,7 @@ impl SecurityProfile {
         matches!(self, Self::V2AndLegacy | Self::V3AndLegacy)
     }
 
-    /// What Amazon's client of this profile does unless it is told otherwise. Legacy objects have no commitment, so
+    /// The default of Amazon's client of this profile. Legacy objects have no commitment, so
     /// that the V3 client's own default would read none of them.
     fn default_commitment(self) -> CommitmentPolicy {
         match self {
@@ -96,7 +95,7 @@ impl SecurityProfile {
     }
 }
 
-/// What is written and what is read.
+/// The formats that are written and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     commitment: CommitmentPolicy,

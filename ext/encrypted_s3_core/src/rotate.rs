@@ -59,8 +59,8 @@ pub struct Rotated {
 /// replaced by.
 ///
 /// # Errors
-/// `NotFound`; what opening the envelope can fail with; `Changed` when it is replaced again and again; `NotRotated` when
-/// `verify` is asked for and the store does not show the new envelope.
+/// `NotFound`; what opening the envelope can fail with; `Changed` when it is replaced again and again; `NotRotated`
+/// when `verify` is asked for and the store does not show the new envelope.
 pub async fn rotate(
     store: Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
@@ -156,7 +156,7 @@ async fn copy_in_parts(
         }
     }
     let copied = sending.result().await;
-    copied.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the copy was over before it began")))
+    copied.unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the copy ended before it began")))
 }
 
 fn key_id(head: &ObjectHead) -> Option<String> {

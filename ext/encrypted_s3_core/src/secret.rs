@@ -1,7 +1,7 @@
 //! Keys as types of their own, so that a key is never mistaken for other bytes, printed, copied by accident or left in
 //! memory.
 //!
-//! The bytes live on the heap: moving a key moves a pointer and leaves no second copy on the stack that nobody wipes.
+//! The bytes are on the heap: moving a key moves a pointer and leaves no unwiped copy on the stack.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl DataKey {
         if bytes.len() != key.len() {
             return Err(Error::new(
                 ErrorKind::Malformed,
-                format!("a data key has {DATA_KEY_LEN} bytes, this one has {}", bytes.len()),
+                format!("a data key must have {DATA_KEY_LEN} bytes; this one has {}", bytes.len()),
             ));
         }
         key.copy_from_slice(bytes);
@@ -77,7 +77,7 @@ impl WrappingKey {
             16 | 24 | 32 => Ok(Self(Zeroizing::new(bytes.into()))),
             length => Err(Error::new(
                 ErrorKind::Configuration,
-                format!("an encryption key has 16, 24 or 32 bytes, this one has {length}"),
+                format!("an encryption key must have 16, 24 or 32 bytes; this one has {length}"),
             )),
         }
     }
@@ -102,8 +102,8 @@ impl fmt::Debug for WrappingKey {
 /// Fills `buffer`, which is not empty, from the operating system's random source.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] when the source fails or hands out zeros only. A source that is broken in that way would
-/// encrypt every object with one key and nonce, and nothing would look wrong.
+/// [`ErrorKind::Internal`] when the source fails or hands out zeros only. With a source that is
+/// broken in this way every object would be encrypted with the same key and nonce, and nothing would show it.
 pub(crate) fn fill_random(buffer: &mut [u8]) -> Result<()> {
     fill_from(buffer, getrandom::fill)
 }
@@ -115,7 +115,7 @@ fn fill_from(
     source(buffer).map_err(|error| {
         Error::new(ErrorKind::Internal, "the operating system's random source failed").with_source(error)
     })?;
-    // Folded without an early exit: the position of the first byte set is nobody's business.
+    // No early exit, so that the time does not depend on the position of the first non-zero byte.
     if buffer.iter().fold(0, |all, byte| all | byte) == 0 {
         return Err(Error::new(ErrorKind::Internal, "the operating system's random source returned zeros only"));
     }

@@ -1,4 +1,4 @@
-//! What this crate asks of an object store, and the stores there are.
+//! The interface of an object store, and its implementations.
 //!
 //! Futures own what they need and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
 
@@ -41,27 +41,27 @@ use crate::Result;
 /// A store's answer, to be awaited or spawned.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// An object about to be written: where, and everything but the body.
+/// An object that is to be written: its key and everything else except the body.
 #[derive(Clone, Debug, Default)]
 pub struct NewObject {
     /// The object's key in the bucket, UTF-8.
     pub key: String,
-    /// The MIME type that the store is told.
+    /// The MIME type that the store gets.
     pub content_type: String,
     /// User metadata, names without the `x-amz-meta-` prefix.
     pub metadata: Vec<(String, String)>,
-    /// Storage class, server-side encryption and the like.
+    /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
 }
 
-/// What the store says of an object it has taken.
+/// The answer of the store for an object that was stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// The entity tag, with its quotes, as the store gives it.
     pub etag: String,
 }
 
-/// One part that the store has taken.
+/// One stored part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPart {
     /// The part's number, from 1.
@@ -92,19 +92,19 @@ impl ObjectHead {
     }
 }
 
-/// What of an object is read, and which version of it.
+/// The bytes of an object that are read, and the version of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// The first byte and the last; `None` is all of it.
     pub range: Option<(u64, u64)>,
-    /// The entity tag of the only version that will do.
+    /// The entity tag of the required version; `None` reads any.
     pub if_match: Option<String>,
 }
 
 /// An object being read.
 #[derive(Debug)]
 pub struct Object {
-    /// What is known before the body; its size is that of the whole object.
+    /// The properties of the object; the size is that of the whole object.
     pub head: ObjectHead,
     /// Which byte of the object the body begins with: 0 when the store ignored the range.
     pub first: u64,
@@ -135,8 +135,8 @@ impl Body {
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors
-    /// `Transport` when the connection broke; `Damaged`, after the last bytes, when all of them do not have the checksum
-    /// that the store sent with them.
+    /// `Transport` when the connection broke; `Damaged`, after the last bytes, when all of them do not have the
+    /// checksum that the store sent with them.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         match &mut self.0 {
             BodySource::Aws(body) => body.next().await,
@@ -145,7 +145,7 @@ impl Body {
     }
 }
 
-/// What an object's metadata are replaced by, and how.
+/// New metadata for an object.
 #[derive(Clone, Debug)]
 pub struct Replacement {
     /// All user metadata, names without the `x-amz-meta-` prefix.
@@ -167,7 +167,7 @@ pub struct Page {
 
 /// An S3-like store, bound to one bucket.
 pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
-    /// How long one operation goes on without progress, everything that is tried again included.
+    /// How long one operation goes on without progress, all retries included.
     fn patience(&self) -> Duration {
         patience::PATIENCE
     }
@@ -184,19 +184,19 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Makes the parts, in ascending order, the object.
     fn complete_multipart(&self, key: &str, upload_id: &str, parts: Vec<StoredPart>) -> StoreFuture<Stored>;
 
-    /// Gives a multipart upload up and frees its parts.
+    /// Aborts a multipart upload and frees its parts.
     fn abort_multipart(&self, key: &str, upload_id: &str) -> StoreFuture<()>;
 
     /// Reads an object or a range of it: its head first, then the body. A version other than the wanted one is
     /// `Changed`, a range that begins past the end `InvalidRange`.
     fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object>;
 
-    /// Gives an object other user metadata without moving its body: content type, storage class, server-side encryption,
-    /// tags and the rest stay. Only while its entity tag is `etag`: `Changed` otherwise.
+    /// Gives an object other user metadata without moving its body: content type, storage class, server-side
+    /// encryption, tags and the rest stay. Only while its entity tag is `etag`: `Changed` otherwise.
     fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored>;
 
-    /// Begins a multipart upload that will give an object other user metadata, as [`replace_metadata`] does, and returns
-    /// its id. The parts are copied from the object itself.
+    /// Begins a multipart upload that will give an object other user metadata, as [`replace_metadata`] does, and
+    /// returns its id. The parts are copied from the object itself.
     ///
     /// [`replace_metadata`]: Self::replace_metadata
     fn create_copy(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<String>;
@@ -211,15 +211,15 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
         range: (u64, u64),
     ) -> StoreFuture<StoredPart>;
 
-    /// Reads what is known of an object without its body.
+    /// Reads the properties of an object without its body.
     fn head(&self, key: &str) -> StoreFuture<ObjectHead>;
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object. It is not an error when the object does not exist.
     fn delete(&self, key: &str) -> StoreFuture<()>;
 
     /// Deletes up to 1,000 objects in one request.
     fn delete_many(&self, keys: Vec<String>) -> StoreFuture<()>;
 
-    /// Lists the keys that begin with `prefix`, from where `next` of the page before says.
+    /// Lists the keys that begin with `prefix`; `from` is the `next` of the previous page.
     fn list(&self, prefix: &str, from: Option<String>) -> StoreFuture<Page>;
 }

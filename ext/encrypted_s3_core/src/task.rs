@@ -1,7 +1,7 @@
-//! Work on the runtime that ends with whoever waits for it.
+//! Tasks on the runtime that are cancelled when the code that waits for them is dropped.
 //!
-//! Requests to the store run in tasks because what waits for them is dropped outside the runtime when the waiting Ruby
-//! thread is interrupted, and the connections of an HTTP client must not be.
+//! Requests to the store run in tasks. The future that waits for a request is dropped outside the runtime when its Ruby
+//! thread is interrupted, and the connections of an HTTP client must not be dropped there.
 
 use tokio::task::{JoinError, JoinHandle};
 
@@ -25,7 +25,7 @@ pub fn spawn<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + '
 /// Waits for the result, once. May be dropped and called again before that.
 ///
 /// # Errors
-/// What the work returned; `Internal` when it panicked.
+/// The error of the work; `Internal` when it panicked.
 pub async fn join<T>(task: &mut Task<T>) -> Result<T> {
     (&mut task.0).await.unwrap_or_else(|error| Err(ended_early(error)))
 }

@@ -1,8 +1,8 @@
-//! The task that brings an object into the store: one request, or a multipart upload whose parts come from the caller or,
-//! where an object is copied, from the store itself.
+//! The task that brings an object into the store: one request, or a multipart upload whose parts come from the caller
+//! or, where an object is copied, from the store itself.
 //!
-//! The whole life of a multipart upload is here: create, send, complete or abort. It runs apart from the caller, so that
-//! a caller who is interrupted, or never comes back, leaves nothing behind: when the commands end without
+//! The whole life of a multipart upload is here: create, send, complete or abort. It runs apart from the caller, so
+//! that a caller who is interrupted, or never comes back, leaves nothing behind: when the commands end without
 //! [`Command::Finish`], what was begun is aborted.
 
 use std::sync::Arc;
@@ -28,18 +28,18 @@ const ABORT_PAUSE: Duration = Duration::from_millis(200);
 /// How long the caller waits for it. It goes on after that.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
 
-/// How long the outcome of a last request is asked for whose answer was lost.
+/// How long the store is asked for the outcome of a last request whose answer was lost.
 const OUTCOME_WAIT: Duration = Duration::from_secs(5);
-/// As that, when the caller has given up and waits for it.
+/// The same when the caller has cancelled and waits for the outcome.
 const INTERRUPTED_WAIT: Duration = Duration::from_secs(1);
-/// How long a store may need for a request whose last byte it has.
+/// How long a store may take to answer after it has received the last byte of a request.
 const LATE: Duration = Duration::from_millis(500);
-/// A body of up to this many bytes has left as soon as it is sent.
+/// A body of up to this many bytes fits into the system's buffers and counts as sent at once.
 const AT_ONCE: usize = 64 * 1024;
 
 type InFlight = JoinSet<Result<StoredPart>>;
 
-/// What the caller hands over.
+/// A command of the caller.
 pub(crate) enum Command {
     /// One part that is not the last.
     Part(Part),
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Finish(Part),
 }
 
-/// What a part is made of.
+/// The source of a part.
 pub(crate) enum Part {
     /// Ciphertext, with the tag behind the last of it.
     Bytes(Bytes),
@@ -55,12 +55,12 @@ pub(crate) enum Part {
     Copied(u64, u64),
 }
 
-/// What a multipart upload is to become.
+/// The result of a multipart upload.
 #[derive(Clone)]
 pub(crate) enum Aim {
     /// A new object.
     New(NewObject),
-    /// The object that is there, with other metadata, as long as it has this entity tag.
+    /// The existing object with other metadata, as long as it has this entity tag.
     Copy { key: String, etag: String, replacement: Replacement },
 }
 
@@ -79,14 +79,14 @@ impl Aim {
         }
     }
 
-    /// Whether an object is what was sent: no other has the same envelope.
+    /// Whether an object is the one that was sent: no other object has the same envelope.
     fn is_reached(&self, head: &ObjectHead) -> bool {
         let metadata = self.metadata();
         !metadata.is_empty() && metadata.iter().all(|(name, value)| head.metadata.get(name) == Some(value))
     }
 }
 
-/// A transfer under way. Dropping it gives it up.
+/// A running transfer. Dropping it cancels it.
 #[derive(Debug)]
 pub(crate) struct Sending {
     task: Option<JoinHandle<Result<Stored>>>,
@@ -109,12 +109,13 @@ impl Sending {
         (commands, Self { task: Some(task), cancel: Some(cancelled.drop_guard()) })
     }
 
-    /// Gives the transfer up, without waiting.
+    /// Cancels the transfer without waiting.
     pub(crate) fn cancel(&mut self) {
         self.cancel = None;
     }
 
-    /// Waits for the end, which is told once. May be dropped and called again before that.
+    /// Waits for the end and returns the result once. The future may be dropped and the method called again before
+    /// that.
     pub(crate) async fn result(&mut self) -> Option<Result<Stored>> {
         let ended = self.task.as_mut()?.await;
         self.task = None;
@@ -122,18 +123,18 @@ impl Sending {
     }
 }
 
-/// What a transfer needs.
+/// Everything that a transfer needs.
 struct Transfer {
     store: Arc<dyn ObjectStore>,
     aim: Aim,
     concurrency: usize,
     acknowledged: Arc<AtomicU64>,
-    /// Cancelled when the caller gives up, also while parts are on their way.
+    /// Cancelled when the caller cancels the transfer, also while parts are being sent.
     cancelled: CancellationToken,
 }
 
 impl Transfer {
-    /// Moves everything that `commands` bring.
+    /// Sends all parts of `commands`.
     async fn run(self, mut commands: mpsc::Receiver<Command>) -> Result<Stored> {
         let first = tokio::select! {
             biased;
@@ -167,8 +168,8 @@ impl Transfer {
         Ok(stored)
     }
 
-    /// The outcome of a request that is no longer wanted. A small one is with the store already, which may be carrying it
-    /// out; of a large one nothing more is sent.
+    /// The outcome of a request that is no longer wanted. A small one is with the store already, which may be carrying
+    /// it out; of a large one nothing more is sent.
     async fn given_up(&self, put: StoreFuture<Stored>, size: usize) -> Result<Stored> {
         if size > AT_ONCE {
             drop(put);
@@ -180,7 +181,7 @@ impl Transfer {
     }
 
     async fn multipart(self, first: Command, commands: mpsc::Receiver<Command>) -> Result<Stored> {
-        // Not given up in the middle, or the store would keep an upload whose id nobody knows.
+        // Not cancelled midway: the store would keep an upload whose id is not known.
         let id = self.create().await?;
         let mut in_flight = JoinSet::new();
         let sent = tokio::select! {
@@ -274,8 +275,8 @@ impl Transfer {
         }
     }
 
-    /// What became of a last request that ended with `error` or was given up. Its answer may have been lost, and a store
-    /// that is asked again may say that there is no such upload any more. Then the object itself tells.
+    /// What became of a last request that ended with `error` or was given up. Its answer may have been lost, and a
+    /// store that is asked again may say that there is no such upload any more. Then the object itself tells.
     async fn outcome(&self, error: Error, wait: Duration) -> Result<Stored> {
         match timeout(wait, self.store.head(self.aim.key())).await {
             Ok(Ok(head)) if self.aim.is_reached(&head) => Ok(Stored { etag: head.etag }),

@@ -22,41 +22,42 @@ use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
 use crate::transfer::{Aim, Command, MAX_PARTS, Part, Sending};
 use crate::{Error, ErrorKind, Result};
 
-/// Plaintext is encrypted and digested in pieces of this size, which the processor's cache holds between the two.
+/// Plaintext is digested and encrypted in pieces of this size, so that a piece stays in the processor's cache between
+/// the two steps.
 const PIECE: usize = 64 * 1024;
 
-/// After so many bytes the caller is given the chance to stop: most of them go through without any waiting.
+/// The upload yields after this many bytes, so that the caller can be interrupted even if nothing has to be waited for.
 const BREATH: usize = 1024 * 1024;
 
-/// The largest object there is: all that GCM can encrypt, and the tag.
+/// The largest object: the most bytes that GCM can encrypt, and the tag.
 const MAX_BODY: u64 = MAX_PLAINTEXT + TAG_LEN as u64;
 
-/// What is known of an object before its first byte.
+/// The properties of an object that are known before its first byte.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
-    /// The MIME type that the store is told; says nothing of the plaintext unless the caller wants it to.
+    /// The MIME type that the store gets. It need not be that of the plaintext.
     pub content_type: String,
     /// Base64 of the MD5 of the whole plaintext, checked before the object becomes visible.
     pub checksum: Option<String>,
-    /// Storage class and the like.
+    /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
 }
 
-/// How uploads are cut up.
+/// How uploads are divided into parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartPlan {
     /// Objects whose ciphertext is at least this many bytes are sent in parts.
     pub multipart_threshold: usize,
-    /// Bytes of a part; S3 wants at least 5 MiB.
+    /// Size of a part in bytes; S3 requires at least 5 MiB.
     pub part_size: usize,
     /// Parts in flight at once. Memory is (this + 2) parts, or the threshold if that is more.
     pub concurrency: usize,
 }
 
 impl PartPlan {
-    /// S3's smallest part, but for the last.
+    /// The smallest part that S3 takes, except for the last one.
     pub const MIN_PART_SIZE: usize = 5 * 1024 * 1024;
-    /// S3's largest part.
+    /// The largest part that S3 takes.
     pub const MAX_PART_SIZE: u64 = 5 * 1024 * 1024 * 1024;
 
     /// Checks that S3 will take parts of this plan.
@@ -97,12 +98,12 @@ pub struct Upload {
     acknowledged: Arc<AtomicU64>,
 }
 
-/// What an upload still takes.
+/// The state of an upload.
 #[derive(Debug)]
 enum State {
     Open(Box<Open>),
-    /// Nothing: all of it was handed over, or it was given up, or a call is at work. What that call has taken would be
-    /// lost if it were dropped in the middle, so the state is put back only at its end.
+    /// No more plaintext: all of it was handed over, or the upload was cancelled, or a call is in progress. The state
+    /// is put back only at the end of a call, because the bytes of a call that is dropped midway are lost.
     Closed,
 }
 
@@ -113,7 +114,7 @@ struct Open {
     checksum: Option<ExpectedMd5>,
     parts: Parts,
     commands: mpsc::Sender<Command>,
-    /// Bytes since the caller could last be interrupted.
+    /// Bytes since the upload last yielded to the caller.
     unbroken: usize,
 }
 
@@ -158,7 +159,7 @@ impl Upload {
     /// Takes the next plaintext bytes. Waits while enough parts are in flight.
     ///
     /// # Errors
-    /// What the store said to an earlier part; `TooLarge` past GCM's limit; `Closed` after `finish` or `abort`.
+    /// The store's error for an earlier part; `TooLarge` above GCM's limit; `Closed` after `finish` or `abort`.
     pub async fn write(&mut self, mut plaintext: &[u8]) -> Result<()> {
         let mut open = self.take()?;
         while !plaintext.is_empty() {
@@ -171,8 +172,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Takes up to `length` bytes of `file` from `offset`, without a detour through the caller, and returns how many
-    /// there were: less only at the end of the file.
+    /// Takes up to `length` bytes of `file` from `offset` and returns how many there were: fewer only at the end of the
+    /// file.
     ///
     /// # Errors
     /// As [`write`](Self::write), and `Io` when the file cannot be read.
@@ -196,7 +197,7 @@ impl Upload {
     /// Sends the rest, checks the checksum, and makes the object visible.
     ///
     /// # Errors
-    /// `ChecksumMismatch`, or what the store said; then nothing is visible and nothing is left behind.
+    /// `ChecksumMismatch`, or the store's error. The object is then not visible and no parts are left behind.
     pub async fn finish(&mut self) -> Result<Stored> {
         let open = self.take()?;
         if let Some(checksum) = open.checksum
@@ -209,27 +210,27 @@ impl Upload {
         let (full, last) = open.parts.finish(&tag)?;
         let commands = full.map(|part| Command::Part(Part::Bytes(part)));
         for command in commands.into_iter().chain([Command::Finish(Part::Bytes(last))]) {
-            // Taken as long as the task runs; if it has ended, it says why.
+            // Fails only when the task has ended, and its result says why.
             let _taken = open.commands.send(command).await;
         }
         self.result().await
     }
 
-    /// Gives the upload up, at once and without waiting: nothing more is sent, and what was begun is aborted.
+    /// Cancels the upload without waiting: nothing more is sent, and the multipart upload is aborted in the background.
     pub fn cancel(&mut self) {
         self.state = State::Closed;
         self.sending.cancel();
     }
 
-    /// Gives the upload up, and waits until nothing of it is left in the store or until it is known that it was too late:
-    /// what was stored before the store heard of it is returned. Does nothing after `finish`.
+    /// Cancels the upload and waits until nothing of it is left in the store. Returns the object if the store had
+    /// already stored it. Does nothing after `finish`.
     pub async fn abort(&mut self) -> Option<Stored> {
         self.cancel();
-        // Whatever else the transfer ended with, it has cleaned up after itself.
+        // In all other cases the transfer has cleaned up after itself.
         self.sending.result().await.and_then(Result::ok)
     }
 
-    /// How many plaintext bytes were written so far.
+    /// Returns how many plaintext bytes were written so far.
     pub fn bytes_written(&self) -> u64 {
         self.plaintext
     }
@@ -254,7 +255,7 @@ impl Upload {
         }
     }
 
-    /// Puts a reason where there is only the fact that the transfer has ended.
+    /// Replaces the information that the transfer has ended by its error.
     async fn told<T>(&mut self, taken: std::result::Result<T, Refusal>) -> Result<T> {
         match taken {
             Ok(taken) => Ok(taken),
@@ -300,7 +301,7 @@ impl Open {
 }
 
 fn closed(key: &str) -> Error {
-    Error::new(ErrorKind::Closed, "the upload was finished, aborted or interrupted").for_object(key)
+    Error::new(ErrorKind::Closed, "the upload was already finished, aborted or interrupted").for_object(key)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The core's answers: waited for, and raised when they are errors.
+//! Waiting for answers of the core, and raising its errors in Ruby.
 
 use encrypted_s3_core::{Result as CoreResult, task};
 use magnus::{Error, Ruby};
 
 use crate::{error, gvl};
 
-/// Waits for an answer of the core and raises its error.
+/// Waits for an answer of the core. Raises its error.
 pub fn call<T: Send>(ruby: &Ruby, future: impl Future<Output = CoreResult<T>> + Send) -> Result<T, Error> {
     gvl::wait(ruby, future)?.map_err(|error| error::raised(ruby, &error))
 }
@@ -18,7 +18,7 @@ pub fn request<T: Send + 'static>(
     gvl::wait(ruby, task::run(requests))
 }
 
-/// Waits for requests that run in a task of their own, and raises their error.
+/// Waits for requests that run in a task of their own. Raises their error.
 pub fn answered<T: Send + 'static>(
     ruby: &Ruby,
     requests: impl Future<Output = CoreResult<T>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Bytes that are handed to Ruby, or taken from it, as strings.
+//! Conversion between bytes and Ruby strings.
 
 #![allow(unsafe_code, reason = "magnus cannot fill a string without the GVL")]
 
@@ -9,8 +9,8 @@ use magnus::{Error, RString, Ruby};
 
 use crate::gvl;
 
-/// From this many bytes on they are copied without the GVL. What takes long is not the copying but the new memory: the
-/// system may need ten milliseconds to give 5 MiB, in which no other thread could run.
+/// Strings of at least this many bytes are copied without the GVL. The copying is fast, but the system may need ten
+/// milliseconds to allocate 5 MiB, and no other thread could run during that time.
 const UNLOCKED: usize = 256 * 1024;
 
 /// A new binary string of `bytes`.
@@ -19,16 +19,16 @@ pub fn string(ruby: &Ruby, bytes: &[u8]) -> RString {
     if bytes.len() < UNLOCKED {
         return ruby.str_from_slice(bytes);
     }
-    // Counted twice. Ruby lets some 30 MB of strings become garbage before it looks for them, and frees them while the
-    // next 30 MB are made; a download that is read chunk by chunk would grow the process by all of that.
+    // Count the bytes twice. Ruby lets some 30 MB of strings become garbage before it collects them, and frees them
+    // while the next 30 MB are allocated; a download that is read in chunks would grow the process by all of that.
     ruby.gc_adjust_memory_usage(isize::try_from(length).unwrap_or_default());
     filled(ruby.str_buf_new(bytes.len()), bytes, length)
 }
 
-/// Memory of a string that is written to where Ruby values may not be.
+/// Memory of a string, for code that runs without the GVL and must not hold Ruby values.
 struct Target(*mut u8);
 
-// SAFETY: the memory belongs to a string that is locked, so nobody else touches it while this is used.
+// SAFETY: the memory belongs to a string that is locked, so no other code accesses it while this is used.
 unsafe impl Send for Target {}
 
 impl Target {
@@ -51,7 +51,7 @@ fn filled(string: RString, bytes: &[u8], length: c_long) -> RString {
         rb_sys::rb_str_locktmp(raw);
         let mut target = Target(rb_sys::macros::RSTRING_PTR(raw).cast_mut().cast::<u8>());
         if gvl::without(|| target.fill(bytes)).is_none() {
-            // An interrupt is pending, which the caller's next wait will see to.
+            // An interrupt is pending. The caller's next wait handles it.
             target.fill(bytes);
         }
         rb_sys::rb_str_unlocktmp(raw);
@@ -60,10 +60,10 @@ fn filled(string: RString, bytes: &[u8], length: c_long) -> RString {
     string
 }
 
-/// Runs `work` with the bytes of a string, which nobody can change meanwhile. `work` may give up the GVL.
+/// Runs `work` with the bytes of a string, which cannot be changed meanwhile. `work` may release the GVL.
 ///
 /// # Errors
-/// What `work` returns, and `RuntimeError` when the string is locked already.
+/// The error of `work`, and `RuntimeError` when the string is already locked.
 pub fn with_bytes<T>(string: RString, work: impl FnOnce(&[u8]) -> Result<T, Error>) -> Result<T, Error> {
     if string.len() < UNLOCKED {
         // Short ones lie in the object itself, which the garbage collector may move.
@@ -79,7 +79,7 @@ struct Locked(RString);
 impl Locked {
     fn new(string: RString) -> Result<Self, Error> {
         let raw = string.as_raw();
-        // SAFETY: `raw` is a live string. That it is locked already is an error, which `protect` catches.
+        // SAFETY: `raw` is a live string. If it is locked already, Ruby raises, and `protect` catches that.
         protect(|| unsafe { rb_sys::rb_str_locktmp(raw) })?;
         Ok(Self(string))
     }
@@ -93,7 +93,7 @@ impl Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // SAFETY: it was locked by `new` and by nobody else, so that unlocking does not raise.
+        // SAFETY: `new` locked it and no other code did, so unlocking does not raise.
         unsafe { rb_sys::rb_str_unlocktmp(self.0.as_raw()) };
     }
 }

@@ -17,7 +17,7 @@ use crate::download::{self, Download};
 use crate::upload::Upload;
 use crate::{connections, error, file, options, process, runtime, survey};
 
-/// A bucket and the keys of its objects. May be used by several threads at once and survives a fork.
+/// A bucket and the keys of its objects. Several threads may use it at once, and it can be used after a fork.
 #[derive(TypedData)]
 #[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
 pub struct Client {
@@ -25,7 +25,7 @@ pub struct Client {
     envelopes: Envelopes,
     parts: PartPlan,
     reading: DownloadPlan,
-    /// Connections belong to the runtime, and so to the process, in which they were made.
+    /// Connections belong to the runtime that made them, and so to one process.
     store: Mutex<Option<(process::Id, Arc<AwsStore>)>>,
 }
 
@@ -104,8 +104,9 @@ impl Client {
         Ok(answer)
     }
 
-    /// Wraps an object's data key by the writing key; `acl` is the one it is to have, `largest_copy` bytes are the most
-    /// that the store copies in one request, `verify` asks the store afterwards.
+    /// Wraps an object's data key with the writing key. `acl` is the canned ACL of the object afterwards; objects of
+    /// more than `largest_copy` bytes are copied in parts; with `verify` the store is asked for the new envelope
+    /// afterwards.
     fn rotate(
         ruby: &Ruby,
         this: &Self,
@@ -145,8 +146,8 @@ impl Client {
         Ok(answer)
     }
 
-    /// What is known of an object without reading it, or nil. Its `size` is nil when it is too short to be one of ours
-    /// or a legacy one whose writer did not note it: whether it is there is another question than whether it can be read.
+    /// Returns the properties of an object that a HEAD request shows, or nil when it does not exist. `size` is nil when
+    /// the body is too short for an encrypted object, or for a legacy object whose writer did not store the size.
     fn head(ruby: &Ruby, this: &Self, key: String) -> Result<Option<RHash>, Error> {
         let head = match request(ruby, this.store().head(&key))? {
             Ok(head) => head,
@@ -164,7 +165,8 @@ impl Client {
         Ok(Some(answer))
     }
 
-    /// The stored size of an object's body and its user metadata, names without the `x-amz-meta-` prefix, or nil.
+    /// Returns the stored size of an object's body in bytes and its user metadata (names without `x-amz-meta-`), or
+    /// nil.
     fn metadata(ruby: &Ruby, this: &Self, key: String) -> Result<Option<(u64, RHash)>, Error> {
         match request(ruby, this.store().head(&key))? {
             Ok(head) => Ok(Some((head.size, ruby.hash_from_iter(head.metadata)))),
@@ -173,8 +175,8 @@ impl Client {
         }
     }
 
-    /// Deletes an object, and its instruction file where those are read: left alone, it would be taken for that of a
-    /// later object.
+    /// Deletes an object, and its instruction file if instruction files are read: a file that stays behind would be
+    /// used for a later object under the same key.
     fn delete(ruby: &Ruby, this: &Self, key: String) -> Result<(), Error> {
         let deleted = match this.envelopes.instruction_file(&key) {
             Some(file) => this.store().delete_many(vec![key, file]),
@@ -189,7 +191,7 @@ impl Client {
     }
 }
 
-/// The name of the format in which a client with such `commitment_policy` and `security_profile` writes.
+/// Returns the name of the format that a client with this `commitment_policy` and `security_profile` writes.
 fn written_format(ruby: &Ruby, settings: RHash) -> Result<&'static str, Error> {
     options::policy(ruby, settings).map(|policy| policy.written_format().name())
 }
@@ -199,7 +201,7 @@ impl Drop for Client {
         let Ok(slot) = self.store.get_mut() else { return };
         let Some((owner, store)) = slot.take() else { return };
         match runtime::started() {
-            // Connections must be closed where their runtime is.
+            // Connections must be closed by their runtime.
             Some(runtime) if owner == process::id() => drop(runtime.spawn(async move { drop(store) })),
             _ => std::mem::forget(store),
         }

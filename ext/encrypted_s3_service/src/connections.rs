@@ -8,7 +8,8 @@ use crate::process;
 
 static CONNECTIONS: Mutex<Option<(process::Id, Arc<Connections>)>> = Mutex::new(None);
 
-/// Those of `process`, which is this one. A parent's are neither used nor closed: the sockets are shared with it.
+/// Returns the connections of `process`, which is this one. Connections that were inherited from a parent process are
+/// neither used nor closed, because the parent uses the same sockets.
 pub fn of(process: process::Id) -> Arc<Connections> {
     let mut slot = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     match &*slot {

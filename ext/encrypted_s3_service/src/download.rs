@@ -36,13 +36,13 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 }
 
 impl Download {
-    /// Takes a download that was just opened.
+    /// Wraps a download that was just opened.
     pub fn new(download: CoreDownload) -> Self {
         let size = download.size();
         Self { download: Handle::new(download), size }
     }
 
-    /// The next chunk of authenticated plaintext as a binary string, or nil after the last.
+    /// Returns the next chunk of authenticated plaintext as a binary string, or nil after the last one.
     fn read(ruby: &Ruby, this: &Self) -> Result<Option<RString>, Error> {
         Self::read_up_to(ruby, this, CHUNK as u64)
     }
@@ -55,19 +55,19 @@ impl Download {
         Ok(chunk.map(|chunk| binary::string(ruby, chunk)))
     }
 
-    /// Passes over bytes, which are authenticated like all others.
+    /// Skips bytes. They are authenticated like all others.
     fn skip(ruby: &Ruby, this: &Self, bytes: u64) -> Result<(), Error> {
         let mut download = this.download.lock(ruby)?;
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.skip(bytes))
     }
 
-    /// Passes over everything before byte `first` of the object.
+    /// Skips everything before byte `first` of the object.
     fn begin_at(ruby: &Ruby, this: &Self, first: u64) -> Result<(), Error> {
         let mut download = this.download.lock(ruby)?;
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.begin_at(first))
     }
 
-    /// In which format the object is, and which key opened it.
+    /// Returns the format of the object and the key that opened it.
     fn used(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
         let download = this.download.lock(ruby)?;
         used(ruby, download.as_ref().ok_or_else(|| closed(ruby))?.used())

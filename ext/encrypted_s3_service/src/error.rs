@@ -4,7 +4,7 @@ use encrypted_s3_core::{Error as CoreError, ErrorKind};
 use magnus::value::ReprValue;
 use magnus::{Class, Error, Exception, ExceptionClass, Module, RModule, Ruby, Value};
 
-/// The exception for an error of the core, with its kind as `code`.
+/// Builds the exception for an error of the core, with its kind as `code`.
 pub fn raised(ruby: &Ruby, error: &CoreError) -> Error {
     translated(ruby, error).unwrap_or_else(|error| error)
 }
@@ -20,16 +20,16 @@ fn translated(ruby: &Ruby, error: &CoreError) -> Result<Error, Error> {
     let Some(cause) = error.network_cause() else { return Ok(exception.into()) };
     let network: ExceptionClass = module(ruby)?.const_get("NetworkError")?;
     let network = network.new_instance((cause.text.as_str(), cause.reason))?;
-    // Ruby has no way to set a cause but to raise with it.
+    // Ruby sets the cause of an exception only when it is raised.
     exception.class().funcall::<_, _, Exception>("caused", (exception, network)).map(|caused| caused.into())
 }
 
-/// An exception of the class `EncryptedS3Service::<name>`, for what only the binding knows.
+/// Builds an exception of the class `EncryptedS3Service::<name>`, for errors of the binding itself.
 pub fn named(ruby: &Ruby, name: &str, message: &str) -> Error {
     build(ruby, name, message).map_or_else(|error| error, Error::from)
 }
 
-/// A `ThreadError`: the handle is in use by another thread.
+/// Builds the `ThreadError` for a handle that another thread is using.
 pub fn busy(ruby: &Ruby) -> Error {
     Error::new(ruby.exception_thread_error(), "this transfer is in use by another thread")
 }

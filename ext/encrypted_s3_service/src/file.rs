@@ -10,8 +10,8 @@ use magnus::{Error, Ruby};
 
 use crate::error;
 
-/// The file behind a descriptor, as a file of its own that Ruby's cannot be closed under. A descriptor, not a path: the
-/// file may have been unlinked or replaced since it was opened, as Tempfiles often are.
+/// Duplicates a file descriptor, so that the file stays open if Ruby closes its own. Takes a descriptor and not a path,
+/// because the file may have been unlinked or replaced since it was opened, as tempfiles often are.
 ///
 /// # Errors
 /// `FileError` when the descriptor is not open.
@@ -20,8 +20,8 @@ pub fn duplicate(ruby: &Ruby, descriptor: RawFd) -> Result<File, Error> {
     if descriptor < 0 {
         return Err(error::raised(ruby, &unusable()));
     }
-    // SAFETY: not -1, and borrowed for the one call that duplicates it, during which the GVL keeps Ruby from closing it.
-    // A number that is not open makes that call fail, nothing else.
+    // SAFETY: not -1, and borrowed for the one call that duplicates it, during which the GVL keeps Ruby from closing
+    // it. A number that is not open makes that call fail, nothing else.
     let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let owned = borrowed.try_clone_to_owned();
     owned.map(File::from).map_err(|cause| error::raised(ruby, &unusable().with_source(cause)))

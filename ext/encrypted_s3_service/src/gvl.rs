@@ -1,8 +1,8 @@
-//! Waiting without Ruby's global lock, and being interrupted while waiting.
+//! Waiting without Ruby's global VM lock (GVL), so that other threads run and interrupts are noticed.
 //!
 //! `rb_thread_call_without_gvl` checks for interrupts itself and jumps over Rust's frames when there is one, so that no
-//! destructor runs. `rb_nogvl` with `RB_NOGVL_INTR_FAIL` returns instead, and the check is made here, where an exception
-//! is an ordinary `Err`.
+//! destructor runs. `rb_nogvl` with `RB_NOGVL_INTR_FAIL` returns instead, and the check is made here, where an
+//! exception is an ordinary `Err`.
 
 #![allow(unsafe_code, reason = "magnus has no API for the GVL")]
 
@@ -20,7 +20,7 @@ struct Call<F, R> {
     out: Option<std::thread::Result<R>>,
 }
 
-/// Runs `work` without the GVL; `None` when an interrupt was pending and it did not run.
+/// Runs `work` without the GVL. Returns `None`, without running it, when an interrupt was pending.
 ///
 /// `Send` keeps Ruby values out of `work`: they must not be touched without the GVL.
 fn nogvl<F, R>(work: F, wake: &Notify) -> Option<R>
@@ -56,24 +56,26 @@ where
     std::ptr::null_mut()
 }
 
-/// Ruby calls this when the waiting thread should look for interrupts. It wakes and does not cancel: a signal handler or
-/// `Thread#wakeup` is no reason to give up.
+/// Ruby calls this when the waiting thread should check for interrupts. It wakes the thread and cancels nothing: after
+/// a signal handler or `Thread#wakeup` the wait continues.
 unsafe extern "C" fn unblock(wake: *mut c_void) {
     // SAFETY: `nogvl` passes a pointer to a `Notify` that lives as long as the call which this interrupts.
     unsafe { &*wake.cast::<Notify>() }.notify_one();
 }
 
-/// Runs work that ends by itself, soon, without the GVL; `None` when an interrupt was pending and it did not run.
+/// Runs short work without the GVL. Returns `None`, without running it, when an interrupt was pending.
 pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Option<R> {
     nogvl(work, &Notify::new())
 }
 
-/// Waits for `future` without the GVL, or, under a fiber scheduler, while other fibers run. An interrupt is noticed when
-/// the future is pending, so a future must be that, by `yield_now` if by nothing else, every few MiB. Signal handlers run meanwhile; an exception raised in the waiting thread, or its
-/// end, drops the future and comes back as the error.
+/// Waits for `future` without the GVL, or, under a fiber scheduler, while other fibers run. Interrupts are noticed only
+/// when the future is pending, so a future that computes must call `yield_now` every few MiB. Signal handlers run
+/// during the wait. When an exception is raised in the waiting thread, or the thread is killed, the future is dropped
+/// and the exception is returned as the error.
 ///
 /// # Errors
-/// Whatever interrupts the thread: `Timeout::Error`, `Interrupt`, the jump of `Thread#kill`. Return it unchanged.
+/// The exception that interrupts the thread: `Timeout::Error`, `Interrupt`, the jump of `Thread#kill`. Return it
+/// unchanged.
 pub fn wait<T: Send>(ruby: &Ruby, future: impl Future<Output = T> + Send) -> Result<T, Error> {
     let mut future = pin!(future);
     if scheduler::is_here(ruby)? {

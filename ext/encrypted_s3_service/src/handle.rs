@@ -1,4 +1,4 @@
-//! What a Ruby object holds of the core: used by one thread at a time, and only in the process that made it.
+//! A value of the core inside a Ruby object. One thread uses it at a time, and only in the process that made it.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -13,13 +13,13 @@ pub struct Handle<T> {
 }
 
 impl<T> Handle<T> {
-    /// A handle that belongs to this process.
+    /// Makes a handle that belongs to this process.
     pub fn new(value: T) -> Self {
         Self { process: process::id(), value: Mutex::new(Some(value)) }
     }
 
-    /// The value, for the time of one call. It never blocks: waiting here for another thread, with the GVL held, would
-    /// stop every thread.
+    /// Locks the value for one call. Never blocks: waiting here for another thread, with the GVL held, would stop every
+    /// thread.
     ///
     /// # Errors
     /// `ForkError` in another process, `ThreadError` while another thread uses the value.
@@ -28,7 +28,7 @@ impl<T> Handle<T> {
             return Err(error::named(
                 ruby,
                 "ForkError",
-                "a transfer cannot be used in a process that was forked from the one that began it",
+                "a transfer cannot be used after a fork; start it again in the child process",
             ));
         }
         match self.value.try_lock() {
@@ -38,7 +38,7 @@ impl<T> Handle<T> {
         }
     }
 
-    /// Looks at the value if that can be done at once; for `ObjectSpace.memsize_of`.
+    /// Reads the value if no other thread is using it; for `ObjectSpace.memsize_of`.
     pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
         self.value.try_lock().ok().and_then(|guard| guard.as_ref().map(look))
     }

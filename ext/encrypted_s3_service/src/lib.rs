@@ -1,7 +1,7 @@
-//! The Ruby side of `encrypted_s3_core`: translation and nothing else.
+//! The Ruby binding of `encrypted_s3_core`. It only translates.
 //!
 //! `EncryptedS3Service::Native` is private to the gem: its methods take and give primitive values, wait without the GVL
-//! and stay interruptible. Options, defaults and policy are Ruby's business, S3 and cryptography the core's.
+//! and stay interruptible. Ruby code decides options, defaults and policy; the core does S3 and cryptography.
 
 #![deny(unsafe_code)]
 #![allow(missing_docs, reason = "the entry point that magnus generates; nothing else of a cdylib is public")]
@@ -25,7 +25,7 @@ mod upload;
 
 use magnus::{Module, Ruby};
 
-/// Defines `EncryptedS3Service::Native`. The error classes and the version are already there: Ruby declares them.
+/// Defines `EncryptedS3Service::Native`. The error classes and the version were already defined in Ruby.
 #[magnus::init(name = "encrypted_s3_service")]
 fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
     process::watch();

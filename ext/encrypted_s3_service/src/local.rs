@@ -16,7 +16,7 @@ pub fn init(native: RModule) -> Result<(), Error> {
     module.define_singleton_method("seal", function!(seal, 4))
 }
 
-/// Opens the object whose body is behind a descriptor.
+/// Opens the object whose body is the file behind a descriptor.
 fn open(
     ruby: &Ruby,
     settings: RHash,

@@ -1,5 +1,5 @@
-//! Ruby hashes as the core's settings. Ruby has validated them and filled in every default; what is wrong here is a
-//! defect of the gem, and is reported as a `ConfigurationError` that names the entry.
+//! Conversion of Ruby hashes into the core's settings. Ruby code has validated them and filled in the defaults; a wrong
+//! value here is a defect of the gem and is reported as a `ConfigurationError` that names the entry.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use zeroize::Zeroizing;
 
 use crate::error;
 
-/// The entry `name`, which must be there; `nil` is for types that allow it.
+/// Returns the entry `name`, which must exist. `nil` is allowed for optional types.
 fn entry<T: TryConvert>(ruby: &Ruby, hash: RHash, name: &str) -> Result<T, Error> {
     let value: Value = hash.fetch(ruby.to_symbol(name))?;
     T::try_convert(value)
-        .map_err(|_| error::named(ruby, "ConfigurationError", &format!("{name}: a value of the wrong type")))
+        .map_err(|_| error::named(ruby, "ConfigurationError", &format!("`{name}` has a value of the wrong type")))
 }
 
 /// The bucket's connection.
@@ -80,7 +80,7 @@ fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {
     let mut keys = Vec::new();
     for key in entry::<RArray>(ruby, hash, "keys")?.into_iter() {
         let key = RHash::try_convert(key)?;
-        // The one copy of the key is taken over, not copied again: what is freed unwiped can be found.
+        // The only copy of the key is moved and not copied again: a copy that is freed unwiped stays in memory.
         let bytes = Zeroizing::new(Vec::from(entry::<RString>(ruby, key, "key")?.to_bytes()));
         let material = key_material(&entry::<String>(ruby, key, "kind")?, &bytes);
         keys.push(Key { id: entry(ruby, key, "id")?, key: material.map_err(|error| error::raised(ruby, &error))? });
@@ -96,7 +96,7 @@ fn key_material(kind: &str, bytes: &[u8]) -> CoreResult<KeyMaterial> {
     }
 }
 
-/// What is written and what is read.
+/// The commitment policy and the security profile.
 pub fn policy(ruby: &Ruby, hash: RHash) -> Result<Policy, Error> {
     let commitment = entry::<Option<String>>(ruby, hash, "commitment_policy")?;
     let profile = entry::<Option<String>>(ruby, hash, "security_profile")?;
@@ -108,7 +108,7 @@ pub fn policy(ruby: &Ruby, hash: RHash) -> Result<Policy, Error> {
     policy().map_err(|error| error::raised(ruby, &error))
 }
 
-/// How uploads are cut up.
+/// How uploads are divided into parts.
 pub fn part_plan(ruby: &Ruby, hash: RHash) -> Result<PartPlan, Error> {
     let plan = PartPlan {
         multipart_threshold: entry(ruby, hash, "multipart_threshold")?,
@@ -118,7 +118,7 @@ pub fn part_plan(ruby: &Ruby, hash: RHash) -> Result<PartPlan, Error> {
     plan.check().map_err(|error| error::raised(ruby, &error))
 }
 
-/// How downloads are cut up.
+/// How downloads are divided into ranges.
 pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
     Ok(DownloadPlan {
         ranges: RangePlan { size: RangePlan::SIZE, concurrency: entry(ruby, hash, "concurrency")? },
@@ -127,7 +127,7 @@ pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
     })
 }
 
-/// What is known of an object before its first byte.
+/// The options of one upload.
 pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
     let mut settings = ObjectSettings::default();
     entry::<RHash>(ruby, hash, "settings")?.foreach(|name: String, value: String| {
@@ -152,7 +152,7 @@ fn credentials(ruby: &Ruby, hash: RHash) -> Result<Option<Credentials>, Error> {
 
 fn seconds(ruby: &Ruby, hash: RHash, name: &str) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(entry(ruby, hash, name)?)
-        .map_err(|_| error::named(ruby, "ConfigurationError", &format!("{name} must be a number of seconds")))
+        .map_err(|_| error::named(ruby, "ConfigurationError", &format!("`{name}` must be a number of seconds")))
 }
 
 fn optional_seconds(ruby: &Ruby, hash: RHash, name: &str) -> Result<Option<Duration>, Error> {
@@ -164,7 +164,7 @@ fn retry_mode(ruby: &Ruby, hash: RHash) -> Result<RetryMode, Error> {
     match entry::<String>(ruby, hash, "retry_mode")?.as_str() {
         "standard" => Ok(RetryMode::Standard),
         "adaptive" => Ok(RetryMode::Adaptive),
-        _ => Err(error::named(ruby, "ConfigurationError", "retry_mode must be \"standard\" or \"adaptive\"")),
+        _ => Err(error::named(ruby, "ConfigurationError", "`retry_mode` must be \"standard\" or \"adaptive\"")),
     }
 }
 
@@ -175,7 +175,7 @@ fn checksum_use(ruby: &Ruby, hash: RHash, name: &str) -> Result<ChecksumUse, Err
         _ => Err(error::named(
             ruby,
             "ConfigurationError",
-            &format!("{name} must be \"when_supported\" or \"when_required\""),
+            &format!("`{name}` must be \"when_supported\" or \"when_required\""),
         )),
     }
 }

@@ -1,13 +1,13 @@
-//! Which process this is.
+//! The identity of this process.
 //!
-//! Not by its pid: in a container with few processes, a grandchild may get the pid of an ancestor that has ended, and
-//! would take that one's threads for its own.
+//! It is not the pid: in a container with few processes, a grandchild may get the pid of an ancestor that has ended,
+//! and would use the threads of that process as its own.
 
 #![allow(unsafe_code, reason = "a fork is noticed by the C library only")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many forks lie between this process and the one that loaded the extension. Of no use to any other process.
+/// The number of forks between the process that loaded the extension and this one. Only meaningful in this process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Id(u64);
 
@@ -17,14 +17,14 @@ unsafe extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts forks from now on.
+/// Starts counting forks.
 pub fn watch() {
-    // SAFETY: the handler is a function of this extension, which Ruby never unloads. It runs in the child with one thread
-    // and only adds to an atomic number. A failure (no memory) leaves children with the id of their parent.
+    // SAFETY: the handler is a function of this extension, which Ruby never unloads. It runs in the child with one
+    // thread and only adds to an atomic number. A failure (no memory) leaves children with the id of their parent.
     unsafe { libc::pthread_atfork(None, None, Some(forked)) };
 }
 
-/// This process.
+/// Returns the identity of this process.
 pub fn id() -> Id {
     Id(FORKS.load(Ordering::Relaxed))
 }

@@ -1,8 +1,8 @@
 //! One tokio runtime per process.
 //!
-//! It is made on first use, never when the gem is loaded or a service is built: Puma, Spring and Solid Queue do both
-//! before they fork, and threads do not survive a fork. A runtime inherited from a parent has none; it is left alone,
-//! neither used nor dropped, and the child makes its own.
+//! It is created on first use, never when the gem is loaded or a service is built: Puma, Spring and Solid Queue do both
+//! before they fork, and threads do not survive a fork. A runtime that was inherited from a parent process has no
+//! threads; it is neither used nor dropped, and the child creates its own.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,18 +13,18 @@ use crate::process;
 
 static RUNTIME: Mutex<Option<(process::Id, &'static Runtime)>> = Mutex::new(None);
 
-/// More threads than this do not help: they only wait for sockets and move bytes.
+/// The most worker threads. More do not help: they only wait for sockets and move bytes.
 const MAX_WORKERS: usize = 4;
 
-/// This process's runtime, made if need be.
+/// Returns this process's runtime and creates it if necessary.
 ///
 /// # Errors
-/// `EncryptedS3Service::InternalError` when the system gives no threads.
+/// `EncryptedS3Service::InternalError` when the system cannot start threads.
 pub fn get(ruby: &Ruby) -> Result<&'static Runtime, Error> {
-    // Raising makes Ruby objects, which may run the garbage collector, which frees clients, which ask for the runtime:
-    // not while it is locked.
+    // The error is built after the lock is released: it allocates Ruby objects, the garbage collector may run and free
+    // clients, and freeing a client asks for the runtime.
     started_or_built().map_err(|error| {
-        crate::error::named(ruby, "InternalError", &format!("no threads for transfers: {}", error.kind()))
+        crate::error::named(ruby, "InternalError", &format!("cannot start threads for transfers: {}", error.kind()))
     })
 }
 
@@ -41,7 +41,7 @@ fn started_or_built() -> std::io::Result<&'static Runtime> {
     }
 }
 
-/// This process's runtime if it has one.
+/// Returns this process's runtime if it has been created.
 pub fn started() -> Option<&'static Runtime> {
     let slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     slot.filter(|(owner, _)| *owner == process::id()).map(|(_, runtime)| runtime)

@@ -1,4 +1,4 @@
-//! Waiting under a fiber scheduler, where other fibers of the same thread have work to do.
+//! Waiting under a fiber scheduler, so that other fibers of the same thread can run.
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsRawFd;
@@ -12,11 +12,11 @@ use magnus::{Error, Module, RClass, Ruby, Value, kwargs};
 
 use crate::{error, gvl, runtime};
 
-/// Whether the running fiber may be suspended in favour of others: there is a scheduler, and the fiber is one that takes
-/// part in it.
+/// Whether the running fiber may be suspended so that others run: the thread has a fiber scheduler, and the fiber is
+/// non-blocking.
 ///
 /// # Errors
-/// Whatever Ruby raises.
+/// Any exception that Ruby raises.
 pub fn is_here(ruby: &Ruby) -> Result<bool, Error> {
     let fiber: RClass = ruby.class_object().const_get("Fiber")?;
     let scheduler: Value = fiber.funcall("current_scheduler", ())?;
@@ -27,7 +27,7 @@ pub fn is_here(ruby: &Ruby) -> Result<bool, Error> {
 /// back as the error.
 ///
 /// # Errors
-/// Whatever interrupts the fiber, and `InternalError` when the system gives no pipe.
+/// The exception that interrupts the fiber, and `InternalError` when the system cannot create a pipe.
 pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<&mut (impl Future<Output = T> + Send)>) -> Result<T, Error> {
     let runtime = runtime::get(ruby)?;
     let mut signal = None;
@@ -36,7 +36,7 @@ pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<&mut (impl Future<Output = T> 
             Some(signal) => signal,
             none => none.insert(self::signal(ruby)?),
         };
-        // A step takes milliseconds: other threads run meanwhile, the fibers of this one wait.
+        // A step takes milliseconds. Other threads run meanwhile; the fibers of this thread wait.
         let mut step = || {
             let _runtime = runtime.enter();
             future.as_mut().poll(&mut Context::from_waker(waker))
@@ -51,7 +51,7 @@ pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<&mut (impl Future<Output = T> 
 
 fn signal(ruby: &Ruby) -> Result<(Reader, Waker), Error> {
     let (reader, writer) = pipe()
-        .map_err(|cause| error::named(ruby, "InternalError", &format!("no pipe to wait with: {}", cause.kind())))?;
+        .map_err(|cause| error::named(ruby, "InternalError", &format!("cannot create a pipe: {}", cause.kind())))?;
     let waker = Arc::new(Signal { writer, given: AtomicBool::new(false) });
     let io_class: RClass = ruby.class_object().const_get("IO")?;
     let io = io_class.funcall("for_fd", (reader.as_raw_fd(), kwargs!("autoclose" => false)))?;
@@ -61,14 +61,14 @@ fn signal(ruby: &Ruby) -> Result<(Reader, Waker), Error> {
 /// Wakes the fiber from any thread, by a byte in a pipe.
 struct Signal {
     writer: PipeWriter,
-    /// Whether there is a byte that nobody has read: one is enough, and more would fill the pipe.
+    /// Whether the pipe holds an unread byte. One is enough; more would fill the pipe.
     given: AtomicBool,
 }
 
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         if !self.given.swap(true, Ordering::AcqRel) {
-            // Fails only when nobody waits any more.
+            // Fails only when the waiting fiber is gone.
             let _gone = (&self.writer).write_all(&[0]);
         }
     }
@@ -90,7 +90,9 @@ impl Reader {
             let mut byte = [0];
             let read = self.reader.read(&mut byte);
             self.signal.given.store(false, Ordering::Release);
-            read.map_err(|cause| error::named(ruby, "InternalError", &format!("no signal: {}", cause.kind())))?;
+            read.map_err(|cause| {
+                error::named(ruby, "InternalError", &format!("cannot read from a pipe: {}", cause.kind()))
+            })?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Methods of `EncryptedS3Service::Native::Client` for who examines a bucket.
+//! Methods of `EncryptedS3Service::Native::Client` that examine a bucket; the doctor uses them.
 
 use bytes::BytesMut;
 use encrypted_s3_core::store::{NewObject, ObjectStore, Reading, Version};
@@ -7,7 +7,7 @@ use magnus::{Error, Module, RArray, RClass, RHash, RString, Ruby, method};
 use crate::answer::answered;
 use crate::client::Client;
 
-/// Defines them.
+/// Defines the methods.
 pub fn init(class: RClass) -> Result<(), Error> {
     class.define_method("stored_bytes", method!(stored_bytes, 1))?;
     class.define_method("begin_upload", method!(begin_upload, 1))?;
@@ -19,7 +19,7 @@ pub fn init(class: RClass) -> Result<(), Error> {
     class.define_method("ask_unsigned", method!(ask_unsigned, 1))
 }
 
-/// An object's body as it lies in the bucket. All of it is held in memory.
+/// Returns an object's body as it is stored in the bucket. All of it is held in memory.
 fn stored_bytes(ruby: &Ruby, this: &Client, key: String) -> Result<RString, Error> {
     let store = this.store();
     let bytes = answered(ruby, async move {
@@ -46,14 +46,14 @@ fn abort_upload(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(
     answered(ruby, async move { store.abort_multipart(&key, &id).await })
 }
 
-/// Keys and ids.
+/// Returns `[key, upload id]` pairs of the multipart uploads that were started under `prefix` and not finished.
 fn unfinished_uploads(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
     let store = this.store();
     let uploads = answered(ruby, async move { store.unfinished_uploads(&prefix).await })?;
     Ok(ruby.ary_from_iter(uploads))
 }
 
-/// Keys and version ids, deletion marks included.
+/// Returns `[key, version id]` pairs of all versions under `prefix`, delete markers included.
 fn versions(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
     let store = this.store();
     let versions = answered(ruby, async move { store.versions(&prefix).await })?;
@@ -65,7 +65,7 @@ fn delete_version(ruby: &Ruby, this: &Client, key: String, id: String) -> Result
     answered(ruby, async move { store.delete_version(&Version { key, id }).await })
 }
 
-/// `versioning`, `locks` and `default_lock`.
+/// Returns a hash with `versioning`, `locks` and `default_lock`.
 fn bucket_state(ruby: &Ruby, this: &Client) -> Result<RHash, Error> {
     let store = this.store();
     let state = answered(ruby, async move { store.bucket_state().await })?;
@@ -76,7 +76,7 @@ fn bucket_state(ruby: &Ruby, this: &Client) -> Result<RHash, Error> {
     Ok(answer)
 }
 
-/// `status` and `date` of the answer to a request without a signature.
+/// Sends a request without a signature and returns the `status` and `date` of the answer.
 fn ask_unsigned(ruby: &Ruby, this: &Client, key: String) -> Result<RHash, Error> {
     let store = this.store();
     let seen = answered(ruby, async move { store.ask_unsigned(&key).await })?;

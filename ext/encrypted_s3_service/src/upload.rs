@@ -37,7 +37,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 }
 
 impl Upload {
-    /// Takes an upload that was just begun.
+    /// Wraps an upload that was just started.
     pub fn new(upload: CoreUpload) -> Self {
         Self { upload: Handle::new(upload) }
     }
@@ -50,7 +50,8 @@ impl Upload {
         }
     }
 
-    /// Reads the file behind a descriptor without Ruby; its position is neither used nor moved.
+    /// Reads the file behind a descriptor without calling Ruby. The position of the descriptor is neither used nor
+    /// changed.
     fn write_file(ruby: &Ruby, this: &Self, descriptor: i32, offset: u64, length: u64) -> Result<u64, Error> {
         let mut upload = this.upload.lock(ruby)?;
         let Some(upload) = upload.as_mut() else { return Err(closed(ruby)) };
@@ -68,8 +69,8 @@ impl Upload {
         Ok(answer)
     }
 
-    /// Cancels first and waits then: the waiting can be interrupted, the cancelling must not be. True if the object was
-    /// stored all the same: the last request was on its way already.
+    /// Cancels the upload first and then waits, so that an interrupt ends the wait but not the cancellation. Returns
+    /// true if the object was stored all the same, because the last request had already been sent.
     fn abort(ruby: &Ruby, this: &Self) -> Result<Option<bool>, Error> {
         let mut upload = this.upload.lock(ruby)?;
         let Some(upload) = upload.as_mut() else { return Ok(None) };
@@ -84,5 +85,5 @@ impl Upload {
 }
 
 fn closed(ruby: &Ruby) -> Error {
-    error::named(ruby, "ClosedError", "the upload is over")
+    error::named(ruby, "ClosedError", "the upload is finished or aborted")
 }

@@ -3,26 +3,27 @@
 //! Each needs as much disk as the object has bytes, and all of it even for a range of one byte. Without a limit, a page
 //! with as many films as the server has threads would fill the disk.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Objects that are fetched into files at once, by all clients of a process together. The others wait.
+/// The most objects that all clients of a process fetch into files at once. The others wait.
 pub const FIRST_PASSES: usize = 4;
 
-/// The process's permits. A forked child has its own: whoever holds those of the parent lives there.
-static PERMITS: Mutex<Option<(u32, Arc<Semaphore>)>> = Mutex::new(None);
+/// The permits by runtime, of which a process has one. A forked child has a runtime of its own, and with it new
+/// permits: those that the parent's tasks hold are never returned in the child. The pid would not do: it can come
+/// again.
+static PERMITS: LazyLock<Mutex<HashMap<Id, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
 
-/// Waits for its turn; it is over when the permit is dropped. `None` cannot happen: nobody closes the semaphore.
+/// Waits for a permit and holds it until it is dropped. Must be called within a tokio runtime. `None` cannot happen:
+/// the semaphore is never closed.
 pub(super) async fn turn() -> Option<OwnedSemaphorePermit> {
     permits().acquire_owned().await.ok()
 }
 
 fn permits() -> Arc<Semaphore> {
-    let process = std::process::id();
     let mut permits = PERMITS.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*permits {
-        Some((owner, permits)) if *owner == process => permits.clone(),
-        _ => permits.insert((process, Arc::new(Semaphore::new(FIRST_PASSES)))).1.clone(),
-    }
+    permits.entry(Handle::current().id()).or_insert_with(|| Arc::new(Semaphore::new(FIRST_PASSES))).clone()
 }

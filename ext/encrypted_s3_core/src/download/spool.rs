@@ -123,8 +123,8 @@ impl Spool {
         written.await.unwrap_or_else(|error| Err(task::ended_early(error)))
     }
 
-    /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one; `trailer`
-    /// was checked once already.
+    /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one;
+    /// `trailer` was checked once already.
     pub(super) fn into_reader(self, content: Content, padding: u64, trailer: Vec<u8>) -> SpoolReader {
         let size = self.length.saturating_sub(padding);
         SpoolReader {
@@ -162,22 +162,22 @@ pub(super) struct SpoolReader {
 }
 
 impl SpoolReader {
-    /// The next `length` bytes of plaintext, fewer at the end, none after it. Of the file, at least as much has been read
-    /// as was handed out.
+    /// The next `length` bytes of plaintext, fewer at the end, none after it. Of the file, at least as much has been
+    /// read as was handed out.
     ///
     /// # Errors
     /// `Io` when the file cannot be read or is not what was written into it.
     pub(super) fn read(&mut self, length: usize) -> Result<&[u8]> {
         // Set until this has come to its end: what failed once must not look like the end of the object later.
         if std::mem::replace(&mut self.torn, true) {
-            return Err(Error::new(ErrorKind::Closed, "reading the temporary file has failed before"));
+            return Err(Error::new(ErrorKind::Closed, "the download failed earlier; start again"));
         }
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(length);
         self.buffer.drain(..self.given);
         self.given = 0;
         while self.buffer.len() < length && self.decrypt_block()? {}
         let chunk = self.buffer.get(..length).ok_or_else(|| {
-            Error::new(ErrorKind::Io, "the temporary file ends too early; check TMPDIR and its space")
+            Error::new(ErrorKind::Io, "the temporary file is too short; check the space in spool_folder or TMPDIR")
         })?;
         self.given = length;
         self.left -= length as u64;

@@ -47,7 +47,7 @@ impl Derivation {
         }
         Err(Error::new(
             ErrorKind::Commitment,
-            "the key commitment does not match: the object's data key was exchanged or its envelope changed",
+            "the key commitment does not match: the object's data key was replaced or its envelope was changed",
         ))
     }
 

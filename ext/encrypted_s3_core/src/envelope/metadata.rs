@@ -88,7 +88,7 @@ impl Entries {
             ));
         }
         let Pairs(object) = serde_json::from_slice(file).map_err(|error| {
-            Error::new(ErrorKind::Malformed, "the instruction file is no JSON object").with_source(error)
+            Error::new(ErrorKind::Malformed, "the instruction file is not a JSON object").with_source(error)
         })?;
         let mut entries = Self::default();
         for (name, value) in object {

@@ -27,8 +27,8 @@ impl Envelope {
         })
     }
 
-    /// Unwraps the data key. That it cannot be unwrapped is not told here: PKCS#1 v1.5 and ECB's padding would answer
-    /// questions about the wrapping key (Bleichenbacher). The body then fails as a damaged one does.
+    /// Unwraps the data key. A failure is not reported here: with PKCS#1 v1.5 and ECB padding, a visible failure would
+    /// reveal information about the wrapping key (Bleichenbacher). The body then fails like a damaged one.
     pub(super) fn open(&self, keyring: &Keyring) -> Result<ContentKey> {
         let (data_key, genuine) = keyring.unwrap_quietly(WrappedKey {
             wrap: if self.wrapped_key.len() > MAX_AES_WRAPPED { Wrap::RsaPkcs1 } else { Wrap::AesEcb },

@@ -130,7 +130,7 @@ fn gcm(entries: &Entries) -> Result<Cipher> {
     entries.bytes(names::IV).map(Cipher::Gcm)
 }
 
-/// The current wraps never went with CBC: whoever sees that sees a downgrade.
+/// The current wraps never went with CBC: an object that has both was downgraded.
 fn cbc(entries: &Entries, wrap: Wrap) -> Result<Cipher> {
     if wrap.is_legacy() {
         return entries.bytes(names::IV).map(Cipher::Cbc);

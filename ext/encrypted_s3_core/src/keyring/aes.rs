@@ -47,12 +47,12 @@ impl<'a> Wrapped<'a> {
             Some((nonce, ciphertext)) if bytes.len() == WRAPPED_LEN => Ok(Self { nonce, ciphertext }),
             _ => Err(Error::new(
                 ErrorKind::Malformed,
-                format!("an AES/GCM wrapped data key has {WRAPPED_LEN} bytes, this one has {}", bytes.len()),
+                format!("a data key wrapped by AES/GCM must have {WRAPPED_LEN} bytes; this one has {}", bytes.len()),
             )),
         }
     }
 
-    /// The data key, or `None` when `key` or `bind` is not what it was wrapped with.
+    /// Returns the data key, or `None` when it was wrapped with another `key` or `bind`.
     pub(super) fn unwrap(&self, key: &WrappingKey, bind: &str) -> Result<Option<DataKey>> {
         let nonce = (*self.nonce).into();
         let payload = Payload { msg: self.ciphertext, aad: bind.as_bytes() };

@@ -1,7 +1,6 @@
-//! RSA keys, which wrap data keys so that who writes need not be able to read.
+//! RSA keys. They wrap data keys so that a writer need not be able to read.
 //!
-//! By aws-lc, whose RSA takes the same time whatever the secret is; the pure Rust implementation does not
-//! (RUSTSEC-2023-0071). Without aws-lc there is no RSA.
+//! They need aws-lc, whose RSA runs in constant time; the pure Rust implementation does not (RUSTSEC-2023-0071).
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
@@ -21,9 +20,9 @@ pub use aws_lc::RsaKey;
 #[cfg(not(feature = "aws-lc"))]
 pub use without::RsaKey;
 
-/// The smallest modulus in bits; less is breakable.
+/// The smallest modulus in bits. Smaller ones can be broken.
 pub const MIN_BITS: usize = 2048;
-/// The largest modulus in bits: what it wraps has to fit into the 2 KB of metadata that S3 holds for an object.
+/// The largest modulus in bits: the wrapped key must fit into the 2 KB of metadata that S3 stores for an object.
 pub const MAX_BITS: usize = 4096;
 
 /// What `RSA-OAEP-SHA1` encrypts (S3 Encryption Client specification, RSA keyring): the data key's length in one byte,
@@ -39,7 +38,7 @@ fn parse_payload(payload: &[u8], bind: &str) -> Result<DataKey> {
                 Err(other_algorithm())
             }
         }
-        _ => Err(Error::new(ErrorKind::Malformed, "the RSA-wrapped data key is not one of 32 bytes")),
+        _ => Err(Error::new(ErrorKind::Malformed, "the RSA-wrapped data key does not have 32 bytes")),
     }
 }
 
@@ -59,5 +58,5 @@ fn check_bits(bits: usize) -> Result<()> {
     if (MIN_BITS..=MAX_BITS).contains(&bits) {
         return Ok(());
     }
-    Err(refused(&format!("has {MIN_BITS} to {MAX_BITS} bits, this one has {bits}")))
+    Err(refused(&format!("must have {MIN_BITS} to {MAX_BITS} bits; this one has {bits}")))
 }

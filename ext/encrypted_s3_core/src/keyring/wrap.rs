@@ -23,7 +23,7 @@ pub(crate) enum Wrap {
     RsaPkcs1,
 }
 
-/// What kind of key wraps in such a way.
+/// The kind of key for a wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Aes,
@@ -55,7 +55,7 @@ impl Wrap {
         }
     }
 
-    /// Whether nothing ties the wrapped key to the content algorithm, so that a bucket writer may name another one
+    /// Whether the wrapped key is not bound to the content algorithm, so that a bucket writer can name another one
     /// (CVE-2020-8912).
     pub(crate) fn is_legacy(self) -> bool {
         !matches!(self, Self::AesGcm | Self::RsaOaepSha1 | Self::KmsContext)

@@ -6,15 +6,15 @@ use aws_lc_sys::{MD5_CTX, MD5_Final, MD5_Init, MD5_Update};
 
 use super::DIGEST_LEN;
 
-/// The MD5 of what was put into it. aws-lc's three functions cannot fail; they return 1 always.
+/// Computes an MD5. The three functions of aws-lc cannot fail; they always return 1.
 pub(crate) struct Md5(MD5_CTX);
 
 impl Md5 {
-    /// Of nothing yet.
+    /// Starts with no bytes.
     pub(crate) fn new() -> Self {
         let mut context = MaybeUninit::<MD5_CTX>::zeroed();
-        // SAFETY: the pointer is to memory of a context's size that nobody else has; MD5_Init sets the four words of the
-        // state and the counters, and all other bytes were zeroed above, a valid value of the integers they are.
+        // SAFETY: the pointer is to memory of a context's size that nobody else has; MD5_Init sets the four words of
+        // the state and the counters, and all other bytes were zeroed above, a valid value of the integers they are.
         Self(unsafe {
             MD5_Init(context.as_mut_ptr());
             context.assume_init()

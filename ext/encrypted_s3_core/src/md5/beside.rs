@@ -1,7 +1,7 @@
-//! MD5 beside other work.
+//! MD5 on a thread of its own.
 //!
-//! It cannot be divided and is several times slower than everything else a transfer does, so that of a large object is
-//! computed on a thread of its own.
+//! MD5 cannot be computed in parallel and is several times slower than everything else in a transfer, so a large object
+//! gets a thread for it.
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -9,13 +9,13 @@ use tokio::task::JoinHandle;
 use super::{DIGEST_LEN, Md5};
 use crate::{Error, ErrorKind, Result};
 
-/// Objects of up to this many bytes are digested where they are: handing them over would cost more.
+/// Objects of up to this many bytes are digested by the calling thread: handing them over would cost more.
 const INLINE: usize = 256 * 1024;
 
 /// Blocks of [`INLINE`] bytes that may wait for the digesting thread.
 const WAITING: usize = 8;
 
-/// Computes an MD5, of much on another thread.
+/// Computes an MD5, for large objects on another thread.
 pub(crate) struct Digester {
     block: Vec<u8>,
     beside: Option<Beside>,
@@ -27,7 +27,7 @@ struct Beside {
 }
 
 impl Digester {
-    /// Of nothing yet.
+    /// Starts with no bytes.
     pub(crate) fn new() -> Self {
         Self { block: Vec::new(), beside: None }
     }

@@ -4,11 +4,11 @@ use ::md5::Digest;
 
 use super::DIGEST_LEN;
 
-/// The MD5 of what was put into it.
+/// Computes an MD5.
 pub(crate) struct Md5(::md5::Md5);
 
 impl Md5 {
-    /// Of nothing yet.
+    /// Starts with no bytes.
     pub(crate) fn new() -> Self {
         Self(::md5::Md5::new())
     }

@@ -53,8 +53,8 @@ impl<B: Backend> SegmentReader<B> {
         })
     }
 
-    /// Checks the segment with this `number` and then decrypts it in place. `text` is all of its ciphertext, and stays as
-    /// it is when that is not right.
+    /// Checks the segment with this `number` and then decrypts it in place. `text` is all of its ciphertext, and stays
+    /// as it is when that is not right.
     ///
     /// # Errors
     /// As [`SegmentReader::check`]; [`ErrorKind::Unsupported`] for legacy CBC, which is decrypted in its order only.
@@ -75,7 +75,7 @@ impl<B: Backend> fmt::Debug for SegmentReader<B> {
 }
 
 fn changed(number: u64) -> Error {
-    Error::new(ErrorKind::Auth, format!("segment {number} of the object is not what was encrypted"))
+    Error::new(ErrorKind::Auth, format!("segment {number} of the object was changed after it was encrypted"))
 }
 
 fn missing(number: u64) -> Error {

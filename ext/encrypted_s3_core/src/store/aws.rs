@@ -1,4 +1,4 @@
-//! Amazon S3, and whatever speaks its protocol, over Amazon's own client.
+//! Amazon S3 and compatible stores, over Amazon's own client.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -65,8 +65,8 @@ impl Inner {
         self.owner.clone()
     }
 
-    /// Whether a body's SHA-256 goes into the signature. Over TLS, and with a checksum among the signed headers, it adds
-    /// nothing but the time: SHA-256 takes several times as long as the encryption.
+    /// Whether a body's SHA-256 goes into the signature. Over TLS, and with a checksum among the signed headers, it
+    /// adds nothing but the time: SHA-256 takes several times as long as the encryption.
     fn signs_bodies(&self, connected: &Connected) -> bool {
         !connected.is_secure || self.connection.settings.request_checksums == ChecksumUse::WhenRequired
     }
@@ -77,7 +77,7 @@ impl Inner {
         Patience { read_timeout, allowance: patience::copying(bytes) }
     }
 
-    /// Sends `body`, with its MD5 where the store is known to want one, or says so now.
+    /// Sends `body`, with its MD5 if the store is known to require one or answers that it does.
     async fn with_md5<T, E, F>(&self, body: &Bytes, send: impl Fn(Option<String>) -> F) -> Sent<T, E>
     where
         E: ProvideErrorMetadata,
@@ -109,14 +109,14 @@ impl Inner {
 
 type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
 
-/// The MD5 of what is sent, for the header `Content-MD5`.
+/// The MD5 of a request's body, for the header `Content-MD5`.
 fn md5_of(body: &[u8]) -> String {
     let mut md5 = crate::md5::Md5::new();
     md5.update(body);
     STANDARD.encode(md5.finish())
 }
 
-/// Puts what is known of a new object onto a request that creates one; the two requests share no type in the SDK.
+/// Sets the properties of a new object on a request that creates it. The two requests share no type in the SDK.
 macro_rules! describe {
     ($request:expr, $object:expr) => {{
         let object = $object;
@@ -167,7 +167,7 @@ impl ObjectStore for AwsStore {
             let request = describe!(request, object).set_checksum_algorithm(inner.part_checksum());
             let answer = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
             answer.upload_id.ok_or_else(|| {
-                Error::new(ErrorKind::Transport, "CreateMultipartUpload: the store gave no upload id")
+                Error::new(ErrorKind::Transport, "CreateMultipartUpload: the store sent no upload id")
                     .for_object(&subject.key)
             })
         })
@@ -291,7 +291,7 @@ impl ObjectStore for AwsStore {
     }
 }
 
-/// What is known of an object, if the store says how long it is.
+/// The properties of an object, if the store sent its size.
 pub(super) fn head_of(
     size: Option<i64>,
     etag: Option<String>,
@@ -299,7 +299,7 @@ pub(super) fn head_of(
     subject: &Subject,
 ) -> Result<ObjectHead> {
     let size = size.and_then(|size| u64::try_from(size).ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Transport, "the store did not say how long the object is").for_object(&subject.key)
+        Error::new(ErrorKind::Transport, "the store did not send the size of the object").for_object(&subject.key)
     })?;
     Ok(ObjectHead { size, etag: etag.unwrap_or_default(), metadata: metadata.unwrap_or_default() })
 }

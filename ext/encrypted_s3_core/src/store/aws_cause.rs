@@ -1,7 +1,6 @@
-//! Why a store was not reached, found among the causes that the SDK, the HTTP client and TLS have wrapped into each
-//! other.
+//! Why a store was not reached: found in the chain of errors of the SDK, the HTTP client and TLS.
 //!
-//! What those libraries print may hold addresses and more. So nothing of it is repeated but what is known to be harmless.
+//! The texts of those libraries may contain addresses and more. Only texts that are known to be harmless are repeated.
 
 use std::error::Error as StdError;
 use std::io;
@@ -14,7 +13,7 @@ use super::patience::Stalled;
 use crate::ErrorKind;
 use crate::error::NetworkCause;
 
-/// A cause, the kind of error that it makes, and what can be done about it.
+/// A cause, the kind of error for it, and what the user can do.
 pub(super) struct Finding {
     pub(super) kind: ErrorKind,
     pub(super) cause: NetworkCause,
@@ -61,10 +60,10 @@ fn recognise(error: &(dyn StdError + 'static)) -> Option<Finding> {
     }
     if text.starts_with("HTTP connect timeout") {
         let advice = "Check `endpoint`, firewalls and proxies; `http_open_timeout` is the limit";
-        return Some(Finding::new("timeout", "no connection in time", advice));
+        return Some(Finding::new("timeout", "the connection was not established in time", advice));
     }
     if text.starts_with("HTTP read timeout") {
-        return Some(Finding::new("timeout", "no answer in time", "`http_read_timeout` is the limit"));
+        return Some(Finding::new("timeout", "the store did not answer in time", "`http_read_timeout` is the limit"));
     }
     if let Some(what) = text.strip_prefix("tunnel error: ") {
         return proxy(what);
@@ -81,9 +80,11 @@ const PROXY: &str = "Check `http_proxy`, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY
 
 fn proxy(what: &str) -> Option<Finding> {
     let what = match what {
-        "proxy authorization required" => "the proxy wants a user name and a password, or refuses those given (407)",
+        "proxy authorization required" => "the proxy requires a user name and a password, or rejects them (407)",
         "unsuccessful" => "the proxy refuses the connection to the store",
-        "unexpected end of file" | "proxy response headers too long" => "the proxy does not answer as a proxy does",
+        "unexpected end of file" | "proxy response headers too long" => {
+            "the proxy's answer is not that of an HTTP proxy"
+        }
         // The cause below says why the proxy was not reached.
         _ => return None,
     };
@@ -102,7 +103,7 @@ fn connection(error: &io::Error) -> Option<Finding> {
         io::ErrorKind::ConnectionReset => Finding::new("reset", "connection reset", RESET),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => closed(),
         io::ErrorKind::UnexpectedEof => closed(),
-        io::ErrorKind::TimedOut => Finding::new("timeout", "no connection in time", unreachable),
+        io::ErrorKind::TimedOut => Finding::new("timeout", "the connection was not established in time", unreachable),
         io::ErrorKind::HostUnreachable => Finding::new("unreachable", "no route to the host", unreachable),
         io::ErrorKind::NetworkUnreachable => Finding::new("unreachable", "the network is unreachable", unreachable),
         io::ErrorKind::PermissionDenied => {

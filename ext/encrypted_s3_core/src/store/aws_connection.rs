@@ -1,5 +1,5 @@
-//! The client of Amazon's SDK that all stores share which are reached in the same way: with it connections, credentials
-//! and what was learnt of the store.
+//! The client of Amazon's SDK. Stores with the same connection settings share it, and with it connections, credentials
+//! and the peculiarities that were found in the store's answers.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -67,7 +67,7 @@ impl Connections {
     }
 }
 
-/// Everything that decides where requests go and who they come from: the settings, and the environment.
+/// Everything that decides where requests are sent and whose credentials they carry: settings and environment.
 fn digest(settings: &ConnectionSettings) -> [u8; 32] {
     struct Fingerprint(Sha256);
     impl Hasher for Fingerprint {
@@ -90,7 +90,7 @@ fn digest(settings: &ConnectionSettings) -> [u8; 32] {
     fingerprint.0.finalize().into()
 }
 
-/// What was learnt of a store that speaks the protocol in its own way.
+/// Peculiarities of a store that were found in its answers.
 #[derive(Debug, Default)]
 pub(super) struct Quirks {
     /// It refuses requests that ask for a checksum (Backblaze B2).
@@ -99,13 +99,13 @@ pub(super) struct Quirks {
     pub(super) denies_if_match: AtomicBool,
     /// It does not delete several objects at once.
     pub(super) deletes_singly: AtomicBool,
-    /// It wants an MD5 of what is sent, as with Object Lock.
+    /// It requires an MD5 of the body, as some stores do with Object Lock.
     pub(super) wants_md5: AtomicBool,
     /// How many parts of objects came one after another with a checksum that was not theirs; see [`WRONG_CHECKSUMS`].
     pub(super) wrong_checksums: AtomicU32,
 }
 
-/// So many of them are no accident: the store sends the whole object's checksum with a part of it (Ceph).
+/// After this many wrong checksums in a row the store sends the whole object's checksum with each part of it (Ceph).
 pub(super) const WRONG_CHECKSUMS: u32 = 2;
 
 /// One way to reach a store.
@@ -186,8 +186,8 @@ async fn connect(settings: &ConnectionSettings) -> Result<Connected> {
 
 /// What Amazon's tools share: profile, region, credentials.
 async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<SdkConfig> {
-    // Of what hands out credentials, only Amazon's own services are further away than a proxy. The addresses of instance
-    // and container roles are plain HTTP and of this machine.
+    // Of what hands out credentials, only Amazon's own services are further away than a proxy. The addresses of
+    // instance and container roles are plain HTTP and of this machine.
     let http_client = http_client(settings, trust, Proxy::of(settings, true).as_ref(), true)?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client.clone())

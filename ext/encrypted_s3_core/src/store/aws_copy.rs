@@ -1,4 +1,5 @@
-//! Replacing an object's metadata at Amazon: a copy of the object onto itself, in one request or, above 5 GiB, in parts.
+//! Replacing an object's metadata at Amazon: a copy of the object onto itself, in one request or, above 5 GiB, in
+//! parts.
 
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use super::patience::{self, Patience};
 use super::{Replacement, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result};
 
-/// What is encoded in the names and values of tags: all but RFC 3986's unreserved characters.
+/// Characters that are percent-encoded in tags: all but the unreserved ones of RFC 3986.
 const TAG: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// What is encoded in the header that names a copy's source.
+/// Characters that are percent-encoded in the header that names the source of a copy.
 const KEY: &AsciiSet = &TAG.remove(b'/');
 
 /// One object that is copied onto itself.
@@ -25,7 +26,7 @@ pub(super) struct Copying<'a> {
     pub(super) subject: &'a Subject,
     /// The account that must own the bucket.
     pub(super) owner: Option<String>,
-    /// The only version that will do.
+    /// The entity tag of the required version.
     pub(super) etag: String,
     /// The checksum of new parts.
     pub(super) checksums: Option<ChecksumAlgorithm>,
@@ -81,7 +82,7 @@ impl Copying<'_> {
         let request = request.set_checksum_algorithm(self.checksums.clone());
         let created = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
         created.upload_id.ok_or_else(|| {
-            Error::new(ErrorKind::Transport, "the store gave no upload id").for_object(&self.subject.key)
+            Error::new(ErrorKind::Transport, "the store sent no upload id").for_object(&self.subject.key)
         })
     }
 
@@ -99,7 +100,7 @@ impl Copying<'_> {
         Ok(StoredPart { number, size, etag: etag.unwrap_or_default(), crc32 })
     }
 
-    /// What the object has, if it is still the same.
+    /// The properties of the object, if it is still the same version.
     async fn head(&self) -> Result<HeadObjectOutput> {
         let request = self.client.head_object().bucket(&self.subject.bucket).key(&self.subject.key);
         let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
@@ -116,8 +117,8 @@ impl Copying<'_> {
         Patience { read_timeout: self.read_timeout, allowance: patience::copying(bytes) }
     }
 
-    /// The object's tags as a request takes them, if it has any. Amazon does not count them for who may not read them, so
-    /// that no count may mean that there are some.
+    /// The object's tags as a request takes them, if it has any. Amazon does not count them for who may not read them,
+    /// so that no count may mean that there are some.
     async fn tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
         if head.tag_count == Some(0) {
             return Ok(None);
@@ -152,7 +153,7 @@ fn source(bucket: &str, key: &str) -> String {
     format!("{bucket}{infix}{}", utf8_percent_encode(key, KEY))
 }
 
-/// When caches forget the object. What is no date is nothing that a request could repeat.
+/// When caches expire the object. A value that is not a date cannot be repeated in a request.
 fn expires(head: &HeadObjectOutput) -> Option<DateTime> {
     DateTime::from_str(head.expires_string()?, DateTimeFormat::HttpDate).ok()
 }

@@ -10,7 +10,7 @@ use super::aws::Inner;
 use super::aws_error::{self, Subject};
 use crate::{Error, ErrorKind, Result};
 
-/// So many requests at once, where each deletes one object.
+/// The most concurrent requests when each deletes one object.
 const CONCURRENCY: usize = 8;
 
 impl Inner {
@@ -89,7 +89,7 @@ impl Inner {
     }
 }
 
-/// Whether the store does not understand the request, which says nothing of the objects.
+/// Whether the store does not support the request at all.
 fn is_not_understood(error: &Error) -> bool {
     let status = error.answer().map(|answer| answer.status);
     error.kind() == ErrorKind::Rejected && matches!(status, Some(400 | 404 | 405 | 411 | 415 | 501))

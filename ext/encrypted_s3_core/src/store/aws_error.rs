@@ -1,7 +1,7 @@
-//! Amazon's errors in terms of what the caller can do.
+//! Translation of Amazon's errors into kinds that tell the caller what to do.
 //!
-//! Only the status, the error code and the request id are repeated: what a server writes into its message, and what the
-//! SDK prints of a request, may hold signatures.
+//! Only the status, the error code and the request id are repeated: the message of a server and the SDK's description
+//! of a request may contain signatures.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,10 +12,10 @@ use super::aws_cause;
 use super::aws_connection::CREDENTIALS_TIMEOUT;
 use crate::{Error, ErrorKind};
 
-/// What a request was about; for messages.
+/// The subject of a request, for messages.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
-    /// What was being done, as the S3 API names it.
+    /// The name of the operation in the S3 API.
     pub(super) operation: &'static str,
     /// The bucket.
     pub(super) bucket: String,
@@ -60,7 +60,7 @@ fn unreached(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Er
             let what = format!("{}. {}", finding.cause, finding.advice);
             subject.error(finding.kind, &what).with_source(finding.cause)
         }
-        None => subject.error(ErrorKind::Transport, "the request failed on its way"),
+        None => subject.error(ErrorKind::Transport, "the request failed before the store answered"),
     }
 }
 
@@ -100,7 +100,7 @@ fn credentials(error: &(dyn std::error::Error + 'static), subject: &Subject) -> 
     })
 }
 
-/// What the providers of credentials say, without what a process that was to print them has printed.
+/// The messages of the credential providers, without the output of a credential process.
 fn details(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     for cause in aws_cause::chain(error).take(8) {
@@ -117,7 +117,7 @@ fn details(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// What a code inside an answer to several questions at once means.
+/// The kind for an error code inside an answer about several objects.
 pub(super) fn kind_of(code: &str) -> ErrorKind {
     match code {
         "AccessDenied" | "AllAccessDisabled" => ErrorKind::Access,
@@ -166,24 +166,24 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
             &format!("{what}; check the credentials, the bucket's policy and the machine's clock"),
         ),
         (407, _) => {
-            let what = format!("{what}: the proxy wants a user name and a password, or refuses those given");
+            let what = format!("{what}: the proxy requires a user name and a password, or rejects them");
             subject.error(ErrorKind::Rejected, &format!("{what}; check `http_proxy`, or HTTP_PROXY in the environment"))
         }
-        // What is not there today will not be there at the next attempt.
+        // A retry does not help: the store does not support the request.
         (501 | 505, _) => subject.error(ErrorKind::Rejected, &what),
         (408 | 429 | 500..=599, _) => subject.error(ErrorKind::Transport, &what),
-        // A body that the store read in full but found wanting may have been damaged on its way.
+        // The body may have been damaged in transit, so a retry may help.
         (400, "RequestTimeout" | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch") => {
             subject.error(ErrorKind::Transport, &what)
         }
-        (200..=299, _) => subject.error(ErrorKind::Transport, &format!("{what}, which could not be understood")),
+        (200..=299, _) => subject.error(ErrorKind::Transport, &format!("{what}, which cannot be parsed")),
         (404, _) => subject.error(ErrorKind::Rejected, &format!("{what}; check `endpoint` and `bucket`")),
         _ => subject.error(ErrorKind::Rejected, &what),
     };
     error.with_answer(status, code)
 }
 
-/// Amazon says where the bucket is: in a header, or in the body of the error.
+/// Amazon sends the region of the bucket in a header or in the body of the error.
 fn wrong_region(what: &str, response: &HttpResponse, subject: &Subject) -> Error {
     let body = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
     let told = response.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| {
@@ -195,7 +195,7 @@ fn wrong_region(what: &str, response: &HttpResponse, subject: &Subject) -> Error
     };
     let what = match told.filter(plausible) {
         Some(region) => format!("{what}; the bucket is in another region: set `region` to {region:?}"),
-        None => format!("{what}; the bucket is in another region than `region` says, or behind another `endpoint`"),
+        None => format!("{what}; the bucket is not in the configured region; check `region` and `endpoint`"),
     };
     subject.error(ErrorKind::Configuration, &what)
 }

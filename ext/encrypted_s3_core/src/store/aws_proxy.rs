@@ -5,7 +5,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use super::aws_settings::{ConnectionSettings, SecretText};
 use crate::{Error, ErrorKind, Result};
 
-/// Reached directly whatever the environment says, as Ruby does it: this machine itself.
+/// Hosts that are always reached without a proxy, as in Ruby: this machine itself.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
 /// The proxy for one kind of requests.
@@ -40,13 +40,13 @@ impl Proxy {
     /// The same for the HTTP client.
     ///
     /// # Errors
-    /// `Configuration`, naming the setting or the variable, when it is no URL of a proxy.
+    /// `Configuration`, naming the setting or the variable, when it is not the URL of a proxy.
     pub(super) fn config(&self, https: bool) -> Result<ProxyConfig> {
         let url = self.url.expose().trim();
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let config = if https { ProxyConfig::https(url) } else { ProxyConfig::http(url) };
         let config = config.map_err(|_| {
-            // Its own text would show the URL, and with it the password.
+            // The text of the error would show the URL and the password in it.
             let what = "must be the URL of an HTTP proxy, like http://user:password@proxy.example.com:3128";
             Error::new(ErrorKind::Configuration, format!("{} {what}", self.name))
         })?;

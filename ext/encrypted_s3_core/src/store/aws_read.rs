@@ -15,7 +15,7 @@ use super::aws_settings::ChecksumUse;
 use super::{Body, Object, Reading};
 use crate::{Error, ErrorKind, Result};
 
-/// What is asked for besides the bytes.
+/// The options of a request for an object.
 #[derive(Clone, Copy)]
 struct Ask {
     checksum: bool,
@@ -23,7 +23,7 @@ struct Ask {
 }
 
 impl Inner {
-    /// Sends the request, again without what the store does not understand.
+    /// Sends the request, and again without the options that the store does not support.
     pub(super) async fn read(&self, reading: &Reading, subject: &Subject) -> Result<Object> {
         let quirks = &self.connection.quirks;
         let first = Ask {
@@ -117,7 +117,7 @@ fn has_checksum(answer: &GetObjectOutput) -> bool {
         &answer.checksum_sha1,
         &answer.checksum_sha256,
     ];
-    // One with a hyphen is of the checksums of parts, which nobody compares.
+    // A value with a hyphen is a checksum of the checksums of parts, which the SDK does not compare.
     checksums.into_iter().flatten().any(|checksum| !checksum.contains('-'))
 }
 
@@ -131,6 +131,6 @@ fn extent(content_range: Option<&str>, content_length: Option<i64>, subject: &Su
         Some((first.trim().parse().ok()?, size.trim().parse().ok()?))
     };
     parse().ok_or_else(|| {
-        Error::new(ErrorKind::Transport, "the store sent a range that it did not describe").for_object(&subject.key)
+        Error::new(ErrorKind::Transport, "the store sent an invalid Content-Range header").for_object(&subject.key)
     })
 }

@@ -1,4 +1,4 @@
-//! How a bucket at Amazon, or at whoever speaks its protocol, is reached.
+//! Connection settings for a bucket at Amazon or at a compatible store.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// Credentials that were given rather than found.
+/// Credentials from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials {
     /// The id of the access key; not secret.
@@ -50,7 +50,7 @@ pub enum ChecksumUse {
     /// Wherever the operation knows one.
     #[default]
     WhenSupported,
-    /// Only where the operation demands one; for stores that refuse what they do not know.
+    /// Only where the operation requires one; for stores that refuse unknown headers.
     WhenRequired,
 }
 
@@ -64,7 +64,7 @@ pub enum RetryMode {
     Adaptive,
 }
 
-/// How a store is reached. What is the same here shares connections and credentials.
+/// How a store is reached. Stores with equal settings share connections and credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionSettings {
     /// The region; `None` looks in the environment and the profile, and then takes `us-east-1` if there is an endpoint.
@@ -91,7 +91,7 @@ pub struct ConnectionSettings {
     pub connect_timeout: Duration,
     /// Longest time without progress, in either direction, after which an attempt counts as failed.
     pub read_timeout: Duration,
-    /// How long a connection is kept that nobody uses.
+    /// How long an idle connection is kept.
     pub idle_timeout: Duration,
     /// How often a request is sent at most, the first time included.
     pub max_attempts: u32,
@@ -103,9 +103,9 @@ pub struct ConnectionSettings {
     pub ca_directory: Option<PathBuf>,
     /// The URL of a proxy, with its user and password; `None` looks in the environment.
     pub proxy: Option<SecretText>,
-    /// Checksums of what is sent.
+    /// Checksums of requests.
     pub request_checksums: ChecksumUse,
-    /// Checksums of what is received.
+    /// Checksums of answers.
     pub response_checksums: ChecksumUse,
 }
 

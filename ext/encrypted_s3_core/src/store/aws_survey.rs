@@ -1,4 +1,4 @@
-//! What is asked of a bucket by who examines it, and by nobody who stores or reads files.
+//! Requests that examine a bucket and its settings. Storing and reading files does not need them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,7 +22,7 @@ pub struct Version {
     pub id: String,
 }
 
-/// What a bucket does with objects that are deleted or replaced.
+/// The settings of a bucket for deleted and replaced objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BucketState {
     /// `Enabled`, `Suspended`, or nothing.
@@ -33,7 +33,7 @@ pub struct BucketState {
     pub default_lock: Option<String>,
 }
 
-/// How a store answers somebody whom it does not know.
+/// The answer of a store to a request without a signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -101,10 +101,10 @@ impl AwsStore {
         })
     }
 
-    /// What becomes of objects that are deleted.
+    /// Whether the bucket keeps versions and locks objects.
     ///
     /// # Errors
-    /// Those of any request; a bucket without object lock is no error.
+    /// Those of any request. A bucket without object lock is not an error.
     pub fn bucket_state(&self) -> StoreFuture<BucketState> {
         let (inner, subject) = (self.inner.clone(), self.subject("GetBucketVersioning", ""));
         Box::pin(async move {
@@ -125,10 +125,10 @@ impl AwsStore {
         })
     }
 
-    /// Reads an object as anybody could: without a signature and without credentials, on the way of all requests.
+    /// Requests an object without a signature and without credentials, over the same connection as all requests.
     ///
     /// # Errors
-    /// When the store does not answer; whatever it answers is none.
+    /// When the store does not answer. An answer of any status is not an error.
     pub fn ask_unsigned(&self, key: &str) -> StoreFuture<Answer> {
         let (inner, subject) = (self.inner.clone(), self.subject("GetObject", key));
         Box::pin(async move {
@@ -142,13 +142,13 @@ impl AwsStore {
             match (seen, error) {
                 (Some(answer), _) => Ok(answer),
                 (None, Some(error)) => Err(error),
-                (None, None) => Err(Error::new(ErrorKind::Internal, "an answer that nobody has seen")),
+                (None, None) => Err(Error::new(ErrorKind::Internal, "the answer was not recorded")),
             }
         })
     }
 }
 
-/// Takes the signature off a request, and notes how it is answered.
+/// Removes the signature from a request and records the answer.
 #[derive(Clone, Debug, Default)]
 struct Unsigned {
     seen: Arc<Mutex<Option<Answer>>>,

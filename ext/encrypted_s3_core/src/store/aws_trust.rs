@@ -1,6 +1,7 @@
-//! Whose certificates are trusted.
+//! The trusted certificate authorities.
 //!
-//! Every certificate is checked here, with its place: the TLS library takes any bytes, and panics on the first request.
+//! Every certificate is checked here, so that errors can name its file: the TLS library takes any bytes and panics at
+//! the first request.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +26,7 @@ impl Trust {
     /// Those of the settings, else of `AWS_CA_BUNDLE`, else of the system (or `SSL_CERT_FILE` and `SSL_CERT_DIR`).
     ///
     /// # Errors
-    /// `Configuration`, with the setting and the file, for what cannot be read or is no certificate.
+    /// `Configuration`, with the setting and the file, for a file that cannot be read or is not a certificate.
     pub(super) fn of(settings: &ConnectionSettings) -> Result<Self> {
         let from_environment = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
         let mut certificates = Vec::new();
@@ -44,7 +45,7 @@ impl Trust {
         Ok(Self { pem: certificates.iter().flat_map(|certificate| pem(certificate)).collect() })
     }
 
-    /// Whether nobody is trusted, which no server can live with.
+    /// Whether no authority is trusted, so that no connection is possible.
     pub(super) fn is_empty(&self) -> bool {
         self.pem.is_empty()
     }
@@ -59,12 +60,12 @@ impl Trust {
             store = store.with_pem_certificate(self.pem.clone());
         }
         TlsContext::builder().with_trust_store(store).build().map_err(|error| {
-            Error::new(ErrorKind::Configuration, "the trusted certificates cannot be used").with_source(error)
+            Error::new(ErrorKind::Configuration, "cannot use the trusted certificates").with_source(error)
         })
     }
 }
 
-/// What the TLS library would not take is left out: it is not the application's to repair.
+/// Certificates of the system that the TLS library does not take are left out: the application cannot repair them.
 fn system() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     found.certs.into_iter().filter(is_authority).collect()

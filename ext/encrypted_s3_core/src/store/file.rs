@@ -76,8 +76,8 @@ impl FileStore {
             return Err(Error::new(ErrorKind::InvalidRange, "the range begins past the end").for_object(key));
         }
         let length = last.saturating_add(1).min(head.size).saturating_sub(first);
-        let length =
-            usize::try_from(length).map_err(|_| Error::new(ErrorKind::TooLarge, "the range does not fit memory"))?;
+        let length = usize::try_from(length)
+            .map_err(|_| Error::new(ErrorKind::TooLarge, "the range does not fit into memory"))?;
         let mut bytes = BytesMut::zeroed(length);
         self.file.read_exact_at(&mut bytes, first).map_err(|error| failed("read", error))?;
         Ok(Object { head, first, body: Body::from_chunks(vec![Ok(bytes.freeze())]) })
@@ -89,7 +89,7 @@ impl FileStore {
         Ok(ObjectHead { size, etag: String::new(), metadata: self.metadata.clone() })
     }
 
-    /// Runs what may block on a thread that may.
+    /// Runs blocking work on a thread that may block.
     fn answer<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> StoreFuture<T> {
         let store = self.clone();
         Box::pin(async move {
@@ -120,7 +120,7 @@ impl ObjectStore for FileStore {
     fn put_part(&self, _key: &str, _upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart> {
         self.answer(move |store| {
             if store.progress(|written| written.parts + 1) != number {
-                return Err(Error::new(ErrorKind::Internal, "the parts of a file did not come in order"));
+                return Err(Error::new(ErrorKind::Internal, "the parts of a file arrived out of order"));
             }
             store.append(&body)?;
             store.progress(|written| written.parts = number);
@@ -182,5 +182,5 @@ fn failed(what: &str, error: std::io::Error) -> Error {
 }
 
 fn no_bucket() -> Error {
-    Error::new(ErrorKind::Rejected, "a file is no bucket: nothing in it can be listed, deleted or replaced")
+    Error::new(ErrorKind::Rejected, "a file is not a bucket: it cannot be listed, deleted or replaced")
 }

@@ -1,4 +1,4 @@
-//! Time limits of requests: so many seconds without progress, and never a limit for a whole body.
+//! Time limits of requests: seconds without progress. A whole body has no time limit.
 //!
 //! The SDK's own read timeout begins with a request and ends with the head of its answer. It cuts off uploads over slow
 //! lines however steadily they run, and never sees a body that stalls. So it is not used: [`WatchedClient`] sits
@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
@@ -28,14 +28,17 @@ use super::watched_body::{Answered, Frames};
 /// it, aborting an upload or asking for its outcome, has the rest of a minute.
 pub(super) const PATIENCE: Duration = Duration::from_secs(50);
 
-/// Bytes that the system may take of a body although nothing of them has arrived: its buffers.
+/// Bytes of a body that the system may buffer before any of them arrive at the store.
 const BUFFERED: u64 = 4 * 1024 * 1024;
-/// For so long after its first byte, what an attempt sends may go into buffers only. It is no progress of the operation,
-/// which a store that takes nothing could keep up for ever.
+/// In this time after its first byte, an attempt may only fill buffers. That does not count as progress of the
+/// operation: otherwise an operation would never end at a store that takes nothing.
 const FILLING: Duration = Duration::from_secs(2);
 /// The slowest line for which a full buffer is waited for, in bytes per second: 1 Mbit/s.
 const SLOW_LINE: u64 = 128 * 1024;
-/// What a store at least copies or joins in a second, in bytes. Most answer only when they are done.
+/// The most bytes of an answer that is not an object: lists, errors, credentials. A list of 1,000 keys of 1,024 bytes,
+/// each percent-encoded, has some 4 MiB.
+const LONGEST_ANSWER: u64 = 16 * 1024 * 1024;
+/// The lowest speed at which a store copies or joins objects, in bytes per second. Most stores answer only at the end.
 const SLOW_COPY: u64 = 8 * 1024 * 1024;
 
 /// How long a store may take to copy or join `bytes` before it answers.
@@ -65,6 +68,8 @@ pub(super) struct Operation {
     all: Duration,
     /// When something last moved.
     moved: Arc<Mutex<Instant>>,
+    /// Whether the body of the answer is an object, which is read as it arrives. The SDK holds all others in memory.
+    streams: bool,
 }
 
 impl Storable for Operation {
@@ -77,6 +82,7 @@ impl Operation {
             attempt: read_timeout + allowance,
             all: PATIENCE.max(read_timeout) + allowance,
             moved: Arc::new(Mutex::new(now)),
+            streams: false,
         }
     }
 
@@ -86,14 +92,14 @@ impl Operation {
     }
 }
 
-/// How far one attempt is.
+/// The progress of one attempt.
 #[derive(Debug)]
 pub(super) struct Attempt {
     operation: Operation,
     sent: Mutex<Sent>,
 }
 
-/// What an attempt has handed over of its body.
+/// How much of its body an attempt has sent.
 #[derive(Debug)]
 struct Sent {
     bytes: u64,
@@ -137,7 +143,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     pub(super) read_timeout: Duration,
-    /// What the store may need to do its work, besides.
+    /// Additional time for the work of the store.
     pub(super) allowance: Duration,
 }
 
@@ -163,13 +169,14 @@ impl Intercept for Patience {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(operation) = config.load::<Operation>() {
-            context.request_mut().add_extension(operation.clone());
+            let streams = config.load::<Metadata>().is_some_and(|operation| operation.name() == "GetObject");
+            context.request_mut().add_extension(Operation { streams, ..operation.clone() });
         }
         Ok(())
     }
 }
 
-/// An HTTP client that gives attempts up which make no progress.
+/// An HTTP client that ends attempts without progress.
 #[derive(Clone, Debug)]
 pub(super) struct WatchedClient {
     inner: SharedHttpClient,
@@ -208,7 +215,9 @@ impl HttpConnector for WatchedConnector {
             let request = HttpRequest::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
             let mut answer = answered(&inner, request, &attempt).await?;
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
-            *answer.body_mut() = SdkBody::from_body_1_x(Answered::new(body, read_timeout));
+            let is_object = attempt.operation.streams && answer.status().is_success();
+            let most = if is_object { u64::MAX } else { LONGEST_ANSWER };
+            *answer.body_mut() = SdkBody::from_body_1_x(Answered::new(body, read_timeout, most));
             Ok(answer)
         })
     }

@@ -12,20 +12,20 @@ use tokio::time::{Instant, Sleep};
 
 use super::patience::{Attempt, Stalled};
 
-/// Bytes of one frame. In one piece, a body would be handed over all at once, and nobody would see it move.
+/// Bytes of one frame. A body in one piece would be handed over at once, and its progress could not be measured.
 const FRAME: usize = 64 * 1024;
 
 /// The body of a request, in frames that are counted as they are taken.
 pub(super) struct Frames {
     inner: SdkBody,
-    /// What the inner body gave and was not taken yet.
+    /// Bytes of the inner body that were not taken yet.
     rest: Bytes,
     left: u64,
     attempt: Arc<Attempt>,
 }
 
 impl Frames {
-    /// `body`, watched. A body of few bytes or of unknown length, as none is here, stays as it is.
+    /// Wraps `body`. A small body, or one of unknown length, is returned unchanged.
     pub(super) fn watched(body: SdkBody, attempt: Arc<Attempt>) -> SdkBody {
         match body.content_length() {
             Some(left) if left > FRAME as u64 => {
@@ -69,19 +69,30 @@ impl Body for Frames {
     }
 }
 
-/// The body of an answer, which fails when it brings nothing for too long. The time in which nobody reads does not
-/// count.
+/// The body of an answer. Reading fails when nothing arrives for too long; only the time in which a reader waits
+/// counts.
 pub(super) struct Answered {
     inner: SdkBody,
     limit: Duration,
+    /// Bytes that may still arrive.
+    left: u64,
     /// Runs while a reader waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Answered {
-    /// `inner`, with at most `limit` between two frames.
-    pub(super) fn new(inner: SdkBody, limit: Duration) -> Self {
-        Self { inner, limit, deadline: None }
+    /// Wraps `inner`, with at most `limit` between two frames and at most `most` bytes in all of them.
+    pub(super) fn new(inner: SdkBody, limit: Duration, most: u64) -> Self {
+        Self { inner, limit, left: most, deadline: None }
+    }
+
+    fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => return Err("the answer is too long".into()),
+        }
+        Ok(frame)
     }
 }
 
@@ -95,7 +106,7 @@ impl Body for Answered {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             self.deadline = None;
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| self.counted(frame?)));
         }
         let limit = self.limit;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
@@ -111,5 +122,30 @@ impl Body for Answered {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a body of 3 MiB with a limit of `most` bytes: how many bytes came, and whether it ended without an error.
+    async fn read(most: u64) -> (usize, bool) {
+        let mut body = Answered::new(SdkBody::from(vec![1; 3 << 20]), Duration::from_secs(9), most);
+        let mut arrived = 0;
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            match frame {
+                Ok(frame) => arrived += frame.data_ref().map_or(0, Bytes::len),
+                Err(_) => return (arrived, false),
+            }
+        }
+        (arrived, true)
+    }
+
+    #[tokio::test]
+    async fn an_answer_ends_with_an_error_at_its_limit() {
+        assert_eq!(read(u64::MAX).await, (3 << 20, true));
+        assert_eq!(read(3 << 20).await, (3 << 20, true));
+        assert_eq!(read((3 << 20) - 1).await, (0, false));
     }
 }

@@ -7,16 +7,16 @@ use subtle::ConstantTimeEq;
 use crate::md5::{DIGEST_LEN, Digester};
 use crate::{Error, ErrorKind, Result};
 
-/// Computes the MD5 of what is uploaded and compares it, before the object becomes visible.
+/// Computes the MD5 of the plaintext and compares it before the object becomes visible.
 pub(super) struct ExpectedMd5 {
     expected: [u8; DIGEST_LEN],
     digester: Digester,
 }
 
 impl ExpectedMd5 {
-    /// Expects the digest given as base64, the form Active Storage keeps it in.
+    /// Takes the announced digest in base64, as Active Storage stores it.
     pub(super) fn new(base64: &str) -> Result<Self> {
-        let unusable = || Error::new(ErrorKind::ChecksumMismatch, "the given checksum is not the base64 of an MD5");
+        let unusable = || Error::new(ErrorKind::ChecksumMismatch, "the given checksum is not an MD5 in base64");
         let bytes = STANDARD.decode(base64).map_err(|_| unusable())?;
         let expected = bytes.try_into().map_err(|_| unusable())?;
         Ok(Self { expected, digester: Digester::new() })
@@ -27,14 +27,14 @@ impl ExpectedMd5 {
         self.digester.update(plaintext).await;
     }
 
-    /// Says whether all bytes together are what was announced.
+    /// Compares the digest of all bytes with the announced one.
     pub(super) async fn finish(self) -> Result<()> {
         if bool::from(self.digester.finish().await?.ct_eq(&self.expected)) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::ChecksumMismatch,
-            "what was uploaded does not have the announced checksum; nothing was stored",
+            "the uploaded bytes do not have the announced checksum; nothing was stored",
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! How the ciphertext of an upload is gathered and cut into parts.
+//! Collecting the ciphertext of an upload and dividing it into parts.
 
 use bytes::Bytes;
 
@@ -7,16 +7,16 @@ use crate::buffer::{Buffer, Pool};
 use crate::gcm::{TAG_LEN, Tag};
 use crate::{Error, ErrorKind, Result};
 
-/// What an upload begins with; most files of most applications are no larger.
+/// The initial buffer of an upload in bytes. Most files of most applications are not larger.
 const FIRST: usize = 64 * 1024;
 
-/// Ciphertext that was not handed over yet. Nothing is cut off before the object has reached the multipart threshold.
+/// Ciphertext that was not handed over yet. No part is made before the object has reached the multipart threshold.
 #[derive(Debug)]
 pub(super) struct Parts {
     plan: PartPlan,
     pool: Pool,
     buffer: Buffer,
-    /// What was left when parts were cut off, and goes before what the buffer gets.
+    /// The bytes that were left when parts were made. They precede the bytes in the buffer.
     rest: Bytes,
     cut: usize,
 }
@@ -29,14 +29,14 @@ impl Parts {
         Ok(Self { plan, pool, buffer: Buffer::with_capacity(FIRST)?, rest: Bytes::new(), cut: 0 })
     }
 
-    /// Takes `plaintext`, of which there is no more than [`room`](Self::room), and returns how many bytes that were.
+    /// Takes `plaintext` of at most [`room`](Self::room) bytes and returns its length.
     pub(super) fn fill(&mut self, plaintext: &[u8]) -> Result<usize> {
         let before = self.buffer()?.len();
         self.buffer.fill(plaintext);
         Ok(self.buffer.len() - before)
     }
 
-    /// Takes what `read` puts into at most `most` bytes of room; it returns how many those were.
+    /// Lets `read` fill at most `most` bytes and returns how many it filled.
     pub(super) fn fill_with(
         &mut self,
         most: usize,
@@ -48,7 +48,8 @@ impl Parts {
         })
     }
 
-    /// A buffer that takes at least one byte more. [`cut_off`](Self::cut_off) must have been called since it was filled.
+    /// A buffer that takes at least one byte more. [`cut_off`](Self::cut_off) must have been called since it was
+    /// filled.
     fn buffer(&mut self) -> Result<&mut Buffer> {
         if self.buffer.room() <= TAG_LEN {
             self.grow(self.limit())?;
@@ -69,8 +70,8 @@ impl Parts {
         if free == 0 { left } else { free.min(left) }
     }
 
-    /// Takes off the parts that are complete, in order. There is a buffer for the next one only when something is put into
-    /// it: while the parts wait to be sent, they are all there is.
+    /// Takes off the parts that are complete, in order. There is a buffer for the next one only when something is put
+    /// into it: while the parts wait to be sent, they are all there is.
     pub(super) fn cut_off(&mut self) -> Vec<Bytes> {
         let mut parts = Vec::new();
         if self.buffer.len() < self.limit() {

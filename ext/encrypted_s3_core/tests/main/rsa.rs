@@ -94,11 +94,11 @@ fn a_public_key_reads_nothing_and_the_error_says_what_to_configure() {
     let object = sealed(&envelopes(vec![public(Some("front"))]));
     let error = read(&envelopes(vec![public(Some("front"))]), &object).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyMismatch);
-    assert!(error.to_string().contains("configure the private key as encryption_key"), "{error}");
+    assert!(error.to_string().contains("set the private key as `encryption_key`"), "{error}");
     // The same where another private key is there, which cannot help.
     let error = read(&envelopes(vec![public(Some("front")), larger()]), &object).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unwrap);
-    assert!(error.to_string().contains("\"front\" is configured as a public RSA key"), "{error}");
+    assert!(error.to_string().contains("\"front\" is a public RSA key"), "{error}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl RsaKey {
     /// # Errors
     /// [`ErrorKind::Configuration`] when it is none, or not one of 2,048 to 4,096 bits.
     pub fn from_private_der(pkcs8: &[u8]) -> Result<Self> {
-        let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| refused("is no private RSA key in PKCS#8"))?;
+        let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| refused("is not a private RSA key in PKCS#8"))?;
         check_bits(key.key_size_bits())?;
         let (public, public_der) = wrapping(key.public_key())?;
         Ok(Self { public, public_der, private: Some(Private { key, der: Zeroizing::new(pkcs8.into()) }) })
@@ -46,7 +46,7 @@ impl RsaKey {
     /// # Errors
     /// [`ErrorKind::Configuration`] when it is none, or not one of 2,048 to 4,096 bits.
     pub fn from_public_der(spki: &[u8]) -> Result<Self> {
-        let key = PublicEncryptingKey::from_der(spki).map_err(|_| refused("is no public RSA key"))?;
+        let key = PublicEncryptingKey::from_der(spki).map_err(|_| refused("is not a public RSA key"))?;
         check_bits(key.key_size_bits())?;
         let (public, public_der) = wrapping(key)?;
         Ok(Self { public, public_der, private: None })

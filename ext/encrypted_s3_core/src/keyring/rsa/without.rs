@@ -1,4 +1,4 @@
-//! What stands for an RSA key where there is no RSA.
+//! The RSA key of a build without RSA: it refuses everything.
 
 use std::convert::Infallible;
 use std::fmt;
