@@ -56,6 +56,17 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
 
   def error(code, message = nil) = "<Error><Code>#{code}</Code>#{"<Message>#{message}</Message>" if message}</Error>"
 
+  describe "that answers without end" do
+    let(:blanks) { " " * (20 * TestStore::MEBIBYTE) }
+    let(:listing) { "<ListBucketResult>#{blanks}<IsTruncated>false</IsTruncated></ListBucketResult>" }
+
+    it "is refused before a list fills the memory" do
+      refusing(->(_request) { { status: 200, answer: listing } }) do |store|
+        expect { client_of(store).delete_prefixed("a/") }.to raise_error(EncryptedS3Service::TransportError)
+      end
+    end
+  end
+
   describe "that refuses to be asked for checksums (Backblaze B2)" do
     let(:refusal) do
       lambda do |request|

@@ -149,6 +149,45 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
       end
     end
 
+    # Seconds from the interrupt to the end of the thread, of several attempts that are interrupted at different points.
+    def delays(pauses = [0.02, 0.05, 0.1, 0.2, 0.4])
+      pauses.map do |pause|
+        begun = Queue.new
+        thread = Thread.new { yield begun }
+        begun.pop
+        sleep pause
+        interrupted = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        thread.kill
+        thread.join(promptly)
+        Process.clock_gettime(Process::CLOCK_MONOTONIC) - interrupted
+      end
+    end
+
+    def median(numbers) = numbers.sort[numbers.size / 2]
+
+    # On an idle machine these are some milliseconds. A second leaves room for a busy one.
+    it "handing out, skipping and sending end within a second of the interrupt" do
+      Tempfile.create do |file|
+        file.truncate(size)
+        handing_out = delays do |begun|
+          loop { client.download(@key) { |_chunk| begun.push(true) } }
+        end
+        skipping = delays do |begun|
+          reader = client.reader(@key)
+          reader.read(1)
+          begun.push(true)
+          reader.skip(size)
+        ensure
+          reader&.close
+        end
+        sending = delays do |begun|
+          begun.push(true)
+          loop { file.rewind && client.upload(@key, file) }
+        end
+        expect([median(handing_out), median(skipping), median(sending)]).to all(be < 1)
+      end
+    end
+
     it "sending ends with its thread" do
       Tempfile.create do |file|
         file.truncate(size)
