@@ -62,7 +62,7 @@ RSpec.describe "The tasks in a Rails application" do
     it "names the services there are when there is none of the name that it is told" do
       _output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=local")
       expect(status.exitstatus).to eq(1)
-      expect(errors).to include('config/storage.yml has no EncryptedS3 service "local", only encrypted')
+      expect(errors).to include('There is no EncryptedS3 service "local". config/storage.yml has encrypted, ')
       expect(errors).not_to include("doctor.rb:")
     end
   end
