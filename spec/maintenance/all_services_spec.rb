@@ -107,11 +107,11 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     it "are a thousand in memory and in the list, and all of them in a file" do
       missing_blobs(1100)
       expect(command(SERVICE: "rotated", FAILURES: path, CONCURRENCY: "16").rotate).to be(false)
-      expect(output.string).to include("\n1100 of 1100 objects could not be rotated and were left as they were:\n")
+      expect(output.string).to include("\n1100 of 1100 objects could not be rotated and were not changed:\n")
         .and include("  and 100 more. See #{path}.")
       expect(output.string.scan(/^  blob /).size).to eq(1000)
       expect(output.string.scan(/^FAILED blob /).size).to eq(100)
-      expect(output.string).to include("\nFurther failures are counted and not shown here.\n")
+      expect(output.string).to include("\nFurther failures are counted but not shown here.\n")
       lines = File.readlines(path, chomp: true)
       expect(lines.map { |line| line.split("\t").first.to_i }).to match_array(ActiveStorage::Blob.ids)
       expect(lines).to all(match(/\A\d+\tmissing\tblob \d+, object gone-\S+ of rotated: EncryptedS3Service::NotFound/))

@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
 
     it "does not move another file that has #{name}" do
       blob = imported(checksum.call(self), text: random_bytes(100_000, 2))
-      expect(reasons(migrate)).to match([/does not have the checksum of its row/])
+      expect(reasons(migrate)).to match([/does not match the checksum in its row/])
       expect(blob.reload.service_name).to eq("local")
     end
   end
@@ -94,7 +94,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
 
     it "is corrected where it is an ETag of a store that encrypts by itself" do
       blob = imported("\"#{hex("MD5", "another")}\"")
-      expect(reasons(migrate)).to match([/does not have the checksum of its row. REPAIR_CHECKSUMS=true/])
+      expect(reasons(migrate)).to match([/does not match the checksum in its row. REPAIR_CHECKSUMS=true/])
       expect(migrate(repair_checksums: true)).to have_attributes(moved: 1, corrected: 1)
       expect(blob.reload.checksum).to eq(right)
     end
@@ -156,7 +156,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
       migrate(repair_checksums: true)
     end
     expect(result.moved).to eq(0)
-    expect(reasons(result)).to match([/encrypted has another file than its source/])
+    expect(reasons(result)).to match([/The copy in encrypted differs from its source/])
   end
 
   it "is told by REPAIR_CHECKSUMS=true" do
@@ -164,7 +164,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     output = StringIO.new
     environment = { "FROM" => "local", "TO" => "encrypted", "REPAIR_CHECKSUMS" => "true" }
     expect(described_class::Command.new(environment, output: output).run).to be(true)
-    expect(output.string).to include("1 row got the right checksum or size.")
+    expect(output.string).to include("1 row got a corrected checksum or size.")
   end
 
   it "does not keep a file from being encrypted again" do

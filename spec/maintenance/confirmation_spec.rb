@@ -39,7 +39,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(run(CONFIRM: "4")).to be(false)
     keys.concat(create_files(2, "local"))
     expect(run(CONFIRM: "3")).to be(false)
-    expect(output.string).to include("because CONFIRM=3 is another number").and include("with CONFIRM=5.")
+    expect(output.string).to include("because CONFIRM=3 is a different number").and include("with CONFIRM=5.")
     expect(left).to eq(5)
     expect(run(CONFIRM: "05")).to be(true)
     expect(left).to eq(0)
@@ -84,7 +84,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect { run(DELETE: "false", CONFIRM: "3") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /DELETE is not set/)
     expect { run(CONFIRM: "all") }
-      .to raise_error(EncryptedS3Service::ConfigurationError, "CONFIRM must be a number from 0 on.")
+      .to raise_error(EncryptedS3Service::ConfigurationError, "CONFIRM must be a number of at least 0.")
   end
 
   # What a run writes for `RETRY`.

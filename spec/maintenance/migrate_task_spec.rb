@@ -168,8 +168,8 @@ RSpec.describe "encrypted_s3_service:migrate" do
     end
 
     it "is refused when there is none, it is given too much or too little, or it returns no blobs" do
-      { "other" => /only empty, smaller, wrong/, "empty:1" => /takes no argument/, "smaller" => /needs an argument/,
-        "method" => /needs an argument/, "object" => /needs an argument/, "two:1" => /must take one argument at most/,
+      { "other" => /only empty, smaller, wrong/, "empty:1" => /accepts no argument/, "smaller" => /needs an argument/,
+        "method" => /needs an argument/, "object" => /needs an argument/, "two:1" => /must accept at most one argument/,
         "wrong" => /must return a relation of ActiveStorage::Blob/ }.each do |text, message|
         expect { selected(text) }.to raise_error(EncryptedS3Service::ConfigurationError, message)
       end

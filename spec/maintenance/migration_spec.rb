@@ -211,7 +211,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         blob = blob_of("data", "a.txt", metadata: { "custom" => { "a" => "b" } })
         before = stored(old = blob.key).last
         expect(migrate(from: :encrypted, to: :published)).to have_attributes(moved: 1, failures: [])
-        expect(output.string).to include("encrypted and published keep their files in the same place")
+        expect(output.string).to include("encrypted and published store files in the same place")
         expect(stored(old).last).to eq(before)
         expect(blob.reload).to have_attributes(service_name: "published", download: "data")
         expect([blob.key, blob.custom_metadata]).to match([/\A[a-z0-9]{28}\z/, { "a" => "b" }])

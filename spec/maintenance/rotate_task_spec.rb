@@ -60,7 +60,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
     output, status = run("rotate", "SERVICE=rotated", "CONCURRENCY=2", "RATE=1000")
     expect(status.exitstatus).to eq(1)
     expect(output).to include("rotated: 2 rotated, 1 missing, 1 skipped (upload never finished)")
-      .and include("\n1 of 3 objects could not be rotated and were left as they were:\n")
+      .and include("\n1 of 3 objects could not be rotated and were not changed:\n")
       .and match(/^  blob \d+, object #{keys[1]} of rotated: .*NotFoundError/)
   end
 

@@ -127,7 +127,7 @@ module EncryptedS3Service
     private_constant :Pass
 
     def announce_new_keys
-      @progress.say("#{@endpoints.from_name} and #{@endpoints.to_name} keep their files in the same place: each file " \
+      @progress.say("#{@endpoints.from_name} and #{@endpoints.to_name} store files in the same place: each file " \
                     "gets a new key.")
     end
 

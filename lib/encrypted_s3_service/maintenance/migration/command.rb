@@ -34,11 +34,11 @@ module EncryptedS3Service
 
       def mention_rows(result)
         if result.unfinished.positive?
-          @output.puts("#{counted(result.unfinished, "upload")} never finished: skipped, there is no file.")
+          @output.puts("#{counted(result.unfinished, "upload")} never finished: skipped, because there is no file.")
         end
         return unless result.corrected.positive?
 
-        @output.puts("#{counted(result.corrected, "row")} got the right checksum or size.")
+        @output.puts("#{counted(result.corrected, "row")} got a corrected checksum or size.")
       end
 
       def mention_plan(result)
@@ -54,10 +54,10 @@ module EncryptedS3Service
       def list(result)
         return if result.failed.zero?
 
-        title = "#{result.failed} of #{counted(result.moved + result.failed)} failed and were left as they were"
+        title = "#{result.failed} of #{counted(result.moved + result.failed)} failed and were not changed"
         TaskRun::FailureList.new(@output).show(title, result.failures, result.failed,
                                                file: @environment.text("FAILURES"))
-        @output.puts("Run the task again when the cause is removed.")
+        @output.puts("Fix the cause and run the task again.")
       end
 
       def migration

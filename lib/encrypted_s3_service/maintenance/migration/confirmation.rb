@@ -21,10 +21,10 @@ module EncryptedS3Service
       def call(plan)
         return true if plan.count.zero?
 
-        @output.puts("DELETE=true is about to delete #{plan}.")
+        @output.puts("DELETE=true would delete #{plan}.")
         return true if (@number || ask) == plan.count
 
-        @output.puts("Nothing was deleted#{", because CONFIRM=#{@number} is another number" if @number}. " \
+        @output.puts("Nothing was deleted#{", because CONFIRM=#{@number} is a different number" if @number}. " \
                      "To delete these files, run the task again with CONFIRM=#{plan.count}.")
         false
       end

@@ -134,7 +134,7 @@ module EncryptedS3Service
       end
 
       def refuse_deletion
-        raise Error, "Another run is deleting old files in #{@endpoints.to_name}. Run this one again when that is over."
+        raise Error, "Another run is deleting old files in #{@endpoints.to_name}. Run this one again afterwards."
       end
 
       def row_of(blob, name, key) = ActiveStorage::Blob.where(id: blob.id, service_name: name, key: key)

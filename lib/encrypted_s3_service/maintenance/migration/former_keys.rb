@@ -37,7 +37,7 @@ module EncryptedS3Service
         return if table?
 
         raise ConfigurationError, "The table #{TABLE}, which keeps the keys of old files, is missing and cannot be " \
-                                  "created (#{e.class.name}). Create it by a migration: " \
+                                  "created (#{e.class.name}). Create it in a migration: " \
                                   "EncryptedS3Service::Migration.create_former_keys_table(connection)"
       end
 

@@ -54,7 +54,7 @@ module EncryptedS3Service
       def take_one
         return unless @left.decrement.negative?
 
-        raise Error, "Its old file is left, because more files would be deleted than the number that was confirmed."
+        raise Error, "The old file is kept, because more files would be deleted than the confirmed number."
       end
 
       # Without a checksum in the row, the latest old file is what the copy is compared with. And a file with a key that

@@ -45,10 +45,10 @@ module EncryptedS3Service
         callable = scope.respond_to?(:parameters) ? scope : scope.method(:call)
         kinds = callable.parameters.map(&:first)
         needed = kinds.count(:req)
-        return "must take one argument at most" if needed > 1
+        return "must accept at most one argument" if needed > 1
         return "needs an argument after a colon" if needed == 1 && !argument
 
-        "takes no argument after a colon" if argument && !kinds.intersect?(%i[req opt rest])
+        "accepts no argument after a colon" if argument && !kinds.intersect?(%i[req opt rest])
       end
       private_class_method :misfit
 

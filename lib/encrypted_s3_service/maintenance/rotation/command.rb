@@ -54,8 +54,8 @@ module EncryptedS3Service
       def mention_untracked
         return if ActiveStorage.track_variants
 
-        @output.puts("Variants have no rows here (config.active_storage.track_variants is false) and were not " \
-                     "rotated. Delete them before you remove an old key, so that they are made again: " \
+        @output.puts("Variants are not tracked (config.active_storage.track_variants is false) and were not " \
+                     "rotated. Delete them before you remove an old key; they are generated again: " \
                      "service.delete_prefixed(\"variants/\")")
       end
     end

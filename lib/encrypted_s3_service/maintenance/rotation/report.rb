@@ -41,7 +41,7 @@ module EncryptedS3Service
         tallies.sort.each { |_, tally| service(tally, dry_run) }
         count = failures.count(:missing, :failed)
         total = tallies.values.sum(&:total)
-        list("#{count} of #{counted(total, "object")} could not be rotated and were left as they were",
+        list("#{count} of #{counted(total, "object")} could not be rotated and were not changed",
              failures, :missing, :failed)
       end
 

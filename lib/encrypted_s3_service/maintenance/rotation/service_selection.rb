@@ -54,7 +54,7 @@ module EncryptedS3Service
         raise ConfigurationError, "#{only} is not an EncryptedS3 service." if @parts.empty?
         return unless keyless?(@parts)
 
-        raise KeyDestroyedError, "The key of #{only} is destroyed. Nothing can be done for its files."
+        raise KeyDestroyedError, "The key of #{only} is destroyed. Its files cannot be rotated or read."
       end
 
       def keyless?(parts) = parts.any? { |part| part.client.is_a?(KeylessClient) }

@@ -70,7 +70,7 @@ module EncryptedS3Service
       def copy(service, key)
         found = read(service, key)
         if @source
-          raise IntegrityError, "#{service.name} has another file than its source." unless found == @source
+          raise IntegrityError, "The copy in #{service.name} differs from its source." unless found == @source
         else
           refuse_other_content(service, found)
         end
@@ -111,7 +111,7 @@ module EncryptedS3Service
         return if found.noted == @noted.base64 || (@repair && @noted.doubtful?)
 
         refuse_other_size(service, found)
-        raise IntegrityError, "The file in #{service.name} does not have the checksum of its row." \
+        raise IntegrityError, "The file in #{service.name} does not match the checksum in its row." \
                               "#{repair_hint if @noted.doubtful?}"
       end
 
@@ -126,7 +126,7 @@ module EncryptedS3Service
         raise IntegrityError, "The checksum in its row is an ETag or a placeholder, not a digest.#{repair_hint}"
       end
 
-      def repair_hint = " REPAIR_CHECKSUMS=true takes the file as it is and corrects the row."
+      def repair_hint = " REPAIR_CHECKSUMS=true accepts the file and corrects the row."
 
       # Composed files have no checksum, and Active Storage knows of it.
       def rewrite_checksum?

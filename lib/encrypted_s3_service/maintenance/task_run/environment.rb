@@ -42,7 +42,7 @@ module EncryptedS3Service
         number = Integer(text, 10, exception: false)
         return number if number && numbers.cover?(number)
 
-        limits = numbers.end ? "from #{numbers.begin} to #{numbers.end}" : "from #{numbers.begin} on"
+        limits = numbers.end ? "from #{numbers.begin} to #{numbers.end}" : "of at least #{numbers.begin}"
         raise ConfigurationError, "#{name} must be a number #{limits}."
       end
 
@@ -60,7 +60,7 @@ module EncryptedS3Service
         number = Float(text(name), exception: false) || 0
         return number if number.positive? && number.finite?
 
-        raise ConfigurationError, "#{name} must be a number above 0: the most objects per second."
+        raise ConfigurationError, "#{name} must be a number above 0: the maximum number of objects per second."
       end
 
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob

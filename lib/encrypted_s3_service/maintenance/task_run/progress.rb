@@ -96,7 +96,7 @@ module EncryptedS3Service
 
         @output.print("\r\e[K") if @terminal
         @output.puts("FAILED #{printable(failure.to_s)}")
-        @output.puts("Further failures are counted and not shown here.") if @reported == MOST_REPORTS
+        @output.puts("Further failures are counted but not shown here.") if @reported == MOST_REPORTS
       end
 
       # @return [void]
