@@ -127,6 +127,20 @@ RSpec.describe "The command encrypted_s3_service" do
         .to include("only Rails has")
     end
 
+    it "looks for the object in the folder of an entry that has a prefix" do
+      settings = TestStore.settings.transform_keys(&:to_s).merge("encryption_key" => encryption_key)
+      entries = { "all" => settings, "customer" => { **settings, "prefix" => "of/a customer" } }
+      File.write("storage.yml", YAML.dump(entries.transform_values { |entry| { "service" => "EncryptedS3", **entry } }))
+      new_client(prefix: "of/a customer").upload(key, StringIO.new(data))
+      options = ["--config", "storage.yml", "--service"]
+      expect(succeed("decrypt", address, *options, "customer")).to be_bytes(data)
+      expect(succeed("decrypt", "s3://#{bucket}/of/a customer/#{key}", *options, "all")).to be_bytes(data)
+      expect(fail_with(1, "decrypt", address, *options, "all")).to match(/no such object|not found/i)
+      File.binwrite("plain", "another")
+      succeed("encrypt", "plain", "-o", "s3://#{bucket}/#{key}-2", *options, "customer")
+      expect(new_client(prefix: "of/a customer").download("#{key}-2")).to eq("another")
+    end
+
     [300_000, 20_000_000].each do |size|
       it "gives not a byte of a changed object of #{size} bytes, and leaves no file" do
         aws_writes(random_bytes(size))

@@ -97,22 +97,6 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
       .to raise_error(EncryptedS3Service::AccessError, /no AWS credentials: set access_key_id/)
   end
 
-  sso = "sso_account_id = 123456789012\nsso_role_name = r\nsso_region = us-east-1\nsso_start_url = https://x.test/"
-  { "credential_process = echo s3cret" => /credentials-process/, sso => /sso/ }.each do |lines, message|
-    it "names what a profile asks for and this client does not have: #{message.source}" do
-      Tempfile.create("config") do |file|
-        file.write("[profile spec]\n#{lines}\n")
-        file.close
-        with_environment("AWS_CONFIG_FILE" => file.path) do
-          client = new_client(access_key_id: nil, secret_access_key: nil, profile: "spec")
-          expect { client.download("a") }.to raise_error(EncryptedS3Service::AccessError, message) { |e|
-            expect(e.message).not_to include("s3cret")
-          }
-        end
-      end
-    end
-  end
-
   it "says so when there is neither a region nor an endpoint" do
     client = new_client(endpoint: nil, region: nil)
     expect { client.download("a") }.to raise_error(EncryptedS3Service::ConfigurationError, /region/)

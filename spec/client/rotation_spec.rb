@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../support/fault_proxy"
+require_relative "../support/quirky_stores"
 
 RSpec.describe EncryptedS3Service::Client, "rotation" do
   let(:key) { unique_key("Jahresabschluß 2024/über alles.pdf") }
@@ -97,6 +98,40 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
       expect(tags).to eq("team" => "a b", "size" => "l")
       new_client(decryption_keys: { "2026" => new_key }).rotate(key, largest_copy: 5 * TestStore::MEBIBYTE)
       expect(tags).to eq("team" => "a b", "size" => "l")
+    end
+  end
+
+  # Swift's S3 API stores no such header.
+  it "keeps the date of Expires, copied whole or in parts", unless: ENV["S3_SERVER"] == "swift" do
+    store(random_bytes(6_000_000))
+    add_headers("expires" => date = "Wed, 21 Oct 2099 07:28:00 GMT")
+    rotating.rotate(key)
+    expect(stored(key).first["expires"]).to eq(date)
+    result = new_client(decryption_keys: { "2026" => new_key }).rotate(key, largest_copy: 5 * TestStore::MEBIBYTE)
+    expect(result.outcome).to eq(:rotated)
+    expect(stored(key).first["expires"]).to eq(date)
+  end
+
+  describe "in parts without a permission for tags" do
+    denied = { status: 403, answer: "<Error><Code>AccessDenied</Code></Error>" }
+
+    def rotate_in_parts(refusal)
+      RefusingStore.run(server.endpoint, refusal) do |proxy|
+        settings = { **new_settings, endpoint: proxy.endpoint, retry_limit: 0 }
+        client = new_client(**settings, decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
+        client.rotate(key, largest_copy: 5 * TestStore::MEBIBYTE)
+      end
+    end
+
+    { "s3:GetObjectTagging" => ->(request) { request.verb == "GET" && request.target.end_with?("?tagging") },
+      "s3:PutObjectTagging" => ->(request) { request.headers.key?("x-amz-tagging") } }.each do |permission, asks|
+      it "names it, and leaves the object as it is: #{permission}", unless: ENV["S3_SERVER"] == "swift" do
+        new_client(upload: { tagging: "a=b" }).upload(key, StringIO.new(data = random_bytes(6_000_000)))
+        expect { rotate_in_parts(->(request) { denied if asks.call(request) }) }
+          .to raise_error(EncryptedS3Service::AccessError, /allow .*#{permission}/)
+        expect(stored_plaintext(key)).to be_bytes(data)
+        expect(traces_of(key)).to eq([key])
+      end
     end
   end
 

@@ -361,6 +361,42 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect_nothing_left
   end
 
+  describe "of a service behind a proxy of the environment" do
+    names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy]
+
+    around do |example|
+      before = names.to_h { |name| [name, ENV.delete(name)] }
+      example.run
+    ensure
+      ENV.update(before)
+    end
+
+    let(:endpoint) { "http://s3.proxied.test:#{URI(server.endpoint).port}" }
+
+    it "goes through it and names it, without its password" do
+      HttpProxyServer.run(URI(endpoint).port) do |proxy|
+        ENV["http_proxy"] = proxy.url("me:s3cret")
+        expect(examine(endpoint: endpoint)).to be(true)
+        expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(proxy.url).port} of the env")
+      end
+      expect(output.string).not_to include("s3cret")
+    end
+
+    it "goes through the one of the entry if there are two" do
+      ENV["http_proxy"] = "http://nowhere.test:1"
+      HttpProxyServer.run(URI(endpoint).port) do |proxy|
+        examine(endpoint: endpoint, http_proxy: proxy.url)
+        expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(proxy.url).port} responds")
+      end
+    end
+
+    it "names none where the store is reached directly" do
+      ENV.update("http_proxy" => "http://nowhere.test:1", "HTTPS_PROXY" => "http://nowhere.test:1")
+      expect(examine).to be(true)
+      expect(findings["endpoint"].last).not_to include("proxy")
+    end
+  end
+
   it "says what is wrong with a certificate, and not to look at the network" do
     TlsProxy.run(URI(server.endpoint), :expired) do |tls|
       examine(endpoint: tls.endpoint)

@@ -48,15 +48,12 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def configuration(**changes) = Configuration.new(**@options, **@changes, **changes)
 
-      # @return [String] endpoint, and proxy of the entry, for messages
+      # @return [String] endpoint, and proxy of the entry or of the environment, for messages
       def place
         environment = ENV.values_at("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL").find { |value| !value.to_s.empty? }
-        endpoint = configuration.endpoint || environment || "Amazon S3"
-        # A proxy's URL can contain a password.
-        proxy = URI(options[:http_proxy].to_s)
-        proxy.host ? "#{endpoint} through the proxy #{proxy.host}:#{proxy.port}" : endpoint
-      rescue URI::InvalidURIError
-        endpoint
+        endpoint = configuration.endpoint || environment
+        proxy = proxy_to(endpoint || "https://#{options[:bucket]}.s3.amazonaws.com")
+        [endpoint || "Amazon S3", *proxy].join(" through the proxy ")
       end
 
       # @return [Boolean] whether the settings are sufficient for a client
@@ -117,6 +114,15 @@ module EncryptedS3Service
         !bucket.state[:versioning].nil?
       rescue Error
         false
+      end
+
+      # Host and port only: a proxy's URL can contain a password.
+      def proxy_to(address)
+        given = options[:http_proxy].to_s
+        proxy = given.empty? ? URI(address).find_proxy : URI(given)
+        "#{proxy.host}:#{proxy.port}#{" of the environment" if given.empty?}" if proxy&.host
+      rescue URI::Error
+        nil
       end
 
       def public_attributes = { name: name }

@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::SdkConfig;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{ConfigLoader, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -25,17 +23,15 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::AwsStore;
+use super::aws_credentials::{self, CREDENTIALS_TIMEOUT};
 use super::aws_proxy::Proxy;
 use super::aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, RetryMode};
 use super::aws_trust::Trust;
 use super::patience::{Patience, WatchedClient};
 use crate::{Error, ErrorKind, Result};
 
-/// The longest time for credentials to be found: a process that asks a person, or several roles one after another.
-pub(super) const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Environment variables, or the beginnings of their names, that the connection depends on.
-const ENVIRONMENT: [&str; 6] = ["AWS_", "HTTP", "http", "NO_PROXY", "no_proxy", "SSL_CERT_"];
+const ENVIRONMENT: [&str; 7] = ["AWS_", "HTTP", "http", "NO_PROXY", "no_proxy", "SSL_CERT_", "HOME"];
 
 /// The connections of one process. Stores that differ by their bucket, or by the keys of their objects, share one.
 #[derive(Debug, Default)]
@@ -195,8 +191,8 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(region) = &settings.region {
-        loader = loader.region(Region::new(region.clone()));
+    if let Some(region) = settings.region.clone() {
+        loader = loader.region(Region::new(region));
     }
     if let Some(dual_stack) = settings.dual_stack {
         loader = loader.use_dual_stack(dual_stack);
@@ -204,47 +200,14 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
     if let Some(fips) = settings.fips {
         loader = loader.use_fips(fips);
     }
-    Ok(with_credentials(loader, settings, http_client).await.load().await)
-}
-
-async fn with_credentials(
-    loader: ConfigLoader,
-    settings: &ConnectionSettings,
-    http_client: WatchedClient,
-) -> ConfigLoader {
-    if let Some(given) = &settings.credentials {
-        return loader.credentials_provider(aws_sdk_s3::config::Credentials::new(
-            given.access_key_id.clone(),
-            given.secret_access_key.expose().to_owned(),
-            given.session_token.as_ref().map(|token| token.expose().to_owned()),
-            None,
-            "storage.yml",
-        ));
-    }
-    if settings.instance_profile_timeout.is_none() && settings.instance_profile_attempts.is_none() {
-        return loader;
-    }
-    let region = match &settings.region {
-        Some(region) => Some(Region::new(region.clone())),
-        None => {
-            let chain = DefaultRegionChain::builder();
-            let chain = settings.profile.iter().fold(chain, |chain, profile| chain.profile_name(profile));
-            chain.build().region().await
-        }
-    };
-    let provider = ProviderConfig::default().with_http_client(http_client).with_region(region);
-    let mut instance = aws_config::imds::Client::builder().configure(&provider);
-    if let Some(timeout) = settings.instance_profile_timeout {
-        instance = instance.connect_timeout(timeout).read_timeout(timeout);
-    }
-    if let Some(attempts) = settings.instance_profile_attempts {
-        instance = instance.max_attempts(attempts);
-    }
-    let mut chain = DefaultCredentialsChain::builder().imds_client(instance.build());
-    if let Some(profile) = &settings.profile {
-        chain = chain.profile_name(profile);
-    }
-    loader.credentials_provider(chain.configure(provider).build().await)
+    let shared = loader.no_credentials().load().await;
+    // Services that hand out credentials have the region of the store.
+    let provider = ProviderConfig::default()
+        .with_http_client(http_client)
+        .with_region(shared.region().cloned())
+        .with_use_fips(settings.fips)
+        .with_use_dual_stack(settings.dual_stack);
+    Ok(shared.into_builder().credentials_provider(aws_credentials::provider(settings, &provider)).build())
 }
 
 /// The address that requests are sent to, if it is not Amazon's.

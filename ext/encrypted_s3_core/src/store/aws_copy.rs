@@ -76,11 +76,15 @@ impl Copying<'_> {
     pub(super) async fn create(&self, replacement: Replacement) -> Result<String> {
         let head = self.head().await?;
         let tagging = self.tags(&head).await?;
+        let has_tags = tagging.is_some();
         let request = self.client.create_multipart_upload().bucket(&self.subject.bucket).key(&self.subject.key);
         let request = request.set_expected_bucket_owner(self.owner.clone());
         let request = as_before!(request, &head, replacement).set_tagging(tagging);
         let request = request.set_checksum_algorithm(self.checksums.clone());
-        let created = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        let created = request.send().await.map_err(|error| match aws_error::request(&error, self.subject) {
+            error if has_tags && error.kind() == ErrorKind::Access => self.denies_tags(error),
+            error => error,
+        })?;
         created.upload_id.ok_or_else(|| {
             Error::new(ErrorKind::Transport, "the store sent no upload id").for_object(&self.subject.key)
         })
@@ -117,6 +121,12 @@ impl Copying<'_> {
         Patience { read_timeout: self.read_timeout, allowance: patience::copying(bytes) }
     }
 
+    fn denies_tags(&self, error: Error) -> Error {
+        let what = "objects of this size are copied in parts, to which the store copies no tags: allow \
+                    s3:GetObjectTagging and s3:PutObjectTagging";
+        self.subject.error(ErrorKind::Access, what).with_source(error)
+    }
+
     /// The object's tags as a request takes them, if it has any. Amazon does not count them for who may not read them,
     /// so that no count may mean that there are some.
     async fn tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
@@ -129,11 +139,7 @@ impl Copying<'_> {
             Ok(answer) => answer,
             // A store without tags.
             Err(error) if error.answer().is_some_and(|answer| matches!(answer.status, 405 | 501)) => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::Access => {
-                let what = "objects of this size are copied in parts, to which the store copies no tags: allow \
-                            s3:GetObjectTagging and s3:PutObjectTagging";
-                return Err(self.subject.error(ErrorKind::Access, what).with_source(error));
-            }
+            Err(error) if error.kind() == ErrorKind::Access => return Err(self.denies_tags(error)),
             Err(error) => return Err(error),
         };
         let encoded = |text: &str| utf8_percent_encode(text, TAG).to_string();

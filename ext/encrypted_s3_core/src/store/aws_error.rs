@@ -9,7 +9,8 @@ use aws_sdk_s3::primitives::ByteStreamError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::aws_cause;
-use super::aws_connection::CREDENTIALS_TIMEOUT;
+use super::aws_credentials::CREDENTIALS_TIMEOUT;
+use super::aws_profile_error::{ProfileError, details};
 use crate::{Error, ErrorKind};
 
 /// The subject of a request, for messages.
@@ -82,15 +83,21 @@ pub(super) fn body(error: ByteStreamError) -> Error {
 /// A failed search for credentials is found by its type: the SDK reports it as a dispatch failure like any other.
 fn credentials(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Option<Error> {
     let error = aws_cause::chain(error).find(|cause| cause.is::<CredentialsError>())?;
-    let what = match error.downcast_ref::<CredentialsError>()? {
-        CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials: set access_key_id and secret_access_key, or \
-             give the process an AWS profile, web identity or instance role"
-            .to_owned(),
-        CredentialsError::ProviderTimedOut(_) => format!(
+    let of_profile = ProfileError::find(error);
+    let what = match (error.downcast_ref::<CredentialsError>()?, of_profile) {
+        (CredentialsError::CredentialsNotLoaded(_), of_profile) => {
+            let of_profile = of_profile.map(|error| format!("; {error}")).unwrap_or_default();
+            format!(
+                "no AWS credentials: set access_key_id and secret_access_key, or give the process an AWS profile, web \
+                 identity or instance role{of_profile}"
+            )
+        }
+        (_, Some(of_profile)) => format!("no AWS credentials: {of_profile}"),
+        (CredentialsError::ProviderTimedOut(_), None) => format!(
             "no AWS credentials within {} seconds; check what the profile or the environment names to get them from",
             CREDENTIALS_TIMEOUT.as_secs()
         ),
-        _ => format!("no AWS credentials: {}", details(error)),
+        (_, None) => format!("no AWS credentials: {}", details(error)),
     };
     let network = aws_cause::find(error);
     let error = subject.error(ErrorKind::Access, &what);
@@ -98,23 +105,6 @@ fn credentials(error: &(dyn std::error::Error + 'static), subject: &Subject) -> 
         Some(finding) => error.with_source(finding.cause),
         None => error,
     })
-}
-
-/// The messages of the credential providers, without the output of a credential process.
-fn details(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for cause in aws_cause::chain(error).take(8) {
-        let text = cause.to_string();
-        let text: String = text.split("Stderr:").next().unwrap_or_default().chars().take(300).collect();
-        let text = text.trim_end_matches(['.', ' ']).replace(['\n', '\r'], " ");
-        if !text.contains("://") && !texts.iter().any(|before| before.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    match aws_cause::find(error) {
-        Some(finding) => format!("{}: {}. {}", texts.join(": "), finding.cause, finding.advice),
-        None => texts.join(": "),
-    }
 }
 
 /// The kind for an error code inside an answer about several objects.

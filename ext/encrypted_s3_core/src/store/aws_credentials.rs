@@ -1,0 +1,136 @@
+//! Credentials from where Amazon's tools look for them, in the order of Amazon's Ruby SDK.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::aws_profile_error::ProfileError;
+use super::aws_settings::ConnectionSettings;
+
+/// The longest time for credentials to be found, by all providers together.
+pub(super) const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same for a profile. Less, so that its error comes first: it can name the profile.
+const PROFILE_TIMEOUT: Duration = Duration::from_secs(28);
+
+/// The credentials that `settings` have, or a search for them.
+pub(super) fn provider(settings: &ConnectionSettings, config: &ProviderConfig) -> SharedCredentialsProvider {
+    if let Some(given) = &settings.credentials {
+        return SharedCredentialsProvider::new(aws_sdk_s3::config::Credentials::new(
+            given.access_key_id.clone(),
+            given.secret_access_key.expose().to_owned(),
+            given.session_token.as_ref().map(|token| token.expose().to_owned()),
+            None,
+            "storage.yml",
+        ));
+    }
+    let instance = instance(settings, config);
+    let profile = FromProfile::of(settings, config, &instance);
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    // A profile that `storage.yml` names comes before the environment. Any other comes after it.
+    let chain = if settings.profile.is_some() {
+        CredentialsProviderChain::first_try("Profile", profile).or_else("Environment", environment)
+    } else {
+        CredentialsProviderChain::first_try("Environment", environment).or_else("Profile", profile)
+    };
+    SharedCredentialsProvider::new(
+        chain
+            .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(config).build())
+            .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(config).build())
+            .or_else("Ec2InstanceMetadata", of_instance(config, &instance)),
+    )
+}
+
+/// The client of the instance's metadata service.
+fn instance(settings: &ConnectionSettings, config: &ProviderConfig) -> imds::Client {
+    let mut instance = imds::Client::builder().configure(config);
+    if let Some(timeout) = settings.instance_profile_timeout {
+        instance = instance.connect_timeout(timeout).read_timeout(timeout);
+    }
+    if let Some(attempts) = settings.instance_profile_attempts {
+        instance = instance.max_attempts(attempts);
+    }
+    instance.build()
+}
+
+fn of_instance(config: &ProviderConfig, instance: &imds::Client) -> ImdsCredentialsProvider {
+    ImdsCredentialsProvider::builder().configure(config).imds_client(instance.clone()).build()
+}
+
+/// Credentials from a profile of the shared configuration files.
+#[derive(Debug)]
+struct FromProfile {
+    name: String,
+    config: ProviderConfig,
+    instance: imds::Client,
+    search: Mutex<Search>,
+}
+
+#[derive(Debug, Default)]
+struct Search {
+    provider: Option<Arc<ProfileFileCredentialsProvider>>,
+    /// The search that goes on. It is a task, so that it outlives those who wait for it: a `credential_process` that
+    /// does not end is started once and not again with every request, and a late answer is of use to the next one.
+    task: Option<JoinHandle<provider::Result>>,
+}
+
+impl FromProfile {
+    fn of(settings: &ConnectionSettings, config: &ProviderConfig, instance: &imds::Client) -> Self {
+        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        let name = settings.profile.clone().or_else(of_environment).unwrap_or_else(|| "default".to_owned());
+        Self { name, config: config.clone(), instance: instance.clone(), search: Mutex::default() }
+    }
+
+    fn provider(&self) -> ProfileFileCredentialsProvider {
+        ProfileFileCredentialsProvider::builder()
+            .configure(&self.config)
+            .with_custom_provider("Ec2InstanceMetadata", of_instance(&self.config, &self.instance))
+            .profile_name(&self.name)
+            .build()
+    }
+
+    async fn credentials(&self) -> provider::Result {
+        let found = match tokio::time::timeout(PROFILE_TIMEOUT, self.search()).await {
+            Ok(found) => found,
+            Err(_) => Err(CredentialsError::provider_timed_out(PROFILE_TIMEOUT)),
+        };
+        match found {
+            Err(error) => Err(ProfileError::explain(&self.name, error).await),
+            found => found,
+        }
+    }
+
+    async fn search(&self) -> provider::Result {
+        let mut search = self.search.lock().await;
+        let provider = search.provider.get_or_insert_with(|| Arc::new(self.provider())).clone();
+        let task = search.task.get_or_insert_with(|| tokio::spawn(async move { provider.provide_credentials().await }));
+        let found = task.await.unwrap_or_else(|error| Err(CredentialsError::unhandled(error)));
+        search.task = None;
+        if found.is_err() {
+            // It has read the files, and does not read them again.
+            search.provider = None;
+        }
+        found
+    }
+}
+
+impl ProvideCredentials for FromProfile {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}

@@ -1,0 +1,153 @@
+//! Why a profile of the shared configuration files gives no credentials, and what to do.
+//!
+//! Of what processes print and services answer, only codes are repeated: the rest may hold secrets.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_config::meta::ProviderChainError;
+use aws_config::profile::{Profile, ProfileSet};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::aws_cause;
+
+/// What a profile may ask for that decides what to do about its failure; the first that is there counts.
+const DEMANDS: [&str; 6] =
+    ["mfa_serial", "login_session", "credential_process", "sso_session", "sso_start_url", "role_arn"];
+
+const UNDEFINED: &str = "it is not defined in the files of AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE \
+                         (~/.aws/config, ~/.aws/credentials)";
+
+/// No more profiles than that follow each other by `source_profile`.
+const LONGEST_CHAIN: usize = 10;
+
+/// A profile that gives no credentials.
+#[derive(Debug)]
+pub(super) struct ProfileError {
+    profile: String,
+    /// The first of [`DEMANDS`] that it, or a profile it refers to, has.
+    demand: Option<&'static str>,
+    error: CredentialsError,
+}
+
+impl ProfileError {
+    /// The error that names the profile. It lets other providers be asked where the profile is not there, or has nothing
+    /// to do with credentials.
+    pub(super) async fn explain(profile: &str, error: CredentialsError) -> CredentialsError {
+        let of_profile = |demand, error| Self { profile: profile.to_owned(), demand, error };
+        let Some(profiles) = load(profile).await else {
+            return CredentialsError::provider_error(of_profile(None, error));
+        };
+        let is_defined = profiles.get_profile(profile).is_some();
+        if !is_defined && profile == "default" {
+            return CredentialsError::not_loaded_no_source();
+        }
+        let is_silent = matches!(&error, CredentialsError::CredentialsNotLoaded(_)) && error.source().is_none();
+        if !is_defined || is_silent {
+            let what = if is_defined { "it says nothing of credentials" } else { UNDEFINED };
+            return CredentialsError::not_loaded(of_profile(None, CredentialsError::not_loaded(what)));
+        }
+        CredentialsError::provider_error(of_profile(demand(&profiles, profile), error))
+    }
+
+    /// The one among the causes of `error`, or among what was tried before there were none anywhere.
+    pub(super) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        aws_cause::chain(error).find_map(|cause| {
+            let tried = || cause.downcast_ref::<ProviderChainError<CredentialsError>>();
+            let of_tried =
+                || tried()?.attempts().iter().find_map(|tried| tried.error().source()?.downcast_ref::<Self>());
+            cause.downcast_ref::<Self>().or_else(of_tried)
+        })
+    }
+
+    fn advice(&self, texts: &str) -> Option<String> {
+        let by_hand = "Run the command of `credential_process` by hand to see what it says";
+        let login = format!("Run `aws sso login --profile {}`", self.profile);
+        Some(match self.demand? {
+            "mfa_serial" => {
+                "A one-time password (`mfa_serial`) cannot be entered here. Use a profile without it, or a \
+                 `credential_process` that asks for it"
+                    .to_owned()
+            }
+            "login_session" => "Profiles of `aws login` (`login_session`) are not supported. Use SSO, a role, a \
+                                `credential_process` or keys"
+                .to_owned(),
+            "credential_process" if texts.contains("process") => by_hand.to_owned(),
+            "credential_process" if self.is_late() => format!("Its `credential_process` does not end. {by_hand}"),
+            "sso_session" | "sso_start_url" if needs_login(texts) => login,
+            _ => return None,
+        })
+    }
+
+    fn is_late(&self) -> bool {
+        matches!(self.error, CredentialsError::ProviderTimedOut(_))
+    }
+}
+
+impl StdError for ProfileError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = details(&self.error);
+        write!(f, "the profile `{}` gives none: {texts}", self.profile)?;
+        self.advice(&texts).map_or(Ok(()), |advice| write!(f, ". {advice}"))
+    }
+}
+
+/// Whether an SSO token is not there, expired, or no longer known to the portal.
+fn needs_login(texts: &str) -> bool {
+    ["SSO token", "sso/cache", "UnauthorizedException", "InvalidGrantException"].iter().any(|text| texts.contains(text))
+}
+
+async fn load(profile: &str) -> Option<ProfileSet> {
+    let profile = Cow::Owned(profile.to_owned());
+    aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), Some(profile)).await.ok()
+}
+
+fn demand(profiles: &ProfileSet, name: &str) -> Option<&'static str> {
+    let next = |profile: &&Profile| profiles.get_profile(profile.get("source_profile")?);
+    let chain = || std::iter::successors(profiles.get_profile(name), next).take(LONGEST_CHAIN);
+    DEMANDS.into_iter().find(|demand| chain().any(|profile| profile.get(demand).is_some()))
+}
+
+/// What the providers of credentials say, without what a process has printed and a service has written.
+pub(super) fn details(error: &(dyn StdError + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut is_answer = false;
+    for cause in aws_cause::chain(error).take(10) {
+        if cause.is::<CredentialsError>() && cause.source().is_some() {
+            // Its own text says no more than that there are no credentials.
+            continue;
+        }
+        let text = cause.to_string();
+        let text = if is_answer { code(&text).to_owned() } else { printable(&text) };
+        is_answer = is_answer || text == "service error";
+        if !text.is_empty() && !text.contains("://") && !texts.iter().any(|before| before.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    match aws_cause::find(error) {
+        // The advice is about the way to the store.
+        Some(finding) => format!("{}: {}", texts.join(": "), finding.cause),
+        None => texts.join(": "),
+    }
+}
+
+/// Without what follows the error output of a process.
+fn printable(text: &str) -> String {
+    let text: String = text.split("Stderr:").next().unwrap_or_default().chars().take(300).collect();
+    text.trim_end_matches(['.', ' ']).replace(['\n', '\r'], " ")
+}
+
+/// The code in the text of a service's error: `unhandled error (Code)`, or `Code: what the service wrote`.
+fn code(text: &str) -> &str {
+    let text = text.strip_prefix("unhandled error (").unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
