@@ -9,6 +9,7 @@ use std::fmt;
 use aws_config::meta::ProviderChainError;
 use aws_config::profile::{Profile, ProfileSet};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_types::error::ErrorMetadata;
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::aws_cause;
@@ -121,8 +122,8 @@ pub(super) fn details(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut is_answer = false;
     for cause in aws_cause::chain(error).take(10) {
-        if cause.is::<CredentialsError>() && cause.source().is_some() {
-            // Its own text says no more than that there are no credentials.
+        // The first says no more than that there are no credentials, the other repeats the code and what a service wrote.
+        if (cause.is::<CredentialsError>() && cause.source().is_some()) || cause.is::<ErrorMetadata>() {
             continue;
         }
         let text = cause.to_string();
