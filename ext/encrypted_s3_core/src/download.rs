@@ -1,8 +1,8 @@
 //! Reading one encrypted object.
 //!
-//! Nothing is handed out before the authentication tag, which stands at the end of the object, has been checked: small
-//! objects wait for it in memory, large ones as ciphertext in a temporary file. Legacy CBC objects, which have no tag,
-//! wait for the check of their padding in the same way.
+//! No plaintext is returned before the authentication tag at the end of the object has been checked. Until then a small
+//! object is kept in memory, and a large one is kept as ciphertext in a temporary file. A legacy CBC object has no tag;
+//! its plaintext is kept back in the same way until its padding has been checked.
 
 mod arrival;
 mod instruction_file;
@@ -31,32 +31,33 @@ use crate::store::ObjectStore;
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// The size of the chunks that a reader gets, in bytes: what Active Storage's own services give.
+/// The largest chunk that a reader gets, in bytes. Active Storage's own services use the same size.
 pub const CHUNK: usize = 5 * 1024 * 1024;
 
-/// How objects are read.
+/// Settings for reading objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadPlan {
-    /// How an object is cut into requests.
+    /// The size and the number of the requests for one object.
     pub ranges: RangePlan,
-    /// Plaintext up to this many bytes waits in memory for its authentication, more as ciphertext in a file.
+    /// The largest plaintext, in bytes, that is kept in memory until it is authenticated. A larger object is kept as
+    /// ciphertext in a file.
     pub memory_limit: u64,
-    /// Where that file is; `None` is the system's folder for temporary files.
+    /// The folder of that file; `None` means the system's folder for temporary files.
     pub spool_folder: Option<PathBuf>,
 }
 
-/// What was written into a file.
+/// The result of writing an object into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// How much.
+    /// The number of bytes of plaintext written.
     pub bytes: u64,
-    /// The base64 of its MD5, if that was asked for.
+    /// The MD5 of the plaintext in base64, if the caller asked for it.
     pub md5: Option<String>,
-    /// What opened the object.
+    /// The format of the object and the key that opened it.
     pub used: Used,
 }
 
-/// An object whose head and envelope were read. Dropping it ends the transfer.
+/// An object whose head and envelope have been read. Dropping it ends the transfer.
 #[derive(Debug)]
 pub struct Download {
     key: String,
@@ -66,30 +67,32 @@ pub struct Download {
     body: Stage,
 }
 
-/// What opened an object: for whoever keeps records, or wants old keys to go.
+/// The format of an object and the key that opened it. Callers use this to keep records, and to find objects that still
+/// need an old key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Used {
-    /// The object's format.
+    /// The format of the object.
     pub format: Format,
-    /// The key; `None` in V1, where that is not told.
+    /// The wrapping key; `None` for V1, where it is not revealed.
     pub key: Option<KeyUse>,
 }
 
-/// Where the body is.
+/// The state of the body.
 #[derive(Debug)]
 enum Stage {
     Arriving(Task<Arrived>),
     Verified(Verified),
-    /// What failed once stays failed: the next call must not look like the end of an object.
+    /// A download stays failed after an error: the next call must not look like the end of the object.
     Failed,
 }
 
 impl Download {
-    /// Asks the store for the object and waits for its head and envelope.
+    /// Requests the object from the store and waits for its head and envelope. `key` is the object's key in the bucket.
     ///
     /// # Errors
-    /// `NotFound`, and every kind that says why an envelope cannot be opened; no byte of the body was used yet. `Cbc`
-    /// for a legacy object, all of which is read first: its size shows only at its end.
+    /// `NotFound`, and every kind of error that says why an envelope cannot be opened; no byte of the body has been
+    /// used by then. For a legacy CBC object also `Cbc` and the errors of [`next`](Self::next): the size of its
+    /// plaintext is known only at its end, so the whole object is read first.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         envelopes: &Envelopes,
@@ -99,14 +102,16 @@ impl Download {
         Self::open_over(store, envelopes, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
     }
 
-    /// Opens the object and writes all of it into `file`, at its position. `digest` computes the MD5 of that on the
-    /// way. When it fails, or the future is dropped, and the position was the file's end, the file is as it was, and
-    /// nothing is written to it any more.
+    /// Opens the object and writes the whole plaintext into `file`, at its current position. If `digest` is true, the
+    /// MD5 of the plaintext is computed on the way. Returns the number of bytes, the MD5 and the key that was used.
     ///
-    /// A large object waits for its authentication as ciphertext in that file itself, where that can be.
+    /// If the file's position was its end, and the call fails or its future is dropped, the file is restored to its
+    /// former length and position, and nothing is written to it any more.
+    ///
+    /// The ciphertext of a large object is kept in that file itself until it is authenticated, if the file allows it.
     ///
     /// # Errors
-    /// As [`open`](Self::open) and [`next`](Self::next), and `Io` when the file cannot be written.
+    /// The errors of [`open`](Self::open) and [`next`](Self::next), and `Io` when the file cannot be written.
     pub async fn save(
         store: Arc<dyn ObjectStore>,
         envelopes: &Envelopes,
@@ -150,42 +155,43 @@ impl Download {
         self.size
     }
 
-    /// The entity tag of the version that is read, with its quotes; empty when the store gives none.
+    /// The entity tag of the version that is being read, including its quotes; empty when the store sends none.
     pub fn etag(&self) -> &str {
         &self.etag
     }
 
-    /// In which format the object is, and which key opened it.
+    /// The format of the object and the key that opened it.
     pub fn used(&self) -> &Used {
         &self.used
     }
 
-    /// The next [`CHUNK`] bytes of authenticated plaintext, fewer at the end, or `None` after the last.
+    /// Returns the next [`CHUNK`] bytes of authenticated plaintext, fewer at the end of the object, or `None` after the
+    /// last byte.
     ///
     /// # Errors
-    /// `Auth` or `Truncated` when the object is not what was encrypted, `Transport` when it could not be read; always
-    /// before the first chunk.
+    /// `Auth` or `Truncated` when the object is not the one that was encrypted, `Transport` when it could not be read.
+    /// These errors always come before the first chunk.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
         self.read(CHUNK as u64).await
     }
 
-    /// As [`next`](Self::next), but of at most `most` bytes, and of [`CHUNK`] at the most.
+    /// Like [`next`](Self::next), but returns at most `most` bytes, and never more than [`CHUNK`].
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// The errors of [`next`](Self::next).
     pub async fn read(&mut self, most: u64) -> Result<Option<&[u8]>> {
-        // Of a verified object nothing has to be waited for. Without a pause the caller could not be interrupted before
-        // its end.
+        // Reading a verified object never has to wait. Without this yield the caller could not be interrupted before
+        // the end of the object.
         tokio::task::yield_now().await;
         let most = usize::try_from(most).unwrap_or(CHUNK).min(CHUNK);
         let chunk = self.verified().await?.read(most)?;
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 
-    /// Passes over the next `bytes` bytes of plaintext, or what is left of it.
+    /// Skips the next `bytes` bytes of plaintext, or the rest of the object if that is less.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// The errors of [`next`](Self::next).
     pub async fn skip(&mut self, mut bytes: u64) -> Result<()> {
         while bytes > 0 {
             let Some(passed) = self.read(bytes).await? else { break };
@@ -194,10 +200,10 @@ impl Download {
         Ok(())
     }
 
-    /// Passes over everything before byte `first`, at the beginning of the object.
+    /// Skips everything before the byte `first`, counted from 0. Call it before anything else is read from the object.
     ///
     /// # Errors
-    /// As [`next`](Self::next), and `InvalidRange` when `first` is past the last byte.
+    /// The errors of [`next`](Self::next), and `InvalidRange` when `first` is after the last byte.
     pub async fn begin_at(&mut self, first: u64) -> Result<()> {
         if first >= self.size {
             let what = format!("the range begins at byte {first}, but the object has {} bytes", self.size);
@@ -206,14 +212,15 @@ impl Download {
         self.skip(first).await
     }
 
-    /// `length` bytes of authenticated plaintext from `first`, fewer at the end of the object; `None` is to the end.
-    /// Consumes the download: what was read of it before is not read again.
+    /// Returns `length` bytes of authenticated plaintext from the byte `first`, fewer at the end of the object. A
+    /// `length` of `None` means up to the end. Consumes the download. Call it before anything else is read from the
+    /// object.
     ///
     /// # Errors
-    /// As [`begin_at`](Self::begin_at), and `TooLarge` when there is no memory for so much.
+    /// The errors of [`begin_at`](Self::begin_at), and `TooLarge` when that many bytes of memory cannot be allocated.
     pub async fn range(mut self, first: u64, length: Option<u64>) -> Result<Vec<u8>> {
         self.begin_at(first).await?;
-        // Nobody vouches for the size before this.
+        // The size is not authenticated before this point.
         self.verified().await?;
         let mut left = length.unwrap_or(u64::MAX).min(self.size - first);
         let mut bytes = Vec::new();
@@ -247,7 +254,7 @@ impl Download {
         Ok(Written { bytes, md5, used: self.used.clone() })
     }
 
-    /// Bytes of memory that the download holds.
+    /// The number of bytes of memory that the download uses.
     pub fn buffered(&self) -> usize {
         match &self.body {
             Stage::Verified(body) => body.buffered(),

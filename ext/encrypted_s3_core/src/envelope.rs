@@ -1,9 +1,10 @@
-//! The envelope: what an object carries in its metadata, or in an instruction file beside it, so that whoever has the
-//! wrapping key can decrypt it (S3 Encryption Client specification, data format).
+//! The envelope: the entries in an object's metadata, or in an instruction file beside it, with which anybody who has
+//! the wrapping key can decrypt the object (S3 Encryption Client specification, data format).
 //!
-//! Reading goes strictly in this order: which format it is, whether the envelope is whole and well-formed, whether this
-//! version reads that format and wrap, and only then the keys. A bucket writer controls every byte looked at here; what
-//! is refused before a key is used cannot be turned into a question about the key.
+//! Reading has a strict order: first the format is determined, then the envelope must be complete and well-formed, then
+//! this version must support the format and the wrapping algorithm, and only then the keys are used. Anybody who can
+//! write to the bucket controls every byte of an envelope. An envelope that is refused before a key is used cannot be
+//! used to learn anything about the key.
 
 mod commitment;
 mod content_key;
@@ -28,33 +29,34 @@ pub use length::plaintext_len;
 pub use metadata::MAX_INSTRUCTION_FILE;
 pub use rewrap::Rewrap;
 
-/// How envelopes are made and read: by which keys, in which formats, and from where.
+/// Settings for making and reading envelopes: the keys, the formats and the location of the envelope.
 #[derive(Clone, Debug)]
 pub struct Envelopes {
     /// The wrapping keys.
     pub keyring: Keyring,
-    /// What is written and what is read.
+    /// The formats that are written and the formats that may be read.
     pub policy: Policy,
-    /// What is put behind an object's key to name its instruction file (`.instruction` by custom). `None` reads none:
-    /// then whoever can write to the bucket cannot give an object another envelope by adding one.
+    /// The suffix that is appended to an object's key to get the key of its instruction file (usually `.instruction`).
+    /// With `None` no instruction files are read; then somebody who can write to the bucket cannot give an object
+    /// another envelope by adding one.
     pub instruction_file_suffix: Option<String>,
-    /// Whether objects are bound to their keys, and must be.
+    /// Whether objects are bound to their keys, and whether an object without that binding is refused.
     pub place: PlaceBinding,
 }
 
-/// The formats there are.
+/// The formats of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Legacy: AES-CBC.
     V1,
     /// AES-GCM under the data key.
     V2,
-    /// The same with key commitment.
+    /// AES-GCM with key commitment.
     V3,
 }
 
 impl Format {
-    /// A stable name for Ruby and logs.
+    /// A stable name of the format, for Ruby and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::V1 => "v1",
@@ -67,18 +69,19 @@ impl Format {
 /// An envelope that was opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// What decrypts the body and checks it.
+    /// Decrypts the body and checks it.
     pub content: Content,
-    /// The keys that it is made of.
+    /// The keys from which `content` was made.
     pub content_key: ContentKey,
-    /// What the object is.
+    /// The format of the object.
     pub format: Format,
-    /// Which key opened it. `None` in V1, where that must not be known before the body was checked.
+    /// The wrapping key that opened the envelope. `None` for V1, where this must not be known before the body was
+    /// checked.
     pub key: Option<KeyUse>,
 }
 
 impl From<Keyring> for Envelopes {
-    /// The default policy and place binding, without instruction files.
+    /// Uses the default policy and place binding, and no instruction files.
     fn from(keyring: Keyring) -> Self {
         let (policy, place) = (Policy::default(), PlaceBinding::default());
         Self { keyring, policy, instruction_file_suffix: None, place }
@@ -86,13 +89,14 @@ impl From<Keyring> for Envelopes {
 }
 
 impl Envelopes {
-    /// Starts a new object under `key`: a fresh data key and nonce or message id, wrapped by the keyring's writing key,
-    /// in the format that the policy asks for. `key` is all of the key in the bucket.
+    /// Starts a new object under `key`: makes a new data key and a new nonce or message id, and wraps the data key with
+    /// the keyring's writing key, in the format of the policy. `key` is the whole key in the bucket.
     ///
-    /// Returns what encrypts the body and the metadata to store with it, as (name, value) pairs in ASCII whose names
-    /// lack the `x-amz-meta-` prefix. The body is the ciphertext and then the tag. The plaintext's length is not among
-    /// the entries: it is optional, and nothing vouches for it. Instruction files are not written: an object and its
-    /// file cannot be replaced in one step, so that a failure between the two would lose the older object.
+    /// Returns the sealer that encrypts the body, and the metadata to store with it: (name, value) pairs in ASCII, the
+    /// names without the `x-amz-meta-` prefix. The body is the ciphertext followed by the tag. The entries do not
+    /// include the length of the plaintext, which is optional and not authenticated. Instruction files are not written:
+    /// an object and its file cannot be replaced in one step, and a failure between the two steps would lose the older
+    /// object.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
@@ -109,23 +113,24 @@ impl Envelopes {
         Ok((content_key.into_sealer()?.ok_or_else(legacy)?, entries))
     }
 
-    /// Reads the envelope of the object under `key` and unwraps its data key; returns what decrypts the body and checks
-    /// it, and by which key that was found. `key` is all of the key in the bucket.
+    /// Reads the envelope of the object under `key` and unwraps its data key. Returns the content decryptor, which also
+    /// checks the body, and the wrapping key that was used. `key` is the whole key in the bucket.
     ///
-    /// `metadata` are the object's own metadata entries as (name, value) pairs, without the `x-amz-meta-` prefix, in any
-    /// case, other people's entries included. `instruction_file` is the body of the instruction file, read up to
-    /// [`MAX_INSTRUCTION_FILE`] and one byte more; `None` when there is none or it is not to be used. It counts only
-    /// when the metadata holds no wrapped key.
+    /// `metadata` is the object's own metadata as (name, value) pairs, without the `x-amz-meta-` prefix and in any
+    /// case; it may include entries of other programs. `instruction_file` is the body of the instruction file, of which
+    /// at most [`MAX_INSTRUCTION_FILE`] bytes and one more need to be read; `None` when there is none or it must not be
+    /// used. It is used only when the metadata holds no wrapped key.
     ///
     /// # Errors
     /// In the order of the checks:
     /// [`ErrorKind::MissingEnvelope`], [`ErrorKind::FormatConfusion`], [`ErrorKind::Malformed`] and
-    /// [`ErrorKind::Unsupported`] for what the envelope is; [`ErrorKind::CommitmentRequired`] and
-    /// [`ErrorKind::LegacyDisabled`] for what the policy forbids; [`ErrorKind::PlaceRequired`] for an object that is bound
-    /// to no key where it has to be; [`ErrorKind::KeyMismatch`] when another kind of key
-    /// wrapped the data key; [`ErrorKind::Unwrap`] when no configured key opens it, and [`ErrorKind::AlgMismatch`] when
-    /// it was wrapped for another content algorithm; [`ErrorKind::Commitment`] when it is not the key that a V3 object
-    /// commits to; [`ErrorKind::Misplaced`] when it was written under another key of the bucket.
+    /// [`ErrorKind::Unsupported`] for the envelope itself; [`ErrorKind::CommitmentRequired`] and
+    /// [`ErrorKind::LegacyDisabled`] for an object that the policy forbids; [`ErrorKind::PlaceRequired`] for an object
+    /// that is not bound to a key although the setting requires it; [`ErrorKind::KeyMismatch`] when the data key was
+    /// wrapped with another kind of key; [`ErrorKind::Unwrap`] when no configured key opens the envelope, and
+    /// [`ErrorKind::AlgMismatch`] when the data key was wrapped for another content algorithm;
+    /// [`ErrorKind::Commitment`] when the data key is not the one that a V3 object commits to; [`ErrorKind::Misplaced`]
+    /// when the object was written under another key of the bucket.
     pub fn open<'a>(
         &self,
         key: &str,
@@ -140,7 +145,8 @@ impl Envelopes {
         Ok(Opened { content: content_key.content()?, format: content_key.format(), content_key, key: used })
     }
 
-    /// The key of the instruction file that has to be read for an object with this `metadata`, if there is one to read.
+    /// Returns the key of the instruction file of an object with this `metadata`; `None` if no instruction file has to
+    /// be read.
     pub(crate) fn instruction_file_for<'a>(
         &self,
         key: &str,
@@ -150,22 +156,23 @@ impl Envelopes {
         (!names::hold_wrapped_key(metadata)).then_some(file)
     }
 
-    /// The key under which the instruction file of an object would be, where those are read.
+    /// Returns the key of an object's instruction file, whether or not the file exists; `None` if instruction files are
+    /// not read.
     pub fn instruction_file(&self, key: &str) -> Option<String> {
         self.instruction_file_suffix.as_ref().map(|suffix| format!("{key}{suffix}"))
     }
 }
 
-/// What an object's metadata say of it. Nothing vouches for it: it is for counting, not for deciding.
+/// A description of an object by its metadata. It is not authenticated: use it for counting, not for decisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// The format, by the wrapped key that is there.
+    /// The format, determined by the entry of the wrapped key.
     pub format: Format,
-    /// The id of the wrapping key, if one is named.
+    /// The id of the wrapping key, if the envelope names one.
     pub key_id: Option<String>,
 }
 
-/// Describes an object by its metadata; `None` when they hold no wrapped key, or several.
+/// Describes an object by its metadata; returns `None` when the metadata holds no wrapped key, or several.
 pub fn describe<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Description> {
     let entries = Entries::from_metadata(metadata).ok()?;
     let (format, description) = match names::WRAPPED_KEYS.map(|name| entries.holds(name)) {
@@ -178,14 +185,14 @@ pub fn describe<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> O
     Some(Description { format, key_id })
 }
 
-/// What tells a body from all others by the object's metadata: the nonce or message id, which no two have in common and
-/// which stays when the wrapping key changes. `None` where it is not in the metadata. Nothing vouches for it.
+/// Returns an identifier of the body from the object's metadata: the nonce or the message id. No two bodies have the
+/// same, and it stays when the wrapping key changes. `None` when it is not in the metadata. It is not authenticated.
 pub(crate) fn body_id<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let entries = Entries::from_metadata(metadata).ok()?;
     entries.get(names::IV).or_else(|| entries.get(names::V3_MESSAGE_ID)).map(str::to_owned)
 }
 
-/// A whole and well-formed envelope, by format.
+/// A complete and well-formed envelope, by format.
 enum Envelope {
     V1(v1::Envelope),
     V2(v2::Envelope),
@@ -208,7 +215,7 @@ impl Envelope {
         }
     }
 
-    /// Whether the policy lets such an object be read; decided before any key is used.
+    /// Checks that the policy allows reading an object of this kind. This is decided before any key is used.
     fn check(&self, policy: Policy) -> Result<()> {
         if matches!(self, Self::V3(_)) {
             return Ok(());
@@ -217,7 +224,7 @@ impl Envelope {
         self.legacy().map_or(Ok(()), |what| policy.allow_legacy(what))
     }
 
-    /// Unwraps the data key; which key did it is not told of V1.
+    /// Unwraps the data key. Returns it and the wrapping key that was used; for V1 the wrapping key is not revealed.
     fn open(&self, keyring: &Keyring) -> Result<(ContentKey, Option<KeyUse>)> {
         let known = |(content_key, used)| (content_key, Some(used));
         match self {
@@ -227,7 +234,7 @@ impl Envelope {
         }
     }
 
-    /// What makes the object a legacy one, if it is.
+    /// The reason why the object is a legacy one; `None` if it is not.
     fn legacy(&self) -> Option<&'static str> {
         match self {
             Self::V1(_) => Some("is in the legacy V1 format (AES-CBC without integrity)"),
@@ -237,8 +244,9 @@ impl Envelope {
     }
 }
 
-/// The envelope of an object whose wrapped key is in the instruction file. In V1 and V2 the file holds all of it; in V3
-/// the object keeps the entries that commit to the key, so that replacing the file cannot replace the key.
+/// Returns the complete envelope of an object whose wrapped key is in the instruction file. In V1 and V2 the file holds
+/// the whole envelope. In V3 the object keeps the entries that commit to the key, so that replacing the file cannot
+/// replace the key.
 fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
     let Some(file) = instruction_file else {
         return Err(missing(
@@ -256,7 +264,8 @@ fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
     object.and(file)
 }
 
-/// Without this an object could be passed off as key-committing by adding the entries that say so.
+/// Refuses V3 entries in an older envelope. Otherwise an object could be passed off as key-committing by adding the
+/// entries that say so.
 fn refuse_v3_entries(entries: &Entries) -> Result<()> {
     if entries.holds_any(&names::V3_CONTENT) || entries.holds_any(&names::V3_WRAP) {
         return Err(confusion("V3 entries beside a wrapped data key of an older format"));
@@ -277,7 +286,7 @@ fn malformed(name: &str, problem: &str) -> Error {
 }
 
 fn unsupported(name: &str, value: &str) -> Error {
-    // The value is whatever the bucket writer put there: shown in part, and escaped.
+    // Anybody who can write to the bucket chooses this value: show only a part of it, and escape it.
     let value: String = value.chars().take(64).collect();
     Error::new(ErrorKind::Unsupported, format!("the envelope entry {name} is {value:?}, which is not supported"))
 }

@@ -1,5 +1,5 @@
-//! Objects in local files, by the same formats and with the same promises as in a bucket: so that an object that was
-//! taken out of a bucket can be read, and one made, where there is no store.
+//! Objects in local files, with the same formats and the same guarantees as in a bucket. With these functions an object
+//! that was copied out of a bucket can be read, and an object can be made, without a store.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,23 +11,24 @@ use crate::store::FileStore;
 use crate::upload::{PartPlan, Upload, UploadOptions};
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes of plaintext that are taken at once.
+/// The number of bytes of plaintext that are encrypted in one step.
 const STEP: u64 = 8 * 1024 * 1024;
 
-/// What an object was made of and what belongs to it.
+/// The result of encrypting a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// Bytes of plaintext.
+    /// The number of bytes of plaintext.
     pub bytes: u64,
-    /// The object's user metadata: names without the `x-amz-meta-` prefix.
+    /// The object's user metadata; the names lack the `x-amz-meta-` prefix.
     pub metadata: Vec<(String, String)>,
 }
 
-/// Opens the object whose body is `file`. `name` stands for it in messages; the instruction file is the body of one,
-/// which counts only where `envelopes` has them read.
+/// Opens the object whose body is `file` and whose user metadata is `metadata`. `name` is the object's key; it also
+/// appears in messages. `instruction_file` is the body of the instruction file, if there is one.
 ///
 /// # Errors
-/// As [`Download::open`].
+/// The errors of [`Download::open`]; `Configuration` when an instruction file is given and `envelopes` does not read
+/// instruction files.
 pub async fn open(
     envelopes: &Envelopes,
     plan: &DownloadPlan,
@@ -48,14 +49,14 @@ pub async fn open(
     Download::open(Arc::new(store), envelopes, plan, name).await
 }
 
-/// Encrypts `plaintext`, from its beginning to its end, into the empty file `body`. Must be called within a tokio
-/// runtime.
+/// Encrypts the whole file `plaintext` into the empty file `body`. `name` is the key of the object. Must be called
+/// within a tokio runtime. Returns the number of bytes and the metadata to store with the body.
 ///
 /// # Errors
-/// As [`Upload::write_file`] and [`Upload::finish`]; then `body` holds anything.
+/// The errors of [`Upload::write_file`] and [`Upload::finish`]. After an error the content of `body` is undefined.
 pub async fn seal(envelopes: &Envelopes, plan: PartPlan, name: &str, plaintext: &File, body: File) -> Result<Sealed> {
     let store = FileStore::new(body, HashMap::new());
-    // One part at a time, so that they come in order.
+    // One part at a time, so that the parts arrive in order.
     let plan = PartPlan { concurrency: 1, ..plan };
     let mut upload = Upload::begin(Arc::new(store.clone()), envelopes, plan, name, UploadOptions::default())?;
     let mut bytes = 0;

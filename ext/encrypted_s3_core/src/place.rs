@@ -1,7 +1,7 @@
-//! An object bound to the key it was written under: the metadata entry of `docs/format.md`, 4.
+//! Binds an object to the key under which it was written, with the metadata entry of `docs/format.md`, section 4.
 //!
-//! The format authenticates what is in an object and not where it is, so that whoever can write to the bucket could put
-//! one object in another's place.
+//! The format authenticates the content of an object but not its key in the bucket. Without this entry, anybody who can
+//! write to the bucket could put one object in another's place.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,35 +14,35 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
 
-/// The name of the entry, without the `x-amz-meta-` prefix.
+/// The name of the metadata entry, without the `x-amz-meta-` prefix.
 pub const ENTRY: &str = "encrypted-s3-place";
 
 const VALUE_LEN: usize = 32;
 
-/// Longer than a V3 message id, which whoever writes to the bucket may choose: HMAC fills up with zeros, and no id that is
-/// filled up becomes this.
+/// Longer than a V3 message id, which anybody who can write to the bucket may choose. HMAC pads a short salt with
+/// zeros, and no padded message id equals this salt.
 const SALT: &[u8] = b"encrypted_s3_service/place/v1";
 const PLACE_KEY: &[u8] = b"place key";
 
-/// What is done about the place of objects.
+/// The setting for binding objects to their keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlaceBinding {
-    /// Nothing: no entry is written, and none is looked at.
+    /// No entry is written and no entry is checked.
     Off,
-    /// Objects are written with an entry, and an entry that is there must be right.
+    /// New objects get an entry. An entry must be correct; an object without one can be read.
     #[default]
     Verify,
-    /// The same, and an object without an entry is refused.
+    /// New objects get an entry. An entry must be correct, and an object without one is refused.
     Require,
 }
 
 impl PlaceBinding {
-    /// The setting by its name: `off`, `verify` or `require`.
+    /// Returns the setting with this name: `off`, `verify` or `require`.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Off, Self::Verify, Self::Require].into_iter().find(|binding| binding.name() == name)
     }
 
-    /// The setting's name.
+    /// The name of the setting.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -57,32 +57,33 @@ impl PlaceBinding {
     }
 }
 
-/// The metadata entry, name and value, of the object under `key` whose data key this is. `key` is all of the key in the
-/// bucket, as it is before it is escaped for a URL.
+/// Returns the metadata entry, name and value, of the object under `key` with this data key. `key` is the whole key in
+/// the bucket, before it is escaped for a URL. The value is in base64.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] when the derivation is refused.
+/// [`ErrorKind::Internal`] when the key derivation fails.
 pub fn entry(data_key: &DataKey, key: &str) -> Result<(&'static str, String)> {
     Ok((ENTRY, STANDARD.encode(value(data_key, key)?)))
 }
 
-/// Whether an object's metadata say where it was written; nothing vouches for it.
+/// Whether an object's metadata has an entry. The answer is not authenticated.
 pub fn is_bound<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
     metadata.into_iter().any(|(name, _)| name.eq_ignore_ascii_case(ENTRY))
 }
 
-/// What an object's metadata say of its place, read before any key is used.
+/// The place entry in an object's metadata, read before any key is used.
 #[derive(Debug)]
 #[must_use = "the entry counts when it was checked"]
 pub struct Claim(Option<[u8; VALUE_LEN]>);
 
 impl Claim {
-    /// Reads the entry from an object's own `metadata`, (name, value) pairs without the `x-amz-meta-` prefix and in any
-    /// case; never from an instruction file. `is_legacy` says that the envelope is of a legacy form, which has no entry.
+    /// Reads the entry from an object's own `metadata`; never pass the entries of an instruction file. `metadata` is
+    /// (name, value) pairs without the `x-amz-meta-` prefix, in any case. `is_legacy` is true for an envelope in a
+    /// legacy form, which has no entry.
     ///
     /// # Errors
-    /// [`ErrorKind::Misplaced`] for an entry that no writer makes, for two, and for one in a legacy object;
-    /// [`ErrorKind::PlaceRequired`] when there is none and the setting demands one.
+    /// [`ErrorKind::Misplaced`] for an entry that no writer makes, for two entries, and for an entry in a legacy
+    /// object; [`ErrorKind::PlaceRequired`] when there is no entry and the setting requires one.
     pub fn read<'a>(
         binding: PlaceBinding,
         is_legacy: bool,
@@ -95,23 +96,25 @@ impl Claim {
         match (entries.next(), entries.next()) {
             (None, _) if binding == PlaceBinding::Require => Err(required()),
             (None, _) => Ok(Self(None)),
-            // An answer that depends on the data key would be one question more about it.
+            // Refused before the data key is used: an answer that depends on the data key would tell an attacker more
+            // about it.
             (Some(_), _) if is_legacy => Err(misplaced()),
             (Some((_, value)), None) => decode(value).map(|value| Self(Some(value))).ok_or_else(misplaced),
             (Some(_), Some(_)) => Err(misplaced()),
         }
     }
 
-    /// Whether there is no entry, or none that is looked at.
+    /// Whether there is no entry, or the setting says that entries are not checked.
     pub fn is_absent(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Compares the entry, if there is one to be looked at, with what the object under `key` would have; in constant
-    /// time.
+    /// Compares the entry with the correct entry of the object under `key`, in constant time. Succeeds when there is no
+    /// entry to check.
     ///
     /// # Errors
-    /// [`ErrorKind::Misplaced`] when it is another.
+    /// [`ErrorKind::Misplaced`] when the entry is a different one; [`ErrorKind::Internal`] when the key derivation
+    /// fails.
     pub fn check(&self, data_key: &DataKey, key: &str) -> Result<()> {
         match &self.0 {
             None => Ok(()),

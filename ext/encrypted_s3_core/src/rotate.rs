@@ -1,4 +1,4 @@
-//! Another wrapping key for stored objects, whose bodies stay where they are.
+//! Changes the wrapping key of stored objects. Their bodies stay in the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,58 +9,63 @@ use crate::task;
 use crate::transfer::{Aim, Command, Part, Sending};
 use crate::{Error, ErrorKind, Result};
 
-/// How often an object is looked at again that was replaced while it was rotated.
+/// How many times an object is tried if it is replaced while it is being rotated.
 const ATTEMPTS: usize = 3;
 
-/// How often the store is asked for the new envelope, and the first pause between: some stores show a change late.
+/// How many times the store is asked for the new envelope, and the first pause between two requests: some stores show a
+/// change late.
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Parts of a large object that the store copies at once: it is the store that works, and nobody waits.
+/// The number of parts of a large object that the store copies at the same time. One is enough: the store does the
+/// work, and no user waits for it.
 const PARTS_AT_ONCE: usize = 1;
 
-/// How one object is rotated.
+/// Settings for rotating one object.
 #[derive(Clone, Debug, Default)]
 pub struct RotateOptions {
-    /// Canned ACL of the object afterwards; stores do not copy the one that it has.
+    /// The canned ACL of the object after the rotation. Stores do not copy the ACL that it has.
     pub acl: Option<String>,
-    /// Objects of more than this many bytes are copied in parts of so many; S3's own limit is 5 GiB.
+    /// The largest copy in one request, in bytes. Larger objects are copied in parts of this size. S3's own limit is 5
+    /// GiB.
     pub largest_copy: u64,
-    /// Asks the store for the object again and compares its envelope: some stores answer 200 to the copy and change
+    /// Whether to request the object again and compare its envelope: some stores answer 200 to the copy and change
     /// nothing.
     pub verify: bool,
-    /// The key that the object was written under and renamed since: it is bound to the one that it has now, and to no
-    /// other wrapping key.
+    /// The key in the bucket under which the object was written, if it was renamed since. The object is then bound to
+    /// its present key, and its wrapping key is not changed.
     pub renamed_from: Option<String>,
 }
 
-/// What became of one object.
+/// The outcome for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// Its data key is wrapped by the writing key now.
+    /// The metadata was replaced: the data key is now wrapped with the writing key (with `renamed_from`: the object is
+    /// now bound to its present key).
     Rotated(Format),
-    /// It was already.
+    /// The data key was already wrapped with the writing key (with `renamed_from`: the object was already bound to its
+    /// present key).
     Current(Format),
-    /// It has to be encrypted anew for that; why.
+    /// The object must be encrypted again instead; the text gives the reason.
     Reencrypt(&'static str),
 }
 
-/// One object that was looked at.
+/// The result of rotating one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Rotation,
-    /// The id of the key that it asked for before.
+    /// The id of the wrapping key that the old envelope named, if it named one.
     pub former_key_id: Option<String>,
 }
 
-/// Wraps the data key of an object by the writing key and replaces the metadata, in one step of the store: readers see
-/// the old envelope or the new one, and both open the body. An object that is replaced meanwhile keeps what it was
-/// replaced by.
+/// Wraps the data key of the object `key` with the writing key and replaces the metadata, in one step of the store.
+/// Readers see the old envelope or the new one, and both open the body. If somebody replaces the object meanwhile,
+/// their object stays.
 ///
 /// # Errors
-/// `NotFound`; what opening the envelope can fail with; `Changed` when it is replaced again and again; `NotRotated`
-/// when `verify` is asked for and the store does not show the new envelope.
+/// `NotFound`; the errors of opening the envelope; `Changed` when the object is replaced again and again; `NotRotated`
+/// when `verify` is set and the store does not show the new envelope.
 pub async fn rotate(
     store: Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
@@ -99,10 +104,11 @@ pub async fn rotate(
     Err(last)
 }
 
-/// Checks that the store shows the `wanted` metadata, after it has said that it replaced those of `former` by them.
+/// Checks that the store shows the `wanted` metadata, after it answered that it replaced the metadata of `former`.
 ///
 /// # Errors
-/// `NotRotated` when it still shows the former ones, or no envelope at all; `Changed` when it shows a third envelope.
+/// `NotRotated` when the store still shows the former metadata, or no envelope at all; `Changed` when it shows a third
+/// envelope.
 async fn verify(
     store: &Arc<dyn ObjectStore>,
     key: &str,
@@ -134,7 +140,8 @@ fn holds(head: &ObjectHead, name: &str, value: &str) -> bool {
     head.entries().any(|(other, held)| other.eq_ignore_ascii_case(name) && held == value)
 }
 
-/// Copies the object onto itself in parts of `part_size` bytes. Given up, it leaves nothing behind.
+/// Copies the object onto itself in parts of `part_size` bytes. If the copy is abandoned, it leaves nothing in the
+/// store.
 async fn copy_in_parts(
     store: Arc<dyn ObjectStore>,
     key: &str,
@@ -150,7 +157,7 @@ async fn copy_in_parts(
         let part = Part::Copied(first, last);
         first = last + 1;
         let command = if first < head.size { Command::Part(part) } else { Command::Finish(part) };
-        // Taken as long as the task runs; if it has ended, it says why.
+        // The send fails only if the task has ended; then its result gives the reason.
         if commands.send(command).await.is_err() || first >= head.size {
             break;
         }

@@ -1,12 +1,14 @@
-//! Reading any part of a large object, and nothing of it unauthenticated: the segment map of `docs/format.md`, 3.
+//! Reading any part of a large object, all of it authenticated, with the segment map of `docs/format.md`, section 3.
 //!
-//! GCM vouches for an object as a whole, with one tag at its end. A [`Map`] vouches for each 64 KiB of its ciphertext.
-//! Whoever has one fetches the segments that are wanted, in any order, and opens them by a [`SegmentReader`].
+//! GCM authenticates an object as a whole, with one tag at its end. A [`Map`] authenticates each 64 KiB segment of its
+//! ciphertext. A caller that has the map fetches the segments that it needs, in any order, and opens them with a
+//! [`SegmentReader`].
 //!
-//! A map comes out of a pass over the whole ciphertext, [`Sealing`] or [`Checking`], and only when the object's own tag
-//! was made or found right in that pass: the types leave no other way. Or it was stored beside the object
-//! ([`Map::read`]), where its header authenticates itself. A map is good for one data key and object id only, and every
-//! use asks for them anew, because a store's entity tag and metadata may lie.
+//! There are two ways to get a map. The first is a pass over the whole ciphertext, [`Sealing`] or [`Checking`]: it
+//! returns a map only if the object's own tag was made or successfully checked in that pass, and the types allow no
+//! other way. The second is to read the map that is stored beside the object ([`Map::read`]); its header authenticates
+//! it. A map is valid for one data key and object id only. Every use asks for both again, because the entity tag and
+//! the metadata that a store returns may be wrong.
 
 mod builder;
 mod cache;
@@ -25,24 +27,24 @@ pub use map::Map;
 pub use pass::{Checking, Purpose, Sealing};
 pub use reader::SegmentReader;
 
-/// Bytes of ciphertext in a segment; the last one of an object may have fewer.
+/// The number of bytes of ciphertext in a segment; the last segment of an object may have fewer.
 pub const SEGMENT_LEN: usize = 64 * 1024;
 
-/// What follows an object's key in the key of its stored map.
+/// The suffix that is appended to an object's key to get the key of its stored map.
 pub const SIDECAR_SUFFIX: &str = ".segments";
 
-/// Where the map of the object under `key` is stored.
+/// Returns the key under which the map of the object `key` is stored.
 pub fn sidecar_key(key: &str) -> String {
     format!("{key}{SIDECAR_SUFFIX}")
 }
 
-/// Whether `key` names a stored map and no object of the application's.
+/// Whether `key` is the key of a stored map, and not of an object of the application.
 pub fn is_sidecar_key(key: &str) -> bool {
     key.len() > SIDECAR_SUFFIX.len() && key.ends_with(SIDECAR_SUFFIX)
 }
 
-/// The nonce of the segment with this number: the number itself, in 64 bits (`docs/format.md`, 3.3). Cut to 32 bits it
-/// would come again, and one nonce for two texts gives away the key of the hash.
+/// Returns the nonce of the segment with this number: the number in 64 bits (`docs/format.md`, 3.3). With 32 bits a
+/// nonce would repeat, and one nonce for two texts reveals the hash key.
 pub fn segment_nonce(number: u64) -> Nonce {
     let mut nonce = [0; NONCE_LEN];
     let (_, low) = nonce.split_at_mut(NONCE_LEN - 8);

@@ -1,4 +1,5 @@
-//! How an object arrives: its head and envelope, then its body, of which nothing is used before all of it was checked.
+//! Receiving an object: first its head and envelope, then its body. Nothing of the body is used before all of it has
+//! been checked.
 
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use crate::envelope::{self, Envelopes, Opened};
 use crate::store::ObjectStore;
 use crate::{Error, ErrorKind, Result};
 
-/// How often reading begins anew when the object got another envelope under it: by a rotation of its key, which leaves the
-/// body as it is.
+/// How many times reading starts again because the object got another envelope meanwhile. A rotation of its key does
+/// that and leaves the body unchanged.
 const ANEW: usize = 2;
 
-/// An object and how it is read.
+/// An object and the settings for reading it.
 pub(super) struct Origin {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) envelopes: Envelopes,
@@ -25,15 +26,16 @@ pub(super) struct Origin {
     pub(super) waiting: Waiting,
 }
 
-/// An object whose head and envelope were read.
+/// An object whose head and envelope have been read.
 pub(super) struct Begun {
     ranges: Ranges,
     content: Content,
-    /// Two passes over the ciphertext need two openers: the first authenticates, this one decrypts.
+    /// The second opener, for an object that is read in two passes over the ciphertext: the first pass authenticates
+    /// with `content`, the second decrypts with this one.
     second: Option<Content>,
-    /// Bytes of ciphertext without the trailer.
+    /// The number of bytes of ciphertext without the trailer.
     pub(super) size: u64,
-    /// What tells the body from any other.
+    /// Identifies the body; no other body has the same value.
     body_id: Option<String>,
     pub(super) etag: String,
     pub(super) used: Used,
@@ -47,7 +49,7 @@ pub(super) struct Arrived {
     pub(super) used: Used,
 }
 
-/// A body whose tag was checked.
+/// A body whose tag (legacy CBC: whose padding) has been checked.
 #[derive(Debug)]
 pub(super) enum Verified {
     Memory { plaintext: Buffer, given: usize },
@@ -63,7 +65,7 @@ impl Verified {
         }
     }
 
-    /// The next `most` bytes, fewer at the end and none after it.
+    /// Returns the next `most` bytes of plaintext, fewer at the end of the object and none after it.
     pub(super) fn read(&mut self, most: usize) -> Result<&[u8]> {
         match self {
             Self::Spooled(reader) => reader.read(most),
@@ -76,7 +78,7 @@ impl Verified {
         }
     }
 
-    /// Bytes of memory that this holds.
+    /// The number of bytes of memory that this uses.
     pub(super) fn buffered(&self) -> usize {
         match self {
             Self::Memory { plaintext, .. } => plaintext.len(),
@@ -86,9 +88,9 @@ impl Verified {
 }
 
 impl Origin {
-    /// Asks for the object and opens its envelope.
+    /// Requests the object and opens its envelope.
     pub(super) async fn begin(&self) -> Result<Begun> {
-        // What is decrypted at once ends where a block does.
+        // Ranges end at a block boundary, so that each can be decrypted when it arrives.
         let ranges = self.plan.ranges;
         let size = ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(ranges.size);
         let (head, ranges) = Ranges::open(self.store.clone(), &self.key, RangePlan { size, ..ranges }).await?;
@@ -101,11 +103,13 @@ impl Origin {
         Ok(Begun { ranges, content, second, size, body_id, etag: head.etag, used: Used { format, key } })
     }
 
-    /// Reads and checks the body of `begun`. Nothing of it was handed out yet, so it is no loss when the store has another
-    /// version meanwhile: that one is read, if it has the same body under another envelope.
+    /// Reads and checks the body of `begun`. If the store has another version of the object meanwhile, and that version
+    /// has the same body under another envelope, that version is read instead. This is safe because nothing of the body
+    /// has been returned yet.
     ///
     /// # Errors
-    /// `Changed` when that happens again and again, when it has another body, or when it is gone.
+    /// `Changed` when the object is replaced again and again, when the new version has another body, or when the object
+    /// was deleted. Otherwise the errors of reading and checking the body.
     pub(super) async fn arrive(self, mut begun: Begun) -> Result<Arrived> {
         let (size, body_id) = (begun.size, begun.body_id.clone());
         for _ in 0..ANEW {
@@ -143,12 +147,12 @@ impl Begun {
     }
 }
 
-/// Reads the whole body, decrypts its first `size` bytes and checks them.
+/// Reads the whole body into memory, decrypts its first `size` bytes and checks them.
 async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
     let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
     let body = usize::try_from(ranges.size()).map_err(no_memory)?;
     let size = usize::try_from(size).map_err(no_memory)?;
-    // The first range is all of a small object, and is decrypted where it is.
+    // For a small object the first range is the whole body; it is decrypted in place.
     let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
     if text.len() < body {
         let mut whole = Buffer::with_capacity(body)?;
@@ -171,7 +175,8 @@ async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -
     Ok(Verified::Memory { plaintext: text, given: 0 })
 }
 
-/// Reads the whole body into a temporary file, checks it on the way, and leaves decrypting to the reader.
+/// Reads the whole body into a temporary file and checks it on the way. `size` is the number of bytes of ciphertext
+/// without the trailer. The returned reader decrypts the file with `second`.
 async fn verify_in_file(
     mut ranges: Ranges,
     mut content: Content,
@@ -188,7 +193,7 @@ async fn verify_in_file(
         bytes.truncate(text);
         let (filled, mut bytes) = spool.append(bytes).await?;
         spool = filled;
-        // What this makes is thrown away unseen: only the check is wanted.
+        // The plaintext of this pass is discarded unread; only the check of the tag is needed.
         content.update(bytes.bytes_from(0))?;
         left -= text as u64;
     }

@@ -1,4 +1,4 @@
-//! The instruction file of an object, which holds the envelope that is not in the object's metadata.
+//! Reads the instruction file of an object. It holds the envelope of an object whose metadata does not hold it.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use crate::store::{ObjectHead, ObjectStore, Reading};
 use crate::task;
 use crate::{ErrorKind, Result};
 
-/// The file's bytes, or one more than is allowed; `None` when none is to be read, or there is none.
+/// Returns the bytes of the instruction file. More than [`MAX_INSTRUCTION_FILE`] bytes mean that the file is too large;
+/// its rest is not read. Returns `None` when the object needs no instruction file or there is none.
 ///
 /// # Errors
-/// What the store says, but for `NotFound`.
+/// Every error of the store except `NotFound`.
 pub(super) async fn read(
     store: Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
@@ -22,7 +23,7 @@ pub(super) async fn read(
     match task::run(fetch(store, file)).await {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        // It is there and has no byte.
+        // The file exists and is empty.
         Err(error) if error.kind() == ErrorKind::InvalidRange => Ok(Some(Vec::new())),
         Err(error) => Err(error),
     }

@@ -1,7 +1,8 @@
-//! The stored bytes of one object, in order, fetched by several ranged requests at once.
+//! The stored bytes of one object, in order, fetched by several ranged requests at the same time.
 //!
-//! The first request brings the head and the first range, which is all of a small object. The others ask for the same
-//! version by `If-Match`, so that an object which is replaced meanwhile is an error and never a mixture.
+//! The first request returns the head and the first range, which is the whole of a small object. The other requests ask
+//! for the same version with `If-Match`: an object that is replaced meanwhile causes an error, and bytes of two
+//! versions are never mixed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,30 +13,30 @@ use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// How often in a row one range is resumed after its connection broke, and the first pause before that. Only bodies are:
-/// requests are tried again by the store.
+/// How many times in a row one range is resumed after its connection broke. The first pause is [`PAUSE`]. Only broken
+/// bodies are resumed here; the store itself retries requests.
 const RESUMES: u32 = 4;
-/// A connection that brought at least this many bytes was not in vain: the count begins anew. A store that cuts each
-/// after a few bytes is given up on.
+/// A connection that delivered at least this many bytes made progress, and the count of resumes starts again at 0. If a
+/// store ends every connection after a few bytes, the count reaches its limit and the range fails.
 const PROGRESS: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How an object is cut into requests.
+/// The size and the number of the requests for one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangePlan {
-    /// Bytes of one request.
+    /// The size of one request in bytes.
     pub size: u64,
-    /// Requests under way at once. Memory is this many ranges, and one.
+    /// The number of requests at the same time. The download uses the memory of this many ranges and one more.
     pub concurrency: usize,
 }
 
 impl RangePlan {
-    /// What one request brings unless there is a reason for another size: enough for most objects to be one request, and
-    /// little enough for several at once to be a small part of a process.
+    /// The default size of one request in bytes. It is large enough to fetch most objects with one request, and small
+    /// enough that several requests at the same time use a small part of a process's memory.
     pub const SIZE: u64 = 4 * 1024 * 1024;
 }
 
-/// What the requests for one object have in common.
+/// The values that all requests for one object share.
 #[derive(Clone, Debug)]
 struct Source {
     store: Arc<dyn ObjectStore>,
@@ -44,24 +45,24 @@ struct Source {
     pool: Pool,
 }
 
-/// An object's bytes in order.
+/// The bytes of an object in order.
 #[derive(Debug)]
 pub(super) struct Ranges {
     source: Source,
     plan: RangePlan,
-    /// Size of the stored object.
+    /// The size of the stored object in bytes.
     size: u64,
-    /// Where the next request begins.
+    /// The position of the first byte of the next request.
     next: u64,
     under_way: VecDeque<Task<Buffer>>,
 }
 
 impl Ranges {
-    /// Sends the first request and waits for its head.
+    /// Sends the first request and waits for its head. Returns the head and the ranges.
     pub(super) async fn open(store: Arc<dyn ObjectStore>, key: &str, plan: RangePlan) -> Result<(ObjectHead, Self)> {
         let first = Reading { range: Some((0, plan.size.saturating_sub(1))), if_match: None };
         let object = match task::run(store.get(key, first)).await {
-            // No range can be taken of an object without bytes.
+            // A store refuses every range of an empty object.
             Err(error) if error.kind() == ErrorKind::InvalidRange => {
                 task::run(store.get(key, Reading::default())).await?
             }
@@ -72,7 +73,7 @@ impl Ranges {
             return Err(misplaced());
         }
         let etag = Some(head.etag.clone()).filter(|etag| !etag.is_empty());
-        // Those under way, and the one that is worked on.
+        // One buffer for each running request, and one for the range that the caller works on.
         let pool = Pool::new(plan.concurrency + 1);
         let source = Source { store, key: key.to_owned(), etag, pool };
         let end = plan.size.min(head.size);
@@ -86,12 +87,12 @@ impl Ranges {
         Ok((head, ranges))
     }
 
-    /// Size of the stored object in bytes.
+    /// The size of the stored object in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The next bytes, or `None` after the last.
+    /// Returns the next bytes, or `None` after the last.
     ///
     /// # Errors
     /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end.
@@ -113,8 +114,8 @@ impl Ranges {
 }
 
 impl Source {
-    /// Reads the bytes from `first` up to `end`, which is not read, resuming after broken connections. `body` is one
-    /// that begins at `first`.
+    /// Reads the bytes from `first` up to, but not including, `end`, and resumes after broken connections. If `body` is
+    /// given, it begins at `first`.
     async fn read(self, mut body: Option<Body>, first: u64, end: u64) -> Result<Buffer> {
         let wanted =
             usize::try_from(end - first).map_err(|_| Error::new(ErrorKind::TooLarge, "a range of that size"))?;
@@ -123,14 +124,14 @@ impl Source {
         let mut moved = Instant::now();
         loop {
             let before = bytes.len();
-            // A request that failed was tried again by the store itself.
+            // The store itself has already retried a failed request.
             let current = match body.take() {
                 Some(body) => body,
                 None => self.request(first + before as u64, end).await?,
             };
             let broken = match fill(&mut bytes, current).await {
                 Ok(()) => return Ok(bytes),
-                // A bit flipped on the way. The checksum is of the whole answer, so that nothing of it counts.
+                // A bit flipped on the way. The checksum covers the whole response, so none of its bytes can be used.
                 Err(error) if error.kind() == ErrorKind::Damaged => {
                     bytes.truncate(before);
                     error
@@ -155,7 +156,7 @@ impl Source {
     async fn request(&self, first: u64, end: u64) -> Result<Body> {
         let reading = Reading { range: Some((first, end.saturating_sub(1))), if_match: self.etag.clone() };
         let object = self.store.get(&self.key, reading).await.map_err(|error| match error.kind() {
-            // It was there a moment ago.
+            // The object existed a moment ago.
             ErrorKind::NotFound | ErrorKind::InvalidRange => {
                 Error::new(ErrorKind::Changed, "the object was deleted or replaced while it was read")
                     .with_source(error)
@@ -166,16 +167,17 @@ impl Source {
     }
 }
 
-/// Fills the room in `bytes` from `body`. Fails only with what can be resumed.
+/// Fills the free space in `bytes` from `body`. All errors of this function can be resumed.
 async fn fill(bytes: &mut Buffer, mut body: Body) -> Result<()> {
     while bytes.room() > 0 {
         match body.next().await {
-            // A store that ignores ranges sends more than was asked for, and there is no room for that.
+            // A store that ignores ranges sends more than was requested. The buffer has no space for the surplus, which
+            // is dropped.
             Some(piece) => drop(bytes.fill(&piece?)),
             None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
         }
     }
-    // At the end of an answer its checksum is compared. What else may happen there comes too late to matter.
+    // The checksum of a response is compared at its end. Any other error after the last wanted byte does not matter.
     match body.next().await {
         Some(Err(error)) if error.kind() == ErrorKind::Damaged => Err(error),
         _ => Ok(()),

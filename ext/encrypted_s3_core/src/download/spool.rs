@@ -1,8 +1,9 @@
-//! The ciphertext of an object that is too large for memory, in a file.
+//! A file for the ciphertext of an object that is too large for memory.
 //!
-//! Ciphertext, because a file outlives a process that is killed: nothing readable must be left on a disk. It is read
-//! back only after the tag over all of it was checked. A file can be changed between the two, so each block is sealed
-//! when it is written, by a key that never leaves memory, and checked when it is read.
+//! The file holds ciphertext because it remains on the disk when the process is killed, and no plaintext may be left
+//! there. It is read back only after the tag over all of the ciphertext has been checked. Somebody could change the
+//! file between the check and the reading. Therefore each block is sealed when it is written, with a key that never
+//! leaves memory, and checked when it is read.
 
 use std::fmt;
 use std::fs::File;
@@ -19,16 +20,17 @@ use crate::secret::DataKey;
 use crate::task;
 use crate::{Error, ErrorKind, Result};
 
-/// Where ciphertext waits for its authentication.
+/// The place where ciphertext is kept until it is authenticated.
 #[derive(Clone, Debug)]
 pub(super) enum Waiting {
-    /// In a file without a name in this folder, or where the system keeps temporary files.
+    /// A file without a name in this folder, or, for `None`, in the system's folder for temporary files.
     Folder(Option<PathBuf>),
-    /// Behind what a file holds, where the plaintext is to be: one file is written once, not two.
+    /// The caller's file, from this position (in bytes) on, where the plaintext is written later. Only one file is
+    /// written then, not two.
     Behind(SharedFile, u64),
 }
 
-/// A file that may be taken away from whoever writes to it. A write that has begun ends first.
+/// A file that can be taken away from the task that writes to it. A write that has already begun is completed first.
 #[derive(Clone, Debug)]
 pub(super) struct SharedFile(Arc<Mutex<Option<File>>>);
 
@@ -37,7 +39,7 @@ impl SharedFile {
         Self(Arc::new(Mutex::new(Some(file))))
     }
 
-    /// Nobody reads or writes it after this.
+    /// Ends all access: nothing reads or writes the file through this handle or its clones after the call.
     pub(super) fn take_away(&self) {
         *self.lock() = None;
     }
@@ -54,11 +56,12 @@ impl SharedFile {
     }
 }
 
-/// Seals of blocks, under a key of their own: AES-256-GMAC (NIST SP 800-38D), the block's number as the nonce.
+/// The seals of the blocks: AES-256-GMAC (NIST SP 800-38D) under a separate random key, with the block's number as the
+/// nonce.
 #[derive(Debug)]
 struct Seals {
     key: DataKey,
-    /// The length and the seal of each block.
+    /// The length in bytes and the seal of each block.
     blocks: Vec<(usize, Tag)>,
 }
 
@@ -88,7 +91,7 @@ impl Seals {
     }
 }
 
-/// Ciphertext on its way to the file.
+/// Ciphertext that is being written to the file.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: SharedFile,
@@ -98,7 +101,10 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Nothing yet. A file of its own is unlinked before it holds anything.
+    /// Creates an empty spool. A temporary file is unlinked before anything is written to it.
+    ///
+    /// # Errors
+    /// `Io` when the temporary file cannot be created; `Internal` when there is no random source.
     pub(super) fn create(waiting: &Waiting) -> Result<Self> {
         let (file, start) = match waiting {
             Waiting::Behind(file, start) => (file.clone(), *start),
@@ -110,7 +116,10 @@ impl Spool {
         Ok(Self { file, start, length: 0, seals: Seals::new()? })
     }
 
-    /// Adds a block of ciphertext, on a thread that may block, and gives the buffer back.
+    /// Appends a block of ciphertext, on a thread that may block, and returns the buffer.
+    ///
+    /// # Errors
+    /// `Io` when the file cannot be written.
     pub(super) async fn append(mut self, bytes: Buffer) -> Result<(Self, Buffer)> {
         let written = tokio::task::spawn_blocking(move || {
             let position = self.start + self.length;
@@ -123,8 +132,8 @@ impl Spool {
         written.await.unwrap_or_else(|error| Err(task::ended_early(error)))
     }
 
-    /// The plaintext of what was spooled, the last `padding` bytes of which are none. `content` is a fresh one;
-    /// `trailer` was checked once already.
+    /// Returns a reader of the plaintext without its last `padding` bytes. `content` is an opener that has decrypted
+    /// nothing yet; `trailer` is the object's tag, which has been checked once already.
     pub(super) fn into_reader(self, content: Content, padding: u64, trailer: Vec<u8>) -> SpoolReader {
         let size = self.length.saturating_sub(padding);
         SpoolReader {
@@ -147,28 +156,28 @@ impl Spool {
 pub(super) struct SpoolReader {
     file: SharedFile,
     seals: Seals,
-    /// The number of the next block, and where it is in the file.
+    /// The number of the next block, and its position in the file in bytes.
     next: usize,
     position: u64,
     content: Option<Content>,
-    /// Bytes of plaintext: all of them, and those not handed out yet.
+    /// Bytes of plaintext: the size of the whole, and the number that was not returned yet.
     size: u64,
     left: u64,
     trailer: Vec<u8>,
-    /// Plaintext, the first `given` bytes of which were handed out.
+    /// Plaintext. Its first `given` bytes have been returned to the caller.
     buffer: Vec<u8>,
     given: usize,
     torn: bool,
 }
 
 impl SpoolReader {
-    /// The next `length` bytes of plaintext, fewer at the end, none after it. Of the file, at least as much has been
-    /// read as was handed out.
+    /// Returns the next `length` bytes of plaintext, fewer at the end and none after it. By then at least as many bytes
+    /// of the file have been read as bytes of plaintext were returned.
     ///
     /// # Errors
-    /// `Io` when the file cannot be read or is not what was written into it.
+    /// `Io` when the file cannot be read or was changed after it was written; `Closed` after an earlier error.
     pub(super) fn read(&mut self, length: usize) -> Result<&[u8]> {
-        // Set until this has come to its end: what failed once must not look like the end of the object later.
+        // Reset when this call succeeds. A later call after an error must not look like the end of the object.
         if std::mem::replace(&mut self.torn, true) {
             return Err(Error::new(ErrorKind::Closed, "the download failed earlier; start again"));
         }
@@ -185,12 +194,12 @@ impl SpoolReader {
         Ok(chunk)
     }
 
-    /// Size of the plaintext in bytes.
+    /// The size of the plaintext in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Puts the plaintext of the next block into the buffer; false after the last.
+    /// Appends the plaintext of the next block to the buffer. Returns false after the last block.
     fn decrypt_block(&mut self) -> Result<bool> {
         let (Some((length, _)), Some(content)) = (self.seals.blocks.get(self.next), &mut self.content) else {
             return Ok(false);
@@ -212,7 +221,7 @@ impl SpoolReader {
         Ok(true)
     }
 
-    /// Bytes of memory that this holds.
+    /// The number of bytes of memory that this uses.
     pub(super) fn buffered(&self) -> usize {
         self.buffer.capacity()
     }

@@ -1,4 +1,4 @@
-//! The caller's file that an object is written into.
+//! The caller's file into which an object is written.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -8,13 +8,13 @@ use rustix::fs::{OFlags, fcntl_getfl};
 
 use super::spool::{SharedFile, Waiting};
 
-/// A file to be written. Dropped before it was [kept](Self::keep), it is as it was if its position was its end, and no
-/// task writes to it any more.
+/// A file to be written. If it is dropped before [`keep`](Self::keep) was called, no task writes to it any more; and if
+/// its position was its end, the file gets its former length and position back.
 pub(super) struct Target<'a> {
     file: &'a File,
-    /// The file's end, if that was its position.
+    /// The length of the file in bytes, if its position was its end.
     end: Option<u64>,
-    /// The same file, where ciphertext may wait in it.
+    /// A second handle of the file, if ciphertext can be kept in it.
     shared: Option<SharedFile>,
     kept: bool,
 }
@@ -26,7 +26,8 @@ impl<'a> Target<'a> {
         Self { file, end, shared, kept: false }
     }
 
-    /// In the file itself, if what is written there can be read back and nothing is overwritten by it; else in `folder`.
+    /// Returns where ciphertext is kept: in the file itself, if bytes written there can be read back and nothing is
+    /// overwritten; otherwise in `folder`.
     pub(super) fn waiting(&self, folder: Option<PathBuf>) -> Waiting {
         match (&self.shared, self.end) {
             (Some(file), Some(end)) => Waiting::Behind(file.clone(), end),
@@ -34,7 +35,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The file got `written` bytes of plaintext. What waited there for longer is cut off: it had padding.
+    /// Keeps the `written` bytes of plaintext. The ciphertext may have been longer because of padding; the rest is cut
+    /// off.
     pub(super) fn keep(mut self, written: u64) -> std::io::Result<()> {
         if let Some(end) = self.end {
             self.file.set_len(end + written)?;
@@ -50,21 +52,22 @@ impl Drop for Target<'_> {
             shared.take_away();
         }
         if let (false, Some(end)) = (self.kept, self.end) {
-            // Nothing more can be done about a file that cannot be cut off.
+            // If the file cannot be truncated here, nothing more can be done about it.
             let mut file = self.file;
             let _restored = file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end)));
         }
     }
 }
 
-/// The position of `file`, if it is a regular file and that is its end.
+/// Returns the position of `file` in bytes, if it is a regular file and the position is its end.
 fn end_of(mut file: &File) -> Option<u64> {
     let metadata = file.metadata().ok()?;
     let position = file.stream_position().ok()?;
     (metadata.is_file() && metadata.len() == position).then_some(position)
 }
 
-/// The file again, if it can be read and be written at any place, which O_APPEND forbids.
+/// Returns a second handle of the file, if it can be read and can be written at any position. O_APPEND prevents the
+/// latter.
 fn readable_copy(file: &File) -> Option<File> {
     let flags = fcntl_getfl(file).ok()?;
     let suitable = flags & OFlags::RWMODE == OFlags::RDWR && !flags.contains(OFlags::APPEND);

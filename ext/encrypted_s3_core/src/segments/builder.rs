@@ -1,16 +1,16 @@
-//! Making the tags of a map from ciphertext as it streams by.
+//! Computes the tags of a map from a stream of ciphertext.
 
 use super::{SEGMENT_LEN, segment_nonce};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::gmac::{Gmac, MacKey};
 use crate::gcm::{Backend, Tag};
 
-/// The tags so far. They are worth nothing until the object's own tag was made or found right; [`super::pass`] sees to
-/// that.
+/// The tags computed so far. They must not be used before the object's own tag was made or successfully checked;
+/// [`super::pass`] ensures that.
 pub(super) struct Builder<B: Backend> {
     mac: Gmac<B>,
     tags: Vec<Tag>,
-    /// Bytes of the segment under way.
+    /// The number of bytes of the current segment so far.
     filled: usize,
     failed: bool,
 }
@@ -20,13 +20,13 @@ impl<B: Backend> Builder<B> {
         Ok(Self { mac: Gmac::with_backend(key)?, tags: Vec::new(), filled: 0, failed: false })
     }
 
-    /// Takes in the next bytes of the ciphertext; where they are cut has no influence.
+    /// Adds the next bytes of the ciphertext. The result does not depend on how the ciphertext is cut into pieces.
     pub(super) fn update(&mut self, text: &[u8]) -> Result<()> {
-        // A caller that ignores an error would otherwise get tags over a text with a hole.
+        // A caller that ignores an error would otherwise get tags over a text with a gap.
         self.take_in(text).inspect_err(|_| self.failed = true)
     }
 
-    /// Makes sure that nothing comes of it.
+    /// Makes [`finish`](Self::finish) return an error.
     pub(super) fn fail(&mut self) {
         self.failed = true;
     }
@@ -54,7 +54,10 @@ impl<B: Backend> Builder<B> {
         Ok(())
     }
 
-    /// The length of the text and the tags of all segments.
+    /// Returns the length of the text in bytes and the tags of all segments.
+    ///
+    /// # Errors
+    /// `Internal` after an earlier error or after [`fail`](Self::fail), and when the cipher fails.
     pub(super) fn finish(mut self) -> Result<(u64, Vec<Tag>)> {
         if self.failed {
             return Err(Error::new(ErrorKind::Internal, "the segment map failed earlier"));

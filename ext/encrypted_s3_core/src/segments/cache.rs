@@ -1,4 +1,4 @@
-//! Maps that were used lately, for the next reading of the same version.
+//! Recently used maps, kept for the next reading of the same version.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,23 +7,24 @@ use lru::LruCache;
 use super::Map;
 use crate::envelope::ContentKey;
 
-/// Which version of which object a map is of. None of it is authenticated; see [`MapCache::get`].
+/// Identifies the version of the object that a map belongs to. None of these values is authenticated; see
+/// [`MapCache::get`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
-    /// What tells one store from another: its endpoint, or its region.
+    /// Identifies the store: its endpoint, or its region.
     pub store: String,
     /// The bucket.
     pub bucket: String,
     /// The object's key.
     pub key: String,
-    /// The entity tag, as the store gives it. Without one nothing is kept.
+    /// The entity tag, exactly as the store returns it. If it is empty, no map is kept.
     pub etag: String,
 }
 
-/// Keeps the maps that were used last, up to a limit of memory. To be shared by all that read.
+/// Keeps the most recently used maps, up to a memory limit. All readers share one cache.
 #[derive(Debug)]
 pub struct MapCache {
-    /// Bytes of memory that the maps may take.
+    /// The largest number of bytes of memory for all maps.
     limit: usize,
     state: Mutex<State>,
 }
@@ -35,17 +36,18 @@ struct State {
 }
 
 impl MapCache {
-    /// An empty cache for maps of `limit` bytes together; 256 KiB are enough for an object of 1 GiB. 0 keeps none.
+    /// Creates an empty cache for maps of `limit` bytes in total. An object of 1 GiB needs some 256 KiB. 0 keeps no
+    /// maps.
     pub fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::new(State { maps: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    /// The map of a version, if there is one and if it is of the object that `key` was opened from just now, with
-    /// `text_len` bytes of ciphertext. One that is not, is dropped: somebody has put another envelope before the same
-    /// body, or the store gives one entity tag to two bodies.
+    /// Returns the map of a version, if there is one and it belongs to the object that `key` was just opened from, with
+    /// `text_len` bytes of ciphertext. A map that does not belong to it is dropped: somebody has put another envelope
+    /// before the same body, or the store uses one entity tag for two bodies.
     pub fn get(&self, version: &Version, key: &ContentKey, text_len: u64) -> Option<Arc<Map>> {
         let map = self.state().maps.get(version)?.clone();
-        // Outside of the lock: it derives keys.
+        // Done without the lock, because it derives keys.
         if map.is_of(key, text_len) {
             return Some(map);
         }
@@ -53,8 +55,8 @@ impl MapCache {
         None
     }
 
-    /// Keeps a map and drops those that were not used for the longest time. A map that is not whole or exceeds the limit
-    /// is not kept.
+    /// Keeps a map, and drops the least recently used maps when the limit is exceeded. A map that is not whole, or that
+    /// alone exceeds the limit, is not kept.
     pub fn insert(&self, version: Version, map: Arc<Map>) {
         let cost = cost(&version, &map);
         if !map.is_whole() || cost > self.limit || version.etag.is_empty() {
@@ -71,7 +73,7 @@ impl MapCache {
         }
     }
 
-    /// Drops the map of a version, after a segment did not fit it.
+    /// Drops the map of a version. Call it after a segment did not match the map.
     pub fn remove(&self, version: &Version) {
         let mut state = self.state();
         if let Some((version, map)) = state.maps.pop_entry(version) {
@@ -79,12 +81,12 @@ impl MapCache {
         }
     }
 
-    /// How many bytes of memory the maps take.
+    /// The number of bytes of memory that the maps use.
     pub fn bytes(&self) -> usize {
         self.state().bytes
     }
 
-    /// Drops `map` unless another has taken its place meanwhile.
+    /// Drops `map`, unless another map has replaced it meanwhile.
     fn remove_same(&self, version: &Version, map: &Arc<Map>) {
         let is_there = self.state().maps.peek(version).is_some_and(|kept| Arc::ptr_eq(kept, map));
         if is_there {
@@ -92,13 +94,13 @@ impl MapCache {
         }
     }
 
-    /// A thread that panicked has left at worst a wrong count.
+    /// Takes the lock, even if a thread panicked while it held it: the worst result of that is a wrong count of bytes.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The memory that an entry takes; the table's own share is estimated.
+/// The number of bytes of memory of an entry. The share of the table itself is estimated.
 fn cost(version: &Version, map: &Map) -> usize {
     const TABLE: usize = 128;
     let names = version.store.len() + version.bucket.len() + version.key.len() + version.etag.len();

@@ -1,4 +1,4 @@
-//! The header of a map: what it is of, and the proof that whoever made it had the object's data key.
+//! The header of a map. It identifies the object, and it proves that the author of the map had the object's data key.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::envelope::{ContentKey, Format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::gmac::MacKey;
 
-/// Length of the header in bytes.
+/// The length of the header in bytes.
 pub const HEADER_LEN: usize = STATEMENT_LEN + COMMITMENT_LEN;
 
 const DESCRIPTOR_LEN: usize = 48;
@@ -24,28 +24,29 @@ const MAGIC: &[u8; 8] = b"ES3SEGMT";
 const VERSION: u8 = 1;
 const SEGMENT_LEN_FIELD: u32 = SEGMENT_LEN as u32;
 
-/// Longer than a V3 message id, which whoever writes to the bucket may choose: HMAC fills up with zeros, and no id that is
-/// filled up becomes this.
+/// Longer than a V3 message id, which anybody who can write to the bucket may choose. HMAC pads a short salt with
+/// zeros, and no padded message id equals this salt.
 const SALT: &[u8] = b"encrypted_s3_service/segments/v1";
 const SEGMENT_KEY: &[u8] = b"segment key";
 const COMMITMENT: &[u8] = b"commitment";
 
-/// Why what was read is not a map of the object; always to be treated as if there were none.
+/// The reason why the bytes that were read are not a map of the object. The caller always continues as if there were no
+/// map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMap {
-    /// It does not have the length that a map of this object has.
+    /// The length is not the length of a map of this object.
     Length,
-    /// It does not begin as a map does.
+    /// The first bytes are not those of a map.
     Magic,
-    /// It is a map in a version that this crate does not know, and had better be left as it is.
+    /// It is a map in a version that this crate does not know. Leave it as it is.
     Version(u8),
-    /// Its header is that of another object or another version of it, or was changed.
+    /// The header belongs to another object or to another version of this object, or it was changed.
     OtherObject,
-    /// It was not made by somebody who had the object's data key, or its header was changed.
+    /// The author of the map did not have the object's data key, or the header was changed.
     Commitment,
-    /// The object is in a legacy form, of which no maps are stored.
+    /// The object is in a legacy form, for which no maps are stored.
     Legacy,
-    /// Its values could not be derived.
+    /// The values of the header or the key of the tags could not be derived.
     Derivation,
 }
 
@@ -65,7 +66,7 @@ impl fmt::Display for NoMap {
 
 impl std::error::Error for NoMap {}
 
-/// What a map is of.
+/// Identifies the object, version and length that a map belongs to.
 #[derive(Clone, Debug)]
 pub(super) struct Header {
     statement: [u8; STATEMENT_LEN],
@@ -73,17 +74,17 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The bytes as they are stored.
+    /// The bytes in their stored form.
     pub(super) fn bytes(&self) -> impl Iterator<Item = u8> {
         self.statement.into_iter().chain(self.commitment)
     }
 
-    /// Whether both are of one data key, object id and length.
+    /// Whether both headers have the same data key, object id and length.
     pub(super) fn is_that_of(&self, other: &Self) -> bool {
         (self.statement.ct_eq(&other.statement) & self.commitment.ct_eq(&other.commitment)).into()
     }
 
-    /// Compares `stored` with this header, which the object's envelope and length ask for.
+    /// Compares the bytes `stored` with this header, which was derived from the object's envelope and length.
     pub(super) fn check(&self, stored: &[u8]) -> std::result::Result<(), NoMap> {
         let (statement, commitment) = stored.split_at_checked(STATEMENT_LEN).ok_or(NoMap::Length)?;
         let rest = statement.strip_prefix(MAGIC).ok_or(NoMap::Magic)?;
@@ -92,7 +93,7 @@ impl Header {
             Some(&version) => return Err(NoMap::Version(version)),
             None => return Err(NoMap::Length),
         }
-        // Nothing secret is compared here.
+        // The statement is not secret, so the comparison need not take constant time.
         if statement != self.statement {
             return Err(NoMap::OtherObject);
         }
@@ -101,7 +102,7 @@ impl Header {
     }
 }
 
-/// What is derived from one object's data key.
+/// Derives values from the data key of one object.
 pub(super) struct Derivation {
     hkdf: Hkdf<Sha512>,
     descriptor: [u8; DESCRIPTOR_LEN],
@@ -113,14 +114,15 @@ impl Derivation {
         Self { hkdf, descriptor: descriptor(key) }
     }
 
-    /// The key of the tags in a stored map. The length of the text is not in it: a writer learns that at the end.
+    /// Returns the key of the tags in a stored map. It does not depend on the length of the text, which a writer knows
+    /// only at the end.
     pub(super) fn segment_key(&self) -> Result<MacKey> {
         let mut key = Zeroizing::new([0; 32]);
         self.expand(&[&self.descriptor, SEGMENT_KEY], key.as_mut_slice())?;
         MacKey::from_bytes(key.as_slice())
     }
 
-    /// The header of a map of `text_len` bytes.
+    /// Returns the header of a map of `text_len` bytes of ciphertext.
     pub(super) fn header(&self, text_len: u64) -> Result<Header> {
         let mut statement = [0; STATEMENT_LEN];
         put(&mut statement, 0, &self.descriptor);
@@ -135,10 +137,10 @@ impl Derivation {
     }
 }
 
-/// The beginning of the header, as far as it is known before the text is.
+/// The first part of the header: the part that is known before the text.
 fn descriptor(key: &ContentKey) -> [u8; DESCRIPTOR_LEN] {
     let format = match key.format() {
-        // The format of the content, whatever the envelope's: legacy CBC is in V1 and in V2 envelopes.
+        // The format of the content, not of the envelope: legacy CBC occurs in V1 and in V2 envelopes.
         _ if key.is_legacy() => 1,
         Format::V1 => 1,
         Format::V2 => 2,
@@ -154,7 +156,7 @@ fn descriptor(key: &ContentKey) -> [u8; DESCRIPTOR_LEN] {
 
 const _: () = assert!(16 + OBJECT_ID_LEN + 4 == DESCRIPTOR_LEN, "the object id and four zeros end the descriptor");
 
-/// Writes `value` at `offset`; the rest stays zero.
+/// Writes `value` at `offset`; the other bytes stay unchanged.
 fn put(bytes: &mut [u8], offset: usize, value: &[u8]) {
     bytes.iter_mut().skip(offset).zip(value).for_each(|(slot, byte)| *slot = *byte);
 }

@@ -1,4 +1,4 @@
-//! A map: the tags of an object's segments, and whose they are.
+//! A map: the tags of an object's segments, and the identity of that object.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,23 +11,23 @@ use crate::error::Result;
 use crate::gcm::gmac::MacKey;
 use crate::gcm::{Backend, TAG_LEN, Tag};
 
-/// What vouches for each segment of one version of one object.
+/// Authenticates each segment of one version of one object.
 pub struct Map {
     header: Header,
     key: MacKey,
     origin: Origin,
     layout: Layout,
-    /// The number of the segment that the first tag is of.
+    /// The number of the segment of the first tag.
     first: u64,
     tags: Vec<Tag>,
 }
 
-/// Where a map's key is from.
+/// The source of a map's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The object's data key: whoever has that can check the map.
+    /// The object's data key: anybody who has the data key can check the map.
     Derived,
-    /// The random source: nobody else can, so that the map is of no use elsewhere.
+    /// The random source: nobody else can check the map, so it is of no use outside this process.
     Random,
 }
 
@@ -36,24 +36,26 @@ impl Map {
         Self { header, key, origin, layout: Layout::of(text_len), first: 0, tags }
     }
 
-    /// Reads a stored map of the object that `key` was opened from and whose ciphertext has `text_len` bytes: the size
-    /// of the stored body, as told for the version that is read, less the tag.
+    /// Reads a stored map of the object that `key` was opened from. `text_len` is the number of bytes of its
+    /// ciphertext: the size of the stored body, as the store returned it for the version that is read, without the tag.
     ///
-    /// The stored bytes are the whole of `<key>.segments`; reading more than [`Layout::sidecar_len`] of them and one is
-    /// not worth it.
+    /// `sidecar` is the whole content of `<key>.segments`. Read at most [`Layout::sidecar_len`] bytes of it and one
+    /// more: a longer file is not a map of this object.
     ///
     /// # Errors
-    /// [`NoMap`] says why it is none. That is no error of the object, which is then read as one without a map.
+    /// [`NoMap`] gives the reason why the bytes are not a map of this object. This is not an error of the object; read
+    /// the object as one without a map.
     pub fn read(sidecar: &[u8], key: &ContentKey, text_len: u64) -> std::result::Result<Self, NoMap> {
         let (header, tags) = sidecar.split_at_checked(HEADER_LEN).ok_or(NoMap::Length)?;
         Self::read_part(header, tags, 0..Layout::of(text_len).count(), key, text_len)
     }
 
-    /// As [`Map::read`], but only the tags of the segments with these `numbers`, from where [`Layout::tags_of`] says they
-    /// are: the whole map of 64 GiB has 16 MiB. `header` is the first [`HEADER_LEN`] bytes.
+    /// Like [`Map::read`], but reads only the tags of the segments with these `numbers`; [`Layout::tags_of`] gives
+    /// their position. The whole map of an object of 64 GiB has 16 MiB. `header` is the first [`HEADER_LEN`] bytes of
+    /// the stored map.
     ///
     /// # Errors
-    /// As [`Map::read`].
+    /// The errors of [`Map::read`].
     pub fn read_part(
         header: &[u8],
         tags: &[u8],
@@ -77,8 +79,8 @@ impl Map {
         Ok(Self { header: expected, key, origin: Origin::Derived, layout, first: numbers.start, tags: tags.to_vec() })
     }
 
-    /// The bytes to store as `<key>.segments`, after the object itself was stored. `None` for a map that was made for this
-    /// process only, or that is not whole.
+    /// Returns the bytes to store as `<key>.segments`. Store them after the object itself. Returns `None` for a map
+    /// that was made for this process only, or that is not whole.
     pub fn to_sidecar(&self) -> Option<Vec<u8>> {
         if self.origin == Origin::Random || !self.is_whole() {
             return None;
@@ -89,37 +91,38 @@ impl Map {
         Some(bytes)
     }
 
-    /// How the object is cut.
+    /// The division of the object into segments.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Whether it is of all segments.
+    /// Whether the map holds the tags of all segments.
     pub fn is_whole(&self) -> bool {
         self.first == 0 && self.tags.len() as u64 == self.layout.count()
     }
 
-    /// Whether it came, or may come, from beside the object: then a segment that does not fit it may be the map's fault.
+    /// Whether the map was read from beside the object, or can be stored there. If so, a segment that does not match it
+    /// can also mean that the map is wrong.
     pub fn is_stored(&self) -> bool {
         self.origin == Origin::Derived
     }
 
-    /// How many bytes of memory it takes.
+    /// The number of bytes of memory that the map uses.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + size_of::<MacKey>() + self.tags.capacity() * TAG_LEN
     }
 
-    /// Whether it is a map of the object that `key` was opened from, with `text_len` bytes of ciphertext.
+    /// Whether this is a map of the object that `key` was opened from, with `text_len` bytes of ciphertext.
     pub fn is_of(&self, key: &ContentKey, text_len: u64) -> bool {
         Derivation::new(key).header(text_len).is_ok_and(|header| self.header.is_that_of(&header))
     }
 
-    /// What checks and decrypts the segments; one for each thread. `key` and `text_len` are those of this reading, as
-    /// for [`Map::read`].
+    /// Returns a reader that checks and decrypts the segments. Each thread needs its own. `key` and `text_len` are
+    /// those of the current reading of the object, as for [`Map::read`].
     ///
     /// # Errors
-    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) when the map is of another object, another version of it or another
-    /// envelope; [`ErrorKind::Internal`](crate::ErrorKind::Internal) when a cipher cannot be set up.
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) when the map belongs to another object, another version of it or
+    /// another envelope; [`ErrorKind::Internal`](crate::ErrorKind::Internal) when a cipher cannot be set up.
     pub fn reader<B: Backend>(self: &Arc<Self>, key: &ContentKey, text_len: u64) -> Result<SegmentReader<B>> {
         SegmentReader::new(self.clone(), key, text_len)
     }
@@ -128,7 +131,7 @@ impl Map {
         &self.key
     }
 
-    /// The tag of a segment; `None` when the object has no such segment or the map does not hold it.
+    /// Returns the tag of a segment; `None` when the object has no such segment or the map does not hold its tag.
     pub(super) fn tag(&self, number: u64) -> Option<&Tag> {
         let index = number.checked_sub(self.first)?;
         self.tags.get(usize::try_from(index).ok()?)

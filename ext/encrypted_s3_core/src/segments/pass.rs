@@ -1,4 +1,5 @@
-//! The two passes over an object's ciphertext that end in a map, and the only ways to a new one (`docs/format.md`, W1).
+//! The two passes over an object's ciphertext that make a map. There is no other way to make a new map
+//! (`docs/format.md`, W1).
 
 use std::fmt;
 
@@ -12,19 +13,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::gmac::MacKey;
 use crate::gcm::{Backend, DefaultBackend, Sealer, Tag};
 
-/// What is encrypted or decrypted at once before the other cipher sees it, so that it is still in a near cache.
+/// The number of bytes that one cipher processes before the other cipher gets them. They are still in a fast cache
+/// then.
 const STRETCH: usize = SEGMENT_LEN;
 
-/// What a map is made for.
+/// The purpose of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be stored beside the object, under a key derived from its data key.
+    /// The map will be stored beside the object. Its key is derived from the object's data key.
     Storing,
-    /// To be used by this process, under a random key that never leaves its memory.
+    /// The map is for this process only. Its key is random and never leaves the memory of the process.
     Memory,
 }
 
-/// Encrypts an object and makes its map, to be stored, in one pass.
+/// Encrypts an object and makes its map, for storing, in one pass.
 #[must_use]
 pub struct Sealing<B: Backend = DefaultBackend> {
     sealer: Sealer<B>,
@@ -32,12 +34,12 @@ pub struct Sealing<B: Backend = DefaultBackend> {
 }
 
 impl<B: Backend> Sealing<B> {
-    /// Starts an object. Takes the key, which must have encrypted nothing: a second text under it would have the same
-    /// nonces.
+    /// Starts an object. Consumes the key, which must not have encrypted anything yet: a second text under it would
+    /// have the same nonces.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for legacy CBC, which is not written; [`ErrorKind::Internal`] when a cipher cannot be
-    /// set up.
+    /// [`ErrorKind::Unsupported`] for legacy CBC, which is never written; [`ErrorKind::Internal`] when a cipher cannot
+    /// be set up.
     pub fn start(key: ContentKey) -> Result<Self> {
         let making = Making::start(&key, Purpose::Storing)?;
         let sealer = key.into_sealer()?.ok_or_else(legacy)?;
@@ -47,7 +49,7 @@ impl<B: Backend> Sealing<B> {
     /// Encrypts the next piece in place. Pieces may have any length.
     ///
     /// # Errors
-    /// As [`Sealer::update`]; afterwards the object can be neither continued nor finished.
+    /// The errors of [`Sealer::update`]. After an error the object can be neither continued nor finished.
     pub fn update(&mut self, data: &mut [u8]) -> Result<()> {
         data.chunks_mut(STRETCH).try_for_each(|stretch| {
             self.sealer.update(stretch)?;
@@ -55,8 +57,8 @@ impl<B: Backend> Sealing<B> {
         })
     }
 
-    /// Ends the object; returns its tag, which is stored behind the ciphertext, and its map. The object is to be stored
-    /// before the map.
+    /// Ends the object. Returns its tag, which is stored behind the ciphertext, and its map. Store the object before
+    /// the map.
     ///
     /// # Errors
     /// The error of an earlier [`Sealing::update`] again, or [`ErrorKind::Internal`].
@@ -68,7 +70,8 @@ impl<B: Backend> Sealing<B> {
 
 /// Decrypts an object, checks it and makes its map in one pass.
 ///
-/// What [`Checking::update`] hands back is **unauthenticated** until [`Checking::finish`] has returned `Ok`.
+/// The plaintext that [`Checking::update`] produces is **unauthenticated** until [`Checking::finish`] has returned
+/// `Ok`.
 #[must_use]
 pub struct Checking {
     content: Content,
@@ -76,40 +79,40 @@ pub struct Checking {
 }
 
 impl Checking {
-    /// Starts reading an object.
+    /// Starts to read an object.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a map of legacy CBC that is to be stored; [`ErrorKind::Internal`] when a cipher
+    /// [`ErrorKind::Unsupported`] when a map of legacy CBC is to be stored; [`ErrorKind::Internal`] when a cipher
     /// cannot be set up or there is no random source.
     pub fn start(key: &ContentKey, purpose: Purpose) -> Result<Self> {
         Ok(Self { content: key.content()?, making: Making::start(key, purpose)? })
     }
 
-    /// Decrypts the next piece of the ciphertext, without the tag, in place: whole blocks of legacy CBC, any length
-    /// otherwise. The result is unauthenticated; see the type.
+    /// Decrypts the next piece of the ciphertext in place; the tag is not part of it. A piece of legacy CBC is a number
+    /// of whole blocks; any other piece may have any length. The result is unauthenticated; see the type.
     ///
     /// # Errors
-    /// As [`Content::update`]; afterwards the object can be neither continued nor finished.
+    /// The errors of [`Content::update`]. After an error the object can be neither continued nor finished.
     pub fn update(&mut self, data: &mut [u8]) -> Result<()> {
         data.chunks_mut(STRETCH).try_for_each(|stretch| {
             self.making.update(stretch)?;
-            // CBC forgets a piece that it refused, which the map must not.
+            // The CBC decryptor can continue after a piece that it refused. The map must not.
             self.content.update(stretch).inspect_err(|_| self.making.fail())
         })
     }
 
-    /// Checks the object by its `trailer`, the 16 bytes of the tag (none of legacy CBC). Returns its map and how many
-    /// bytes at the end of the plaintext are padding.
+    /// Checks the object with its `trailer`: the 16 bytes of the tag, or no bytes for legacy CBC. Returns its map, and
+    /// the number of bytes at the end of the plaintext that are padding.
     ///
     /// # Errors
-    /// As [`Content::finish`]: there is no map of an object that is not what was encrypted.
+    /// The errors of [`Content::finish`]: an object that is not the one that was encrypted gets no map.
     pub fn finish(self, trailer: &[u8]) -> Result<(Map, usize)> {
         let padding = self.content.finish(trailer)?;
         Ok((self.making.finish()?, padding))
     }
 }
 
-/// A map in the making.
+/// A map that is being made.
 struct Making<B: Backend> {
     derivation: Derivation,
     key: MacKey,

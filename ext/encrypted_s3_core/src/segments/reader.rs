@@ -1,4 +1,4 @@
-//! Checking and decrypting segments in any order.
+//! Checks and decrypts segments in any order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use crate::gcm::gmac::Gmac;
 use crate::gcm::keystream::Keystream;
 use crate::gcm::{Backend, DefaultBackend};
 
-/// Opens the segments of one object. Several may work at once on several threads; each has its own ciphers.
+/// Opens the segments of one object. Several readers can work on several threads at the same time; each has its own
+/// ciphers.
 #[must_use]
 pub struct SegmentReader<B: Backend = DefaultBackend> {
     map: Arc<Map>,
@@ -21,7 +22,7 @@ pub struct SegmentReader<B: Backend = DefaultBackend> {
 
 impl<B: Backend> SegmentReader<B> {
     pub(super) fn new(map: Arc<Map>, key: &ContentKey, text_len: u64) -> Result<Self> {
-        // With another nonce or key the ciphertext would fit the map and decrypt to something else.
+        // With another nonce or key the ciphertext would match the map but decrypt to something else.
         if !map.is_of(key, text_len) {
             return Err(Error::new(ErrorKind::Auth, "the segment map is of another object or another version of it"));
         }
@@ -30,17 +31,17 @@ impl<B: Backend> SegmentReader<B> {
         Ok(Self { map, mac, keystream })
     }
 
-    /// How the object is cut.
+    /// The division of the object into segments.
     pub fn layout(&self) -> Layout {
         self.map.layout()
     }
 
-    /// Checks the segment with this `number`: `text` is all of its ciphertext.
+    /// Checks the segment with this `number`. `text` is its whole ciphertext.
     ///
     /// # Errors
-    /// [`ErrorKind::Auth`] when it is not what the map was made of, in content or in length; if the map was stored, the
-    /// whole object is to be checked now ([`Checking`](super::Checking)), to know which of the two was changed.
-    /// [`ErrorKind::Internal`] when the map has no such segment.
+    /// [`ErrorKind::Auth`] when the content or the length of the segment does not match the map. If the map was stored,
+    /// check the whole object now ([`Checking`](super::Checking)) to find out whether the object or the map was
+    /// changed. [`ErrorKind::Internal`] when the map has no such segment.
     pub fn check(&mut self, number: u64, text: &[u8]) -> Result<()> {
         let tag = self.map.tag(number).zip(self.layout().segment(number));
         let (tag, span) = tag.ok_or_else(|| missing(number))?;
@@ -53,11 +54,12 @@ impl<B: Backend> SegmentReader<B> {
         })
     }
 
-    /// Checks the segment with this `number` and then decrypts it in place. `text` is all of its ciphertext, and stays
-    /// as it is when that is not right.
+    /// Checks the segment with this `number` and then decrypts it in place. `text` is its whole ciphertext; it stays
+    /// unchanged when the check fails.
     ///
     /// # Errors
-    /// As [`SegmentReader::check`]; [`ErrorKind::Unsupported`] for legacy CBC, which is decrypted in its order only.
+    /// The errors of [`SegmentReader::check`]; [`ErrorKind::Unsupported`] for legacy CBC, which can be decrypted only
+    /// in order.
     pub fn open(&mut self, number: u64, text: &mut [u8]) -> Result<()> {
         self.check(number, text)?;
         let keystream = self.keystream.as_mut().ok_or_else(|| {
