@@ -3,23 +3,17 @@
 //! Requests to the store run in tasks. The future that waits for a request is dropped outside the runtime when its Ruby
 //! thread is interrupted, and the connections of an HTTP client must not be dropped there.
 
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Error, ErrorKind, Result};
 
-/// A spawned future. Dropping the task cancels it.
-#[derive(Debug)]
-pub struct Task<T>(JoinHandle<Result<T>>);
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+/// A spawned future with its result. Dropping the task cancels the future.
+pub type Task<T> = AbortOnDropHandle<Result<T>>;
 
 /// Starts `work`. Must be called within a tokio runtime.
 pub fn spawn<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Task<T> {
-    Task(tokio::spawn(work))
+    AbortOnDropHandle::new(tokio::spawn(work))
 }
 
 /// Waits for the result, once. May be dropped and called again before that.
@@ -27,7 +21,7 @@ pub fn spawn<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + '
 /// # Errors
 /// The error of the work; `Internal` when it panicked.
 pub async fn join<T>(task: &mut Task<T>) -> Result<T> {
-    (&mut task.0).await.unwrap_or_else(|error| Err(ended_early(error)))
+    task.await.unwrap_or_else(|error| Err(ended_early(error)))
 }
 
 /// Runs `work` in a task and waits for it.
