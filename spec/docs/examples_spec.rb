@@ -3,6 +3,7 @@
 require "open3"
 require "rbconfig"
 require "shellwords"
+require_relative "../support/aws_clients"
 require_relative "../support/documents/application"
 require_relative "../support/documents/code_block"
 
@@ -51,7 +52,16 @@ RSpec.describe "The code in the documents" do
   describe "outside of an application" do
     around { |example| Dir.mktmpdir { |folder| Dir.chdir(folder) { example.run } } }
 
-    before { File.write("report.pdf", "%PDF-1.4 a report") }
+    before do
+      File.write("report.pdf", "%PDF-1.4 a report")
+      FileUtils.mkdir_p("config")
+      File.write("config/storage.yml", <<~YAML)
+        encrypted_amazon:
+          service: EncryptedS3
+          bucket: contracts
+          encryption_key: <%= ENV["ENCRYPTION_KEY"] %>
+      YAML
+    end
 
     # The store that an example leaves to the reader's environment.
     def connection = ["--endpoint", TestStore.settings[:endpoint], "--path-style"]
@@ -71,11 +81,19 @@ RSpec.describe "The code in the documents" do
       File.write("body.metadata.json", JSON.generate("Metadata" => object.metadata))
     end
 
+    # As a person renames an object in the bucket.
+    def rename(old, address)
+      bucket, new = address.delete_prefix("s3://").split("/", 2)
+      run_line("encrypted_s3_service encrypt report.pdf -o s3://#{bucket}/#{old}")
+      AwsClients.plain.copy_object(bucket: bucket, key: new, copy_source: "#{bucket}/#{old}")
+    end
+
     def run_line(line)
       words = Shellwords.split(line.sub(/\s+#.*/, ""))
       case words.shift
       when "encrypted_s3_service"
-        words << "--force" unless words.first == "inspect"
+        rename(words[words.index("--from") + 1], words[1]) if words.first == "rebind"
+        words << "--force" if %w[encrypt decrypt].include?(words.first)
         output, status = run_command(words)
         expect(status).to be_success, "#{line}\n#{output}"
       when "aws" then get_object(words)
