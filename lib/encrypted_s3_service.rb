@@ -17,7 +17,8 @@ module EncryptedS3Service
   NativeLoader.load
 
   class << self
-    # @param logger [Logger] is told what no exception can tell
+    # The logger for events that cannot be raised as exceptions.
+    # @return [Logger]
     attr_writer :logger
 
     # @return [Logger] `Rails.logger` in a Rails application, else one that writes to standard error
