@@ -96,7 +96,8 @@ RSpec.describe "Code that knows S3Service" do
     internal = %i[identifiers deprecated_identifiers]
     { Aws::S3::Object => object, Aws::S3::Bucket => service.bucket, Aws::S3::Resource => service.client }
       .each do |amazon, ours|
-        missing = (amazon.public_instance_methods(false) - internal).reject { |name| ours.respond_to?(name) }
+        missing = (amazon.public_instance_methods(false) - internal).grep_v(/\Adeprecated_/)
+                                                                    .reject { |name| ours.respond_to?(name) }
         expect(missing).to eq([]), "#{amazon}: #{missing.join(", ")}"
       end
     [-> { service.bucket.client.get_object(bucket: "b", key: "k") }, -> { object.client.head_object(bucket: "b") },

@@ -36,12 +36,16 @@ module EncryptedS3Service
       **%i[wait_until wait_until_exists wait_until_not_exists].to_h { |name| [name, "use `exists?`"] },
       **%i[data data_loaded? reload].to_h { |name| [name, "use `head`, which asks each time"] },
       **%i[version version_id].to_h { |name| [name, "keys are never written twice, so use the key"] },
-      **%i[checksum_crc32 checksum_crc32c checksum_crc64nvme checksum_sha1 checksum_sha256 checksum_type].to_h do |name|
+      **%i[
+        checksum_crc32 checksum_crc32c checksum_crc64nvme checksum_md5 checksum_sha1 checksum_sha256 checksum_sha512
+        checksum_type checksum_xxhash3 checksum_xxhash64 checksum_xxhash128
+      ].to_h do |name|
         [name, "the store's checksum is one of the ciphertext. Use `blob.checksum`"]
       end,
       **%i[
         accept_ranges archive_status bucket_key_enabled cache_control content_disposition content_encoding
         content_language content_range delete_marker expiration expires expires_string missing_meta
+        object_lock_event_hold object_lock_event_hold_duration_days object_lock_event_hold_duration_years
         object_lock_legal_hold_status object_lock_mode object_lock_retain_until_date parts_count replication_status
         request_charged server_side_encryption sse_customer_algorithm sse_customer_key_md5 ssekms_key_id storage_class
         tag_count website_redirect_location
