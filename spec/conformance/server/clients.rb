@@ -1,0 +1,105 @@
+# frozen_string_literal: true
+
+require "json"
+require "openssl"
+require "securerandom"
+require "encrypted_s3_service"
+
+module ConformanceServer
+  # What the model calls a modeled error: the client refuses.
+  class Refusal < StandardError; end
+
+  # The clients that were asked for, by id. A client of the model takes its bucket with each request, one of ours has
+  # it in its settings; so a client is made for each pair of the two.
+  class Clients
+    # The model's names of algorithms that can be written, and the format that each is.
+    WRITTEN = {
+      "ALG_AES_256_GCM_IV12_TAG16_NO_KDF" => "v2",
+      "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY" => "v3"
+    }.freeze
+
+    # @param connection [Hash{Symbol => Object}] the S3 part of an entry of storage.yml
+    def initialize(connection)
+      @connection = connection
+      @configurations = {}
+      @clients = {}
+      @lock = Mutex.new
+    end
+
+    # @param config [Hash{String => Object}] the model's S3ECConfig
+    # @return [String] the id of a client; its settings are checked here
+    # @raise [Refusal, EncryptedS3Service::Error]
+    def create(config)
+      settings = settings_for(config)
+      check_algorithm(config["encryptionAlgorithm"], new_client("checked", settings).configuration.written_format)
+      SecureRandom.uuid.tap { |id| @lock.synchronize { @configurations[id] = settings } }
+    end
+
+    # @param changes [Hash{Symbol => Object}] settings that this one request has
+    # @return [EncryptedS3Service::Client]
+    # @raise [KeyError] for an id that is none
+    def fetch(id, bucket, **changes)
+      settings = @lock.synchronize { @configurations.fetch(id) }
+      return new_client(bucket, { **settings, **changes }) if changes.any?
+
+      @lock.synchronize { @clients[[id, bucket]] ||= new_client(bucket, settings) }
+    end
+
+    # @param material [Hash{String => Object}] the model's KeyMaterial
+    # @return [EncryptedS3Service::Client] one that writes with this key, and reads with that of the other client
+    # @raise (see #fetch)
+    def fetch_with_new_key(id, bucket, material, **changes)
+      former = @lock.synchronize { @configurations.fetch(id) }
+      known = [{ key: former[:encryption_key], id: former[:encryption_key_id] }]
+      fetch(id, bucket, **key_settings(material), decryption_keys: known, **changes)
+    end
+
+    private
+
+    # @param material [Hash{String => Object}] the model's KeyMaterial
+    # @return [Hash{Symbol => Object}] `encryption_key` and `encryption_key_id`
+    # @raise [Refusal] unless there is exactly one key, of a kind that is known
+    def key_settings(material)
+      given = material.to_h.slice("aesKey", "rsaKey", "kmsKeyId").compact
+      raise Refusal, "keyMaterial must have exactly one key" unless given.one?
+
+      kind, value = given.first
+      { encryption_key: key(kind, value), encryption_key_id: material["materialsDescription"].to_h.values.first.to_s }
+    end
+
+    def new_client(bucket, settings) = EncryptedS3Service::Client.new(**@connection, **settings, bucket: bucket)
+
+    def key(kind, value)
+      case kind
+      when "aesKey" then value.unpack1("m")
+      when "rsaKey" then OpenSSL::PKey::RSA.new(value.unpack1("m"))
+      else raise Refusal, "#{kind} is not supported"
+      end
+    end
+
+    def settings_for(config)
+      raise Refusal, "bytes are never released before they are checked" if config["enableDelayedAuthenticationMode"]
+
+      location = config.dig("instructionFileConfig", "disableInstructionFile") ? "metadata" : "instruction_file"
+      settings = { commitment_policy: config["commitmentPolicy"]&.downcase, security_profile: profile(config),
+                   memory_limit: config["setBufferSize"], envelope_location: location }
+      { **key_settings(config["keyMaterial"]), **settings.compact }
+    end
+
+    # Both of the model's switches are one setting here, as in Amazon's clients for Ruby, PHP, C++, Go and .NET.
+    def profile(config)
+      legacy = config.values_at("enableLegacyUnauthenticatedModes", "enableLegacyWrappingAlgorithms").any?
+      writes_v2 = [nil, "FORBID_ENCRYPT_ALLOW_DECRYPT"].include?(config["commitmentPolicy"])
+      return unless legacy
+
+      writes_v2 ? "v2_and_legacy" : "v3_and_legacy"
+    end
+
+    # The algorithm is no setting of ours: it follows from the policy, so that the two cannot contradict each other.
+    def check_algorithm(algorithm, written)
+      return if algorithm.nil? || WRITTEN[algorithm] == written
+
+      raise Refusal, "encryptionAlgorithm #{algorithm} is not what this commitmentPolicy writes"
+    end
+  end
+end
