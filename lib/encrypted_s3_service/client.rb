@@ -61,7 +61,9 @@ module EncryptedS3Service
     # @param content_type [String, nil] content type in the store; nil means `application/octet-stream`
     # @param progress [#call, nil] called after each step with the plaintext bytes stored so far and the total, which is
     #   nil when unknown
-    # @return [Hash{Symbol => Object}] `bytes:` (Integer, plaintext size) and `etag:` (String)
+    # @return [Hash{Symbol => Object}] `bytes:` (Integer, plaintext size) and `etag:` (String); for a large object also
+    #   `indexed:` (Boolean, whether its segment map is stored beside it) and, if not, `index_error:` ({Error})
+    # @raise [ArgumentError] for a key that ends in `.segments`; such keys belong to the segment maps of other objects
     # @raise [ChecksumError] when the content does not match the checksum
     # @raise [UnsupportedOperationError] when the checksum's digest is not supported
     # @raise [TooLargeError] when the plaintext exceeds {MAXIMUM_SIZE}; nothing is stored then
@@ -155,9 +157,12 @@ module EncryptedS3Service
     end
 
     # @param key [String] UTF-8
-    # @return [Boolean]
+    # @return [Boolean] false for the key of a segment map
     # @raise [Error]
-    def exist?(key) = !native.head(object_key(key)).nil?
+    def exist?(key)
+      head = native.head(object_key(key))
+      !head.nil? && !segment_map?(key, head)
+    end
 
     # @param key [String] UTF-8
     # @return [Integer, nil] bytes of the plaintext; nil for a legacy object (AES-CBC) without a recorded size
@@ -173,6 +178,8 @@ module EncryptedS3Service
     def stat(key)
       head = native.head(object_key(key))
       raise NotFoundError, "There is no object #{key.inspect}." unless head
+
+      refuse_segment_map(key) if segment_map?(key, head)
       # Legacy objects (AES-CBC) are padded, and not every writer records the plaintext size.
       if head[:size].nil? && head[:format] != "v1"
         raise TruncatedError, "The object #{key.inspect} is too short to be an encrypted object."
@@ -194,7 +201,7 @@ module EncryptedS3Service
       Stored.new(size: size, entries: entries)
     end
 
-    # Deletes an object, and its instruction file if the configuration enables instruction files.
+    # Deletes an object and its segment map, and its instruction file if the configuration enables instruction files.
     #
     # @param key [String] UTF-8; an object that does not exist is not an error
     # @return [nil]
@@ -250,14 +257,29 @@ module EncryptedS3Service
     # @return [Native::Download]
     def opened(key, report)
       native.download(object_key(key)).tap { |handle| report&.merge!(handle.used, size: handle.size) }
+    rescue EnvelopeError
+      refuse_segment_map(key) if segment_map?(key, { format: nil })
+      raise
+    end
+
+    # Objects that were stored under such a key before there were segment maps have an envelope.
+    def segment_map?(key, head)
+      full = object_key(key)
+      head[:format].nil? && full.end_with?(Configuration::SEGMENTS_SUFFIX) && native.segment_map?(full)
+    end
+
+    def refuse_segment_map(key)
+      raise NotFoundError, "There is no object #{key.inspect}: it is the segment map of the object " \
+                           "#{key.delete_suffix(Configuration::SEGMENTS_SUFFIX).inspect}."
     end
 
     # Yields an upload and aborts it unless the block finishes, even if it is left by `throw` or a killed thread.
     def sending(key, checksum:, content_type:)
-      upload = native.upload(object_key(key), { content_type: content_type || OCTET_STREAM, checksum: checksum,
-                                                settings: configuration.object_settings })
+      upload = native.upload(new_object_key(key), { content_type: content_type || OCTET_STREAM, checksum: checksum,
+                                                    settings: configuration.object_settings })
       result = yield upload
       finished = true
+      tell_of_missing_index(key, result[:index_error])
       result
     ensure
       tell_of_stored(key) if upload && !finished && upload.abort
@@ -267,6 +289,15 @@ module EncryptedS3Service
     def tell_of_stored(key)
       EncryptedS3Service.logger.warn("The upload of #{key.inspect} was interrupted after its last request was sent. " \
                                      "The store has carried it out: the object is stored.")
+    end
+
+    # The upload has succeeded, so this is no error.
+    def tell_of_missing_index(key, error)
+      return unless error
+
+      EncryptedS3Service.logger.warn("The object #{key.inspect} is stored, but its segment map is not: " \
+                                     "#{error.message}. Parts of it are read more slowly until " \
+                                     "`rails encrypted_s3_service:index` has stored the map.")
     end
 
     # Sources of unknown size are refused once they exceed the limit.
@@ -296,6 +327,16 @@ module EncryptedS3Service
       configuration.prefix.key(text)
     rescue EncodingError
       raise ArgumentError, "a key must be valid UTF-8"
+    end
+
+    # @return [String] the key in the bucket of an object that is written
+    def new_object_key(key)
+      full = object_key(key)
+      return full unless full.end_with?(Configuration::SEGMENTS_SUFFIX)
+
+      raise ArgumentError, "Cannot store an object under the key #{key.inspect}: keys that end in " \
+                           "#{Configuration::SEGMENTS_SUFFIX} belong to the segment maps of other objects. Use " \
+                           "another key."
     end
 
     def first_and_length(range)

@@ -27,7 +27,7 @@ module EncryptedS3Service
     NAMES = %i[
       bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
-      memory_limit spool_folder public upload
+      segment_index memory_limit spool_folder public upload
     ].concat(Connection::NAMES).freeze
 
     # Settings under `upload:` that are sent with every object.
@@ -58,6 +58,9 @@ module EncryptedS3Service
 
     # Suffix of an object's key that names its instruction file, as in Amazon's SDKs.
     DEFAULT_INSTRUCTION_FILE_SUFFIX = ".instruction"
+
+    # Suffix of an object's key that names its segment map (docs/format.md, 3). No other object may have such a key.
+    SEGMENTS_SUFFIX = ".segments"
 
     # Allowed bytes per part of a multipart upload (S3's limits).
     PART_SIZES = ((5 * MEBIBYTE)..(5 * GIBIBYTE))
@@ -143,6 +146,8 @@ module EncryptedS3Service
     # @option options [String] :place_binding ("verify") objects are bound to their keys by a metadata entry, and one
     #   that was put in the place of another is refused. `"require"` also refuses objects without an entry; `"off"`
     #   neither writes nor checks entries
+    # @option options [Boolean] :segment_index (true) whether uploads of more than `memory_limit` bytes also store
+    #   `<key>.segments`, with which any part of the object is read without the rest of it
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [String] :spool_folder (the system's) path of the folder in which larger objects wait
     # @option options [Boolean] :public (false) whether URLs of files never expire
@@ -186,6 +191,9 @@ module EncryptedS3Service
     # @return [String] `"off"`, `"verify"` or `"require"`: what is done about objects in the place of others
     def place_binding = @formats[:place_binding]
 
+    # @return [Boolean] whether uploads of large objects store their segment maps, `<key>.segments`
+    def segment_index? = @segment_index
+
     # @return [Hash{Symbol => Object}] settings for the native client, including secrets
     # @raise [ConfigurationError] unless {#complete?}
     # @api private
@@ -193,7 +201,8 @@ module EncryptedS3Service
       raise ConfigurationError, @problem if @problem
 
       { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@transfer, **@formats,
-        memory_limit: @memory_limit, spool_folder: @spool_folder, keys: @keyring.to_native }
+        segment_index: @segment_index, memory_limit: @memory_limit, spool_folder: @spool_folder,
+        keys: @keyring.to_native }
     end
 
     private
@@ -236,6 +245,7 @@ module EncryptedS3Service
     end
 
     def read_encryption(settings)
+      @segment_index = settings.boolean(:segment_index, true)
       @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
       @spool_folder = settings.path(:spool_folder)
       @keyring = Keyring.new(settings, @tolerant)
@@ -251,6 +261,9 @@ module EncryptedS3Service
     def read_instruction_file_suffix(settings)
       location = settings.choice(:envelope_location, ENVELOPE_LOCATIONS.first, ENVELOPE_LOCATIONS)
       suffix = settings.string(:instruction_file_suffix)
+      if suffix == SEGMENTS_SUFFIX
+        settings.refuse :instruction_file_suffix, "must not be #{SEGMENTS_SUFFIX}, the suffix of segment maps"
+      end
       return suffix || DEFAULT_INSTRUCTION_FILE_SUFFIX if location == "instruction_file"
 
       settings.refuse :instruction_file_suffix, "needs envelope_location: instruction_file" if suffix

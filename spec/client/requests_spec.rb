@@ -81,9 +81,10 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     expect(proxy.requests.map { |request| [request.verb, request.bytesize] }).to eq([["HEAD", 0]] * 3)
   end
 
-  it "deletes in one request" do
+  it "deletes by one request, and one for what may be beside the object" do
     client.delete(key)
-    expect(operations).to eq(%w[DeleteObject])
+    expect(proxy.requests.map { |request| [request.verb, request.target[/[^?]+/]] })
+      .to match_array([["DELETE", "/#{bucket}/#{key}"], ["DELETE", "/#{bucket}/#{key}.segments"]])
   end
 
   it "asks once for what is not there" do

@@ -31,6 +31,7 @@ RSpec.describe EncryptedS3Service::Configuration do
                kind: "aes" }],
       commitment_policy: nil, security_profile: nil, instruction_file_suffix: nil, place_binding: "verify",
       multipart_threshold: 16_777_216, part_size: 8_388_608, concurrency: 4, memory_limit: 16_777_216,
+      segment_index: true,
       spool_folder: nil
     )
   end

@@ -1,9 +1,28 @@
-//! Deleting many objects.
+//! Deleting objects with what belongs to them.
 
 use std::sync::Arc;
 
+use crate::envelope::Envelopes;
 use crate::store::ObjectStore;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, segments, task};
+
+/// Deletes an object, its segment map, and its instruction file if `envelopes` reads those: a file that stays behind
+/// would be used for a later object under the same key. The requests are sent at the same time, and what does not exist
+/// is not an error.
+///
+/// # Errors
+/// Those of the store; the object's own before the others.
+pub async fn delete(store: Arc<dyn ObjectStore>, envelopes: &Envelopes, key: &str) -> Result<()> {
+    let beside = [segments::sidecar_key(key), envelopes.instruction_file(key)];
+    let keys = std::iter::once(key.to_owned()).chain(beside.into_iter().flatten());
+    // All are sent before the first is waited for.
+    let deletions: Vec<_> = keys.map(|key| task::spawn(store.delete(&key))).collect();
+    let mut first = Ok(());
+    for mut deletion in deletions {
+        first = first.and(task::join(&mut deletion).await);
+    }
+    first
+}
 
 /// Deletes every object whose key begins with `prefix`, a page of up to 1,000 at a time.
 ///

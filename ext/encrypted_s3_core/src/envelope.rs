@@ -101,6 +101,17 @@ impl Envelopes {
     /// # Errors
     /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
     pub fn seal(&self, key: &str) -> Result<(Sealer, Vec<(String, String)>)> {
+        let (content_key, entries) = self.begin(key)?;
+        let legacy = || Error::new(ErrorKind::Internal, "new objects are not in a legacy form");
+        Ok((content_key.into_sealer()?.ok_or_else(legacy)?, entries))
+    }
+
+    /// Like [`seal`](Self::seal), but returns the key of the content, for callers that also make the object's segment
+    /// map.
+    ///
+    /// # Errors
+    /// Those of [`seal`](Self::seal).
+    pub fn begin(&self, key: &str) -> Result<(ContentKey, Vec<(String, String)>)> {
         let (content_key, mut entries) = match self.policy.written_format() {
             Format::V3 => v3::seal(&self.keyring)?,
             Format::V1 | Format::V2 => v2::seal(&self.keyring)?,
@@ -109,8 +120,7 @@ impl Envelopes {
             let (name, value) = place::entry(content_key.data_key(), key)?;
             entries.push((name.to_owned(), value));
         }
-        let legacy = || Error::new(ErrorKind::Internal, "new objects are not in a legacy form");
-        Ok((content_key.into_sealer()?.ok_or_else(legacy)?, entries))
+        Ok((content_key, entries))
     }
 
     /// Reads the envelope of the object under `key` and unwraps its data key. Returns the content decryptor, which also

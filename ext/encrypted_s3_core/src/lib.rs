@@ -23,6 +23,7 @@ pub mod policy;
 pub mod rotate;
 pub mod secret;
 pub mod segments;
+pub mod sidecar;
 pub mod store;
 pub mod task;
 mod transfer;

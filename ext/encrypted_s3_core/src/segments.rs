@@ -18,10 +18,11 @@ mod map;
 mod pass;
 mod reader;
 
-use crate::gcm::{NONCE_LEN, Nonce};
+use crate::gcm::{MAX_PLAINTEXT, NONCE_LEN, Nonce, TAG_LEN};
 
 pub use cache::{MapCache, Version};
 pub use header::{HEADER_LEN, NoMap};
+pub(crate) use header::{MARK_LEN, is_sidecar, may_be_replaced};
 pub use layout::Layout;
 pub use map::Map;
 pub use pass::{Checking, Purpose, Sealing};
@@ -33,9 +34,23 @@ pub const SEGMENT_LEN: usize = 64 * 1024;
 /// The suffix that is appended to an object's key to get the key of its stored map.
 pub const SIDECAR_SUFFIX: &str = ".segments";
 
-/// Returns the key under which the map of the object `key` is stored.
-pub fn sidecar_key(key: &str) -> String {
-    format!("{key}{SIDECAR_SUFFIX}")
+/// The number of bytes of the largest stored map, that of an object of 64 GiB less 32 bytes. Read at most this many and
+/// one more: a larger object is not a map.
+pub const MAX_SIDECAR_LEN: u64 = HEADER_LEN as u64 + MAX_PLAINTEXT.div_ceil(SEGMENT_LEN as u64) * TAG_LEN as u64;
+
+/// The longest key of S3, in bytes of UTF-8.
+const MAX_KEY_LEN: usize = 1024;
+
+/// Returns the key under which the map of the object `key` is stored. `None` when that key would be longer than S3
+/// allows; such an object has no stored map, and a request for it would be an error.
+pub fn sidecar_key(key: &str) -> Option<String> {
+    (key.len() + SIDECAR_SUFFIX.len() <= MAX_KEY_LEN).then(|| format!("{key}{SIDECAR_SUFFIX}"))
+}
+
+/// Whether an object with `text_len` bytes of ciphertext gets a stored map, and a reader looks for one. `memory_limit`
+/// is the size, in bytes, up to which objects are read whole: for those a map is of no use.
+pub fn wants_sidecar(text_len: u64, memory_limit: u64) -> bool {
+    text_len > memory_limit
 }
 
 /// Whether `key` is the key of a stored map, and not of an object of the application.

@@ -38,7 +38,7 @@ pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use object_settings::ObjectSettings;
 
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// A store's answer, to be awaited or spawned.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
@@ -176,6 +176,14 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
 
     /// Writes a whole object in one request.
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored>;
+
+    /// Writes a whole object in one request if there is none under its key; `Changed` if there is one. A store without
+    /// such a request answers `Unsupported`.
+    fn put_if_absent(&self, object: NewObject, _body: Bytes) -> StoreFuture<Stored> {
+        let what = "the store cannot be asked to store an object only where there is none";
+        let error = Error::new(ErrorKind::Unsupported, what).for_object(&object.key);
+        Box::pin(async move { Err(error) })
+    }
 
     /// Begins a multipart upload and returns its id. Nothing is visible under the key until it is completed.
     fn create_multipart(&self, object: NewObject) -> StoreFuture<String>;

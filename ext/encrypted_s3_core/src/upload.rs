@@ -2,7 +2,8 @@
 //!
 //! The caller's side: [`Upload`] takes plaintext, encrypts it at once and hands whole parts to a task that sends them
 //! while the next part is filled. Nothing becomes visible under the key before [`Upload::finish`] has checked the
-//! plaintext's checksum, and nothing is left behind if it is never reached.
+//! plaintext's checksum, and nothing is left behind if it is never reached. The segment map of a large object is made in
+//! the same pass and stored after the object: 16 bytes of memory for each 64 KiB.
 
 mod checksum;
 mod parts;
@@ -16,11 +17,12 @@ use tokio::sync::mpsc;
 
 use self::checksum::ExpectedMd5;
 use self::parts::Parts;
-use crate::envelope::Envelopes;
-use crate::gcm::{MAX_PLAINTEXT, Sealer, TAG_LEN};
+use crate::envelope::{ContentKey, Envelopes};
+use crate::gcm::{MAX_PLAINTEXT, Sealer, TAG_LEN, Tag};
+use crate::segments::{self, Map, Sealing};
 use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
 use crate::transfer::{Aim, Command, MAX_PARTS, Part, Sending};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, sidecar, task};
 
 /// Plaintext is digested and encrypted in pieces of this size, so that a piece stays in the processor's cache between
 /// the two steps.
@@ -41,6 +43,29 @@ pub struct UploadOptions {
     pub checksum: Option<String>,
     /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
+    /// Objects of more than so many bytes of plaintext get a segment map beside them (`docs/format.md`, 3); `None`
+    /// means that none does.
+    pub index_above: Option<u64>,
+}
+
+/// What became of the segment map of an object that was stored.
+#[derive(Debug)]
+pub enum Index {
+    /// The object is small, or no map is wanted.
+    None,
+    /// The map is stored.
+    Stored,
+    /// The map could not be stored. The object is whole all the same; reading a part of it is slower.
+    Failed(Error),
+}
+
+/// An object that was stored.
+#[derive(Debug)]
+pub struct Uploaded {
+    /// The entity tag, with its quotes, as the store gives it.
+    pub etag: String,
+    /// What became of the object's segment map.
+    pub index: Index,
 }
 
 /// How uploads are divided into parts.
@@ -93,7 +118,12 @@ impl PartPlan {
 pub struct Upload {
     key: String,
     state: State,
+    store: Arc<dyn ObjectStore>,
     sending: Sending,
+    /// The object, from when it is visible until its segment map is stored.
+    visible: Option<Stored>,
+    settings: ObjectSettings,
+    index_above: Option<u64>,
     plaintext: u64,
     acknowledged: Arc<AtomicU64>,
 }
@@ -110,12 +140,44 @@ enum State {
 /// An upload that takes plaintext.
 #[derive(Debug)]
 struct Open {
-    sealer: Sealer,
+    cipher: Cipher,
     checksum: Option<ExpectedMd5>,
     parts: Parts,
     commands: mpsc::Sender<Command>,
     /// Bytes since the upload last yielded to the caller.
     unbroken: usize,
+}
+
+/// What encrypts an object.
+#[derive(Debug)]
+enum Cipher {
+    Plain(Sealer),
+    /// Makes the segment map, too. It is not known in advance how large the object is.
+    Mapping(Box<Sealing>),
+}
+
+impl Cipher {
+    fn start(key: ContentKey, with_map: bool) -> Result<Self> {
+        if with_map {
+            return Sealing::start(key).map(|sealing| Self::Mapping(Box::new(sealing)));
+        }
+        let legacy = || Error::new(ErrorKind::Internal, "new objects are not in a legacy form");
+        Ok(Self::Plain(key.into_sealer()?.ok_or_else(legacy)?))
+    }
+
+    fn update(&mut self, piece: &mut [u8]) -> Result<()> {
+        match self {
+            Self::Plain(sealer) => sealer.update(piece),
+            Self::Mapping(sealing) => sealing.update(piece),
+        }
+    }
+
+    fn finish(self) -> Result<(Tag, Option<Map>)> {
+        match self {
+            Self::Plain(sealer) => Ok((sealer.finish()?, None)),
+            Self::Mapping(sealing) => sealing.finish().map(|(tag, map)| (tag, Some(map))),
+        }
+    }
 }
 
 /// Why plaintext was not taken.
@@ -136,7 +198,8 @@ impl Upload {
     /// runtime.
     ///
     /// # Errors
-    /// `ChecksumMismatch` for a checksum that is not the base64 of an MD5; `Internal` without randomness.
+    /// `ChecksumMismatch` for a checksum that is not the base64 of an MD5; `Rejected` for a key that belongs to the
+    /// segment map of another object; `Internal` without randomness.
     pub fn begin(
         store: Arc<dyn ObjectStore>,
         envelopes: &Envelopes,
@@ -144,16 +207,34 @@ impl Upload {
         key: &str,
         options: UploadOptions,
     ) -> Result<Self> {
+        if segments::is_sidecar_key(key) {
+            let what =
+                format!("keys that end in {:?} belong to segment maps of other objects", segments::SIDECAR_SUFFIX);
+            return Err(Error::new(ErrorKind::Rejected, what).for_object(key));
+        }
         let checksum = options.checksum.as_deref().map(ExpectedMd5::new).transpose();
         let checksum = checksum.map_err(|error| error.for_object(key))?;
-        let (sealer, metadata) = envelopes.seal(key)?;
-        let object =
-            NewObject { key: key.to_owned(), content_type: options.content_type, metadata, settings: options.settings };
+        let (content_key, metadata) = envelopes.begin(key)?;
+        let index_above = options.index_above.filter(|_| segments::sidecar_key(key).is_some());
+        let cipher = Cipher::start(content_key, index_above.is_some())?;
+        let (content_type, settings) = (options.content_type, options.settings);
+        let object = NewObject { key: key.to_owned(), content_type, metadata, settings: settings.clone() };
         let parts = Parts::new(plan)?;
         let acknowledged = Arc::new(AtomicU64::new(0));
-        let (commands, sending) = Sending::start(store, Aim::New(object), plan.concurrency, acknowledged.clone());
-        let open = Open { sealer, checksum, parts, commands, unbroken: 0 };
-        Ok(Self { key: key.to_owned(), state: State::Open(Box::new(open)), sending, plaintext: 0, acknowledged })
+        let (commands, sending) =
+            Sending::start(store.clone(), Aim::New(object), plan.concurrency, acknowledged.clone());
+        let open = Open { cipher, checksum, parts, commands, unbroken: 0 };
+        Ok(Self {
+            key: key.to_owned(),
+            state: State::Open(Box::new(open)),
+            store,
+            sending,
+            visible: None,
+            settings,
+            index_above,
+            plaintext: 0,
+            acknowledged,
+        })
     }
 
     /// Takes the next plaintext bytes. Waits while enough parts are in flight.
@@ -194,11 +275,12 @@ impl Upload {
         Ok(all)
     }
 
-    /// Sends the rest, checks the checksum, and makes the object visible.
+    /// Sends the rest, checks the checksum, makes the object visible, and then stores its segment map. A map that cannot
+    /// be stored is not an error.
     ///
     /// # Errors
     /// `ChecksumMismatch`, or the store's error. The object is then not visible and no parts are left behind.
-    pub async fn finish(&mut self) -> Result<Stored> {
+    pub async fn finish(&mut self) -> Result<Uploaded> {
         let open = self.take()?;
         if let Some(checksum) = open.checksum
             && let Err(error) = checksum.finish().await
@@ -206,14 +288,27 @@ impl Upload {
             self.abort().await;
             return Err(error.for_object(&self.key));
         }
-        let tag = open.sealer.finish()?;
+        let (tag, map) = open.cipher.finish()?;
         let (full, last) = open.parts.finish(&tag)?;
         let commands = full.map(|part| Command::Part(Part::Bytes(part)));
         for command in commands.into_iter().chain([Command::Finish(Part::Bytes(last))]) {
             // Fails only when the task has ended, and its result says why.
             let _taken = open.commands.send(command).await;
         }
-        self.result().await
+        let stored = self.result().await?;
+        let index = match map.filter(|_| self.is_indexed()) {
+            Some(map) => {
+                self.visible = Some(stored.clone());
+                store_index(self.store.clone(), self.key.clone(), map, self.settings.clone()).await
+            }
+            None => Index::None,
+        };
+        self.visible = None;
+        Ok(Uploaded { etag: stored.etag, index })
+    }
+
+    fn is_indexed(&self) -> bool {
+        self.index_above.is_some_and(|limit| segments::wants_sidecar(self.plaintext, limit))
     }
 
     /// Cancels the upload without waiting: nothing more is sent, and the multipart upload is aborted in the background.
@@ -226,6 +321,9 @@ impl Upload {
     /// already stored it. Does nothing after `finish`.
     pub async fn abort(&mut self) -> Option<Stored> {
         self.cancel();
+        if let Some(stored) = self.visible.take() {
+            return Some(stored);
+        }
         // In all other cases the transfer has cleaned up after itself.
         self.sending.result().await.and_then(Result::ok)
     }
@@ -286,7 +384,7 @@ impl Open {
         if let Some(checksum) = &mut self.checksum {
             checksum.update(piece).await;
         }
-        self.sealer.update(piece)?;
+        self.cipher.update(piece)?;
         for part in self.parts.cut_off() {
             let sent = self.commands.send(Command::Part(Part::Bytes(part))).await;
             sent.map_err(|_| Refusal::Ended)?;
@@ -297,6 +395,13 @@ impl Open {
             tokio::task::yield_now().await;
         }
         Ok(taken)
+    }
+}
+
+async fn store_index(store: Arc<dyn ObjectStore>, key: String, map: Map, settings: ObjectSettings) -> Index {
+    match task::run(async move { sidecar::put(store, &key, &map, settings).await }).await {
+        Ok(()) => Index::Stored,
+        Err(error) => Index::Failed(error),
     }
 }
 

@@ -37,6 +37,8 @@ mod segment_cache;
 mod segment_vectors;
 #[path = "main/segments.rs"]
 mod segments;
+#[path = "main/sidecar.rs"]
+mod sidecar;
 #[path = "main/support.rs"]
 mod support;
 #[path = "main/time.rs"]

@@ -8,8 +8,8 @@ use encrypted_s3_core::envelope::{self, Envelopes, Format};
 use encrypted_s3_core::place;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
-use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload};
-use encrypted_s3_core::{ErrorKind, Result as CoreResult};
+use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
+use encrypted_s3_core::{ErrorKind, Result as CoreResult, sidecar};
 use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, TypedData, function, method};
 
 use crate::answer::{call, request};
@@ -25,6 +25,8 @@ pub struct Client {
     envelopes: Envelopes,
     parts: PartPlan,
     reading: DownloadPlan,
+    /// Objects of more than so many bytes get a segment map beside them.
+    index_above: Option<u64>,
     /// Connections belong to the runtime that made them, and so to one process.
     store: Mutex<Option<(process::Id, Arc<AwsStore>)>>,
 }
@@ -44,6 +46,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("rebind", method!(Client::rebind, 4))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
+    class.define_method("segment_map?", method!(Client::is_segment_map, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
     class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))?;
     survey::init(class)
@@ -57,6 +60,7 @@ impl Client {
             envelopes: options::envelopes(ruby, settings)?,
             parts: options::part_plan(ruby, settings)?,
             reading: options::download_plan(ruby, settings)?,
+            index_above: options::index_above(ruby, settings)?,
             store: Mutex::new(None),
         })
     }
@@ -81,7 +85,7 @@ impl Client {
     }
 
     fn upload(ruby: &Ruby, this: &Self, key: String, options: RHash) -> Result<Upload, Error> {
-        let options = options::upload(ruby, options)?;
+        let options = UploadOptions { index_above: this.index_above, ..options::upload(ruby, options)? };
         let _context = runtime::get(ruby)?.enter();
         CoreUpload::begin(this.store(), &this.envelopes, this.parts, &key, options)
             .map(Upload::new)
@@ -175,13 +179,17 @@ impl Client {
         }
     }
 
-    /// Deletes an object, and its instruction file if instruction files are read: a file that stays behind would be
-    /// used for a later object under the same key.
+    /// Whether the object under a key is the stored segment map of another object, by its first bytes. False when there
+    /// is no object.
+    fn is_segment_map(ruby: &Ruby, this: &Self, key: String) -> Result<bool, Error> {
+        let store = this.store();
+        request(ruby, async move { sidecar::is_at(store, &key).await })?.map_err(|error| error::raised(ruby, &error))
+    }
+
+    /// Deletes an object with its segment map and its instruction file; see [`deletion::delete`].
     fn delete(ruby: &Ruby, this: &Self, key: String) -> Result<(), Error> {
-        let deleted = match this.envelopes.instruction_file(&key) {
-            Some(file) => this.store().delete_many(vec![key, file]),
-            None => this.store().delete(&key),
-        };
+        let (store, envelopes) = (this.store(), this.envelopes.clone());
+        let deleted = async move { deletion::delete(store, &envelopes, &key).await };
         request(ruby, deleted)?.map_err(|error| error::raised(ruby, &error))
     }
 

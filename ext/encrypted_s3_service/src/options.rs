@@ -127,6 +127,12 @@ pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
     })
 }
 
+/// The size in bytes above which objects get a segment map; `None` when none does.
+pub fn index_above(ruby: &Ruby, hash: RHash) -> Result<Option<u64>, Error> {
+    let limit = entry(ruby, hash, "memory_limit")?;
+    Ok(entry::<bool>(ruby, hash, "segment_index")?.then_some(limit))
+}
+
 /// The options of one upload.
 pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
     let mut settings = ObjectSettings::default();
@@ -138,6 +144,7 @@ pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
         content_type: entry(ruby, hash, "content_type")?,
         checksum: entry(ruby, hash, "checksum")?,
         settings,
+        index_above: None,
     })
 }
 

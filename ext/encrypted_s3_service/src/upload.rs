@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use encrypted_s3_core::upload::Upload as CoreUpload;
+use encrypted_s3_core::upload::{Index, Upload as CoreUpload};
 use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
 use crate::answer::call;
@@ -66,6 +66,14 @@ impl Upload {
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), upload.bytes_written())?;
         answer.aset(ruby.to_symbol("etag"), stored.etag)?;
+        match stored.index {
+            Index::None => {}
+            Index::Stored => answer.aset(ruby.to_symbol("indexed"), true)?,
+            Index::Failed(error) => {
+                answer.aset(ruby.to_symbol("indexed"), false)?;
+                answer.aset(ruby.to_symbol("index_error"), error::raised(ruby, &error).value())?;
+            }
+        }
         Ok(answer)
     }
 

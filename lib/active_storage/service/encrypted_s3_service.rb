@@ -22,6 +22,10 @@ module ActiveStorage
     # bytes, nil when unknown) and `service` (the name in storage.yml).
     PROGRESS_EVENT = "transfer_progress.encrypted_s3_service"
 
+    # Notification that an upload of a large file has succeeded, but its segment map could not be stored, so that parts
+    # of it are read more slowly: `key`, `service` and `error` (the text).
+    INDEX_FAILED_EVENT = "index_failed.encrypted_s3_service"
+
     # @return [::EncryptedS3Service::Client] the client that does the work, without Rails
     attr_reader :client
 
@@ -41,7 +45,8 @@ module ActiveStorage
     # @raise [ActiveStorage::IntegrityError] when the content does not match the checksum; nothing is stored then
     def upload(key, io, checksum: nil, **)
       instrument :upload, key: key, checksum: checksum do
-        translate_errors { client.upload(key, io, checksum: checksum, progress: progress_of(key)) }
+        stored = translate_errors { client.upload(key, io, checksum: checksum, progress: progress_of(key)) }
+        notify_of_failed_index(key, stored)
       end
     end
 
@@ -100,7 +105,8 @@ module ActiveStorage
     # @raise [ActiveStorage::FileNotFoundError] when a source is missing; nothing is stored then
     def compose(source_keys, destination_key, **)
       reading = ->(key, &read) { decrypting(key, &read) }
-      translate_errors { client.compose(source_keys, destination_key, reading: reading) }
+      stored = translate_errors { client.compose(source_keys, destination_key, reading: reading) }
+      notify_of_failed_index(destination_key, stored)
     end
 
     # @param key [String]
@@ -211,6 +217,13 @@ module ActiveStorage
       lambda do |bytes, total|
         notifications.instrument(PROGRESS_EVENT, key: key, bytes: bytes, total: total, service: name)
       end
+    end
+
+    def notify_of_failed_index(key, stored)
+      return unless stored[:index_error]
+
+      ActiveSupport::Notifications.instrument(INDEX_FAILED_EVENT, key: key, service: name,
+                                                                  error: stored[:index_error].message)
     end
 
     def decrypting(key, range: nil, &)

@@ -66,6 +66,20 @@ impl fmt::Display for NoMap {
 
 impl std::error::Error for NoMap {}
 
+/// The number of bytes at the beginning of a stored map that [`is_sidecar`] and [`may_be_replaced`] look at.
+pub(crate) const MARK_LEN: usize = MAGIC.len() + 1;
+
+/// Whether an object that begins with these bytes is a stored map, in any version.
+pub(crate) fn is_sidecar(beginning: &[u8]) -> bool {
+    beginning.starts_with(MAGIC)
+}
+
+/// Whether an object that begins with these bytes is a stored map that this version may replace (`docs/format.md`, W6
+/// and W7): nothing of the application, and nothing that a later version wrote.
+pub(crate) fn may_be_replaced(beginning: &[u8]) -> bool {
+    beginning.strip_prefix(MAGIC).and_then(|rest| rest.first()).is_some_and(|version| *version <= VERSION)
+}
+
 /// Identifies the object, version and length that a map belongs to.
 #[derive(Clone, Debug)]
 pub(super) struct Header {

@@ -51,6 +51,26 @@ impl AwsStore {
     }
 }
 
+/// Sets the properties of a new object on a request that creates it. The two requests share no type in the SDK.
+macro_rules! describe {
+    ($request:expr, $object:expr) => {{
+        let object = $object;
+        let settings = object.settings;
+        $request
+            .key(object.key)
+            .content_type(object.content_type)
+            .set_metadata(Some(object.metadata.into_iter().collect()))
+            .set_acl(settings.acl.map(|value| value.as_str().into()))
+            .set_bucket_key_enabled(settings.bucket_key_enabled.map(|value| value == "true"))
+            .set_cache_control(settings.cache_control)
+            .set_server_side_encryption(settings.server_side_encryption.map(|value| value.as_str().into()))
+            .set_ssekms_encryption_context(settings.ssekms_encryption_context)
+            .set_ssekms_key_id(settings.ssekms_key_id)
+            .set_storage_class(settings.storage_class.map(|value| value.as_str().into()))
+            .set_tagging(settings.tagging)
+    }};
+}
+
 impl Inner {
     async fn connected(&self) -> Result<&Connected> {
         self.connection.connected().await
@@ -93,6 +113,29 @@ impl Inner {
         send(Some(md5_of(body))).await
     }
 
+    /// Stores an object in one request. `if_none_match` is the value of that header.
+    async fn put(
+        &self,
+        object: NewObject,
+        body: Bytes,
+        if_none_match: Option<&str>,
+        subject: &Subject,
+    ) -> Result<Stored> {
+        let connected = self.connected().await?;
+        let send = |md5: Option<String>| {
+            let request = connected.client.put_object().bucket(&self.bucket);
+            let request = request.set_expected_bucket_owner(self.owner()).set_content_md5(md5);
+            let request = request.set_if_none_match(if_none_match.map(str::to_owned));
+            let mut request = describe!(request, object.clone()).body(ByteStream::from(body.clone())).customize();
+            if !self.signs_bodies(connected) {
+                request = request.disable_payload_signing();
+            }
+            request.send()
+        };
+        let answer = self.with_md5(&body, send).await.map_err(|error| aws_error::request(&error, subject))?;
+        Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
+    }
+
     /// An object that is copied onto itself.
     async fn copying<'a>(&'a self, subject: &'a Subject, etag: String) -> Result<aws_copy::Copying<'a>> {
         let (owner, checksums) = (self.owner(), self.part_checksum());
@@ -116,26 +159,6 @@ fn md5_of(body: &[u8]) -> String {
     STANDARD.encode(md5.finish())
 }
 
-/// Sets the properties of a new object on a request that creates it. The two requests share no type in the SDK.
-macro_rules! describe {
-    ($request:expr, $object:expr) => {{
-        let object = $object;
-        let settings = object.settings;
-        $request
-            .key(object.key)
-            .content_type(object.content_type)
-            .set_metadata(Some(object.metadata.into_iter().collect()))
-            .set_acl(settings.acl.map(|value| value.as_str().into()))
-            .set_bucket_key_enabled(settings.bucket_key_enabled.map(|value| value == "true"))
-            .set_cache_control(settings.cache_control)
-            .set_server_side_encryption(settings.server_side_encryption.map(|value| value.as_str().into()))
-            .set_ssekms_encryption_context(settings.ssekms_encryption_context)
-            .set_ssekms_key_id(settings.ssekms_key_id)
-            .set_storage_class(settings.storage_class.map(|value| value.as_str().into()))
-            .set_tagging(settings.tagging)
-    }};
-}
-
 impl ObjectStore for AwsStore {
     fn patience(&self) -> Duration {
         patience::PATIENCE.max(self.inner.connection.settings.read_timeout)
@@ -143,19 +166,22 @@ impl ObjectStore for AwsStore {
 
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
         let (inner, subject) = (self.inner.clone(), self.subject("PutObject", &object.key));
+        Box::pin(async move { inner.put(object, body, None, &subject).await })
+    }
+
+    fn put_if_absent(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
+        let (inner, subject) = (self.inner.clone(), self.subject("PutObject", &object.key));
         Box::pin(async move {
-            let connected = inner.connected().await?;
-            let send = |md5: Option<String>| {
-                let request = connected.client.put_object().bucket(&inner.bucket);
-                let request = request.set_expected_bucket_owner(inner.owner()).set_content_md5(md5);
-                let mut request = describe!(request, object.clone()).body(ByteStream::from(body.clone())).customize();
-                if !inner.signs_bodies(connected) {
-                    request = request.disable_payload_signing();
+            let unconditionally = &inner.connection.quirks.stores_unconditionally;
+            if !unconditionally.load(Ordering::Relaxed) {
+                match inner.put(object, body, Some("*"), &subject).await {
+                    Err(error) if error.answer().is_some_and(|answer| answer.status == 501) => {
+                        unconditionally.store(true, Ordering::Relaxed);
+                    }
+                    answer => return answer,
                 }
-                request.send()
-            };
-            let answer = inner.with_md5(&body, send).await.map_err(|error| aws_error::request(&error, &subject))?;
-            Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
+            }
+            Err(subject.error(ErrorKind::Unsupported, "the store knows no condition for storing an object"))
         })
     }
 

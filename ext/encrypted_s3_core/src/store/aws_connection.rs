@@ -95,6 +95,8 @@ pub(super) struct Quirks {
     pub(super) denies_if_match: AtomicBool,
     /// It does not delete several objects at once.
     pub(super) deletes_singly: AtomicBool,
+    /// It does not store an object on the condition that there is none.
+    pub(super) stores_unconditionally: AtomicBool,
     /// It requires an MD5 of the body, as some stores do with Object Lock.
     pub(super) wants_md5: AtomicBool,
     /// How many parts of objects came one after another with a checksum that was not theirs; see [`WRONG_CHECKSUMS`].

@@ -39,6 +39,8 @@ struct State {
     held_back: HashSet<&'static str>,
     /// After how many bytes each of the next bodies breaks off.
     cuts: VecDeque<usize>,
+    /// Whether objects are stored without conditions only.
+    unconditional: bool,
     serial: u64,
 }
 
@@ -61,6 +63,11 @@ impl MemoryStore {
     /// Leaves out of lists where they go on.
     pub fn lose_tokens(&self) {
         self.lock().tokens_lost = true;
+    }
+
+    /// Makes the store one that stores objects without conditions only.
+    pub fn refuse_conditions(&self) {
+        self.lock().unconditional = true;
     }
 
     /// Has `get` claim another size of objects than they have.
@@ -191,6 +198,14 @@ impl State {
 impl ObjectStore for MemoryStore {
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
         self.answer("put", move |state| Ok(state.insert(object.key.clone(), object, body)))
+    }
+
+    fn put_if_absent(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
+        self.answer("put_if_absent", move |state| match state.objects.contains_key(&object.key) {
+            _ if state.unconditional => Err(Error::new(ErrorKind::Unsupported, "conditions are not supported")),
+            true => Err(Error::new(ErrorKind::Changed, "there is an object already").for_object(&object.key)),
+            false => Ok(state.insert(object.key.clone(), object, body)),
+        })
     }
 
     fn create_multipart(&self, object: NewObject) -> StoreFuture<String> {

@@ -7,7 +7,8 @@ use encrypted_s3_core::envelope::{ContentKey, Format};
 use encrypted_s3_core::gcm::{MAX_PLAINTEXT, RustCrypto, TAG_LEN, plaintext_len};
 use encrypted_s3_core::secret::DataKey;
 use encrypted_s3_core::segments::{
-    Checking, HEADER_LEN, Layout, Map, NoMap, Purpose, SEGMENT_LEN, Sealing, SegmentReader, is_sidecar_key, sidecar_key,
+    Checking, HEADER_LEN, Layout, MAX_SIDECAR_LEN, Map, NoMap, Purpose, SEGMENT_LEN, Sealing, SegmentReader,
+    is_sidecar_key, sidecar_key,
 };
 use encrypted_s3_core::{Error, ErrorKind, Result};
 use proptest::prelude::*;
@@ -396,7 +397,10 @@ fn readers_work_on_several_threads_at_once() {
 
 #[test]
 fn maps_lie_beside_their_objects() {
-    assert_eq!(sidecar_key("a/b"), "a/b.segments");
+    assert_eq!(sidecar_key("a/b").as_deref(), Some("a/b.segments"));
+    assert_eq!(sidecar_key(&"k".repeat(1015)).map(|key| key.len()), Some(1024));
+    assert_eq!(sidecar_key(&"k".repeat(1016)), None);
+    assert_eq!(Some(MAX_SIDECAR_LEN), Layout::of((1 << 36) - 32).sidecar_len());
     assert!(is_sidecar_key("a/b.segments"));
     assert!(!is_sidecar_key("a/b"));
     assert!(!is_sidecar_key("segments"));
