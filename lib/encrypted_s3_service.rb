@@ -30,9 +30,13 @@ module EncryptedS3Service
   autoload :Client, "encrypted_s3_service/client"
   autoload :Configuration, "encrypted_s3_service/configuration"
   autoload :CLI, "encrypted_s3_service/cli"
+  autoload :CustodiedKey, "encrypted_s3_service/keys/custodied_key"
   autoload :DerivedKeys, "encrypted_s3_service/keys/derived"
   autoload :EncryptionKey, "encrypted_s3_service/keys/encryption_key"
+  autoload :KeyCustody, "encrypted_s3_service/keys/custody"
+  autoload :KeyReference, "encrypted_s3_service/keys/reference"
   autoload :KeylessClient, "encrypted_s3_service/client/keyless"
+  autoload :OpenBao, "encrypted_s3_service/keys/open_bao"
 
   # These need Rails.
   autoload :RequiredService, "encrypted_s3_service/tenancy/required_service"
@@ -73,4 +77,5 @@ module EncryptedS3Service
   end
 end
 
+require_relative "encrypted_s3_service/keys/custody"
 require_relative "encrypted_s3_service/engine" if defined?(Rails::Engine)

@@ -91,6 +91,22 @@ module EncryptedS3Service
                    "#{" already" unless changed}")
     end
 
+    # Makes a key, or takes one from a file, and prints the reference that OpenBao alone can turn into the key again.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error]
+    # @api private
+    def wrap_key(options)
+      custodian = OpenBao.from_environment
+      raise ConfigurationError, "name the server by BAO_ADDR, and a token by BAO_TOKEN" unless custodian
+
+      given = options.key_files.first
+      key = EncryptionKey.new(given ? "file:#{given}" : EncryptionKey.generate, setting: "--key-file")
+      raise ConfigurationError, "only an AES key of 32 bytes can be wrapped, not one of RSA" unless key.kind == "aes"
+
+      @output.puts custodian.wrap(key.bytes, key: options.source)
+    end
+
     private
 
     # What to do about an object that is not where it was written: whoever has renamed it knows where that was.

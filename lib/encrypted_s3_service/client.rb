@@ -2,6 +2,7 @@
 
 require_relative "client/checksum"
 require_relative "client/amazon_names"
+require_relative "client/custodied_keys"
 require_relative "client/rewrap"
 require_relative "configuration/confidential"
 require_relative "configuration"
@@ -47,7 +48,10 @@ module EncryptedS3Service
     def initialize(configuration = nil, **options)
       @configuration = configuration || Configuration.new(**options)
       # While assets are precompiled there may be no key yet. The first use then raises.
-      @native = build_native if @configuration.complete?
+      return unless @configuration.complete?
+
+      @custodied = CustodiedKeys.new(@configuration) if @configuration.keys_in_custody?
+      @native = build_native unless @custodied
     end
 
     # Encrypts and stores `io` from its current position to its end. An existing object under the same key is replaced
@@ -131,7 +135,7 @@ module EncryptedS3Service
     # @raise [Error]
     def download_file(key, file, digest: false, report: nil)
       file.flush
-      written = native.download_file(object_key(key), file.fileno, digest ? true : false)
+      written = unwrapping(key) { |native| native.download_file(object_key(key), file.fileno, digest ? true : false) }
       used = written.delete(:used)
       report&.merge!(used, size: written[:bytes])
       written
@@ -160,7 +164,7 @@ module EncryptedS3Service
     # @return [Boolean] false for the key of a segment map
     # @raise [Error]
     def exist?(key)
-      head = native.head(object_key(key))
+      head = keyless.head(object_key(key))
       !head.nil? && !segment_map?(key, head)
     end
 
@@ -176,7 +180,7 @@ module EncryptedS3Service
     # @raise [TruncatedError] when it is too short for an encrypted object
     # @raise [Error]
     def stat(key)
-      head = native.head(object_key(key))
+      head = keyless.head(object_key(key))
       raise NotFoundError, "There is no object #{key.inspect}." unless head
 
       refuse_segment_map(key) if segment_map?(key, head)
@@ -195,7 +199,7 @@ module EncryptedS3Service
     # @raise [NotFoundError]
     # @raise [Error]
     def metadata(key)
-      size, entries = native.metadata(object_key(key))
+      size, entries = keyless.metadata(object_key(key))
       raise NotFoundError, "There is no object #{key.inspect}." unless size
 
       Stored.new(size: size, entries: entries)
@@ -207,7 +211,7 @@ module EncryptedS3Service
     # @return [nil]
     # @raise [Error]
     def delete(key)
-      native.delete(object_key(key))
+      keyless.delete(object_key(key))
       nil
     end
 
@@ -218,7 +222,7 @@ module EncryptedS3Service
     # @raise [ArgumentError] when the prefix is empty, because that would delete everything
     # @raise [Error]
     def delete_prefixed(prefix)
-      native.delete_prefixed(object_key(prefix))
+      keyless.delete_prefixed(object_key(prefix))
       nil
     end
 
@@ -250,13 +254,28 @@ module EncryptedS3Service
       { bucket: configuration.bucket, region: configuration.region, endpoint: configuration.endpoint }.compact
     end
 
-    def native = @native || build_native
+    def native = @native || @custodied&.native || build_native
+
+    # For requests that need no key, so that they work while the custodian of the keys is away.
+    def keyless = @native || @custodied&.keyless || build_native
 
     def build_native = Native::Client.new(configuration.to_native)
 
+    # Where the key that an object names was not returned by its custodian, that is why it cannot be unwrapped.
+    # @yieldparam native [Native::Client]
+    def unwrapping(key)
+      with_keys = native
+      begin
+        yield with_keys
+      rescue KeyringError => e
+        raise @custodied&.refusal { stat(key).key_id } || e
+      end
+    end
+
     # @return [Native::Download]
     def opened(key, report)
-      native.download(object_key(key)).tap { |handle| report&.merge!(handle.used, size: handle.size) }
+      handle = unwrapping(key) { |native| native.download(object_key(key)) }
+      handle.tap { report&.merge!(handle.used, size: handle.size) }
     rescue EnvelopeError
       refuse_segment_map(key) if segment_map?(key, { format: nil })
       raise
@@ -265,7 +284,7 @@ module EncryptedS3Service
     # Objects that were stored under such a key before there were segment maps have an envelope.
     def segment_map?(key, head)
       full = object_key(key)
-      head[:format].nil? && full.end_with?(Configuration::SEGMENTS_SUFFIX) && native.segment_map?(full)
+      head[:format].nil? && full.end_with?(Configuration::SEGMENTS_SUFFIX) && keyless.segment_map?(full)
     end
 
     def refuse_segment_map(key)

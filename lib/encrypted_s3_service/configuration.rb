@@ -194,15 +194,33 @@ module EncryptedS3Service
     # @return [Boolean] whether uploads of large objects store their segment maps, `<key>.segments`
     def segment_index? = @segment_index
 
+    # @return [Array<EncryptionKey, CustodiedKey>] all keys, the writing one first
+    # @api private
+    def keys = @keyring.keys
+
+    # @return [Boolean] whether a custodian keeps one of the keys
+    def keys_in_custody? = @keyring.custodied?
+
+    # @param keys [Array<Hash>] the keys in the form of the native client; by default those of the settings, which a
+    #   custodian may have to return
     # @return [Hash{Symbol => Object}] settings for the native client, including secrets
     # @raise [ConfigurationError] unless {#complete?}
+    # @raise [KeyringError] when the custodian does not return a key
     # @api private
-    def to_native
+    def to_native(keys: nil)
       raise ConfigurationError, @problem if @problem
 
       { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@transfer, **@formats,
         segment_index: @segment_index, memory_limit: @memory_limit, spool_folder: @spool_folder,
-        keys: @keyring.to_native }
+        keys: keys || @keyring.to_native }
+    end
+
+    # Settings for requests that need no key: with a random key that is not used.
+    # @return [Hash{Symbol => Object}]
+    # @raise [ConfigurationError] unless {#complete?}
+    # @api private
+    def to_native_without_keys
+      to_native(keys: [{ id: nil, kind: "aes", key: SecureRandom.bytes(EncryptionKey::SIZE) }])
     end
 
     private

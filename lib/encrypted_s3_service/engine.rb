@@ -24,11 +24,13 @@ module EncryptedS3Service
       app.deprecators[:encrypted_s3_service] = EncryptedS3Service.deprecator
     end
 
-    # An unreachable store is not a bug of the application.
+    # An unreachable store or key custodian is not a bug of the application.
     initializer "encrypted_s3_service.rescue_responses", before: "action_dispatch.configure" do |app|
       next unless app.config.respond_to?(:action_dispatch)
 
-      app.config.action_dispatch.rescue_responses["EncryptedS3Service::TransportError"] = :service_unavailable
+      %w[TransportError CustodianError].each do |error|
+        app.config.action_dispatch.rescue_responses["EncryptedS3Service::#{error}"] = :service_unavailable
+      end
     end
 
     # The controllers inherit from Active Storage's.
@@ -73,6 +75,11 @@ module EncryptedS3Service
     initializer "encrypted_s3_service.log" do
       require_relative "log_subscriber"
       EncryptedS3Service.logger = ::Rails.logger
+    end
+
+    # A worker of a server that loads the application before it forks asks the custodian itself.
+    initializer "encrypted_s3_service.key_custody" do
+      ActiveSupport::ForkTracker.after_fork { EncryptedS3Service.forget_keys }
     end
 
     initializer "encrypted_s3_service.filter_parameters" do |app|

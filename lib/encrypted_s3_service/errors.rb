@@ -102,6 +102,19 @@ module EncryptedS3Service
   # The tenant's key was destroyed, so its files cannot be read any more.
   class KeyDestroyedError < KeyringError; end
 
+  # The custodian of a key (OpenBao or another one) cannot be asked at the moment. Files under the key can be used again
+  # when it answers.
+  class CustodianError < KeyringError
+    # @return [Boolean] true
+    def retryable? = true
+  end
+
+  # The custodian of a key refuses to return it: the key was revoked, or the credentials lack a permission.
+  class CustodianDeniedError < CustodianError
+    # @return [Boolean] false
+    def retryable? = false
+  end
+
   # The bytes differ from the encrypted ones, or from the announced ones.
   class IntegrityError < Error; end
 

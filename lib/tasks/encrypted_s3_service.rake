@@ -22,6 +22,20 @@ namespace :encrypted_s3_service do
     ADVICE
   end
 
+  desc "Make a key that the key custodian keeps, and print the reference for encryption_key: TRANSIT_KEY=name"
+  task wrap_key: :environment do
+    custodian = EncryptedS3Service.key_custodian
+    abort EncryptedS3Service::KeyCustody.missing("The new key") unless custodian
+    unless custodian.respond_to?(:wrap)
+      abort "The key custodian #{custodian.class} makes no references (it has no method `wrap`)."
+    end
+    name = ENV["TRANSIT_KEY"].presence or abort "Say which transit key encrypts the new key: TRANSIT_KEY=name"
+
+    puts custodian.wrap(SecureRandom.bytes(EncryptedS3Service::EncryptionKey::SIZE), key: name)
+  rescue EncryptedS3Service::Error => e
+    abort e.message
+  end
+
   desc "Test the EncryptedS3 services of config/storage.yml, or one service (also a tenant's): SERVICE=name"
   task doctor: :environment do
     require "encrypted_s3_service/doctor"

@@ -55,6 +55,8 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     resolved_services_ttl: [["60", -1, true], [0, 0.5, 2.minutes]],
     tenant_keys: [[->(id) { id }, "encrypted", { encrypted: 1.5 }, { 7 => {} }, []],
                   [{ encrypted: { "1" => "k" } }, { "encrypted" => ->(id) { id } }]],
+    key_custodian: [["OpenBao", {}, ->(reference) { reference }], [Struct.new(:unwrap).new("key")]],
+    key_custody_ttl: [[0, "5 minutes", true, 2.days], [1, 5.minutes]],
     migration_scopes: [[[:all], { all: "all" }], [{ all: -> {} }]],
     direct_upload_token_expires_in: [[0, "1 day", -1.minute, true], [30, 1.day, false]],
     direct_upload_services: [[1, [nil], { a: 1 }], [:encrypted, "encrypted", %i[encrypted], []]],

@@ -12,7 +12,7 @@ module EncryptedS3Service
 
       # The actions, with the methods that do them.
       ACTIONS = { "inspect" => :inspect_object, "decrypt" => :decrypt, "encrypt" => :encrypt,
-                  "rebind" => :rebind }.freeze
+                  "rebind" => :rebind, "wrap-key" => :wrap_key }.freeze
 
       BANNER = <<~TEXT
         Usage:
@@ -21,6 +21,8 @@ module EncryptedS3Service
           encrypted_s3_service encrypt FILE -o OBJECT    encrypt a file
           encrypted_s3_service rebind OBJECT --from KEY  after you have renamed or copied an object in its bucket: it was
                                                          written under KEY and is to be read where it is now
+          encrypted_s3_service wrap-key TRANSIT_KEY      make a key that OpenBao keeps, and print the reference that the
+                                                         configuration gets; --key-file takes a key that there is
 
         OBJECT is s3://BUCKET/KEY, or a local file that holds the object's body, with its metadata in a JSON file beside
         it (FILE.metadata.json, or --metadata): what `aws s3api head-object` prints, or the x-amz-meta entries as one
@@ -108,7 +110,7 @@ module EncryptedS3Service
           raise Error, "decrypt writes local files only" if @target && BucketObject.address?(@target)
         when "rebind" then check_rebinding
         else
-          raise Error, "inspect writes no file" if @target
+          raise Error, "#{name} writes no file" if @target
         end
       end
 

@@ -43,7 +43,8 @@ module EncryptedS3Service
       # @raise [Error]
       def rotate(key, largest_copy: LARGEST_COPY, verify: false)
         acl = configuration.object_settings["acl"]
-        Rotated.new(**native.rotate(object_key(key), acl, largest_copy, verify ? true : false))
+        answer = unwrapping(key) { |native| native.rotate(object_key(key), acl, largest_copy, verify ? true : false) }
+        Rotated.new(**answer)
       end
 
       # Binds an object to its key after it was renamed or copied in the bucket. The body is not read; {#rotate} says
@@ -60,7 +61,7 @@ module EncryptedS3Service
       # @raise [Error]
       def rebind(key, from:)
         acl = configuration.object_settings["acl"]
-        answer = native.rebind(object_key(key), object_key(from), acl, LARGEST_COPY)
+        answer = unwrapping(key) { |native| native.rebind(object_key(key), object_key(from), acl, LARGEST_COPY) }
         return answer[:outcome] == :rotated unless answer[:outcome] == :reencrypt
 
         raise EnvelopeError, "Object #{key.inspect} cannot be bound to its key: #{answer[:reason]}. Encrypt it again " \
@@ -74,7 +75,7 @@ module EncryptedS3Service
       # @raise [NotFoundError]
       # @raise [Error]
       def envelope(key)
-        head = native.head(object_key(key)) or raise NotFoundError, "There is no object #{key.inspect}."
+        head = keyless.head(object_key(key)) or raise NotFoundError, "There is no object #{key.inspect}."
         Envelope.new(**head.slice(*Envelope.members))
       end
 

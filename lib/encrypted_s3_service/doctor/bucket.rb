@@ -16,7 +16,7 @@ module EncryptedS3Service
       def initialize(configuration)
         @name = configuration.bucket
         @prefix = configuration.respond_to?(:prefix) ? configuration.prefix.to_s : ""
-        @native = Native::Client.new(configuration.to_native)
+        @native = Native::Client.new(configuration.to_native_without_keys)
       end
 
       # @param key [String]

@@ -58,7 +58,7 @@ module EncryptedS3Service
 
       # @return [Boolean] whether the settings are sufficient for a client
       def usable?
-        configuration.to_native
+        configuration.to_native_without_keys
         true
       rescue ConfigurationError
         false

@@ -17,7 +17,8 @@ module EncryptedS3Service
 
       # @return [Finding]
       def call
-        key = service.configuration.tap(&:to_native).encryption_key
+        key = service.configuration.tap(&:to_native_without_keys).encryption_key
+        return examine_custody(key) if key&.custodied?
         return skipped(SUBJECT, "the entry uses another kind of key") unless key
 
         key.kind == "aes" ? judge(key) : judge_rsa(key)
@@ -30,6 +31,24 @@ module EncryptedS3Service
       end
 
       private
+
+      # The keys are requested anew, because the one of before could be kept although it is revoked by now.
+      def examine_custody(key)
+        EncryptedS3Service.forget_keys
+        service.configuration.keys.select(&:custodied?).each { |one| one.copy.wipe }
+        ok SUBJECT, "kept by #{custodian}, which returned it; id #{key.id || "none"}. An outage of the custodian is " \
+                    "survived for #{EncryptedS3Service.key_custody_ttl.to_i} seconds at most " \
+                    "(config.encrypted_s3_service.key_custody_ttl)"
+      rescue Error => e
+        # The other checks use a temporary key.
+        service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_id: nil, decryption_keys: nil)
+        failed SUBJECT, e.message
+      end
+
+      def custodian
+        custodian = EncryptedS3Service.key_custodian
+        custodian.respond_to?(:name) ? custodian.name : custodian.class.name
+      end
 
       def judge(key)
         if weak?(key.bytes)

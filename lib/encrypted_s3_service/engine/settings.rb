@@ -115,6 +115,17 @@ module EncryptedS3Service
       # @return [Hash{Symbol, String => #call, #[]}, nil]
       setting :tenant_keys, :key_sources
 
+      # Returns keys that the configuration has only references of (`encryption_key: "openbao:…"` or `"custodian:…"`).
+      # {OpenBao} is one.
+      # @return [#unwrap, nil] receives a reference (String, without `#KEY_ID`) and returns 32 bytes; by default
+      #   {OpenBao.from_environment}
+      setting :key_custodian, :custodian
+
+      # Seconds for which a process keeps a key that the custodian returned. A revoked key is used for no longer than
+      # this, and an outage of the custodian can be survived for as long at most.
+      # @return [Numeric, ActiveSupport::Duration] 5 minutes by default
+      setting :key_custody_ttl, :seconds, default: 5.minutes, within: (1..86_400)
+
       # Scopes for `SCOPE=name` and `SCOPE=name:argument` of the task `encrypted_s3_service:migrate`.
       # @return [Hash{Symbol, String => #call}, nil] lambdas that return a relation of ActiveStorage::Blob
       setting :migration_scopes, :callables

@@ -4,6 +4,7 @@ require "openssl"
 require "securerandom"
 require_relative "../configuration/confidential"
 require_relative "../errors"
+require_relative "reference"
 require_relative "source"
 require_relative "rsa_key"
 
@@ -36,6 +37,10 @@ module EncryptedS3Service
     # @return [String, nil] what is written into the material description of every object; nil writes `{}`
     attr_reader :id
 
+    # @return [String] the id that is derived from the key
+    # @api private
+    attr_reader :fingerprint
+
     # @return [String] a fresh key as a configuration takes it: `base64:` and the Base64 of 32 random bytes
     def self.generate = "#{PREFIX}#{SecureRandom.base64(SIZE)}"
 
@@ -43,7 +48,27 @@ module EncryptedS3Service
     # @return [Boolean] whether there is no key in it; `base64:` with nothing behind it is what a template leaves of a
     #   secret that is not there
     def self.blank?(value)
-      value.nil? || (value.is_a?(String) && ["", PREFIX, KeySource::PREFIX].include?(value.b.strip))
+      empty = ["", PREFIX, KeySource::PREFIX, *KeyReference::SCHEMES]
+      value.nil? || (value.is_a?(String) && empty.include?(value.b.strip))
+    end
+
+    # The id that is derived from an AES key: the same in every process without any setting, and of no use for finding
+    # the key.
+    # @param bytes [String]
+    # @return [String] 16 hexadecimal digits
+    def self.id_of(bytes) = OpenSSL::HMAC.hexdigest("SHA256", bytes, ID_LABEL)[0, 16]
+
+    # @param id [Object]
+    # @param setting [String] what the key is called in messages
+    # @return [void]
+    # @raise [ConfigurationError] unless it is `""` or can be stored with every object
+    # @api private
+    def self.check_id(id, setting)
+      return if id == ""
+      return if id.is_a?(String) && id.bytesize <= MAXIMUM_ID_SIZE && id.b.match?(/\A[ -~]+\z/n)
+
+      name = setting.include?(".") ? "the id of #{setting}" : "#{setting}_id"
+      raise ConfigurationError, "#{name} must be printable ASCII of at most #{MAXIMUM_ID_SIZE} characters"
     end
 
     # @param value [String, Pathname, OpenSSL::PKey::RSA] `base64:` and the strict Base64 of 32 bytes; the 32 bytes
@@ -58,14 +83,19 @@ module EncryptedS3Service
       @setting = setting
       @sizes = sizes
       text = KeySource.resolve(value, setting)
+      refuse "cannot be a reference to a key here: give the key" if KeyReference.reference?(text)
       read(text, passphrase)
       refuse_key_as_id(id, text)
-      @id = (id ? check_id(id) : @derived_id)&.freeze
+      @id = (id ? check_id(id) : @fingerprint)&.freeze
       freeze
     end
 
     # @return [Boolean] whether objects written under it can be read with it
     def reads? = @kind != "rsa_public"
+
+    # @return [Boolean] false: the configuration has the key itself
+    # @api private
+    def custodied? = false
 
     # @return [Hash{Symbol => Object}] what the native client takes; it holds the secret
     # @api private
@@ -81,15 +111,14 @@ module EncryptedS3Service
 
       @kind = "aes"
       @bytes = decode(value).freeze
-      # The same in every process without any setting, and of no use for finding the key.
-      @derived_id = OpenSSL::HMAC.hexdigest("SHA256", @bytes, ID_LABEL)[0, 16]
+      @fingerprint = EncryptionKey.id_of(@bytes)
     end
 
     def read_rsa(value, passphrase)
       key = RsaKey.new(value, passphrase: passphrase, setting: @setting, passphrase_setting: passphrase_setting)
       @kind = key.private? ? "rsa_private" : "rsa_public"
       @bytes = key.der.freeze
-      @derived_id = key.fingerprint[0, 16]
+      @fingerprint = key.fingerprint[0, 16]
     end
 
     # Where the key is a setting of its own, its passphrase is the setting beside it.
@@ -122,10 +151,8 @@ module EncryptedS3Service
     end
 
     def check_id(id)
-      return if id == ""
-      return id.dup if id.is_a?(String) && id.bytesize <= MAXIMUM_ID_SIZE && id.b.match?(/\A[ -~]+\z/n)
-
-      raise ConfigurationError, "#{id_setting} must be printable ASCII of at most #{MAXIMUM_ID_SIZE} characters"
+      EncryptionKey.check_id(id, @setting)
+      id.dup unless id.empty?
     end
 
     # Every object shows the id of its key, in clear.

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "custodied_key"
 require_relative "encryption_key"
 require_relative "../errors"
 require_relative "../configuration/options"
@@ -12,7 +13,7 @@ module EncryptedS3Service
     # What an entry of `decryption_keys` may have where it is a Hash.
     ENTRY_NAMES = %i[id key passphrase].freeze
 
-    # @return [EncryptionKey, nil] the one that writes
+    # @return [EncryptionKey, CustodiedKey, nil] the one that writes
     attr_reader :writing
 
     # @return [String, nil] which setting lacks its key
@@ -29,7 +30,14 @@ module EncryptedS3Service
       freeze
     end
 
+    # @return [Array<EncryptionKey, CustodiedKey>] the writing key first
+    def keys = @all
+
+    # @return [Boolean] whether a custodian keeps a key of them
+    def custodied? = @all.any?(&:custodied?)
+
     # @return [Array<Hash>] what the native client takes, the writing key first; it holds the secrets
+    # @raise [KeyringError] when a custodian does not return a key
     def to_native = @all.map(&:to_native)
 
     private
@@ -39,7 +47,23 @@ module EncryptedS3Service
       return lacking("encryption_key", value) if lacking?(value)
 
       id = settings.given?(:encryption_key_id) && (settings.string(:encryption_key_id) || "")
-      EncryptionKey.new(value, id: id || nil, passphrase: settings.secret(:encryption_key_passphrase))
+      key_of(value, setting: "encryption_key", id: id || nil, passphrase: settings.secret(:encryption_key_passphrase))
+    end
+
+    # A file may hold a reference, too.
+    def key_of(value, setting:, id:, passphrase:, sizes: [EncryptionKey::SIZE])
+      reference = KeySource.resolve(value, setting)
+      unless KeyReference.reference?(reference)
+        return EncryptionKey.new(value, id: id, passphrase: passphrase, setting: setting, sizes: sizes)
+      end
+      raise ConfigurationError, "#{setting} is a reference, which has no passphrase" if passphrase
+
+      key = CustodiedKey.new(reference, id: id, setting: setting)
+      return key if EncryptedS3Service.key_custodian
+      raise ConfigurationError, KeyCustody.missing(setting) unless @tolerant
+
+      @missing ||= KeyCustody.missing(setting)
+      nil
     end
 
     # @return [Array] pairs of an id, or a number for the want of one, and a value
@@ -60,9 +84,9 @@ module EncryptedS3Service
       return lacking(setting, entry.raw(:key)) if lacking?(entry.raw(:key))
 
       id = by_id ? name.to_s : entry.string(:id)
-      key = EncryptionKey.new(entry.raw(:key), id: id, passphrase: entry.secret(:passphrase), setting: setting,
-                                               sizes: EncryptionKey::READING_SIZES)
-      return key if key.reads?
+      key = key_of(entry.raw(:key), id: id, passphrase: entry.secret(:passphrase), setting: setting,
+                                    sizes: EncryptionKey::READING_SIZES)
+      return key if key.nil? || key.reads?
 
       raise ConfigurationError, "#{setting} is a public key, which reads nothing: give the private key"
     end
@@ -79,7 +103,7 @@ module EncryptedS3Service
 
     # A key that is listed again under its own id, as the writing one easily is, is one key.
     def unique(keys)
-      keys = keys.uniq { |key| [key.id, key.bytes] }
+      keys = keys.uniq { |key| [key.id, key.fingerprint] }
       twice = keys.filter_map(&:id).tally.find { |_, count| count > 1 }
       raise ConfigurationError, "decryption_keys: two different keys have the id #{twice.first.inspect}" if twice
 

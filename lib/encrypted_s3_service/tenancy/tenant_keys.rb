@@ -25,7 +25,8 @@ module EncryptedS3Service
   # A key source is any object that responds to `call(id)` or `[](id)` and returns a value of `encryption_key`: a Hash,
   # {DerivedKeys}, or a lambda of the application. The id is a String; a Hash can also have Symbols or Integers as ids.
   # If the source returns nil, the key is destroyed and the tenant's files are unreadable for good; they can still be
-  # deleted. Keys are not read from files (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
+  # deleted. A key can also be a reference to one that a custodian keeps, see {OpenBao}. Keys are not read from files
+  # (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
   module TenantKeys
     # Separates the entry's name and the tenant's id.
     SEPARATOR = "@"
@@ -52,7 +53,7 @@ module EncryptedS3Service
         return unless source && id.match?(ID)
 
         key = key_of(source, id)
-        ResolvedEntry.check_key(name, key)
+        ResolvedEntry.check_key(name, key) unless KeyReference.reference?(key)
         TenantService.new(base, id, key, ServiceEntries.new)
       end
 

@@ -94,6 +94,7 @@ module EncryptedS3Service
                                   ->(value, _) { all?(value) { _1.is_a?(String) && SOURCE.match?(_1) } }),
           callable: Kind.new("a lambda or another object that responds to `call`",
                              ->(value, _) { value.respond_to?(:call) }),
+          custodian: Kind.new("an object that responds to `unwrap`", ->(value, _) { value.respond_to?(:unwrap) }),
           callables: Kind.new("a Hash of names and lambdas",
                               ->(value, _) { hash_of?(value) { |element| element.respond_to?(:call) } }),
           key_sources: Kind.new("a Hash of names of services and of key sources (objects that respond to `call(id)` " \

@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+require_relative "../configuration/confidential"
+
+module EncryptedS3Service
+  class Client
+    # The native client of a service whose keys a custodian keeps. It has the keys for as long as {KeyCustody} has them,
+    # and is then dropped and built anew. Connections are kept: they belong to the process.
+    # @api private
+    class CustodiedKeys
+      include Confidential
+
+      # A native client, until when it may be used, and the errors of the reading keys that it lacks, by key id.
+      Slot = Struct.new(:native, :ends_at, :generation, :refusals) do
+        include Confidential
+
+        private
+
+        def public_attributes = { ends_at: ends_at }
+      end
+      private_constant :Slot
+
+      # @param configuration [Configuration]
+      def initialize(configuration)
+        @configuration = configuration
+        @lock = Mutex.new
+      end
+
+      # @return [Native::Client]
+      # @raise [KeyringError] when the custodian does not return the writing key
+      def native
+        slot = @slot
+        return slot.native if usable?(slot)
+
+        @lock.synchronize { (usable?(@slot) ? @slot : @slot = build).native }
+      end
+
+      # @return [Native::Client] one without keys
+      def keyless = @keyless ||= Native::Client.new(@configuration.to_native_without_keys)
+
+      # @yieldreturn [String, nil] the id of the key that an object needs
+      # @return [KeyringError, nil] why the custodian did not return that key; for an object that names no known key the
+      #   first refusal there was
+      def refusal
+        refusals = @slot&.refusals
+        return if refusals.nil? || refusals.empty?
+
+        id = yield
+        refusals.fetch(id) { refusals.values.first unless @configuration.keys.any? { |key| id && key.id == id } }
+      end
+
+      private
+
+      def public_attributes = { keys: @configuration.keys.size }
+
+      def custody = EncryptedS3Service.key_custody
+
+      def usable?(slot)
+        slot && slot.generation == custody.generation && custody.now < slot.ends_at
+      end
+
+      def build
+        generation = custody.generation
+        refusals = {}
+        copies = []
+        keys = @configuration.keys.filter_map { |key| native_key(key, copies, refusals) }
+        native = Native::Client.new(@configuration.to_native(keys: keys))
+        Slot.new(native, ends_at(copies, refusals), generation, refusals)
+      ensure
+        copies&.each(&:wipe)
+      end
+
+      # Without a reading key the objects under other keys can be read all the same.
+      def native_key(key, copies, refusals)
+        return key.to_native unless key.custodied?
+
+        copies << (copy = key.copy)
+        key.native_with(copy.bytes)
+      rescue Error => e
+        raise if key.equal?(@configuration.encryption_key)
+
+        refusals[key.id] = e
+        nil
+      end
+
+      # A key that was refused is asked for again soon.
+      def ends_at(copies, refusals)
+        again = refusals.each_value.map { |error| custody.now + KeyCustody::RETRY_AFTER.fetch(error.retryable?) }
+        [*copies.map(&:ends_at), *again].min
+      end
+    end
+  end
+end

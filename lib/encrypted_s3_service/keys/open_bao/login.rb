@@ -1,0 +1,115 @@
+# frozen_string_literal: true
+
+require_relative "../../configuration/confidential"
+require_relative "../../errors"
+
+module EncryptedS3Service
+  class OpenBao
+    # The token of the requests: given, from a file, or from a login. A login is repeated shortly before its token
+    # expires, and once when the server refuses a token.
+    # @api private
+    class Login
+      include Confidential
+
+      # Where Kubernetes puts the token of a pod's service account.
+      SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+      # Seconds before its end in which a token is not used any more, and the share of its time where that is less.
+      MARGIN = 5
+      MARGIN_SHARE = 0.2
+      FILE = "file:"
+      MOUNT = %r{\A\w[\w.-]*(?:/\w[\w.-]*)*\z}
+      private_constant :FILE, :MOUNT
+
+      # @param connection [Connection]
+      # @param token [String, #call, nil]
+      # @param token_file [String, nil] path
+      # @param app_role [Hash, nil]
+      # @param kubernetes [Hash, nil]
+      # @raise [ConfigurationError] unless there is exactly one of them
+      def initialize(connection, token:, token_file:, app_role:, kubernetes:)
+        given = { token: token, token_file: token_file, app_role: app_role, kubernetes: kubernetes }.compact
+        unless given.one?
+          raise ConfigurationError, "OpenBao needs one of token, token_file, app_role and kubernetes, not " \
+                                    "#{given.empty? ? "none" : given.keys.join(" and ")}"
+        end
+
+        @connection = connection
+        @kind, @value = given.first
+        @lock = Mutex.new
+        check_options
+      end
+
+      # @param refused [String, nil] a token that the server has refused
+      # @return [String, nil] a token; nil when there is no other than the refused one
+      # @raise [CustodianError] when the login fails
+      def token(refused: nil)
+        @lock.synchronize do
+          @current = nil if refused && @current == refused
+          @current = nil if @ends_at && clock >= @ends_at
+          @current ||= fresh
+          @current unless @current == refused
+        end
+      end
+
+      private
+
+      def public_attributes = { kind: @kind }
+
+      def clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+      def check_options
+        case @kind
+        when :app_role then check(%i[role_id secret_id mount], %i[role_id])
+        when :kubernetes then check(%i[role token_file mount], %i[role])
+        end
+      end
+
+      def check(known, required)
+        unless @value.is_a?(Hash) && (@value.keys - known).empty? && required.all? { |name| @value[name].to_s != "" }
+          raise ConfigurationError,
+                "OpenBao: #{@kind} must be a Hash of #{known.join(", ")}; #{required.join} is required"
+        end
+        return if @value[:mount].nil? || @value[:mount].to_s.match?(MOUNT)
+
+        raise ConfigurationError, "OpenBao: the mount of #{@kind} is not a path"
+      end
+
+      def fresh
+        case @kind
+        when :token then @value.respond_to?(:call) ? @value.call : @value
+        when :token_file then read(@value)
+        when :app_role
+          log_in("approle", { role_id: @value[:role_id], secret_id: secret(@value[:secret_id]) }.compact)
+        else
+          log_in("kubernetes", role: @value[:role], jwt: read(@value[:token_file] || SERVICE_ACCOUNT))
+        end
+      end
+
+      def log_in(mount, body)
+        mount = @value[:mount] || mount
+        answer = @connection.post("auth/#{mount}/login", body)
+        auth = answer.data["auth"]
+        refuse(mount, answer) unless answer.success? && auth.is_a?(Hash) && auth["client_token"].is_a?(String)
+
+        seconds = auth["lease_duration"].to_i
+        @ends_at = seconds.positive? ? clock + seconds - [MARGIN, seconds * MARGIN_SHARE].min : nil
+        auth["client_token"]
+      end
+
+      def refuse(mount, answer)
+        raise CustodianDeniedError, "#{@connection.place} refused the login at auth/#{mount} (#{answer.status} " \
+                                    "#{answer.errors.join("; ")}). Check the role and its credentials."
+      end
+
+      def secret(value) = value.to_s.start_with?(FILE) ? read(value.delete_prefix(FILE)) : value
+
+      def read(path)
+        text = File.read(path).strip
+        text.empty? ? raise(CustodianError, "The file #{path} with the login for OpenBao is empty.") : text
+      rescue SystemCallError => e
+        raise CustodianError, "The file #{path} with the login for OpenBao cannot be read: " \
+                              "#{e.class.name.delete_prefix("Errno::")}"
+      end
+    end
+  end
+end

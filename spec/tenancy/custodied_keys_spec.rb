@@ -1,0 +1,95 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/custody"
+
+RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the keys" do
+  include Custody
+
+  let(:transit_keys) { { "1" => bao.transit_key, "2" => bao.transit_key } }
+  # What the application's database has for each tenant.
+  let(:references) { transit_keys.transform_values { |name| reference_to(name) } }
+
+  def configure(sources, custodian: nil, **settings)
+    Rails.configuration.encrypted_s3_service.tenant_keys = sources
+    Rails.configuration.encrypted_s3_service.key_custodian = custodian
+    Rails.configuration.encrypted_s3_service.key_custody_ttl = settings[:ttl]
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+  end
+
+  before do
+    configure({ encrypted: references },
+              custodian: EncryptedS3Service::OpenBao.new(address: bao.address, token: OpenBaoServer::ROOT))
+  end
+
+  after { configure(nil) }
+
+  def store(tenant, text = "of tenant #{tenant}")
+    name = EncryptedS3Service.tenant_service(:encrypted, tenant)
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), filename: "a.txt", service_name: name.to_s)
+  end
+
+  def decryptions = transit_keys.values.map { |name| bao.decryptions(name) }
+
+  it "encrypts each tenant's files under the tenant's own key" do
+    blobs = [1, 2].map { |tenant| store(tenant) }
+    expect(blobs.map(&:download)).to eq(["of tenant 1", "of tenant 2"])
+    ids = blobs.map { |blob| JSON.parse(stored(blob.key).first.fetch("x-amz-meta-x-amz-matdesc"))["key_id"] }
+    expect(ids).to eq(references.values.map { |reference| reference.split("#").last })
+  end
+
+  it "asks once for each tenant and time to live, in requests of many threads" do
+    blobs = [1, 2].map { |tenant| store(tenant) }
+    EncryptedS3Service.forget_keys
+    before = decryptions
+    Array.new(20) { |at| Thread.new { blobs[at % 2].download } }.each(&:join)
+    expect(decryptions.zip(before).map { |now, past| now - past }).to eq([1, 1])
+  end
+
+  it "loses the files of the tenant whose transit key is deleted, and no others" do
+    blobs = [1, 2].map { |tenant| store(tenant) }
+    bao.destroy(transit_keys["1"])
+    EncryptedS3Service.forget_keys
+    expect { blobs[0].download }.to raise_error(EncryptedS3Service::KeyDestroyedError, /unreadable for good/)
+    expect(blobs[1].download).to eq("of tenant 2")
+    blobs[0].purge
+    expect(blobs.map { |blob| server.head(bucket, blob.key).first }).to eq([404, 200])
+  end
+
+  it "answers a visitor that the file is gone, or to come back while the custodian is away" do
+    blob = store(1)
+    session = ActionDispatch::Integration::Session.new(Rails.application)
+    address = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.url(disposition: :inline) }
+    bao.destroy(transit_keys["1"])
+    EncryptedS3Service.forget_keys
+    session.get(address)
+    expect(session.response.status).to eq(410)
+    away = Custody::Recording.new { raise EncryptedS3Service::CustodianError, "away" }
+    configure({ encrypted: references }, custodian: away)
+    EncryptedS3Service.forget_keys
+    session.get(address)
+    expect(session.response.status).to eq(503)
+  end
+
+  it "keeps the settings of the application to what they can be" do
+    settings = Rails.configuration.encrypted_s3_service
+    expect do
+      settings.key_custodian = "OpenBao"
+    end.to raise_error(EncryptedS3Service::ConfigurationError, /responds to `unwrap`/)
+    expect { settings.key_custody_ttl = 0 }.to raise_error(EncryptedS3Service::ConfigurationError, /key_custody_ttl/)
+    expect(settings.key_custody_ttl).to eq(5.minutes)
+  end
+
+  it "takes no reference from a resolver, whose data may come from the tenants" do
+    Rails.configuration.encrypted_s3_service.service_resolver = lambda do |name|
+      name == "own" && { service: "EncryptedS3", bucket: "b", encryption_key: references["1"] }
+    end
+    EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
+    expect do
+      ActiveStorage::Blob.services.fetch("own")
+    end.to raise_error(EncryptedS3Service::ConfigurationError, /trusted_resolver/)
+    expect(decryptions).to eq([0, 0])
+  ensure
+    Rails.configuration.encrypted_s3_service.service_resolver = nil
+  end
+end
