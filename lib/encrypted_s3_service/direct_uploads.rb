@@ -22,6 +22,7 @@ module EncryptedS3Service
     autoload :Announcement, "encrypted_s3_service/direct_uploads/announcement"
     autoload :Arrival, "encrypted_s3_service/direct_uploads/arrival"
     autoload :Controller, "encrypted_s3_service/direct_uploads/controller"
+    autoload :Description, "encrypted_s3_service/direct_uploads/description"
     autoload :RichTextHelper, "encrypted_s3_service/direct_uploads/rich_text_helper"
     autoload :FormHelper, "encrypted_s3_service/direct_uploads/form_helper"
 

@@ -162,6 +162,10 @@ module EncryptedS3Service
   # shown to the client.
   class DirectUploadTooLargeError < DirectUploadRefusedError; end
 
+  # A client described a file in a way that cannot be right: an entry is missing, of another kind or too long. The
+  # message may be shown to the client.
+  class DirectUploadInvalidError < DirectUploadRefusedError; end
+
   # The operation exists in Active Storage or S3Service, but not in this service.
   class UnsupportedOperationError < Error; end
 end

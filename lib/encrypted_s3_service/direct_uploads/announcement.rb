@@ -23,8 +23,10 @@ module EncryptedS3Service
 
         # @param arguments [Hash{Symbol => Object}] arguments of ActiveStorage::Blob.create_before_direct_upload!
         # @return [Hash{Symbol => Object}] the arguments with only the metadata that a client may set
+        # @raise [DirectUploadInvalidError] when it is not a description of a file, see {Description}
         # @raise [DirectUploadTooLargeError] when the file exceeds `direct_upload_limit`
         def checked(arguments)
+          Description.check(arguments)
           limit = EncryptedS3Service.settings.direct_upload_limit
           if limit && arguments[:byte_size].to_i > limit
             raise DirectUploadTooLargeError, "The file is too large. At most #{limit} bytes can be uploaded."

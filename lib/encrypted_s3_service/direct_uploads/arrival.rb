@@ -58,7 +58,8 @@ module EncryptedS3Service
 
       private
 
-      def content_length = @request.get_header("CONTENT_LENGTH").to_s[/\A\d{1,18}\z/]&.to_i
+      # More digits than any size has do not become a number of their own.
+      def content_length = @request.get_header("CONTENT_LENGTH").to_s[/\A\d+\z/]&.slice(0, 30)&.to_i
 
       def too_large?(length)
         limit = EncryptedS3Service.settings.direct_upload_limit

@@ -5,17 +5,22 @@ module EncryptedS3Service
     # Prepended to ActiveStorage::DirectUploadsController, whose `create` passes its private `blob_args` to
     # ActiveStorage::Blob.create_before_direct_upload! since version 7.0.2
     # (`app/controllers/active_storage/direct_uploads_controller.rb`). A refused request gets 403 (413 for a file that
-    # is too large) and `{"error": "…"}`, never a blob on the default service.
+    # is too large, 422 for a description that is not one) and `{"error": "…"}`, never a blob on the default service.
     # @api private
     module Controller
+      # Statuses of refusals, in the order in which they are looked up.
+      STATUSES = { DirectUploadTooLargeError => 413, DirectUploadInvalidError => 422,
+                   DirectUploadRefusedError => 403 }.freeze
+      private_constant :STATUSES
+
       # @param controller [Class] ActiveStorage::DirectUploadsController
       # @return [void]
       def self.install(controller)
         return if controller < self
 
         controller.rescue_from(DirectUploadRefusedError) do |error|
-          too_large = error.is_a?(DirectUploadTooLargeError)
-          render json: { error: error.message }, status: too_large ? 413 : :forbidden
+          _, status = STATUSES.find { |kind, _| error.is_a?(kind) }
+          render json: { error: error.message }, status: status
         end
         controller.before_action { Announcement.refuse_unless_on }
         controller.include(Serving::CrossOrigin::Answers)
@@ -37,10 +42,20 @@ module EncryptedS3Service
       private
 
       def blob_args
+        Description.refuse_formless(params[:blob])
         arguments = Announcement.checked(super)
         service = direct_upload_service
         DirectUploads.refuse_plaintext(service) unless params.key?(:service_token)
+        refuse_too_large(service, arguments)
         service ? arguments.merge(service_name: service) : arguments
+      end
+
+      # An address for a file that cannot be stored would live for years: its lifetime grows with the size.
+      def refuse_too_large(service, arguments)
+        service = service ? ActiveStorage::Blob.services.fetch(service) : ActiveStorage::Blob.service
+        return if arguments[:byte_size].to_i <= Client::MAXIMUM_SIZE || ServiceParts.new(service).encrypted.empty?
+
+        raise DirectUploadTooLargeError, "The file is too large. At most #{Client::MAXIMUM_SIZE} bytes can be uploaded."
       end
 
       def direct_upload_service

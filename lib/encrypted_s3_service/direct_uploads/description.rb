@@ -1,0 +1,76 @@
+# frozen_string_literal: true
+
+require "json"
+
+module EncryptedS3Service
+  module DirectUploads
+    # The form of a client's description of a file: its entries have to be of the right kind and of a sensible size.
+    # Active Storage stores whatever it gets. Wrong kinds end in errors of the database (status 500), and a name or
+    # metadata of megabytes end up in a row, in every link to the file and in the headers of redirects.
+    # @api private
+    module Description
+      # Maximum bytes of a file name. File systems allow 255.
+      NAME_LIMIT = 1024
+      # Maximum bytes of a content type or of a checksum.
+      WORD_LIMIT = 255
+      # Maximum bytes of the metadata as JSON: what the column holds in MySQL.
+      METADATA_LIMIT = 65_535
+      # Largest number of bytes that the column `byte_size` holds.
+      LARGEST_SIZE = (1 << 63) - 1
+      private_constant :NAME_LIMIT, :WORD_LIMIT, :METADATA_LIMIT, :LARGEST_SIZE
+
+      class << self
+        # @param blob [Object] what the client sent as `blob`
+        # @return [void]
+        # @raise [DirectUploadInvalidError] when it is not a set of entries. Nothing at all is left to Rails (400)
+        def refuse_formless(blob)
+          refuse("`blob` must be an object.") unless blob.blank? || blob.is_a?(ActionController::Parameters)
+        end
+
+        # @param arguments [Hash{Symbol => Object}] arguments of ActiveStorage::Blob.create_before_direct_upload!
+        # @return [void]
+        # @raise [DirectUploadInvalidError] when an entry is missing, of another kind or too long
+        # @raise [DirectUploadTooLargeError] when the size is larger than a database can note
+        def check(arguments)
+          check_name(arguments[:filename])
+          check_word("content_type", arguments[:content_type], optional: true)
+          check_word("checksum", arguments[:checksum])
+          check_size(arguments[:byte_size])
+          check_metadata(arguments[:metadata])
+        end
+
+        private
+
+        def check_name(name)
+          refuse("`filename` must be a string.") unless name.is_a?(String)
+          refuse("`filename` must have at most #{NAME_LIMIT} bytes.") if name.bytesize > NAME_LIMIT
+          refuse("`filename` must not contain a NUL character.") if name.include?("\0")
+        end
+
+        def check_word(entry, value, optional: false)
+          return if optional && value.nil?
+
+          refuse("`#{entry}` must be a string.") unless value.is_a?(String) && !(value.empty? && !optional)
+          refuse("`#{entry}` must have at most #{WORD_LIMIT} bytes.") if value.bytesize > WORD_LIMIT
+          refuse("`#{entry}` must not contain a NUL character.") if value.include?("\0")
+        end
+
+        # Forms send digits, scripts a number.
+        def check_size(size)
+          refuse("`byte_size` must be a number of bytes.") unless size.to_s.match?(/\A\d+\z/)
+          return unless size.to_s.length > 19 || size.to_i > LARGEST_SIZE
+
+          raise DirectUploadTooLargeError, "The file is too large."
+        end
+
+        def check_metadata(metadata)
+          return if metadata.nil? || JSON.generate(metadata).bytesize <= METADATA_LIMIT
+
+          refuse("`metadata` must have at most #{METADATA_LIMIT} bytes.")
+        end
+
+        def refuse(problem) = raise(DirectUploadInvalidError, "The file cannot be uploaded: #{problem}")
+      end
+    end
+  end
+end

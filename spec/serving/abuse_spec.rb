@@ -1,0 +1,253 @@
+# frozen_string_literal: true
+
+require_relative "../rails_helper"
+require_relative "../support/fault_proxy"
+require_relative "../support/puma_server"
+require_relative "../support/wire"
+
+# A client that lies: what it can ask for, and with what, without getting more than it was given.
+RSpec.describe "A client that lies", type: :request do
+  let(:data) { "what is in the file" }
+  let(:blob) { store(data) }
+
+  def store(data, filename: "a.txt", type: "text/plain", service_name: "encrypted")
+    ActiveStorage::Blob.create_and_upload!(io: StringIO.new(data), filename: filename, content_type: type,
+                                           service_name: service_name, identify: false)
+  end
+
+  def here(&) = ActiveStorage::Current.set(url_options: { host: "www.example.com" }, &)
+
+  def path_of(blob, **) = URI(here { blob.url(**) }).path
+
+  def upload_path(service_name: "encrypted", **changes)
+    announced = { filename: "b.txt", byte_size: data.bytesize, checksum: md5(data), content_type: "text/plain" }
+    @announced = ActiveStorage::Blob.create_before_direct_upload!(**announced, service_name: service_name, **changes)
+    URI(here { @announced.service_url_for_direct_upload }).path
+  end
+
+  describe "with a token that was made for something else" do
+    base = "/rails/active_storage"
+    # Each kind of token that such an application gives away, and the only places where it is good.
+    kinds = {
+      "of a link" => [:link, %i[read]], "of a direct upload" => [:upload, %i[write]],
+      "of a form" => [:form, %i[announce]], "of a blob" => [:signed_id, %i[redirect proxy variant]],
+      "of a link of Rails' Disk service" => [:disk_link, %i[disk_read]],
+      "of a direct upload of Rails' Disk service" => [:disk_upload, %i[disk_write]],
+      "of a variant" => [:variation, []], "of a record" => [:global_id, []]
+    }
+    places = {
+      read: ->(token) { get "#{base}/encrypted_s3/#{token}/a.txt" },
+      head: ->(token) { head "#{base}/encrypted_s3/#{token}/a.txt" },
+      write: ->(token) { put "#{base}/encrypted_s3/#{token}", params: "attack", headers: { "Content-Type" => "a/b" } },
+      announce: lambda { |token|
+        post "#{base}/direct_uploads", params: { service_token: token, blob: { filename: "a", byte_size: 6,
+                                                                               checksum: md5("attack") } }
+      },
+      redirect: ->(token) { get "#{base}/blobs/redirect/#{token}/a.txt" },
+      proxy: ->(token) { get "#{base}/blobs/proxy/#{token}/a.txt" },
+      variant: ->(token) { get "#{base}/representations/redirect/#{token}/#{token}/a.txt" },
+      disk_read: ->(token) { get "#{base}/disk/#{token}/a.txt" },
+      disk_write: ->(token) { put "#{base}/disk/#{token}", params: "attack", headers: { "Content-Type" => "a/b" } }
+    }
+
+    let(:tokens) do
+      disk = store(data, service_name: "local")
+      { link: path_of(blob).split("/")[-2], upload: upload_path.split("/").last,
+        form: EncryptedS3Service::DirectUploads.token(:encrypted), signed_id: blob.signed_id,
+        disk_link: path_of(disk).split("/")[-2], disk_upload: upload_path(service_name: "local").split("/").last,
+        variation: ActiveStorage::Variation.new({ resize_to_limit: [1, 1] }).key,
+        global_id: Document.create!(file: blob.signed_id).to_sgid.to_s }
+    end
+
+    kinds.each do |what, (kind, good)|
+      (places.keys - good - (good.include?(:read) ? [:head] : [])).each do |place|
+        it "finds nothing and stores nothing: a token #{what} to #{place.to_s.tr("_", " ")}" do
+          token = URI.encode_uri_component(tokens.fetch(kind))
+          before = [server.list(bucket).sort, ActiveStorage::Blob.count]
+          instance_exec(token, &places.fetch(place))
+          expect(response).to have_http_status(place == :announce ? :forbidden : :not_found)
+          expect(response.body).not_to include(data)
+          expect([server.list(bucket).sort, ActiveStorage::Blob.count]).to eq(before)
+        end
+      end
+    end
+
+    it "is not helped by another token in the query" do
+      stranger = store("another file")
+      query = { token: path_of(stranger).split("/")[-2], key: stranger.key, service_name: "local" }.to_query
+      get "#{path_of(blob)}?#{query}"
+      expect(response.body).to eq(data)
+    end
+  end
+
+  it "finds nothing with a token of which any part was changed, cut off or added to" do
+    token = path_of(blob).split("/")[-2]
+    wrong = token.chars.each_index.map { |at| token.dup.tap { |copy| copy[at] = copy[at] == "A" ? "B" : "A" } }
+    wrong += [token[1..], token[0..-2], "#{token}A", token.swapcase, token.reverse, token * 2, "", ".", "A", "--",
+              "%00"]
+    wrong.each do |changed|
+      get "/rails/active_storage/encrypted_s3/#{changed}/a.txt"
+      # What does not change the bytes that are encoded does not change the token.
+      next expect(changed[-1]).not_to eq(token[-1]) if response.status == 200
+
+      expect(response).to have_http_status(:not_found), changed
+      expect(response.body).not_to include(data)
+    end
+  end
+
+  it "cannot make the answer another by a query, a name in the path, or a header" do
+    get path_of(blob)
+    told = %w[content-type content-disposition content-length content-security-policy x-content-type-options]
+    true_answer = [response.status, response.body, response.headers.to_h.slice(*told)]
+    path = path_of(blob)
+    ["#{path}?disposition=inline&content_type=text%2Fhtml&filename=evil.html&format=html", "#{path}.html",
+     "#{path}/x.js", path.sub("a.txt", "evil.html"), path.sub("a.txt", "..%2F..%2Fetc%2Fpasswd"),
+     path.sub("a.txt", "a%0D%0AX-Evil:1")]
+      .each do |other|
+        get other, headers: { "Accept" => "text/html", "X-Sendfile-Type" => "X-Accel-Redirect",
+                              "X-Accel-Mapping" => "/=/secret/", "Accept-Language" => "x" * 2000 }
+        expect([response.status, response.body, response.headers.to_h.slice(*told)]).to eq(true_answer), other
+        expect(response.headers.keys.map(&:downcase)).not_to include("x-evil", "x-accel-redirect", "x-sendfile")
+      end
+  end
+
+  describe "and asks what there is" do
+    # A proxy before the store that counts what it is asked.
+    def with_counted_requests
+      FaultProxy.run(server.endpoint) do |proxy|
+        entry = { service: "EncryptedS3", **TestStore.settings(endpoint: proxy.endpoint) }
+        counted = ActiveStorage::Service.configure(:counted, counted: entry)
+        allow(ActiveStorage::Blob.services).to receive(:fetch).and_call_original
+        allow(ActiveStorage::Blob.services).to receive(:fetch).with("counted").and_return(counted)
+        yield counted, proxy
+      end
+    end
+
+    def link(service, key, expires_in: 60)
+      options = { filename: ActiveStorage::Filename.new("a.txt"), disposition: :inline, content_type: "text/plain" }
+      URI(here { service.url(key, expires_in: expires_in, **options) }).path
+    end
+
+    it "is not told whether a file exists, by the answer or by a request to the store, unless its token is good" do
+      with_counted_requests do |service, proxy|
+        service.upload(key = unique_key, StringIO.new(data))
+        there, gone = [key, unique_key].map { |name| link(service, name) }
+        before = proxy.requests.size
+        answers = [there, gone].flat_map do |path|
+          [path.sub(%r{encrypted_s3/..}, "encrypted_s3/AA"), path.sub(%r{.{10}(?=/a\.txt)}, "A" * 10)].map do |forged|
+            get forged
+            [response.status, response.body, response.headers.to_h.except("x-request-id", "x-runtime")]
+          end
+        end
+        answers += travel(2.minutes) do
+          [there, gone].map do |path|
+            get path
+            [response.status, response.body, response.headers.to_h.except("x-request-id", "x-runtime")]
+          end
+        end
+        expect(answers.uniq.size).to eq(1)
+        expect(answers.first.first).to eq(404)
+        expect(proxy.requests.size).to eq(before)
+        get there
+        expect(response.body).to eq(data)
+        expect(proxy.requests.size).to be > before
+      end
+    end
+
+    it "gets the same answer for a file that is gone as for a token that is none" do
+      here { blob.service.delete(blob.key) }
+      answers = [path_of(blob), "/rails/active_storage/encrypted_s3/none/a.txt"].map do |path|
+        get path
+        [response.status, response.body, response.headers.to_h.except("x-request-id", "x-runtime")]
+      end
+      expect(answers.uniq.size).to eq(1)
+    end
+
+    it "learns from an entity tag neither the key nor whether two files are the same" do
+      tags = [blob, store(data)].map do |one|
+        get path_of(one)
+        response.headers["etag"]
+      end
+      expect(tags.uniq.size).to eq(2)
+      expect(tags).to all(match(/\A"\h{32}"\z/))
+      expect(tags).to all(satisfy { |tag| !tag.include?(md5(data).unpack1("m0").unpack1("H*")) })
+    end
+  end
+
+  it "asks for parts of which there are thousands, or whose numbers have no end, and gets at most the whole" do
+    path = path_of(blob)
+    { "bytes=#{(0..5000).map { |at| "#{at * 2}-#{at * 2}" }.join(",")}" => [200, 416],
+      "bytes=#{Array.new(5000, "0-").join(",")}" => [200, 416], "bytes=#{"," * 20_000}" => [200, 416],
+      "bytes=#{"0-0," * 9000}x" => [200, 416], "bytes=0-#{"9" * 20_000}" => [206], "bytes=-#{"9" * 20_000}" => [206],
+      "bytes=#{"9" * 20_000}-" => [416], "bytes=-0" => [416],
+      "bytes=18446744073709551616-18446744073709551617" => [416],
+      "bytes=#{" " * 20_000}0-1" => [200, 206, 416], "bytes=0-1#{"\t" * 20_000}" => [200, 206, 416],
+      "bytes=#{"a" * 20_000}" => [200, 416], "#{"b" * 20_000}=0-1" => [200] }.each do |range, statuses|
+      began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      get path, headers: { "Range" => range }
+      expect(Process.clock_gettime(Process::CLOCK_MONOTONIC) - began).to be < 2, range[0, 60]
+      expect(response.status).to be_in(statuses), "#{range[0, 60]}: #{response.status}"
+      expect(response.body.bytesize).to be <= data.bytesize
+    end
+  end
+
+  it "has many versions, and gets one" do
+    tags = Array.new(5000) { |at| %("#{at}") }.join(",")
+    get path_of(blob), headers: { "If-None-Match" => tags, "If-Range" => tags, "Range" => "bytes=0-1" }
+    expect([response.status, response.body]).to eq([200, data])
+  end
+
+  it "is told neither the key nor the bucket by any refusal" do
+    with_tampered = store(data)
+    headers, body = stored(with_tampered.key)
+    restore(with_tampered.key, headers, body.tap { |bytes| bytes.setbyte(0, bytes.getbyte(0) ^ 1) })
+    # As in production: the application's own page, and not the debugger's.
+    shown = Rails.application.env_config.slice("action_dispatch.show_exceptions",
+                                               "action_dispatch.show_detailed_exceptions")
+    Rails.application.env_config.merge!("action_dispatch.show_exceptions" => :all,
+                                        "action_dispatch.show_detailed_exceptions" => false)
+    get path_of(with_tampered)
+    expect(response).to have_http_status(:internal_server_error)
+    expect(response.body).not_to include(with_tampered.key, bucket, data)
+  ensure
+    Rails.application.env_config.merge!(shown)
+  end
+
+  describe "at the application in Puma" do
+    around { |example| PumaServer.run(threads: 3) { |puma| (@puma = puma) && example.run } }
+
+    attr_reader :puma
+
+    def answer(verb, path, *headers) = Wire.ask(puma.socket, Wire.request(verb, path, *headers))
+
+    it "writes requests that no browser would, and is answered with a status for each" do
+      path = path_of(blob)
+      prefix = "/rails/active_storage/encrypted_s3"
+      { ["GET", "#{prefix}/%FF/a.txt"] => 400, ["GET", path.sub("a.txt", "%FF")] => 400,
+        ["GET", "#{prefix}/%00/a"] => 404,
+        ["GET", "#{prefix}/#{"a" * 20_000}/a.txt"] => 400, ["GET", "#{path}?a[]=1&a[b]=2"] => 400,
+        ["GET", "#{path}?#{"a=1&" * 20}%"] => 400, ["GET", "#{path}?a#{"[a]" * 200}=1"] => 400,
+        ["DELETE", path] => 404, ["TRACE", path] => 404, ["POST", path, "Content-Length: 0"] => 404,
+        ["GET", path, "Range: bytes=0-1", "Range: bytes=2-3"] => 416,
+        ["GET", path, "Cookie: #{"a=b;" * 1000}"] => 200, ["GET", path, "Accept: /;;;,#{"," * 3000}"] => 200,
+        ["GET", path, "If-Modified-Since: #{"9" * 1000}"] => 200 }.each do |(verb, where, *headers), status|
+        got = answer(verb, where, *headers)
+        expect(got.status).to eq(status), "#{verb} #{where[0, 80]} #{headers.join[0, 40]}: #{got.status}"
+        expect(got.headers).not_to have_key("set-cookie")
+      end
+    end
+
+    it "takes nothing of the file, and holds no thread for it: others are answered meanwhile" do
+      large = Tempfile.create { |file| store_io(file.tap { file.truncate(30_000_000) }) }
+      visitors = Array.new(12) do
+        puma.socket.tap { |socket| socket.write("GET #{path_of(large)} HTTP/1.1\r\nHost: localhost\r\n") }
+      end
+      expect(answer("GET", path_of(blob)).body).to eq(data)
+      visitors.each(&:close)
+    end
+
+    def store_io(io)
+      ActiveStorage::Blob.create_and_upload!(io: io, filename: "film.mp4", content_type: "video/mp4", identify: false)
+    end
+  end
+end
