@@ -191,6 +191,38 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
+  it "stores a type that takes long to look at, and is answered at once" do
+    ["a/b#{" " * 100_000}c", "a/b;#{" " * 100_000};", "a/b#{";a=b" * 20_000}\0", "a/#{"b" * 100_000}/"].each do |type|
+      service = ActiveStorage::Blob.services.fetch(:encrypted)
+      blob.service.upload(key = unique_key, StringIO.new(data))
+      options = { filename: ActiveStorage::Filename.new("a.txt"), disposition: :inline, content_type: type }
+      path = URI(here { service.url(key, expires_in: 60, **options) }).path
+      began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      get path
+      expect(Process.clock_gettime(Process::CLOCK_MONOTONIC) - began).to be < 2
+      expect(response.headers["content-type"]).to eq("application/octet-stream")
+    end
+  end
+
+  # CVE-2024-26144: a cache that everybody asks would give one visitor's cookie to the next.
+  it "gets nobody's cookie from a cache: an answer that all may keep has none, whatever the application sets" do
+    controller = EncryptedS3Service::BlobsController
+    controller.define_method(:leave_cookies) { cookies[:visitor] = "secret" }
+    controller.before_action(:leave_cookies)
+    controller.after_action(:leave_cookies)
+    get path_of(store(data, service_name: "published"))
+    expect([response.status, response.body]).to eq([200, data])
+    expect(response.headers["cache-control"]).to include("public")
+    expect(response.headers.keys.map(&:downcase)).not_to include("set-cookie")
+    get path_of(blob)
+    expect(response.headers["cache-control"]).to include("private")
+    expect(response.headers["set-cookie"].to_s).to include("visitor=secret")
+  ensure
+    controller.skip_before_action(:leave_cookies)
+    controller.skip_after_action(:leave_cookies)
+    controller.remove_method(:leave_cookies)
+  end
+
   it "has many versions, and gets one" do
     tags = Array.new(5000) { |at| %("#{at}") }.join(",")
     get path_of(blob), headers: { "If-None-Match" => tags, "If-Range" => tags, "Range" => "bytes=0-1" }

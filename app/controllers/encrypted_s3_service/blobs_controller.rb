@@ -21,6 +21,12 @@ module EncryptedS3Service
 
     private
 
+    # A response that every cache may keep must not have a cookie that a callback of the application set for one visitor
+    # (CVE-2024-26144). The middleware does not write a jar that is committed.
+    def process_action(*)
+      super.tap { request.cookie_jar.commit! if response.headers["Cache-Control"].to_s.include?("public") }
+    end
+
     def show_head
       stat = @service.stat(@key)
       describe(stat)

@@ -35,14 +35,17 @@ module EncryptedS3Service
         "application/excel" => "application/vnd.ms-excel", "application/msexcel" => "application/vnd.ms-excel",
         "application/mspowerpoint" => "application/vnd.ms-powerpoint"
       }.freeze
-      private_constant :TOKEN, :VALID, :SYNONYMS
+      # Bytes of the longest value that is looked at. A row may hold a value of any length, and the time that the
+      # patterns above take can grow with its square.
+      LONGEST = 1024
+      private_constant :TOKEN, :VALID, :SYNONYMS, :LONGEST
 
       module_function
 
       # @param value [Object] a content type as a client wrote it
       # @return [String] the canonical name of the type, without parameters; {UNKNOWN} when it is not a type
       def normal(value)
-        essence = value.to_s.scrub("?").split(/[;,]/, 2).first.to_s.delete(%("' \t)).downcase
+        essence = value.to_s.byteslice(0, LONGEST).scrub("?").split(/[;,]/, 2).first.to_s.delete(%("' \t)).downcase
         type, subtype = essence.split("/", 2)
         return UNKNOWN unless essence.match?(%r{\A#{TOKEN}/#{TOKEN}\z})
 
@@ -58,9 +61,11 @@ module EncryptedS3Service
       end
 
       # @param value [String, nil]
-      # @return [String] the value if it is a valid header value; the type alone if only its parameters are invalid, as
-      #   in a browser's `video/webm;codecs=vp9,opus`; otherwise {UNKNOWN}
+      # @return [String] the value if it is a valid header value of a sensible length; the type alone if only its
+      #   parameters are invalid, as in a browser's `video/webm;codecs=vp9,opus`; otherwise {UNKNOWN}
       def safe(value)
+        return UNKNOWN if value.to_s.bytesize > LONGEST
+
         text = value.to_s.gsub(/\A[ \t]+|[ \t]+\z/, "")
         return text if text.match?(VALID)
         return UNKNOWN if text.match?(/[[:cntrl:]]/)
