@@ -66,12 +66,12 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
     def finding(check) = Array(check.call).first.then { |found| [found.status, found.text] }
 
     it "says which versions of Rails lack fixes" do
-      { "7.1.6" => :warning, "7.2.2.2" => :warning, "7.2.3.1" => :ok, "8.0.4" => :warning, "8.0.4.1" => :ok,
-        "8.1.2" => :warning, "8.1.3" => :ok, "8.2.0" => :ok }.each do |version, status|
+      { "7.1.6" => :warning, "7.2.2.2" => :warning, "7.2.3.1" => :warning, "7.2.3.2" => :ok, "8.0.5" => :warning,
+        "8.0.5.1" => :ok, "8.1.3" => :warning, "8.1.3.1" => :ok, "8.2.0" => :ok }.each do |version, status|
         found = finding(checks::RailsCheck.new(Gem::Version.new(version)))
         expect([version, found.first]).to eq([version, status])
       end
-      expect(finding(checks::RailsCheck.new(Gem::Version.new("8.0.4"))).last).to include("Update to 8.0.4.1")
+      expect(finding(checks::RailsCheck.new(Gem::Version.new("8.0.4"))).last).to include("Update to 8.0.5.1")
     end
 
     it "says whether anything asks for a login" do

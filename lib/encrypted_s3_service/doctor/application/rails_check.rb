@@ -10,7 +10,7 @@ module EncryptedS3Service
       class RailsCheck < Check
         SUBJECT = "Rails"
         # First version with the fixes, by release series.
-        FIXED = { "7.2" => "7.2.3.1", "8.0" => "8.0.4.1", "8.1" => "8.1.2.1" }.transform_values { Gem::Version.new(_1) }
+        FIXED = { "7.2" => "7.2.3.2", "8.0" => "8.0.5.1", "8.1" => "8.1.3.1" }.transform_values { Gem::Version.new(_1) }
         private_constant :SUBJECT, :FIXED
 
         # @param version [Gem::Version]
@@ -24,7 +24,7 @@ module EncryptedS3Service
           fixed = FIXED[@version.segments.first(2).join(".")]
           return ok(SUBJECT, @version.to_s) if @version >= (fixed || FIXED.values.max)
 
-          warning SUBJECT, "#{@version} lacks security fixes (CVE-2026-33173 and others). Update to " \
+          warning SUBJECT, "#{@version} lacks security fixes (CVE-2026-66066 and others). Update to " \
                            "#{fixed || "#{FIXED.values.min} or a later series"}"
         end
       end
