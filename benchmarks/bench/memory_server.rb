@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "json"
+require "net/http"
 require_relative "../../spec/support/s3_server"
 require_relative "../../spec/support/s3_server/embedded"
 
@@ -7,25 +9,45 @@ module Bench
   # The server that keeps everything in memory. Real servers are slower than any of the clients with large files, and
   # with both on the same cores it would be they that are measured.
   class MemoryServer < S3Server::Embedded
+    # The network between a client and the server.
+    #
+    # - `latency`: milliseconds before each request is answered
+    # - `up`, `down`: bytes per second that each connection carries to the server and back; nil is no limit
+    Line = Data.define(:latency, :up, :down) do
+      # The values with which Amazon's own transfer manager for Rust reckons
+      # (awslabs/aws-s3-transfer-manager-rs: median time to the first byte, and the rates of a connection).
+      # @return [Line]
+      def self.of_amazon = new(latency: 30, up: 20_000_000, down: 90_000_000)
+
+      # @return [Line] as fast as the machine
+      def self.none = new(latency: 0, up: nil, down: nil)
+    end
+
     ROOT = File.expand_path("../..", __dir__)
     TARGET = File.join(ROOT, "target", "memory_server")
     private_constant :ROOT, :TARGET
 
     # @param discard [String, nil] bodies of keys that begin so are thrown away
+    # @param line [Line]
     # @return [MemoryServer] started
-    def self.start(discard: nil)
+    def self.start(discard: nil, line: Line.none)
       built = system("cargo", "build", "--release", "--locked", "--quiet", "--target-dir", TARGET,
                      "--manifest-path", File.join(ROOT, "benchmarks", "memory_server", "Cargo.toml"))
       raise S3Server::Error, "the memory server could not be built" unless built
 
-      new(discard).start
+      new(discard, line).start
     end
 
     # @param discard [String, nil] see {start}
-    def initialize(discard = nil)
+    # @param line [Line]
+    def initialize(discard = nil, line = Line.none)
       super()
       @discard = discard
+      @line = line
     end
+
+    # @return [Hash{Symbol => Integer}] `requests`, and bytes `received` and `sent` with all heads, since the start
+    def moved = JSON.parse(Net::HTTP.get(URI("#{endpoint}/-/moved")), symbolize_names: true)
 
     private
 
@@ -33,10 +55,11 @@ module Bench
       @access_key_id = SecureRandom.hex(10)
       port = free_ports(1).first
       @endpoint = "http://127.0.0.1:#{port}"
-      settings = { "PORT" => port.to_s, "DISCARD" => @discard,
-                   "ACCESS_KEY_ID" => access_key_id, "SECRET_ACCESS_KEY" => secret_access_key }
+      settings = { "PORT" => port, "DISCARD" => @discard, "ACCESS_KEY_ID" => access_key_id,
+                   "SECRET_ACCESS_KEY" => secret_access_key, "LATENCY" => @line.latency,
+                   "UP" => @line.up, "DOWN" => @line.down }
       run(File.join(TARGET, "release", "memory_server"),
-          env: settings.transform_keys { |name| "MEMORY_SERVER_#{name}" })
+          env: settings.to_h { |name, value| ["MEMORY_SERVER_#{name}", value&.to_s] })
     end
   end
 end

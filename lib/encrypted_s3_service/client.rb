@@ -76,9 +76,9 @@ module EncryptedS3Service
       expected = Checksum.parse(checksum)
       digest = expected&.digest
       source = UploadSource.new(io, digest: digest)
-      sending(key, checksum: expected&.md5, content_type: content_type) do |upload|
-        total = source.remaining
-        refuse_too_large(key, total)
+      total = source.remaining
+      refuse_too_large(key, total)
+      sending(key, checksum: expected&.md5, content_type: content_type, size: total) do |upload|
         source.transfer(upload, configuration.part_size) { progress&.call(upload.bytes_sent, total) }
         expected.check(digest.base64digest) if digest
         upload.finish.tap { |result| progress&.call(result[:bytes], total) }
@@ -293,9 +293,9 @@ module EncryptedS3Service
     end
 
     # Yields an upload and aborts it unless the block finishes, even if it is left by `throw` or a killed thread.
-    def sending(key, checksum:, content_type:)
+    def sending(key, checksum:, content_type:, size: nil)
       upload = native.upload(new_object_key(key), { content_type: content_type || OCTET_STREAM, checksum: checksum,
-                                                    settings: configuration.object_settings })
+                                                    size: size, settings: configuration.object_settings })
       result = yield upload
       finished = true
       tell_of_missing_index(key, result[:index_error])

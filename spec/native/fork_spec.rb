@@ -71,7 +71,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
 
     native = client.send(:native)
     handle = native.download(key)
-    upload = native.upload(unique_key, { content_type: "a/b", checksum: nil, settings: {} })
+    upload = native.upload(unique_key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })
     upload.write("x")
     errors = [-> { handle.read }, -> { upload.write("y") }, -> { upload.finish }].map { |call| in_child(&call) }
     expect(errors).to all(start_with("EncryptedS3Service::ForkError"))

@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
     Tempfile.create do |file|
       file.truncate(256 * TestStore::MEBIBYTE)
       share = share_of_stall do
-        upload = native.upload(unique_key, { content_type: "a/b", checksum: nil, settings: {} })
+        upload = native.upload(unique_key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })
         upload.write_file(file.fileno, 0, file.size)
         upload.abort
       end

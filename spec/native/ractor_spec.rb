@@ -41,7 +41,8 @@ RSpec.describe EncryptedS3Service::Native, "in a Ractor", if: defined?(Ractor) d
   end
 
   it "cannot take part in a transfer: neither an upload nor a download that is under way does" do
-    handles = { upload: 'client.send(:native).upload(key, { content_type: "a/b", checksum: nil, settings: {} })',
+    options = '{ content_type: "a/b", checksum: nil, size: nil, settings: {} }'
+    handles = { upload: "client.send(:native).upload(key, #{options})",
                 reader: "(client.upload(key, StringIO.new('x')) && client.send(:native).download(key))" }
     handles.each_value do |handle|
       expect(refused("result.call(Ractor.new(#{handle}) { |other| other.class })").first).to eq("TypeError")

@@ -17,7 +17,7 @@ RSpec.describe EncryptedS3Service::Client, "with several threads" do
   it "lets only one thread at a time use one transfer" do
     StallingServer.run do |store|
       client = described_class.new(**TestStore.settings_for(store.endpoint))
-      upload = client.send(:native).upload("key", { content_type: "a/b", checksum: nil, settings: {} })
+      upload = client.send(:native).upload("key", { content_type: "a/b", checksum: nil, size: nil, settings: {} })
       finishing = Thread.new { upload.finish }
       finishing.report_on_exception = false
       store.arrived

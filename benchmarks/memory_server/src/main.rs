@@ -6,39 +6,87 @@
 //! - `MEMORY_SERVER_PORT`: on 127.0.0.1; default 0, any free one
 //! - `MEMORY_SERVER_ACCESS_KEY_ID`, `MEMORY_SERVER_SECRET_ACCESS_KEY`: required
 //! - `MEMORY_SERVER_DISCARD`: bodies of keys that begin so are counted and thrown away, for uploads larger than memory
+//! - `MEMORY_SERVER_LATENCY`: milliseconds before each request is answered; default 0
+//! - `MEMORY_SERVER_UP`, `MEMORY_SERVER_DOWN`: bytes per second that each connection carries from and to the client;
+//!   default: as fast as it goes
 //!
-//! It prints its address when it is ready, and ends when it is killed.
+//! It prints its address when it is ready, and ends when it is killed. `GET /-/moved` answers, without a signature, how
+//! many requests and bytes there were so far.
 
+mod line;
 mod objects;
 mod service;
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-use tokio::net::TcpListener;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tokio::net::{TcpListener, TcpStream};
 
+use crate::line::{Connection, Line, Moved};
 use crate::service::Memory;
+
+/// The path of the numbers. No bucket has such a name.
+const MOVED: &str = "/-/moved";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let setting = |name: &str| std::env::var(format!("MEMORY_SERVER_{name}"));
-    let port = setting("PORT").map_or(Ok(0), |port| port.parse::<u16>())?;
-    let discard = setting("DISCARD").ok().filter(|prefix| !prefix.is_empty());
+    let discard = text("DISCARD").ok();
     let mut builder = S3ServiceBuilder::new(Memory::new(discard));
-    builder.set_auth(SimpleAuth::from_single(setting("ACCESS_KEY_ID")?, setting("SECRET_ACCESS_KEY")?));
+    builder.set_auth(SimpleAuth::from_single(text("ACCESS_KEY_ID")?, text("SECRET_ACCESS_KEY")?));
     let service = builder.build();
+    let line = Line {
+        latency: Duration::from_millis(number("LATENCY")?.unwrap_or(0)),
+        up: number("UP")?,
+        down: number("DOWN")?,
+    };
+    let moved = Arc::new(Moved::default());
 
+    let port = u16::try_from(number("PORT")?.unwrap_or(0))?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("http://{}", listener.local_addr()?);
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let service = service.clone();
-        tokio::spawn(async move {
-            // A client that goes away is no fault of the server.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
-        });
+        tokio::spawn(serve(socket, service.clone(), line, moved.clone()));
     }
+}
+
+/// A setting that is not empty.
+fn text(name: &str) -> Result<String, String> {
+    let name = format!("MEMORY_SERVER_{name}");
+    std::env::var(&name).ok().filter(|value| !value.is_empty()).ok_or_else(|| format!("{name} is missing"))
+}
+
+fn number(name: &str) -> Result<Option<u64>, String> {
+    let parsed = text(name).ok().map(|value| value.parse::<u64>());
+    parsed.transpose().map_err(|error| format!("MEMORY_SERVER_{name}: {error}"))
+}
+
+/// Answers the requests of one connection.
+async fn serve(socket: TcpStream, s3: S3Service, line: Line, moved: Arc<Moved>) {
+    let connection = Connection::new(socket, line, moved.clone());
+    let answers = service_fn(move |request: Request<Incoming>| {
+        let (s3, moved) = (s3.clone(), moved.clone());
+        async move {
+            if request.uri().path() == MOVED {
+                return Ok(Response::new(s3s::Body::from(moved.to_json())));
+            }
+            moved.requests.fetch_add(1, Ordering::Relaxed);
+            if !line.latency.is_zero() {
+                tokio::time::sleep(line.latency).await;
+            }
+            Service::call(&s3, request).await
+        }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    // A client that goes away is no fault of the server.
+    let _ = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(connection), answers).await;
 }

@@ -13,7 +13,8 @@ use s3s::{S3Result, s3_error};
 /// The bytes of an object or a part, as they came in; without chunks when they were thrown away.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
-    chunks: Vec<Bytes>,
+    /// Each with the position behind its last byte.
+    chunks: Vec<(u64, Bytes)>,
     /// How many bytes there were.
     pub length: u64,
 }
@@ -25,18 +26,29 @@ impl Content {
         let Some(mut body) = body else { return Ok(content) };
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| s3_error!(IncompleteBody, "{error}"))?;
-            content.length += chunk.len() as u64;
-            if keep && !chunk.is_empty() {
-                content.chunks.push(chunk);
+            if keep {
+                content.push(chunk);
+            } else {
+                content.length += chunk.len() as u64;
             }
         }
         Ok(content)
     }
 
+    fn push(&mut self, chunk: Bytes) {
+        self.length += chunk.len() as u64;
+        if !chunk.is_empty() {
+            self.chunks.push((self.length, chunk));
+        }
+    }
+
     /// Adds what another has; nothing is copied.
-    pub fn append(&mut self, mut other: Self) {
-        self.chunks.append(&mut other.chunks);
-        self.length += other.length;
+    pub fn append(&mut self, other: Self) {
+        let length = self.length + other.length;
+        for (_, chunk) in other.chunks {
+            self.push(chunk);
+        }
+        self.length = length;
     }
 
     /// Whether the bytes were thrown away.
@@ -45,18 +57,30 @@ impl Content {
     }
 
     /// The bytes in `range`, which lies inside; nothing is copied.
+    pub fn part(&self, range: &Range<u64>) -> Vec<Bytes> {
+        let first = self.chunks.partition_point(|(end, _)| *end <= range.start);
+        let wanted = self.chunks[first..].iter().map(|(end, chunk)| (end - chunk.len() as u64, *end, chunk));
+        wanted
+            .take_while(|(start, ..)| *start < range.end)
+            .map(|(start, end, chunk)| {
+                let (from, to) = (range.start.max(start), range.end.min(end));
+                chunk.slice((from - start) as usize..(to - start) as usize)
+            })
+            .collect()
+    }
+
+    /// The same as a body.
     pub fn read(&self, range: &Range<u64>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + use<> {
-        let mut position = 0;
-        let mut wanted = Vec::new();
-        for chunk in &self.chunks {
-            let (start, end) = (position, position + chunk.len() as u64);
-            position = end;
-            let (first, last) = (range.start.max(start), range.end.min(end));
-            if first < last {
-                wanted.push(Ok(chunk.slice((first - start) as usize..(last - start) as usize)));
-            }
+        stream::iter(self.part(range).into_iter().map(Ok))
+    }
+
+    /// The same as content of its own.
+    pub fn copy(&self, range: &Range<u64>) -> Self {
+        let mut copy = Self::default();
+        for chunk in self.part(range) {
+            copy.push(chunk);
         }
-        stream::iter(wanted)
+        copy
     }
 }
 

@@ -35,6 +35,14 @@ impl Memory {
         !self.discard.as_ref().is_some_and(|prefix| key.starts_with(prefix))
     }
 
+    /// The object that a request copies.
+    fn source(&self, source: &CopySource, if_match: Option<&ETagCondition>) -> S3Result<Arc<Object>> {
+        match source {
+            CopySource::Bucket { bucket, key, .. } => self.object(bucket, key, if_match),
+            _ => Err(s3_error!(NotImplemented)),
+        }
+    }
+
     fn object(&self, bucket: &str, key: &str, if_match: Option<&ETagCondition>) -> S3Result<Arc<Object>> {
         let object = self.buckets()?.bucket(bucket)?.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey))?;
         match if_match {
@@ -119,6 +127,25 @@ impl S3 for Memory {
         })
     }
 
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+        let input = request.input;
+        let source = self.source(&input.copy_source, input.copy_source_if_match.as_ref())?;
+        let replaces = input.metadata_directive.is_some_and(|way| way.as_str() == MetadataDirective::REPLACE);
+        let description = if replaces {
+            Description { metadata: input.metadata, content_type: input.content_type }
+        } else {
+            source.description.clone()
+        };
+        let object = Object::new(source.content.clone(), description);
+        let result = CopyObjectResult {
+            e_tag: Some(object.etag.clone()),
+            last_modified: Some(object.modified.into()),
+            ..Default::default()
+        };
+        self.buckets()?.bucket(&input.bucket)?.insert(input.key, Arc::new(object));
+        answer(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
+    }
+
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
         self.buckets()?.bucket(&request.input.bucket)?.remove(&request.input.key);
         answer(DeleteObjectOutput::default())
@@ -194,6 +221,21 @@ impl S3 for Memory {
         let etag = next_etag();
         self.buckets()?.upload(&input.upload_id)?.parts.insert(input.part_number, (etag.clone(), content));
         answer(UploadPartOutput { e_tag: Some(etag), ..Default::default() })
+    }
+
+    async fn upload_part_copy(&self, request: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+        let input = request.input;
+        let source = self.source(&input.copy_source, input.copy_source_if_match.as_ref())?;
+        let length = source.content.length;
+        let range = match input.copy_source_range {
+            Some(range) => Range::parse(&range).map_err(|_| s3_error!(InvalidArgument))?.check(length),
+            None => Ok(0..length),
+        };
+        let content = source.content.copy(&range.map_err(|_| s3_error!(InvalidRange))?);
+        let etag = next_etag();
+        let result = CopyPartResult { e_tag: Some(etag.clone()), ..Default::default() };
+        self.buckets()?.upload(&input.upload_id)?.parts.insert(input.part_number, (etag, content));
+        answer(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
     }
 
     async fn complete_multipart_upload(

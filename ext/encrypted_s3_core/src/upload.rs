@@ -7,6 +7,7 @@
 
 mod checksum;
 mod parts;
+mod plan;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -17,11 +18,12 @@ use tokio::sync::mpsc;
 
 use self::checksum::ExpectedMd5;
 use self::parts::Parts;
+pub use self::plan::PartPlan;
 use crate::envelope::{ContentKey, Envelopes};
-use crate::gcm::{MAX_PLAINTEXT, Sealer, TAG_LEN, Tag};
+use crate::gcm::{Sealer, Tag};
 use crate::segments::{self, Map, Sealing};
 use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
-use crate::transfer::{Aim, Command, MAX_PARTS, Part, Sending};
+use crate::transfer::{Aim, Command, Part, Sending};
 use crate::{Error, ErrorKind, Result, sidecar, task};
 
 /// Plaintext is digested and encrypted in pieces of this size, so that a piece stays in the processor's cache between
@@ -31,9 +33,6 @@ const PIECE: usize = 64 * 1024;
 /// The upload yields after this many bytes, so that the caller can be interrupted even if nothing has to be waited for.
 const BREATH: usize = 1024 * 1024;
 
-/// The largest object: the most bytes that GCM can encrypt, and the tag.
-const MAX_BODY: u64 = MAX_PLAINTEXT + TAG_LEN as u64;
-
 /// The properties of an object that are known before its first byte.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
@@ -41,6 +40,9 @@ pub struct UploadOptions {
     pub content_type: String,
     /// Base64 of the MD5 of the whole plaintext, checked before the object becomes visible.
     pub checksum: Option<String>,
+    /// The expected number of plaintext bytes, if it is known. It decides the size of the parts. More or fewer bytes
+    /// are no error.
+    pub expected_size: Option<u64>,
     /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
     /// Objects of more than so many bytes of plaintext get a segment map beside them (`docs/format.md`, 3); `None`
@@ -66,49 +68,6 @@ pub struct Uploaded {
     pub etag: String,
     /// What became of the object's segment map.
     pub index: Index,
-}
-
-/// How uploads are divided into parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartPlan {
-    /// Objects whose ciphertext is at least this many bytes are sent in parts.
-    pub multipart_threshold: usize,
-    /// Size of a part in bytes; S3 requires at least 5 MiB.
-    pub part_size: usize,
-    /// Parts in flight at once. Memory is (this + 2) parts, or the threshold if that is more.
-    pub concurrency: usize,
-}
-
-impl PartPlan {
-    /// The smallest part that S3 takes, except for the last one.
-    pub const MIN_PART_SIZE: usize = 5 * 1024 * 1024;
-    /// The largest part that S3 takes.
-    pub const MAX_PART_SIZE: u64 = 5 * 1024 * 1024 * 1024;
-
-    /// Checks that S3 will take parts of this plan.
-    ///
-    /// # Errors
-    /// `Configuration`, naming the setting.
-    pub fn check(self) -> Result<Self> {
-        let wrong = |what: &str| Err(Error::new(ErrorKind::Configuration, what));
-        if self.part_size < Self::MIN_PART_SIZE || self.part_size as u64 > Self::MAX_PART_SIZE {
-            return wrong("part_size must be from 5 MiB to 5 GiB");
-        }
-        if self.multipart_threshold as u64 > Self::MAX_PART_SIZE {
-            return wrong("multipart_threshold must be at most 5 GiB, the most that S3 takes in one request");
-        }
-        if !(1..=64).contains(&self.concurrency) {
-            return wrong("concurrency must be from 1 to 64");
-        }
-        Ok(self)
-    }
-
-    /// The size of part `number`, from 1. Where 10,000 parts of `part_size` would not hold the 64 GiB that GCM can
-    /// encrypt, it doubles for the second half of them: that is enough for the smallest part size, too.
-    fn size_of(self, number: usize) -> usize {
-        let enough = (self.part_size as u64).saturating_mul(MAX_PARTS.into()) >= MAX_BODY;
-        if enough || number <= usize::from(MAX_PARTS / 2) { self.part_size } else { self.part_size * 2 }
-    }
 }
 
 /// An object being written. Dropping it without [`finish`](Self::finish) aborts.
@@ -219,7 +178,7 @@ impl Upload {
         let cipher = Cipher::start(content_key, index_above.is_some())?;
         let (content_type, settings) = (options.content_type, options.settings);
         let object = NewObject { key: key.to_owned(), content_type, metadata, settings: settings.clone() };
-        let parts = Parts::new(plan)?;
+        let parts = Parts::new(plan, options.expected_size)?;
         let acknowledged = Arc::new(AtomicU64::new(0));
         let (commands, sending) =
             Sending::start(store.clone(), Aim::New(object), plan.concurrency, acknowledged.clone());
@@ -407,24 +366,4 @@ async fn store_index(store: Arc<dyn ObjectStore>, key: String, map: Map, setting
 
 fn closed(key: &str) -> Error {
     Error::new(ErrorKind::Closed, "the upload was already finished, aborted or interrupted").for_object(key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ten_thousand_parts_hold_the_largest_object_whatever_the_part_size() {
-        for part_size in [PartPlan::MIN_PART_SIZE, 6_871_948, 8 << 20, 1 << 30] {
-            let plan = PartPlan { multipart_threshold: part_size, part_size, concurrency: 1 };
-            let total: u64 = (1..=10_000).map(|number| plan.size_of(number) as u64).sum();
-            assert!(total >= MAX_BODY, "{part_size}");
-        }
-    }
-
-    #[test]
-    fn parts_do_not_grow_where_they_need_not() {
-        let plan = PartPlan { multipart_threshold: 16 << 20, part_size: 8 << 20, concurrency: 1 };
-        assert_eq!(plan.size_of(10_000), 8 << 20);
-    }
 }

@@ -121,7 +121,10 @@ pub fn part_plan(ruby: &Ruby, hash: RHash) -> Result<PartPlan, Error> {
 /// How downloads are divided into ranges.
 pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
     Ok(DownloadPlan {
-        ranges: RangePlan { size: RangePlan::SIZE, concurrency: entry(ruby, hash, "concurrency")? },
+        ranges: RangePlan {
+            size: RangePlan::SIZE,
+            concurrency: entry::<usize>(ruby, hash, "concurrency")?.min(RangePlan::MOST_REQUESTS),
+        },
         memory_limit: entry(ruby, hash, "memory_limit")?,
         spool_folder: entry::<Option<String>>(ruby, hash, "spool_folder")?.map(PathBuf::from),
     })
@@ -143,6 +146,7 @@ pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
     Ok(UploadOptions {
         content_type: entry(ruby, hash, "content_type")?,
         checksum: entry(ruby, hash, "checksum")?,
+        expected_size: entry(ruby, hash, "size")?,
         settings,
         index_above: None,
     })

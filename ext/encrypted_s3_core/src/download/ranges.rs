@@ -34,6 +34,10 @@ impl RangePlan {
     /// The default size of one request in bytes. It is large enough to fetch most objects with one request, and small
     /// enough that several requests at the same time use a small part of a process's memory.
     pub const SIZE: u64 = 4 * 1024 * 1024;
+
+    /// The most requests at the same time that are worth their memory. One connection of a real store brings several
+    /// times more than it takes, so a download needs fewer of them than an upload.
+    pub const MOST_REQUESTS: usize = 4;
 }
 
 /// The values that all requests for one object share.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::PartPlan;
+use super::plan::{Division, PartPlan};
 use crate::buffer::{Buffer, Pool};
 use crate::gcm::{TAG_LEN, Tag};
 use crate::{Error, ErrorKind, Result};
@@ -10,10 +10,10 @@ use crate::{Error, ErrorKind, Result};
 /// The initial buffer of an upload in bytes. Most files of most applications are not larger.
 const FIRST: usize = 64 * 1024;
 
-/// Ciphertext that was not handed over yet. No part is made before the object has reached the multipart threshold.
+/// Ciphertext that was not handed over yet. No part is made before it is clear that the object is to be sent in parts.
 #[derive(Debug)]
 pub(super) struct Parts {
-    plan: PartPlan,
+    division: Division,
     pool: Pool,
     buffer: Buffer,
     /// The bytes that were left when parts were made. They precede the bytes in the buffer.
@@ -22,11 +22,17 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// No bytes and no parts yet.
-    pub(super) fn new(plan: PartPlan) -> Result<Self> {
+    /// No bytes and no parts yet of an object of `expected` plaintext bytes.
+    pub(super) fn new(plan: PartPlan, expected: Option<u64>) -> Result<Self> {
         // Those in flight, the one that waits to be sent and the one that is filled.
         let pool = Pool::new(plan.concurrency + 2);
-        Ok(Self { plan, pool, buffer: Buffer::with_capacity(FIRST)?, rest: Bytes::new(), cut: 0 })
+        Ok(Self {
+            division: plan.divide(expected),
+            pool,
+            buffer: Buffer::with_capacity(FIRST)?,
+            rest: Bytes::new(),
+            cut: 0,
+        })
     }
 
     /// Takes `plaintext` of at most [`room`](Self::room) bytes and returns its length.
@@ -106,17 +112,17 @@ impl Parts {
     }
 
     fn limit(&self) -> usize {
-        if self.cut == 0 { self.plan.multipart_threshold.max(self.part_size()) } else { self.part_size() }
+        if self.cut == 0 { self.division.first } else { self.part_size() }
     }
 
     fn part_size(&self) -> usize {
-        self.plan.size_of(self.cut + 1)
+        self.division.size_of(self.cut + 1)
     }
 
     fn grow(&mut self, size: usize) -> Result<()> {
         // What comes before the first part may be larger than a part, and would stay so in the pool.
-        let mut grown =
-            if self.cut == 0 { Buffer::with_capacity(size + TAG_LEN)? } else { self.pool.buffer(size + TAG_LEN)? };
+        let fits = size <= self.part_size();
+        let mut grown = if fits { self.pool.buffer(size + TAG_LEN)? } else { Buffer::with_capacity(size + TAG_LEN)? };
         grown.fill(&std::mem::take(&mut self.rest));
         grown.fill(self.buffer.bytes());
         self.buffer = grown;

@@ -28,7 +28,11 @@ fn begin(store: &MemoryStore, options: UploadOptions) -> Upload {
 }
 
 async fn store(store: &MemoryStore, bytes: &[u8], piece: usize) {
-    let mut upload = begin(store, UploadOptions::default());
+    store_expecting(store, bytes, piece, None).await;
+}
+
+async fn store_expecting(store: &MemoryStore, bytes: &[u8], piece: usize, expected_size: Option<u64>) {
+    let mut upload = begin(store, UploadOptions { expected_size, ..Default::default() });
     for piece in bytes.chunks(piece) {
         upload.write(piece).await.unwrap();
     }
@@ -50,12 +54,15 @@ async fn read(store: &MemoryStore) -> Vec<u8> {
 #[tokio::test]
 async fn every_size_around_the_threshold_and_the_parts_comes_back() {
     for size in [0, 1, 15, 16, 17, 12 * MIB - 1, 12 * MIB, 12 * MIB + 1, 15 * MIB - 16, 15 * MIB, 20 * MIB + 3] {
-        let memory = MemoryStore::new();
-        store(&memory, &plaintext(size), 700_001).await;
-        let (_, body) = memory.object("a key").unwrap();
-        assert_eq!(body.len(), size + 16, "ciphertext is as long as the plaintext, and a tag");
-        assert_eq!(read(&memory).await, plaintext(size), "{size} bytes");
-        assert_eq!(memory.unfinished(), 0);
+        // What was expected need not be what comes.
+        for expected in [None, Some(size as u64), Some(0), Some(18 * MIB as u64)] {
+            let memory = MemoryStore::new();
+            store_expecting(&memory, &plaintext(size), 700_001, expected).await;
+            let (_, body) = memory.object("a key").unwrap();
+            assert_eq!(body.len(), size + 16, "ciphertext is as long as the plaintext, and a tag");
+            assert_eq!(read(&memory).await, plaintext(size), "{size} bytes, expected {expected:?}");
+            assert_eq!(memory.unfinished(), 0);
+        }
     }
 }
 
@@ -68,11 +75,31 @@ async fn an_object_below_the_threshold_is_one_request() {
 
 #[tokio::test]
 async fn a_large_object_is_sent_in_parts_whatever_the_pieces() {
-    for piece in [MIB, 21 * MIB] {
+    // Of an object of unknown size, 10,000 parts have to hold 64 GiB.
+    for (expected, parts) in [(Some(21 * MIB as u64), 5), (None, 4)] {
+        for piece in [MIB, 21 * MIB] {
+            let memory = MemoryStore::new();
+            store_expecting(&memory, &plaintext(21 * MIB), piece, expected).await;
+            assert_eq!((memory.calls("put"), memory.calls("put_part")), (0, parts));
+            assert_eq!(read(&memory).await, plaintext(21 * MIB));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_part_of_an_object_of_known_size_is_sent_as_soon_as_it_is_full() {
+    for (expected_size, sent) in [(Some(21 * MIB as u64), true), (None, false)] {
         let memory = MemoryStore::new();
-        store(&memory, &plaintext(21 * MIB), piece).await;
-        assert_eq!((memory.calls("put"), memory.calls("put_part")), (0, 5));
-        assert_eq!(read(&memory).await, plaintext(21 * MIB));
+        let mut upload = begin(&memory, UploadOptions { expected_size, ..Default::default() });
+        upload.write(&plaintext(6 * MIB)).await.unwrap();
+        let arrived = async {
+            while memory.calls("put_part") == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        let arrived = tokio::time::timeout(std::time::Duration::from_millis(300), arrived).await;
+        assert_eq!(arrived.is_ok(), sent, "expected {expected_size:?}");
+        upload.abort().await;
     }
 }
 
@@ -126,7 +153,7 @@ async fn the_right_checksum_is_accepted() {
 #[tokio::test]
 async fn a_failure_of_any_request_leaves_nothing_behind() {
     let faults =
-        [("create_multipart", 1), ("put_part", 1), ("put_part", 2), ("put_part", 5), ("complete_multipart", 1)];
+        [("create_multipart", 1), ("put_part", 1), ("put_part", 2), ("put_part", 4), ("complete_multipart", 1)];
     for (operation, nth) in faults {
         let memory = MemoryStore::new();
         memory.fail(operation, nth);
