@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that forks in the middl
   RUBY
 
   upload = <<~'RUBY'
-    upload = client.send(:native).upload(key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })
+    upload = client.send(:native).upload(key, { content_type: "a/b", checksum: nil, size: data.bytesize, settings: {} })
     upload.write(data.byteslice(0, 11 << 20))
     $stdin.gets
     child do

@@ -13,7 +13,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
   let(:key) { unique_key }
 
   def begin_upload(native = self.native)
-    native.upload(key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })
+    native.upload(key, { content_type: "a/b", checksum: nil, size: 11 * mebibyte, settings: {} })
   end
 
   # Runs the block where no reference to what it makes is left over on a stack.
