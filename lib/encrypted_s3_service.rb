@@ -35,6 +35,7 @@ module EncryptedS3Service
   autoload :EncryptionKey, "encrypted_s3_service/keys/encryption_key"
   autoload :KeyCustody, "encrypted_s3_service/keys/custody"
   autoload :KeyReference, "encrypted_s3_service/keys/reference"
+  autoload :KmsKey, "encrypted_s3_service/keys/kms_key"
   autoload :KeylessClient, "encrypted_s3_service/client/keyless"
   autoload :OpenBao, "encrypted_s3_service/keys/open_bao"
 

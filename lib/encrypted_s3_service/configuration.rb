@@ -23,9 +23,13 @@ module EncryptedS3Service
     GIBIBYTE = 1 << 30
     private_constant :MEBIBYTE, :GIBIBYTE
 
+    # Settings of an entry about its key in AWS KMS. They do not go together with a writing key of another kind.
+    KMS_NAMES = %i[kms_key_id kms_encryption_context].freeze
+
     # Settings of an entry.
     NAMES = %i[
       bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
+      kms_key_id kms_region kms_endpoint kms_encryption_context kms_allow_decrypt_with_any_cmk
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
       segment_index memory_limit spool_folder public upload
     ].concat(Connection::NAMES).freeze
@@ -88,7 +92,7 @@ module EncryptedS3Service
     # @api private
     attr_reader :prefix
 
-    # @return [EncryptionKey, nil] nil only if it is missing and {#complete?} is false
+    # @return [EncryptionKey, KmsKey, nil] nil only if it is missing and {#complete?} is false
     attr_reader :encryption_key
 
     # @return [Integer] least bytes per part of a multipart upload; more where 10,000 parts would not hold the file
@@ -136,7 +140,15 @@ module EncryptedS3Service
     # @option options [String] :encryption_key_passphrase passphrase of an encrypted RSA key in PEM
     # @option options [Hash, Array] :decryption_keys reading keys: a Hash by id, or a list with derived ids. Each is a
     #   value as in `encryption_key`, or a Hash of `key`, `passphrase` and (in a list) `id`. AES keys can also have 16
-    #   or 24 bytes
+    #   or 24 bytes. A key in AWS KMS is `kms:` and its id, or a Hash of `kms_key_id` and `kms_encryption_context`
+    # @option options [String] :kms_key_id instead of `encryption_key`: id, ARN or alias of a key in AWS KMS, which
+    #   makes the data keys of new objects
+    # @option options [String] :kms_region (the region of the ARN, else `region`)
+    # @option options [String] :kms_endpoint URL of AWS KMS or of what speaks its interface; nil means Amazon
+    # @option options [Hash] :kms_encryption_context texts that KMS ties to each data key and shows in its log. An
+    #   object with another context is refused
+    # @option options [Boolean] :kms_allow_decrypt_with_any_cmk (false) whether objects are also read by keys that are
+    #   not configured, as far as the credentials allow it
     # @option options [String] :commitment_policy ("forbid_encrypt_allow_decrypt": writes V2, reads V2 and V3)
     #   `"require_encrypt_allow_decrypt"` writes V3, `"require_encrypt_require_decrypt"` writes and reads only V3
     # @option options [String] :security_profile `"v2_and_legacy"` or `"v3_and_legacy"` also read legacy objects, whose
@@ -211,8 +223,8 @@ module EncryptedS3Service
     def to_native(keys: nil)
       raise ConfigurationError, @problem if @problem
 
-      { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@transfer, **@formats,
-        segment_index: @segment_index, memory_limit: @memory_limit, spool_folder: @spool_folder,
+      { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@kms, **@transfer,
+        **@formats, segment_index: @segment_index, memory_limit: @memory_limit, spool_folder: @spool_folder,
         keys: keys || @keyring.to_native }
     end
 
@@ -239,6 +251,7 @@ module EncryptedS3Service
       settings.refuse(*@half) if @half && !@tolerant
       @connection = connection.to_native
       @region, @endpoint = @connection.values_at(:region, :endpoint)
+      @kms = connection.kms
     end
 
     def read_upload(settings)

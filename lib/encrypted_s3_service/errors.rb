@@ -99,7 +99,8 @@ module EncryptedS3Service
   # No configured key unwraps the object's data key: the key is wrong or the envelope was changed.
   class UnwrapError < KeyringError; end
 
-  # The tenant's key was destroyed, so its files cannot be read any more.
+  # The key was destroyed, so its files cannot be read any more: a tenant's, or one in AWS KMS that does not exist (any
+  # more).
   class KeyDestroyedError < KeyringError; end
 
   # The custodian of a key (OpenBao or another one) cannot be asked at the moment. Files under the key can be used again
@@ -114,6 +115,9 @@ module EncryptedS3Service
     # @return [Boolean] false
     def retryable? = false
   end
+
+  # The key exists but cannot be used: it is disabled in AWS KMS, or its deletion is pending.
+  class KeyDisabledError < KeyringError; end
 
   # The bytes differ from the encrypted ones, or from the announced ones.
   class IntegrityError < Error; end

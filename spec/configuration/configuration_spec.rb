@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::Configuration do
       access_key_id: nil, secret_access_key: nil, session_token: nil, profile: nil,
       instance_profile_timeout: nil, instance_profile_attempts: nil,
       connect_timeout: 15.0, read_timeout: 20.0, idle_timeout: 90.0, max_attempts: 4, retry_mode: "standard",
-      ca_bundle: nil, ca_directory: nil, http_proxy: nil,
+      ca_bundle: nil, ca_directory: nil, http_proxy: nil, kms_region: nil, kms_endpoint: nil,
       request_checksum_calculation: "when_supported", response_checksum_validation: "when_supported",
       keys: [{ id: OpenSSL::HMAC.hexdigest("SHA256", key, "encrypted_s3_service/key-id")[0, 16], key: key,
                kind: "aes" }],

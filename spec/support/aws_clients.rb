@@ -39,10 +39,19 @@ module AwsClients
   # The one that writes AES-CBC; its warning of itself is kept off the screen.
   # @param key [String, OpenSSL::PKey::RSA]
   # @return [Aws::S3::Encryption::Client]
-  def v1(key, **options)
+  def v1(key, **options) = quietly { Aws::S3::Encryption::Client.new(client: plain, encryption_key: key, **options) }
+
+  # @param key_id [String] of a key in AWS KMS
+  # @param kms [Aws::KMS::Client]
+  # @return [Aws::S3::Encryption::Client]
+  def v1_kms(key_id, kms)
+    quietly { Aws::S3::Encryption::Client.new(client: plain, kms_key_id: key_id, kms_client: kms) }
+  end
+
+  def quietly
     screen = $stderr
     $stderr = StringIO.new
-    Aws::S3::Encryption::Client.new(client: plain, encryption_key: key, **options)
+    yield
   ensure
     $stderr = screen
   end

@@ -1,4 +1,4 @@
-"""Amazon's S3 encryption client for Python with a static AES or RSA key, for the specs.
+"""Amazon's S3 encryption client for Python, for the specs: with a key in KMS as it is, or with a static AES or RSA key.
 
 The client itself wraps data keys by KMS only and names every wrap so. Its keyring is replaceable, and what it calls the
 wrap is set right before the request is sent; everything else of the format is the client's own. Takes one JSON request
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from s3_encryption import S3EncryptionClient, S3EncryptionClientConfig
 from s3_encryption.materials.encrypted_data_key import EncryptedDataKey
 from s3_encryption.materials.keyring import S3Keyring
+from s3_encryption.materials.kms_keyring import KmsKeyring
 from s3_encryption.materials.materials import AlgorithmSuite, CommitmentPolicy
 
 COMMITTING = AlgorithmSuite.ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY
@@ -75,6 +76,21 @@ def name_the_wrap(request):
     return handler
 
 
+def keyring(request):
+    """The client's own for a key in KMS, else the one from here."""
+    if "kms_key_id" not in request:
+        return StaticKeyring(request)
+
+    kms = boto3.client(
+        "kms",
+        endpoint_url=request["kms_endpoint"],
+        region_name=request["region"],
+        aws_access_key_id=request["access_key_id"],
+        aws_secret_access_key=request["secret_access_key"],
+    )
+    return KmsKeyring(kms, request["kms_key_id"])
+
+
 def main():
     request = json.load(sys.stdin)
     s3 = boto3.client(
@@ -87,11 +103,14 @@ def main():
     )
     policy = CommitmentPolicy[request["commitment_policy"].upper()]
     suite = PLAIN if policy == CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT else COMMITTING
-    config = S3EncryptionClientConfig(StaticKeyring(request), encryption_algorithm=suite, commitment_policy=policy)
+    config = S3EncryptionClientConfig(keyring(request), encryption_algorithm=suite, commitment_policy=policy)
     client = S3EncryptionClient(s3, config)
     where = {"Bucket": request["bucket"], "Key": request["key"]}
+    if "encryption_context" in request:
+        where["EncryptionContext"] = request["encryption_context"]
     if request["action"] == "put":
-        s3.meta.events.register("before-call.s3.PutObject", name_the_wrap(request))
+        if "kms_key_id" not in request:
+            s3.meta.events.register("before-call.s3.PutObject", name_the_wrap(request))
         client.put_object(**where, Body=base64.b64decode(request["body"]))
         answer = {}
     else:

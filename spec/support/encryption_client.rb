@@ -8,7 +8,8 @@ require "open3"
 class EncryptionClient
   SCRIPT = File.expand_path("encryption_client.py", __dir__)
 
-  # @param key [Hash] `wrapping_key:` (Base64) or `private_key_pem:`
+  # @param key [Hash] `wrapping_key:` (Base64), `private_key_pem:`, or `kms_key_id:`, `kms_endpoint:` and perhaps
+  #   `encryption_context:`
   # @param commitment_policy [String]
   def initialize(commitment_policy: "require_encrypt_require_decrypt", **key)
     names = %i[endpoint region access_key_id secret_access_key bucket]

@@ -13,9 +13,12 @@ require "uri"
 #     proxy.requests("UploadPart").map(&:sha256)
 #   end
 class FaultProxy
-  # What arrived. `operation` is S3's name for it, `target` the path with its query as it was sent.
+  # What arrived. `operation` is S3's name for it, or that of KMS, `target` the path with its query as it was sent.
   Request = Struct.new(:verb, :target, :headers, :body, :sha256, :bytesize) do
     def operation
+      # KMS has one address for everything.
+      return headers["x-amz-target"].split(".").last if headers.key?("x-amz-target")
+
       case [verb, target]
       in ["POST", /[?&]uploads\b/] then "CreateMultipartUpload"
       in ["PUT", /[?&]partNumber=/] then "UploadPart"

@@ -99,9 +99,10 @@ impl Envelopes {
     /// object.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails.
-    pub fn seal(&self, key: &str) -> Result<(Sealer, Vec<(String, String)>)> {
-        let (content_key, entries) = self.begin(key)?;
+    /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails; of a writing key in KMS
+    /// also those of [`KeyService`](crate::kms::KeyService).
+    pub async fn seal(&self, key: &str) -> Result<(Sealer, Vec<(String, String)>)> {
+        let (content_key, entries) = self.begin(key).await?;
         let legacy = || Error::new(ErrorKind::Internal, "new objects are not in a legacy form");
         Ok((content_key.into_sealer()?.ok_or_else(legacy)?, entries))
     }
@@ -111,10 +112,10 @@ impl Envelopes {
     ///
     /// # Errors
     /// Those of [`seal`](Self::seal).
-    pub fn begin(&self, key: &str) -> Result<(ContentKey, Vec<(String, String)>)> {
+    pub async fn begin(&self, key: &str) -> Result<(ContentKey, Vec<(String, String)>)> {
         let (content_key, mut entries) = match self.policy.written_format() {
-            Format::V3 => v3::seal(&self.keyring)?,
-            Format::V1 | Format::V2 => v2::seal(&self.keyring)?,
+            Format::V3 => v3::seal(&self.keyring).await?,
+            Format::V1 | Format::V2 => v2::seal(&self.keyring).await?,
         };
         if self.place.writes() {
             let (name, value) = place::entry(content_key.data_key(), key)?;
@@ -138,10 +139,11 @@ impl Envelopes {
     /// [`ErrorKind::LegacyDisabled`] for an object that the policy forbids; [`ErrorKind::PlaceRequired`] for an object
     /// that is not bound to a key although the setting requires it; [`ErrorKind::KeyMismatch`] when the data key was
     /// wrapped with another kind of key; [`ErrorKind::Unwrap`] when no configured key opens the envelope, and
-    /// [`ErrorKind::AlgMismatch`] when the data key was wrapped for another content algorithm;
+    /// [`ErrorKind::AlgMismatch`] when the data key was wrapped for another content algorithm; of a key in KMS
+    /// [`ErrorKind::ContextMismatch`] and those of [`KeyService`](crate::kms::KeyService);
     /// [`ErrorKind::Commitment`] when the data key is not the one that a V3 object commits to; [`ErrorKind::Misplaced`]
     /// when the object was written under another key of the bucket.
-    pub fn open<'a>(
+    pub async fn open<'a>(
         &self,
         key: &str,
         metadata: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
@@ -150,7 +152,7 @@ impl Envelopes {
         let envelope = Envelope::read(metadata.clone(), instruction_file)?;
         envelope.check(self.policy)?;
         let claim = Claim::read(self.place, envelope.legacy().is_some(), metadata)?;
-        let (content_key, used) = envelope.open(&self.keyring)?;
+        let (content_key, used) = envelope.open(&self.keyring).await?;
         claim.check(content_key.data_key(), key)?;
         Ok(Opened { content: content_key.content()?, format: content_key.format(), content_key, key: used })
     }
@@ -178,7 +180,7 @@ impl Envelopes {
 pub struct Description {
     /// The format, determined by the entry of the wrapped key.
     pub format: Format,
-    /// The id of the wrapping key, if the envelope names one.
+    /// The id of the wrapping key, if the envelope names one; of a key in KMS its ARN.
     pub key_id: Option<String>,
 }
 
@@ -191,7 +193,8 @@ pub fn describe<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> O
         [false, false, true] => (Format::V3, names::V3_MATERIAL_DESCRIPTION),
         _ => return None,
     };
-    let key_id = entries.get(description).and_then(crate::keyring::wanted_id);
+    let in_kms = || entries.get(names::KMS_KEY).map(str::to_owned);
+    let key_id = entries.get(description).and_then(crate::keyring::wanted_id).or_else(in_kms);
     Some(Description { format, key_id })
 }
 
@@ -235,12 +238,12 @@ impl Envelope {
     }
 
     /// Unwraps the data key. Returns it and the wrapping key that was used; for V1 the wrapping key is not revealed.
-    fn open(&self, keyring: &Keyring) -> Result<(ContentKey, Option<KeyUse>)> {
+    async fn open(&self, keyring: &Keyring) -> Result<(ContentKey, Option<KeyUse>)> {
         let known = |(content_key, used)| (content_key, Some(used));
         match self {
             Self::V1(envelope) => Ok((envelope.open(keyring)?, None)),
-            Self::V2(envelope) => envelope.open(keyring).map(known),
-            Self::V3(envelope) => envelope.open(keyring).map(known),
+            Self::V2(envelope) => envelope.open(keyring).await.map(known),
+            Self::V3(envelope) => envelope.open(keyring).await.map(known),
         }
     }
 

@@ -48,6 +48,12 @@ pub enum ErrorKind {
     LegacyDisabled,
     /// The data key was wrapped by another kind of key than the configured ones.
     KeyMismatch,
+    /// The data key was wrapped by KMS in another encryption context than the configured one.
+    ContextMismatch,
+    /// The wrapping key is disabled where it is kept, or its deletion is pending.
+    KeyDisabled,
+    /// The wrapping key does not exist any more where it was kept.
+    KeyDestroyed,
     /// The algorithm bound into the wrapped data key is not the one the envelope names.
     AlgMismatch,
     /// No configured key opens the wrapped data key: the key is wrong or missing, or the envelope was changed.
@@ -101,6 +107,9 @@ impl ErrorKind {
             Self::CommitmentRequired => "commitment-required",
             Self::LegacyDisabled => "legacy-disabled",
             Self::KeyMismatch => "key-mismatch",
+            Self::ContextMismatch => "context-mismatch",
+            Self::KeyDisabled => "key-disabled",
+            Self::KeyDestroyed => "key-destroyed",
             Self::AlgMismatch => "alg-mismatch",
             Self::Unwrap => "unwrap",
             Self::Commitment => "commitment",

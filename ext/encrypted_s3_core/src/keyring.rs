@@ -5,6 +5,7 @@
 
 mod aes;
 mod aes_legacy;
+mod kms;
 mod rsa;
 mod wrap;
 
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kms::{KeyService, KmsKey};
 use crate::secret::{DataKey, WrappingKey};
 use wrap::Kind;
 
+pub(crate) use kms::ReEncrypted;
 pub use rsa::{MAX_BITS as MAX_RSA_BITS, MIN_BITS as MIN_RSA_BITS, RsaKey};
 pub(crate) use wrap::{Wrap, WritingWrap};
 
@@ -30,19 +33,21 @@ const ID_ENTRY: &str = "key_id";
 #[derive(Debug)]
 pub struct Key {
     /// Stored with every object written under this key: 1 to 128 printable ASCII characters. `None` stores nothing, as
-    /// the official clients do by default.
+    /// the official clients do by default. Not for keys in KMS, which have ids of their own.
     pub id: Option<String>,
     /// The key itself.
     pub key: KeyMaterial,
 }
 
-/// A wrapping key of either kind.
+/// A wrapping key of any kind.
 #[derive(Debug)]
 pub enum KeyMaterial {
     /// An AES key, which wraps and unwraps.
     Aes(WrappingKey),
     /// An RSA key, whose public half wraps and whose private half unwraps.
     Rsa(RsaKey),
+    /// A key in AWS KMS, which wraps and unwraps there.
+    Kms(KmsKey),
 }
 
 impl From<WrappingKey> for KeyMaterial {
@@ -57,12 +62,29 @@ impl From<RsaKey> for KeyMaterial {
     }
 }
 
+impl From<KmsKey> for KeyMaterial {
+    fn from(key: KmsKey) -> Self {
+        Self::Kms(key)
+    }
+}
+
+impl Key {
+    /// The name that the key goes by.
+    fn name(&self) -> Option<&str> {
+        match &self.key {
+            KeyMaterial::Kms(key) => key.id(),
+            _ => self.id.as_deref(),
+        }
+    }
+}
+
 impl KeyMaterial {
     /// Whether both are the same key, of which this or that may be the public half only.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Aes(one), Self::Aes(other)) => one.is(other),
             (Self::Rsa(one), Self::Rsa(other)) => one.is(other),
+            (Self::Kms(one), Self::Kms(other)) => one == other,
             _ => false,
         }
     }
@@ -72,10 +94,11 @@ impl KeyMaterial {
         match self {
             Self::Aes(_) => kind == Kind::Aes,
             Self::Rsa(key) => kind == Kind::Rsa && key.is_private(),
+            Self::Kms(_) => kind == Kind::Kms,
         }
     }
 
-    /// The data key, or `None` when this is not the key.
+    /// The data key, or `None` when this is not the key. Not for keys in KMS, which take requests.
     fn unwrap(&self, wrapped: &WrappedKey<'_>) -> Result<Option<DataKey>> {
         let bytes = wrapped.bytes;
         match (self, wrapped.wrap) {
@@ -97,14 +120,44 @@ pub(crate) struct WrappedKey<'a> {
     pub(crate) bytes: &'a [u8],
     /// The text that ties it to the content algorithm, for the wraps that do so.
     pub(crate) bind: &'a str,
-    /// The material description of the envelope. One that cannot be parsed names no key.
+    /// The material description of the envelope; of a key in KMS the encryption context. One that cannot be parsed
+    /// names no key.
     pub(crate) material_description: &'a str,
+    /// The ARN of the KMS key that the object names. It decides which key is tried first and nothing else.
+    pub(crate) kms_key: Option<&'a str>,
+}
+
+impl<'a> WrappedKey<'a> {
+    /// A data key that was just wrapped.
+    fn of(wrapping: &'a Wrapping, bind: &'a str) -> Self {
+        Self {
+            wrap: wrapping.wrap.read(),
+            bytes: &wrapping.bytes,
+            bind,
+            material_description: &wrapping.description,
+            kms_key: wrapping.kms_key.as_deref(),
+        }
+    }
+}
+
+/// A data key, wrapped for an envelope.
+#[derive(Debug)]
+pub(crate) struct Wrapping {
+    /// How it was wrapped.
+    pub(crate) wrap: WritingWrap,
+    /// The wrapped key.
+    pub(crate) bytes: Vec<u8>,
+    /// The material description, or the encryption context: compact JSON, in ASCII, because S3 hands non-ASCII metadata
+    /// back in another encoding than it took it.
+    pub(crate) description: String,
+    /// The ARN of the KMS key that wrapped it.
+    pub(crate) kms_key: Option<String>,
 }
 
 /// Which key opened an object's data key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUse {
-    /// The id under which the key is configured.
+    /// The id under which the key is configured; the ARN of a key in KMS that is not configured by name.
     pub id: Option<String>,
     /// Whether new objects are written under this key, be it by its public half and under another id.
     pub is_writing: bool,
@@ -117,6 +170,7 @@ pub struct KeyUse {
 pub struct Keyring {
     writing: Arc<Key>,
     further: Arc<[Key]>,
+    kms: Option<Arc<dyn KeyService>>,
 }
 
 impl Keyring {
@@ -130,30 +184,66 @@ impl Keyring {
         let mut keys = keys.into_iter();
         let writing =
             keys.next().ok_or_else(|| Error::new(ErrorKind::Configuration, "no `encryption_key` is configured"))?;
-        Ok(Self { writing: Arc::new(writing), further: keys.collect() })
-    }
-
-    /// Wraps `data_key` by the writing key; returns how, and the wrapped key's bytes. `bind` is the text that ties it
-    /// to the content algorithm.
-    pub(crate) fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<(WritingWrap, Vec<u8>)> {
-        match &self.writing.key {
-            KeyMaterial::Aes(key) => Ok((WritingWrap::AesGcm, aes::wrap(key, data_key, bind)?)),
-            KeyMaterial::Rsa(key) => Ok((WritingWrap::RsaOaepSha1, key.wrap(data_key, bind)?)),
+        if matches!(&writing.key, KeyMaterial::Kms(key) if key.id().is_none()) {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "new objects need a KMS key of their own: set `kms_key_id`",
+            ));
         }
+        Ok(Self { writing: Arc::new(writing), further: keys.collect(), kms: None })
     }
 
-    /// The material description of what the writing key wraps: compact JSON, in ASCII, because S3 hands non-ASCII
-    /// metadata back in another encoding than it took it.
-    pub(crate) fn material_description(&self) -> String {
+    /// The same keyring with what reaches the keys in KMS.
+    #[must_use]
+    pub fn with_kms(self, service: Arc<dyn KeyService>) -> Self {
+        Self { kms: Some(service), ..self }
+    }
+
+    /// Whether there are keys in KMS, which need [`with_kms`](Self::with_kms).
+    pub fn needs_kms(&self) -> bool {
+        self.keys().any(|key| matches!(key.key, KeyMaterial::Kms(_)))
+    }
+
+    /// A new data key, and the same wrapped by the writing key. `bind` is the text that ties it to the content
+    /// algorithm.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] without randomness; of a key in KMS those of [`KeyService`].
+    pub(crate) async fn new_data_key(&self, bind: &str) -> Result<(DataKey, Wrapping)> {
+        if let KeyMaterial::Kms(key) = &self.writing.key {
+            return self.generate_by_kms(key, bind).await;
+        }
+        let data_key = DataKey::generate()?;
+        let wrapping = self.wrap(&data_key, bind).await?;
+        Ok((data_key, wrapping))
+    }
+
+    /// Wraps `data_key` by the writing key. `bind` is the text that ties it to the content algorithm.
+    ///
+    /// # Errors
+    /// As [`new_data_key`](Self::new_data_key).
+    pub(crate) async fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<Wrapping> {
+        let (wrap, bytes) = match &self.writing.key {
+            KeyMaterial::Aes(key) => (WritingWrap::AesGcm, aes::wrap(key, data_key, bind)?),
+            KeyMaterial::Rsa(key) => (WritingWrap::RsaOaepSha1, key.wrap(data_key, bind)?),
+            KeyMaterial::Kms(key) => return self.wrap_by_kms(key, data_key, bind).await,
+        };
+        Ok(Wrapping { wrap, bytes, description: self.material_description(), kms_key: None })
+    }
+
+    fn material_description(&self) -> String {
         match &self.writing.id {
             Some(id) => json!({ ID_ENTRY: id }).to_string(),
             None => "{}".to_owned(),
         }
     }
 
-    /// Whether `material_description` says of its key what this keyring writes.
-    pub(crate) fn describes_writing_key(&self, material_description: &str) -> bool {
-        wanted_id(material_description) == self.writing.id
+    /// Whether an envelope says of its key what this keyring writes.
+    pub(crate) fn describes_writing_key(&self, wrapped: &WrappedKey<'_>) -> bool {
+        match &self.writing.key {
+            KeyMaterial::Kms(key) => wrapped.kms_key.is_some_and(|arn| key.has_arn(arn) == Some(true)),
+            _ => wanted_id(wrapped.material_description) == self.writing.id,
+        }
     }
 
     /// Unwraps a data key by whichever key opens it, and tells which that was: first the one that the material
@@ -162,9 +252,14 @@ impl Keyring {
     /// # Errors
     /// [`ErrorKind::KeyMismatch`] when there is no key of the kind that wrapped it, [`ErrorKind::Malformed`] when its
     /// length is not that of such a wrapped key, [`ErrorKind::Unwrap`] when no key opens it, and
-    /// [`ErrorKind::AlgMismatch`] when one does and it was wrapped for another content algorithm.
-    pub(crate) fn unwrap(&self, wrapped: WrappedKey<'_>) -> Result<(DataKey, KeyUse)> {
+    /// [`ErrorKind::AlgMismatch`] when one does and it was wrapped for another content algorithm. Of a key in KMS also
+    /// [`ErrorKind::ContextMismatch`] when its encryption context is not that of the configuration, and the errors of
+    /// [`KeyService`].
+    pub(crate) async fn unwrap(&self, wrapped: WrappedKey<'_>) -> Result<(DataKey, KeyUse)> {
         self.check_kind(wrapped.wrap.kind())?;
+        if wrapped.wrap.kind() == Kind::Kms {
+            return self.unwrap_by_kms(&wrapped).await;
+        }
         let wanted = wanted_id(wrapped.material_description);
         for key in self.in_order(wrapped.wrap.kind(), wanted.as_deref()) {
             if let Some(data_key) = key.key.unwrap(&wrapped)? {
@@ -210,7 +305,9 @@ impl Keyring {
             return Ok(());
         }
         let problem = match kind {
-            Kind::Kms => "which is not supported",
+            Kind::Kms => {
+                "but this service has no KMS key: set `kms_key_id`, or add `kms:` and the key's ARN to `decryption_keys`"
+            }
             Kind::Rsa if self.keys().any(|key| matches!(key.key, KeyMaterial::Rsa(_))) => {
                 "but this service has public RSA keys only, which can write and not read: set the private key as \
                  `encryption_key`, or add it to `decryption_keys`"
@@ -250,7 +347,8 @@ pub(crate) fn wanted_id(material_description: &str) -> Option<String> {
 
 fn check_ids(keys: &[Key]) -> Result<()> {
     let mut seen = HashSet::new();
-    for id in keys.iter().filter_map(|key| key.id.as_deref()) {
+    let own = keys.iter().filter(|key| !matches!(key.key, KeyMaterial::Kms(_)));
+    for id in own.filter_map(|key| key.id.as_deref()) {
         if !is_valid_id(id) {
             return Err(Error::new(
                 ErrorKind::Configuration,

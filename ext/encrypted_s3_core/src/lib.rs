@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod error;
 pub mod gcm;
 pub mod keyring;
+pub mod kms;
 pub mod local;
 mod md5;
 pub mod place;

@@ -58,7 +58,7 @@ pub async fn seal(envelopes: &Envelopes, plan: PartPlan, name: &str, plaintext: 
     let store = FileStore::new(body, HashMap::new());
     // One part at a time, so that the parts arrive in order.
     let plan = PartPlan { concurrency: 1, ..plan };
-    let mut upload = Upload::begin(Arc::new(store.clone()), envelopes, plan, name, UploadOptions::default())?;
+    let mut upload = Upload::begin(Arc::new(store.clone()), envelopes, plan, name, UploadOptions::default()).await?;
     let mut bytes = 0;
     loop {
         let taken = upload.write_file(plaintext, bytes, STEP).await?;

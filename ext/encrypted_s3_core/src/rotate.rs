@@ -77,8 +77,8 @@ pub async fn rotate(
         let head = task::run(store.head(key)).await?;
         let looked_at = |outcome| Ok(Rotated { outcome, former_key_id: key_id(&head) });
         let rewrap = match &options.renamed_from {
-            None => envelopes.rewrap(key, &pairs(&head)),
-            Some(former) => envelopes.rebind(key, former, &pairs(&head)),
+            None => envelopes.rewrap(key, &pairs(&head)).await,
+            Some(former) => envelopes.rebind(key, former, &pairs(&head)).await,
         };
         let (format, metadata) = match rewrap.map_err(|error| error.for_object(key))? {
             Rewrap::Current(format) => return looked_at(Rotation::Current(format)),

@@ -3,23 +3,23 @@
 //! Futures own what they need and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
 
 mod aws;
-mod aws_cause;
-mod aws_connection;
+pub(crate) mod aws_cause;
+pub(crate) mod aws_connection;
 mod aws_copy;
 mod aws_credentials;
 mod aws_delete;
-mod aws_error;
+pub(crate) mod aws_error;
 mod aws_profile_error;
-mod aws_proxy;
+pub(crate) mod aws_proxy;
 mod aws_read;
-mod aws_settings;
+pub(crate) mod aws_settings;
 mod aws_survey;
 mod aws_trust;
 mod file;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
 mod object_settings;
-mod patience;
+pub(crate) mod patience;
 mod watched_body;
 
 use std::collections::HashMap;

@@ -153,13 +153,14 @@ impl From<Error> for Refusal {
 }
 
 impl Upload {
-    /// Begins an upload: makes the data key and the envelope. Nothing is sent yet. Must be called within a tokio
-    /// runtime.
+    /// Begins an upload: makes the data key and the envelope. Nothing is sent to the store yet. Must be awaited within a
+    /// tokio runtime.
     ///
     /// # Errors
     /// `ChecksumMismatch` for a checksum that is not the base64 of an MD5; `Rejected` for a key that belongs to the
-    /// segment map of another object; `Internal` without randomness.
-    pub fn begin(
+    /// segment map of another object; `Internal` without randomness; of a writing key in KMS those of
+    /// [`KeyService`](crate::kms::KeyService).
+    pub async fn begin(
         store: Arc<dyn ObjectStore>,
         envelopes: &Envelopes,
         plan: PartPlan,
@@ -173,7 +174,7 @@ impl Upload {
         }
         let checksum = options.checksum.as_deref().map(ExpectedMd5::new).transpose();
         let checksum = checksum.map_err(|error| error.for_object(key))?;
-        let (content_key, metadata) = envelopes.begin(key)?;
+        let (content_key, metadata) = envelopes.begin(key).await.map_err(|error| error.for_object(key))?;
         let index_above = options.index_above.filter(|_| segments::sidecar_key(key).is_some());
         let cipher = Cipher::start(content_key, index_above.is_some())?;
         let (content_type, settings) = (options.content_type, options.settings);

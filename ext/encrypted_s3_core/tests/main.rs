@@ -15,9 +15,10 @@ mod gcm;
 mod gmac;
 #[path = "main/keyring.rs"]
 mod keyring;
+#[path = "main/kms.rs"]
+mod kms;
 #[path = "main/legacy.rs"]
 mod legacy;
-
 #[path = "main/local.rs"]
 mod local;
 #[path = "main/place.rs"]

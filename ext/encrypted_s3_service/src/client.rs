@@ -5,30 +5,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 use encrypted_s3_core::deletion;
 use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
 use encrypted_s3_core::envelope::{self, Envelopes, Format};
+use encrypted_s3_core::kms::KmsSettings;
 use encrypted_s3_core::place;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
-use encrypted_s3_core::{ErrorKind, Result as CoreResult, sidecar};
+use encrypted_s3_core::{ErrorKind, sidecar};
 use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, TypedData, function, method};
 
 use crate::answer::{call, request};
 use crate::download::{self, Download};
 use crate::upload::Upload;
-use crate::{connections, error, file, options, process, runtime, survey};
+use crate::{connections, error, file, kms, options, process, runtime, survey};
 
 /// A bucket and the keys of its objects. Several threads may use it at once, and it can be used after a fork.
 #[derive(TypedData)]
 #[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
 pub struct Client {
     settings: AwsStoreSettings,
+    kms: KmsSettings,
     envelopes: Envelopes,
     parts: PartPlan,
     reading: DownloadPlan,
     /// Objects of more than so many bytes get a segment map beside them.
     index_above: Option<u64>,
     /// Connections belong to the runtime that made them, and so to one process.
-    store: Mutex<Option<(process::Id, Arc<AwsStore>)>>,
+    connected: Mutex<Option<(process::Id, Connected)>>,
+}
+
+/// The store, and the keys with what reaches those in KMS.
+#[derive(Clone)]
+struct Connected {
+    store: Arc<AwsStore>,
+    envelopes: Envelopes,
 }
 
 impl DataTypeFunctions for Client {}
@@ -49,6 +58,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("segment_map?", method!(Client::is_segment_map, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
     class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))?;
+    kms::init(class)?;
     survey::init(class)
 }
 
@@ -57,49 +67,58 @@ impl Client {
     fn new(ruby: &Ruby, settings: RHash) -> Result<Self, Error> {
         Ok(Self {
             settings: options::store(ruby, settings)?,
+            kms: options::kms(ruby, settings)?,
             envelopes: options::envelopes(ruby, settings)?,
             parts: options::part_plan(ruby, settings)?,
             reading: options::download_plan(ruby, settings)?,
             index_above: options::index_above(ruby, settings)?,
-            store: Mutex::new(None),
+            connected: Mutex::new(None),
         })
     }
 
     /// The store, with this process's connections.
     pub fn store(&self) -> Arc<AwsStore> {
+        self.connected().store
+    }
+
+    /// The keys, with this process's connections.
+    pub fn envelopes(&self) -> Envelopes {
+        self.connected().envelopes
+    }
+
+    fn connected(&self) -> Connected {
         let process = process::id();
-        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
-            Some((owner, store)) if *owner == process => store.clone(),
+            Some((owner, connected)) if *owner == process => connected.clone(),
             _ => {
                 let store = Arc::new(connections::of(process).store(self.settings.clone()));
+                let envelopes =
+                    connections::with_kms(self.envelopes.clone(), process, &self.settings.connection, &self.kms);
+                let connected = Connected { store, envelopes };
                 // A parent's connections are neither used nor closed here: the sockets are shared with it.
-                std::mem::forget(slot.replace((process, store.clone())));
-                store
+                std::mem::forget(slot.replace((process, connected.clone())));
+                connected
             }
         }
     }
 
-    fn open(&self, key: &str) -> impl Future<Output = CoreResult<CoreDownload>> {
-        CoreDownload::open(self.store(), &self.envelopes, &self.reading, key)
-    }
-
     fn upload(ruby: &Ruby, this: &Self, key: String, options: RHash) -> Result<Upload, Error> {
         let options = UploadOptions { index_above: this.index_above, ..options::upload(ruby, options)? };
-        let _context = runtime::get(ruby)?.enter();
-        CoreUpload::begin(this.store(), &this.envelopes, this.parts, &key, options)
-            .map(Upload::new)
-            .map_err(|error| error::raised(ruby, &error))
+        let Connected { store, envelopes } = this.connected();
+        call(ruby, CoreUpload::begin(store, &envelopes, this.parts, &key, options)).map(Upload::new)
     }
 
     fn download(ruby: &Ruby, this: &Self, key: String) -> Result<Download, Error> {
-        call(ruby, this.open(&key)).map(Download::new)
+        let Connected { store, envelopes } = this.connected();
+        call(ruby, CoreDownload::open(store, &envelopes, &this.reading, &key)).map(Download::new)
     }
 
     /// Writes the plaintext into the file behind a descriptor, from its position on.
     fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
         let file = file::duplicate(ruby, descriptor)?;
-        let saved = CoreDownload::save(this.store(), &this.envelopes, &this.reading, &key, &file, digest);
+        let Connected { store, envelopes } = this.connected();
+        let saved = CoreDownload::save(store, &envelopes, &this.reading, &key, &file, digest);
         let written = call(ruby, saved)?;
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), written.bytes)?;
@@ -136,7 +155,8 @@ impl Client {
     }
 
     fn replace_envelope(&self, ruby: &Ruby, key: &str, options: &RotateOptions) -> Result<RHash, Error> {
-        let rotated = call(ruby, rotate(self.store(), &self.envelopes, key, options))?;
+        let Connected { store, envelopes } = self.connected();
+        let rotated = call(ruby, rotate(store, &envelopes, key, options))?;
         let (outcome, format, reason) = match rotated.outcome {
             Rotation::Rotated(format) => ("rotated", Some(format), None),
             Rotation::Current(format) => ("current", Some(format), None),
@@ -206,12 +226,12 @@ fn written_format(ruby: &Ruby, settings: RHash) -> Result<&'static str, Error> {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let Ok(slot) = self.store.get_mut() else { return };
-        let Some((owner, store)) = slot.take() else { return };
+        let Ok(slot) = self.connected.get_mut() else { return };
+        let Some((owner, connected)) = slot.take() else { return };
         match runtime::started() {
             // Connections must be closed by their runtime.
-            Some(runtime) if owner == process::id() => drop(runtime.spawn(async move { drop(store) })),
-            _ => std::mem::forget(store),
+            Some(runtime) if owner == process::id() => drop(runtime.spawn(async move { drop(connected) })),
+            _ => std::mem::forget(connected),
         }
     }
 }

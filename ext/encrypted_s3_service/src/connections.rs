@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use encrypted_s3_core::store::Connections;
+use encrypted_s3_core::envelope::Envelopes;
+use encrypted_s3_core::kms::KmsSettings;
+use encrypted_s3_core::store::{ConnectionSettings, Connections};
 
 use crate::process;
 
@@ -20,4 +22,18 @@ pub fn of(process: process::Id) -> Arc<Connections> {
             connections
         }
     }
+}
+
+/// Returns `envelopes` with what reaches their keys in KMS from `process`, which is this one.
+pub fn with_kms(
+    mut envelopes: Envelopes,
+    process: process::Id,
+    connection: &ConnectionSettings,
+    kms: &KmsSettings,
+) -> Envelopes {
+    if envelopes.keyring.needs_kms() {
+        let service = of(process).kms(connection.clone(), kms.clone());
+        envelopes.keyring = envelopes.keyring.with_kms(Arc::new(service));
+    }
+    envelopes
 }

@@ -57,7 +57,9 @@ fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Rejected | ErrorKind::UploadNotFound => "StoreError",
         ErrorKind::MissingEnvelope | ErrorKind::Unsupported => "EnvelopeError",
         ErrorKind::CommitmentRequired | ErrorKind::LegacyDisabled | ErrorKind::PlaceRequired => "PolicyError",
-        ErrorKind::KeyMismatch => "KeyringError",
+        ErrorKind::KeyMismatch | ErrorKind::ContextMismatch => "KeyringError",
+        ErrorKind::KeyDisabled => "KeyDisabledError",
+        ErrorKind::KeyDestroyed => "KeyDestroyedError",
         ErrorKind::Unwrap => "UnwrapError",
         ErrorKind::Malformed
         | ErrorKind::FormatConfusion

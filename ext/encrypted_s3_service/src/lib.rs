@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod gvl;
 mod handle;
+mod kms;
 mod local;
 mod options;
 mod process;

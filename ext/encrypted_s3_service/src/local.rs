@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::local;
 use magnus::{Error, Module, Object, RHash, RModule, RString, Ruby, function};
 
 use crate::answer::call;
 use crate::download::Download;
-use crate::{file, options};
+use crate::{connections, file, options, process};
 
 /// Defines the module.
 pub fn init(native: RModule) -> Result<(), Error> {
@@ -25,7 +26,7 @@ fn open(
     metadata: HashMap<String, String>,
     instruction_file: Option<RString>,
 ) -> Result<Download, Error> {
-    let envelopes = options::envelopes(ruby, settings)?;
+    let envelopes = envelopes(ruby, settings)?;
     let plan = options::download_plan(ruby, settings)?;
     let body = file::duplicate(ruby, descriptor)?;
     let instruction_file = instruction_file.map(|text| text.to_bytes().to_vec());
@@ -35,9 +36,16 @@ fn open(
 /// Encrypts the file behind one descriptor into the file behind another. Returns the plaintext's size and the object's
 /// user metadata, names without the `x-amz-meta-` prefix.
 fn seal(ruby: &Ruby, settings: RHash, name: String, from: i32, to: i32) -> Result<(u64, RHash), Error> {
-    let envelopes = options::envelopes(ruby, settings)?;
+    let envelopes = envelopes(ruby, settings)?;
     let plan = options::part_plan(ruby, settings)?;
     let (plaintext, body) = (file::duplicate(ruby, from)?, file::duplicate(ruby, to)?);
     let sealed = call(ruby, local::seal(&envelopes, plan, &name, &plaintext, body))?;
     Ok((sealed.bytes, ruby.hash_from_iter(sealed.metadata)))
+}
+
+/// The keys. Those in KMS are reached as the settings say.
+fn envelopes(ruby: &Ruby, settings: RHash) -> Result<Envelopes, Error> {
+    let envelopes = options::envelopes(ruby, settings)?;
+    let (connection, kms) = (options::connection(ruby, settings)?, options::kms(ruby, settings)?);
+    Ok(connections::with_kms(envelopes, process::id(), &connection, &kms))
 }

@@ -1,6 +1,7 @@
 //! Conversion of Ruby hashes into the core's settings. Ruby code has validated them and filled in the defaults; a wrong
 //! value here is a defect of the gem and is reported as a `ConfigurationError` that names the entry.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use encrypted_s3_core::Result as CoreResult;
 use encrypted_s3_core::download::{DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, KeyMaterial, Keyring, RsaKey};
+use encrypted_s3_core::kms::{Context, KmsKey, KmsSettings};
 use encrypted_s3_core::place::PlaceBinding;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 use encrypted_s3_core::secret::WrappingKey;
@@ -27,6 +29,11 @@ fn entry<T: TryConvert>(ruby: &Ruby, hash: RHash, name: &str) -> Result<T, Error
         .map_err(|_| error::named(ruby, "ConfigurationError", &format!("`{name}` has a value of the wrong type")))
 }
 
+/// Where KMS is.
+pub fn kms(ruby: &Ruby, hash: RHash) -> Result<KmsSettings, Error> {
+    Ok(KmsSettings { region: entry(ruby, hash, "kms_region")?, endpoint: entry(ruby, hash, "kms_endpoint")? })
+}
+
 /// The bucket's connection.
 pub fn store(ruby: &Ruby, hash: RHash) -> Result<AwsStoreSettings, Error> {
     Ok(AwsStoreSettings {
@@ -36,7 +43,8 @@ pub fn store(ruby: &Ruby, hash: RHash) -> Result<AwsStoreSettings, Error> {
     })
 }
 
-fn connection(ruby: &Ruby, hash: RHash) -> Result<ConnectionSettings, Error> {
+/// How the store is reached, and KMS.
+pub fn connection(ruby: &Ruby, hash: RHash) -> Result<ConnectionSettings, Error> {
     Ok(ConnectionSettings {
         region: entry(ruby, hash, "region")?,
         endpoint: entry(ruby, hash, "endpoint")?,
@@ -80,12 +88,28 @@ fn keyring(ruby: &Ruby, hash: RHash) -> Result<Keyring, Error> {
     let mut keys = Vec::new();
     for key in entry::<RArray>(ruby, hash, "keys")?.into_iter() {
         let key = RHash::try_convert(key)?;
+        let kind = entry::<String>(ruby, key, "kind")?;
+        if kind == "kms" {
+            let key = kms_key(ruby, key)?;
+            keys.push(Key { id: None, key: key.map_err(|error| error::raised(ruby, &error))?.into() });
+            continue;
+        }
         // The only copy of the key is moved and not copied again: a copy that is freed unwiped stays in memory.
         let bytes = Zeroizing::new(Vec::from(entry::<RString>(ruby, key, "key")?.to_bytes()));
-        let material = key_material(&entry::<String>(ruby, key, "kind")?, &bytes);
+        let material = key_material(&kind, &bytes);
         keys.push(Key { id: entry(ruby, key, "id")?, key: material.map_err(|error| error::raised(ruby, &error))? });
     }
     Keyring::new(keys).map_err(|error| error::raised(ruby, &error))
+}
+
+/// A key in KMS: its id, or nil for any, and the encryption context.
+fn kms_key(ruby: &Ruby, hash: RHash) -> Result<CoreResult<KmsKey>, Error> {
+    let id = entry::<Option<String>>(ruby, hash, "id")?;
+    let context = Context::new(entry::<HashMap<String, String>>(ruby, hash, "context")?);
+    Ok(context.and_then(|context| match &id {
+        Some(id) => KmsKey::new(id, context),
+        None => Ok(KmsKey::any(context)),
+    }))
 }
 
 fn key_material(kind: &str, bytes: &[u8]) -> CoreResult<KeyMaterial> {

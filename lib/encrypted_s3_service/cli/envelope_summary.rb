@@ -21,11 +21,14 @@ module EncryptedS3Service
       DESCRIPTIONS = %w[x-amz-m x-amz-matdesc].freeze
       # The entry that binds an object to its key (docs/format.md, 4).
       PLACE = "encrypted-s3-place"
+      # The entry with the ARN of a key in AWS KMS (docs/format.md, 6).
+      KMS_KEY = "encrypted-s3-kms-key"
       # Bytes of the authentication tag.
       TAG = 16
       # Columns of the names.
       WIDTH = 14
-      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :PLACE, :TAG, :WIDTH
+      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :PLACE, :KMS_KEY, :TAG,
+                       :WIDTH
 
       # @param place [String]
       # @param size [Integer] bytes of the stored body
@@ -74,6 +77,8 @@ module EncryptedS3Service
       end
 
       def key_id
+        return @entries[KMS_KEY] if @entries.key?(KMS_KEY)
+
         description = DESCRIPTIONS.filter_map { |name| @entries[name] }.first or return
         parsed = JSON.parse(description)
         parsed["key_id"] if parsed.is_a?(Hash)

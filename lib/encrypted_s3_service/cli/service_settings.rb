@@ -10,7 +10,9 @@ module EncryptedS3Service
     class ServiceSettings
       # What a configuration has to have and nobody asks of a local file.
       NO_BUCKET = "none"
-      private_constant :NO_BUCKET
+      # What belongs to a key in AWS KMS.
+      NO_KMS = { kms_key_id: nil, kms_encryption_context: nil, kms_allow_decrypt_with_any_cmk: nil }.freeze
+      private_constant :NO_BUCKET, :NO_KMS
 
       # @param options [Options]
       # @param environment [Hash{String => String}]
@@ -44,7 +46,7 @@ module EncryptedS3Service
 
       # Without what belongs to other keys.
       def only(key)
-        { encryption_key: key, encryption_key_id: nil, encryption_key_passphrase: nil, decryption_keys: nil }
+        { encryption_key: key, encryption_key_id: nil, encryption_key_passphrase: nil, decryption_keys: nil, **NO_KMS }
       end
 
       def keys(settings)
@@ -52,12 +54,12 @@ module EncryptedS3Service
         return from_environment(settings) if files.empty?
 
         reading = files.drop(1)
-        { encryption_key: files.first, encryption_key_passphrase: passphrase,
-          decryption_keys: reading.any? ? reading : nil }.compact
+        { encryption_key: files.first, **NO_KMS,
+          **{ encryption_key_passphrase: passphrase, decryption_keys: reading.any? ? reading : nil }.compact }
       end
 
       def from_environment(settings)
-        return {} unless EncryptionKey.blank?(settings[:encryption_key])
+        return {} unless EncryptionKey.blank?(settings[:encryption_key]) && settings[:kms_key_id].to_s.empty?
 
         key = @environment["ENCRYPTION_KEY"]
         raise ConfigurationError, "there is no key: name a file (--key-file) or set ENCRYPTION_KEY" if key.to_s.empty?

@@ -12,7 +12,8 @@ module EncryptedS3Service
     # @raise [ConfigurationError]
     def initialize(name, **options)
       # A random key that is never used, because a client must have one.
-      super(**options.except(:encryption_key_passphrase), encryption_key: SecureRandom.bytes(32))
+      super(**options.except(:encryption_key_passphrase, *Configuration::KMS_NAMES),
+            encryption_key: SecureRandom.bytes(32))
       @name = name
     end
 

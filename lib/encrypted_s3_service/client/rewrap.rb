@@ -79,6 +79,18 @@ module EncryptedS3Service
         Envelope.new(**head.slice(*Envelope.members))
       end
 
+      # @param key_id [String, nil] the id of a wrapping key, as {#envelope} tells it
+      # @return [Boolean] whether it is that of the key which writes. If that is an alias in AWS KMS, KMS is asked once
+      #   which key it stands for
+      # @raise [Error]
+      def writing_key?(key_id)
+        key = configuration.encryption_key
+        return key_id.to_s == key.id.to_s unless key.is_a?(KmsKey)
+        return false unless key_id
+
+        key.alias? ? key_id == arn_of_alias(key.id) : key.arn?(key_id)
+      end
+
       # Rotation cannot change the format: a V2 object's data key cannot be committed to later.
       #
       # @param format [String, nil] format of an object's envelope
@@ -108,6 +120,10 @@ module EncryptedS3Service
           upload.finish
         end
       end
+
+      private
+
+      def arn_of_alias(id) = (@arns ||= {})[id] ||= native.kms_key(id)[:arn]
     end
   end
 end

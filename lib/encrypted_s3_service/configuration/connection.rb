@@ -50,6 +50,11 @@ module EncryptedS3Service
         { **address, **credentials, **http, **retries, **checksums }.freeze
       end
 
+      # @return [Hash{Symbol => Object}] where AWS KMS is, frozen
+      def kms
+        { kms_region: settings.string(:kms_region), kms_endpoint: url(:kms_endpoint, "https://kms.example.com") }.freeze
+      end
+
       # @return [Array(Symbol, String), nil] the missing credential setting and the problem; nil when none is missing
       def half_a_credential
         id, secret, token = %i[access_key_id secret_access_key session_token].map { |name| settings.string(name) }
@@ -70,11 +75,13 @@ module EncryptedS3Service
           dual_stack: settings.boolean(:use_dualstack_endpoint, nil), fips: settings.boolean(:use_fips_endpoint, nil) }
       end
 
-      def endpoint
-        endpoint = settings.string(:endpoint)
-        return endpoint if endpoint.nil? || endpoint.match?(ENDPOINT)
+      def endpoint = url(:endpoint, "https://s3.example.com")
 
-        settings.refuse :endpoint, "must be a URL like https://s3.example.com, without credentials"
+      def url(name, example)
+        url = settings.string(name)
+        return url if url.nil? || url.match?(ENDPOINT)
+
+        settings.refuse name, "must be a URL like #{example}, without credentials"
       end
 
       def credentials

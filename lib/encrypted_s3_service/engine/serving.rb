@@ -22,7 +22,8 @@ module EncryptedS3Service
 
       app.config.action_dispatch.rescue_responses.update(
         "EncryptedS3Service::KeyDestroyedError" => :gone, "EncryptedS3Service::ArchivedError" => :conflict,
-        "EncryptedS3Service::CertificateError" => :service_unavailable
+        "EncryptedS3Service::CertificateError" => :service_unavailable,
+        "EncryptedS3Service::KeyDisabledError" => :service_unavailable
       )
     end
 

@@ -10,8 +10,8 @@ module EncryptedS3Service
     # @api private
     class StorageCheck
       # Settings that contain or describe a secret.
-      SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys access_key_id
-                   secret_access_key session_token].freeze
+      SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys kms_key_id
+                   access_key_id secret_access_key session_token].freeze
       # Settings that name certificate files.
       CERTIFICATES = %i[ssl_ca_bundle ssl_ca_directory].freeze
       private_constant :SECRETS, :CERTIFICATES

@@ -2,6 +2,7 @@
 
 require_relative "custodied_key"
 require_relative "encryption_key"
+require_relative "kms_key"
 require_relative "../errors"
 require_relative "../configuration/options"
 
@@ -13,7 +14,7 @@ module EncryptedS3Service
     # What an entry of `decryption_keys` may have where it is a Hash.
     ENTRY_NAMES = %i[id key passphrase].freeze
 
-    # @return [EncryptionKey, CustodiedKey, nil] the one that writes
+    # @return [EncryptionKey, CustodiedKey, KmsKey, nil] the one that writes
     attr_reader :writing
 
     # @return [String, nil] which setting lacks its key
@@ -24,9 +25,13 @@ module EncryptedS3Service
     # @raise [ConfigurationError] when a key is not one, or two have the same id
     def initialize(settings, tolerant)
       @tolerant = tolerant
+      @kms = { context: settings.raw(:kms_encryption_context) || {}, region: settings.string(:kms_region) }.freeze
       @writing = read_writing(settings)
       @reading = read_entries(settings).filter_map { |id, value| read_entry(settings, id, value) }
-      @all = unique([@writing, *@reading].compact)
+      # Tried last: KMS then takes the key from the object.
+      any = KmsKey.any(context: @kms[:context]) if settings.boolean(:kms_allow_decrypt_with_any_cmk, false)
+      @all = unique([@writing, *@reading, any].compact)
+      refuse_context_without_key(settings)
       freeze
     end
 
@@ -44,7 +49,9 @@ module EncryptedS3Service
 
     def read_writing(settings)
       value = settings.raw(:encryption_key)
+      return read_kms_key(settings) if settings.given?(:kms_key_id)
       return lacking("encryption_key", value) if lacking?(value)
+      return in_kms(value, settings, "encryption_key") if KmsKey.given?(value)
 
       id = settings.given?(:encryption_key_id) && (settings.string(:encryption_key_id) || "")
       key_of(value, setting: "encryption_key", id: id || nil, passphrase: settings.secret(:encryption_key_passphrase))
@@ -66,6 +73,31 @@ module EncryptedS3Service
       nil
     end
 
+    def read_kms_key(settings)
+      if settings.raw(:encryption_key)
+        settings.refuse :kms_key_id, "and encryption_key cannot both write. Put the key that only reads into " \
+                                     "decryption_keys"
+      end
+      id = settings.string(:kms_key_id)
+      return lacking("kms_key_id", nil) if id.nil?
+
+      in_kms("#{KmsKey::PREFIX}#{id.delete_prefix(KmsKey::PREFIX)}", settings, "kms_key_id")
+    end
+
+    # Objects show the ARN of such a key.
+    def in_kms(value, settings, setting)
+      name = %i[encryption_key_id encryption_key_passphrase].find { |other| settings.given?(other) }
+      settings.refuse name, "is not for keys in AWS KMS, which have ids of their own" if name
+
+      KmsKey.parse(value, **@kms, setting: setting)
+    end
+
+    def refuse_context_without_key(settings)
+      return if @kms[:context].empty? || @missing || @all.any?(KmsKey)
+
+      settings.refuse :kms_encryption_context, "needs a key in AWS KMS: set kms_key_id"
+    end
+
     # @return [Array] pairs of an id, or a number for the want of one, and a value
     def read_entries(settings)
       case (entries = settings.raw(:decryption_keys))
@@ -79,6 +111,8 @@ module EncryptedS3Service
     def read_entry(settings, name, value)
       setting = "decryption_keys.#{Configuration::Options.label(name)}"
       by_id = settings.raw(:decryption_keys).is_a?(Hash)
+      return KmsKey.parse(value, **@kms, setting: setting) if KmsKey.given?(value)
+
       entry = Configuration::Options.new(value.is_a?(Hash) ? value : { key: value }, within: setting)
       entry.refuse_unknown(by_id ? ENTRY_NAMES - [:id] : ENTRY_NAMES)
       return lacking(setting, entry.raw(:key)) if lacking?(entry.raw(:key))
@@ -104,7 +138,7 @@ module EncryptedS3Service
     # A key that is listed again under its own id, as the writing one easily is, is one key.
     def unique(keys)
       keys = keys.uniq { |key| [key.id, key.fingerprint] }
-      twice = keys.filter_map(&:id).tally.find { |_, count| count > 1 }
+      twice = keys.grep_v(KmsKey).filter_map(&:id).tally.find { |_, count| count > 1 }
       raise ConfigurationError, "decryption_keys: two different keys have the id #{twice.first.inspect}" if twice
 
       keys

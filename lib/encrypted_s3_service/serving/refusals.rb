@@ -14,6 +14,8 @@ module EncryptedS3Service
       included do
         rescue_from(ActiveStorage::FileNotFoundError) { refuse(404) }
         rescue_from(KeyDestroyedError) { refuse(410) }
+        # It may be enabled again.
+        rescue_from(KeyDisabledError) { refuse(503) }
         # Archived on Amazon's Glacier: the object must be restored before it can be read.
         rescue_from(ArchivedError) { refuse(409) }
       end

@@ -58,7 +58,7 @@ module EncryptedS3Service
       # A PEM begins with a dash, and a raw key has 32 bytes.
       def elsewhere?(key)
         return true if key.respond_to?(:to_path)
-        return false unless key.is_a?(String)
+        return false if KmsKey.given?(key) || !key.is_a?(String)
 
         text = key.b.lstrip
         text.start_with?(KeySource::PREFIX) || (key.bytesize != 32 && text.match?(KEY_SOURCE))
@@ -100,9 +100,30 @@ module EncryptedS3Service
 
       check_settings(@entry, nil)
       check_name(:region, REGION)
+      check_name(:kms_region, REGION)
       check_name(:bucket, BUCKET)
       check_keys
+      check_kms
       check_endpoint if @entry[:endpoint].present?
+    end
+
+    # With the server's credentials a tenant could have the keys of others used.
+    def check_kms
+      if uses_kms? && blank?(@entry[:access_key_id])
+        refuse "keys in AWS KMS need access_key_id and secret_access_key in the same entry"
+      end
+      return if blank?(@entry[:kms_endpoint])
+
+      problem = PublicEndpoint.new(@entry[:kms_endpoint].to_s).problem
+      refuse_endpoint("kms_endpoint #{problem}") if problem
+    end
+
+    def uses_kms?
+      keys = @entry[:decryption_keys]
+      keys = keys.values if keys.is_a?(Hash)
+      return true if [@entry[:encryption_key], *keys].any? { |key| KmsKey.given?(key) }
+
+      !blank?(@entry[:kms_key_id]) || @entry[:kms_allow_decrypt_with_any_cmk].to_s == "true"
     end
 
     # Refuses paths in any setting, and settings for things of the server.
@@ -135,10 +156,13 @@ module EncryptedS3Service
     # A bucket in the host name is checked as well: the owner of the domain decides where that name leads.
     def check_endpoint
       inside = @entry[:bucket] unless @entry[:force_path_style].to_s == "true"
-      problem = PublicEndpoint.new(@entry[:endpoint].to_s, bucket: inside).problem or return
+      problem = PublicEndpoint.new(@entry[:endpoint].to_s, bucket: inside).problem
+      refuse_endpoint("endpoint #{problem}") if problem
+    end
 
-      refuse "endpoint #{problem}", "Add endpoints of your own network to " \
-                                    "config.encrypted_s3_service.trusted_resolver_endpoints."
+    def refuse_endpoint(problem)
+      refuse problem, "Add endpoints of your own network to " \
+                      "config.encrypted_s3_service.trusted_resolver_endpoints."
     end
 
     def blank?(value) = value.nil? || value == ""

@@ -47,7 +47,7 @@ module EncryptedS3Service
     # @param name [Symbol, String] an entry that is not a mirror
     # @return [ActiveStorage::Service]
     def build(name)
-      entry = @entries[name].except(:encryption_key, :encryption_key_id)
+      entry = @entries[name].except(:encryption_key, :encryption_key_id, *keys_of_the_entry)
       @key ? with_class(name, **entry, encryption_key: @key) : without_key(name, entry)
     end
 
@@ -58,6 +58,9 @@ module EncryptedS3Service
     private
 
     def public_attributes = { base: @base, id: @id }
+
+    # The context of the entry is that of its own key; a tenant's key in KMS without one has the same.
+    def keys_of_the_entry = KmsKey.given?(@key) ? %i[kms_key_id] : Configuration::KMS_NAMES
 
     def tenants_name(name) = :"#{name}#{TenantKeys::SEPARATOR}#{@id}"
 

@@ -95,7 +95,7 @@ impl Origin {
         let size = ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(ranges.size);
         let (head, ranges) = Ranges::open(self.store.clone(), &self.key, RangePlan { size, ..ranges }).await?;
         let file = instruction_file::read(self.store.clone(), &self.envelopes, &head, &self.key).await?;
-        let opened = self.envelopes.open(&self.key, head.entries(), file.as_deref());
+        let opened = self.envelopes.open(&self.key, head.entries(), file.as_deref()).await;
         let Opened { content, content_key, format, key } = opened.map_err(|error| error.for_object(&self.key))?;
         let size = content.text_len(head.size).map_err(|error| error.for_object(&self.key))?;
         let second = if size > self.plan.memory_limit { Some(content_key.content()?) } else { None };

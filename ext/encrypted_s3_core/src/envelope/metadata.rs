@@ -30,7 +30,10 @@ pub(super) mod names {
     pub(in super::super) const V3_COMMITMENT: &str = "x-amz-d";
     pub(in super::super) const V3_MESSAGE_ID: &str = "x-amz-i";
     pub(in super::super) const V3_MATERIAL_DESCRIPTION: &str = "x-amz-m";
-    const V3_ENCRYPTION_CONTEXT: &str = "x-amz-t";
+    pub(in super::super) const V3_ENCRYPTION_CONTEXT: &str = "x-amz-t";
+    /// Not of Amazon's format: the ARN of the KMS key that wrapped the data key (`docs/format.md`, 6). With several keys
+    /// it tells which to try first. Always in the object's own metadata.
+    pub(in super::super) const KMS_KEY: &str = "encrypted-s3-kms-key";
 
     /// The entry that marks the format: V1, V2, V3.
     pub(in super::super) const WRAPPED_KEYS: [&str; 3] = [V1_KEY, V2_KEY, V3_KEY];
@@ -60,7 +63,7 @@ pub(super) mod names {
             .chain(V3_CONTENT)
             .chain(V3_WRAP)
             .chain(OLDER)
-            .chain([PLAINTEXT_LENGTH])
+            .chain([PLAINTEXT_LENGTH, KMS_KEY])
             .find(|known| known.eq_ignore_ascii_case(name))
     }
 }

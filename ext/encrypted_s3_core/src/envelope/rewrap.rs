@@ -3,11 +3,32 @@
 use super::metadata::names;
 use super::{ContentKey, Envelope, Envelopes, Format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyring::KeyUse;
+use crate::keyring::{KeyUse, Keyring, ReEncrypted, Wrapping};
 use crate::place::{self, Claim, PlaceBinding};
+use crate::secret::DataKey;
 
-/// A metadata entry, name and value, that changes or comes new.
-pub(super) type Changed = (&'static str, String);
+/// A metadata entry that changes: its name, and its new value or `None` when it goes away.
+pub(super) type Changed = (&'static str, Option<String>);
+
+/// What KMS has done to a wrapped data key by itself.
+pub(super) enum Rewrapped {
+    /// The writing key had wrapped it already.
+    Current,
+    /// The entries that change.
+    Changed(Vec<Changed>),
+    /// It is no matter of KMS alone.
+    Impossible,
+}
+
+impl Rewrapped {
+    pub(super) fn of(outcome: ReEncrypted, entries: impl FnOnce(Wrapping) -> Vec<Changed>) -> Result<Self> {
+        Ok(match outcome {
+            ReEncrypted::Current => Self::Current,
+            ReEncrypted::Changed(wrapping) => Self::Changed(entries(wrapping)),
+            ReEncrypted::Impossible => Self::Impossible,
+        })
+    }
+}
 
 /// What changing an object's metadata comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +41,33 @@ pub enum Rewrap {
     Reencrypt(&'static str),
 }
 
-/// An object whose data key was unwrapped.
-struct Unwrapped {
+/// An object whose metadata can be replaced.
+struct Replaceable {
     envelope: Envelope,
-    content_key: ContentKey,
-    used: Option<KeyUse>,
     claim: Claim,
+}
+
+impl Replaceable {
+    fn format(&self) -> Format {
+        if matches!(self.envelope, Envelope::V3(_)) { Format::V3 } else { Format::V2 }
+    }
+
+    /// Has KMS wrap the data key anew, without seeing it.
+    async fn re_encrypt(&self, keyring: &Keyring) -> Result<Rewrapped> {
+        match &self.envelope {
+            Envelope::V2(envelope) => envelope.re_encrypt(keyring).await,
+            Envelope::V3(envelope) => envelope.re_encrypt(keyring).await,
+            Envelope::V1(_) => Ok(Rewrapped::Impossible),
+        }
+    }
+
+    async fn rewrap(&self, keyring: &Keyring, key: &ContentKey, used: Option<&KeyUse>) -> Result<Vec<Changed>> {
+        match (&self.envelope, used) {
+            (Envelope::V2(envelope), Some(used)) => envelope.rewrap(keyring, key.data_key(), used).await,
+            (Envelope::V3(envelope), Some(used)) => envelope.rewrap(keyring, key.data_key(), used).await,
+            _ => Ok(Vec::new()),
+        }
+    }
 }
 
 impl Envelopes {
@@ -33,24 +75,30 @@ impl Envelopes {
     /// is: the key of a V2 object is not bound to it, so that wrapping it as a V3 key would commit to nothing. An object
     /// that is bound to no place is bound to this one, where places are written.
     ///
+    /// From one KMS key to another the data key does not leave KMS. Then the place entry is kept and not checked.
+    ///
     /// # Errors
     /// As [`open`](Envelopes::open).
-    pub fn rewrap(&self, key: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
-        let object = match self.unwrapped(self.place, metadata)? {
+    pub async fn rewrap(&self, key: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
+        let object = match self.replaceable(self.place, metadata)? {
             Ok(object) => object,
             Err(why) => return Ok(Rewrap::Reencrypt(why)),
         };
-        let data_key = object.content_key.data_key();
-        object.claim.check(data_key, key)?;
-        let mut changed = match (&object.envelope, &object.used) {
-            (Envelope::V2(envelope), Some(used)) => envelope.rewrap(&self.keyring, data_key, used)?,
-            (Envelope::V3(envelope), Some(used)) => envelope.rewrap(&self.keyring, data_key, used)?,
-            _ => Vec::new(),
-        };
-        if self.place.writes() && object.claim.is_absent() {
-            changed.push(place::entry(data_key, key)?);
+        let format = object.format();
+        let binds = self.place.writes() && object.claim.is_absent();
+        if !binds {
+            match object.re_encrypt(&self.keyring).await? {
+                Rewrapped::Current => return Ok(Rewrap::Current(format)),
+                Rewrapped::Changed(changed) => return Ok(Rewrap::Metadata(format, replaced(metadata, changed))),
+                Rewrapped::Impossible => {}
+            }
         }
-        let format = object.content_key.format();
+        let (content_key, used) = object.envelope.open(&self.keyring).await?;
+        object.claim.check(content_key.data_key(), key)?;
+        let mut changed = object.rewrap(&self.keyring, &content_key, used.as_ref()).await?;
+        if binds {
+            changed.push(place_entry(content_key.data_key(), key)?);
+        }
         Ok(if changed.is_empty() {
             Rewrap::Current(format)
         } else {
@@ -64,12 +112,13 @@ impl Envelopes {
     /// # Errors
     /// As [`open`](Envelopes::open); `Misplaced` when it was written neither under `key` nor under `former`,
     /// `PlaceRequired` when it does not say where it was written.
-    pub fn rebind(&self, key: &str, former: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
-        let object = match self.unwrapped(PlaceBinding::Verify, metadata)? {
+    pub async fn rebind(&self, key: &str, former: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
+        let object = match self.replaceable(PlaceBinding::Verify, metadata)? {
             Ok(object) => object,
             Err(why) => return Ok(Rewrap::Reencrypt(why)),
         };
-        let (data_key, format) = (object.content_key.data_key(), object.content_key.format());
+        let (content_key, _) = object.envelope.open(&self.keyring).await?;
+        let (data_key, format) = (content_key.data_key(), object.format());
         if object.claim.is_absent() {
             return Err(unbound());
         }
@@ -80,15 +129,15 @@ impl Envelopes {
             ErrorKind::Misplaced => elsewhere(former),
             _ => error,
         })?;
-        Ok(Rewrap::Metadata(format, replaced(metadata, vec![place::entry(data_key, key)?])))
+        Ok(Rewrap::Metadata(format, replaced(metadata, vec![place_entry(data_key, key)?])))
     }
 
-    /// Reads and opens the envelope of an object whose metadata can be replaced; or says why that is not enough.
-    fn unwrapped(
+    /// Reads the envelope of an object whose metadata can be replaced; or says why that is not enough.
+    fn replaceable(
         &self,
         binding: PlaceBinding,
         metadata: &[(String, String)],
-    ) -> Result<std::result::Result<Unwrapped, &'static str>> {
+    ) -> Result<std::result::Result<Replaceable, &'static str>> {
         if self.instruction_file_suffix.is_some() && !names::hold_wrapped_key(pairs(metadata)) {
             return Ok(Err("its envelope is in an instruction file"));
         }
@@ -100,9 +149,12 @@ impl Envelopes {
             _ => {}
         }
         let claim = Claim::read(binding, false, pairs(metadata))?;
-        let (content_key, used) = envelope.open(&self.keyring)?;
-        Ok(Ok(Unwrapped { envelope, content_key, used, claim }))
+        Ok(Ok(Replaceable { envelope, claim }))
     }
+}
+
+fn place_entry(data_key: &DataKey, key: &str) -> Result<Changed> {
+    place::entry(data_key, key).map(|(name, value)| (name, Some(value)))
 }
 
 fn pairs(metadata: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clone {
@@ -112,7 +164,7 @@ fn pairs(metadata: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + 
 fn replaced(metadata: &[(String, String)], changed: Vec<Changed>) -> Vec<(String, String)> {
     let stays = |name: &str| !changed.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     let mut all: Vec<_> = metadata.iter().filter(|(name, _)| stays(name)).cloned().collect();
-    all.extend(changed.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    all.extend(changed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     all
 }
 

@@ -35,6 +35,7 @@ impl Envelope {
             bytes: &self.wrapped_key,
             bind: "",
             material_description: &self.material_description,
+            kms_key: None,
         })?;
         Ok(ContentKey::legacy(data_key, Format::V1, self.iv, genuine))
     }

@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::metadata::{Entries, names};
-use super::rewrap::Changed;
+use super::rewrap::{Changed, Rewrapped};
 use super::{ContentKey, Format, malformed, refuse_v3_entries, unsupported};
 use crate::cbc::Iv;
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, TAG_LEN};
-use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey};
+use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping};
 use crate::secret::{DataKey, fill_random};
 
 /// The content algorithm, and the text that its name binds into the wrapped key.
@@ -24,21 +24,28 @@ const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS says another length");
 pub(super) const NO_AAD: &[u8] = b"";
 
 /// Starts an object under a fresh data key; the metadata entries are the whole envelope.
-pub(super) fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
-    let data_key = DataKey::generate()?;
+pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
     let mut nonce: Nonce = [0; NONCE_LEN];
     fill_random(&mut nonce)?;
-    let (wrap, wrapped) = keyring.wrap(&data_key, GCM)?;
-    let entries = [
-        (names::V2_KEY, STANDARD.encode(wrapped)),
+    let (data_key, wrapping) = keyring.new_data_key(GCM).await?;
+    let content = [
         (names::IV, STANDARD.encode(nonce)),
         (names::CONTENT_ALGORITHM, GCM.to_owned()),
-        (names::WRAP_ALGORITHM, wrap.v2_name().to_owned()),
         (names::TAG_LENGTH, TAG_BITS.to_owned()),
-        (names::MATERIAL_DESCRIPTION, keyring.material_description()),
     ];
-    let entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let wrapped = wrapped_entries(wrapping).into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let entries = wrapped.chain(content).map(|(name, value)| (name.to_owned(), value)).collect();
     Ok((ContentKey::v2(data_key, nonce), entries))
+}
+
+/// The entries that go with the wrapped key; `None` for one that must not be there.
+fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
+    vec![
+        (names::V2_KEY, Some(STANDARD.encode(wrapping.bytes))),
+        (names::WRAP_ALGORITHM, Some(wrapping.wrap.v2_name().to_owned())),
+        (names::MATERIAL_DESCRIPTION, Some(wrapping.description)),
+        (names::KMS_KEY, wrapping.kms_key),
+    ]
 }
 
 /// A whole V2 envelope.
@@ -47,6 +54,7 @@ pub(super) struct Envelope {
     wrap: Wrap,
     wrapped_key: Vec<u8>,
     material_description: String,
+    kms_key: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +83,7 @@ impl Envelope {
             wrapped_key: entries.base64(names::V2_KEY)?,
             // Copying tools lose it; Java's client takes that for an empty one.
             material_description: entries.get(names::MATERIAL_DESCRIPTION).unwrap_or("{}").to_owned(),
+            kms_key: entries.get(names::KMS_KEY).map(str::to_owned),
         })
     }
 
@@ -90,8 +99,8 @@ impl Envelope {
     }
 
     /// Unwraps the data key.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
-        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+    pub(super) async fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
+        let (data_key, used) = keyring.unwrap(self.wrapped()).await?;
         let content_key = match self.cipher {
             Cipher::Gcm(nonce) => ContentKey::v2(data_key, nonce),
             Cipher::Cbc(iv) => ContentKey::legacy(data_key, Format::V2, iv, true),
@@ -101,16 +110,16 @@ impl Envelope {
 
     /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
     /// writing key and the envelope says so.
-    pub(super) fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
-        if used.is_writing && keyring.describes_writing_key(&self.material_description) {
+    pub(super) async fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
+        if used.is_writing && keyring.describes_writing_key(&self.wrapped()) {
             return Ok(Vec::new());
         }
-        let (wrap, wrapped) = keyring.wrap(data_key, GCM)?;
-        Ok(vec![
-            (names::V2_KEY, STANDARD.encode(wrapped)),
-            (names::WRAP_ALGORITHM, wrap.v2_name().to_owned()),
-            (names::MATERIAL_DESCRIPTION, keyring.material_description()),
-        ])
+        Ok(wrapped_entries(keyring.wrap(data_key, GCM).await?))
+    }
+
+    /// The same by KMS alone.
+    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Rewrapped> {
+        Rewrapped::of(keyring.re_encrypt(&self.wrapped()).await?, wrapped_entries)
     }
 
     fn wrapped(&self) -> WrappedKey<'_> {
@@ -119,6 +128,7 @@ impl Envelope {
             bytes: &self.wrapped_key,
             bind: GCM,
             material_description: &self.material_description,
+            kms_key: self.kms_key.as_deref(),
         }
     }
 }

@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::commitment::{Derivation, ID_LEN, Id};
 use super::metadata::{Entries, names};
-use super::rewrap::Changed;
+use super::rewrap::{Changed, Rewrapped};
 use super::{ContentKey, confusion, unsupported};
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce};
-use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey};
+use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping, WritingWrap};
 use crate::secret::{DataKey, fill_random};
 
 /// AES-256-GCM with HKDF-SHA512 and key commitment: the only suite that is ever stored, and the text that its number
@@ -20,22 +20,34 @@ const SUITE: &str = "115";
 pub(super) const NONCE: Nonce = [1; NONCE_LEN];
 
 /// Starts an object under a fresh data key and message id; the metadata entries are the whole envelope.
-pub(super) fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
-    let data_key = DataKey::generate()?;
+pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
     let mut message_id: Id = [0; ID_LEN];
     fill_random(&mut message_id)?;
+    let (data_key, wrapping) = keyring.new_data_key(SUITE).await?;
     let commitment = Derivation::new(&data_key, &message_id).commitment()?;
-    let (wrap, wrapped) = keyring.wrap(&data_key, SUITE)?;
-    let entries = [
-        (names::V3_KEY, STANDARD.encode(wrapped)),
-        (names::V3_WRAP_ALGORITHM, wrap.v3_name().to_owned()),
+    let content = [
         (names::V3_SUITE, SUITE.to_owned()),
         (names::V3_COMMITMENT, STANDARD.encode(commitment)),
         (names::V3_MESSAGE_ID, STANDARD.encode(message_id)),
-        (names::V3_MATERIAL_DESCRIPTION, keyring.material_description()),
     ];
-    let entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let wrapped = wrapped_entries(wrapping).into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let entries = wrapped.chain(content).map(|(name, value)| (name.to_owned(), value)).collect();
     Ok((ContentKey::v3(data_key, message_id)?, entries))
+}
+
+/// The entries that go with the wrapped key; `None` for one that must not be there.
+fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
+    let (description, context) = match wrapping.wrap {
+        WritingWrap::KmsContext => (None, Some(wrapping.description)),
+        WritingWrap::AesGcm | WritingWrap::RsaOaepSha1 => (Some(wrapping.description), None),
+    };
+    vec![
+        (names::V3_KEY, Some(STANDARD.encode(wrapping.bytes))),
+        (names::V3_WRAP_ALGORITHM, Some(wrapping.wrap.v3_name().to_owned())),
+        (names::V3_MATERIAL_DESCRIPTION, description),
+        (names::V3_ENCRYPTION_CONTEXT, context),
+        (names::KMS_KEY, wrapping.kms_key),
+    ]
 }
 
 /// A whole V3 envelope.
@@ -45,6 +57,7 @@ pub(super) struct Envelope {
     commitment: Id,
     message_id: Id,
     material_description: String,
+    kms_key: Option<String>,
 }
 
 impl Envelope {
@@ -60,34 +73,39 @@ impl Envelope {
             return Err(unsupported(names::V3_SUITE, suite));
         }
         let wrap = entries.require(names::V3_WRAP_ALGORITHM)?;
+        let wrap = Wrap::from_v3_name(wrap).ok_or_else(|| unsupported(names::V3_WRAP_ALGORITHM, wrap))?;
+        // Go's client writes both entries, the unused one empty.
+        let by_kms = wrap == Wrap::KmsContext;
+        let description = if by_kms { names::V3_ENCRYPTION_CONTEXT } else { names::V3_MATERIAL_DESCRIPTION };
         Ok(Self {
-            wrap: Wrap::from_v3_name(wrap).ok_or_else(|| unsupported(names::V3_WRAP_ALGORITHM, wrap))?,
+            wrap,
             wrapped_key: entries.base64(names::V3_KEY)?,
             message_id: entries.bytes(names::V3_MESSAGE_ID)?,
             commitment: entries.bytes(names::V3_COMMITMENT)?,
-            material_description: entries.get(names::V3_MATERIAL_DESCRIPTION).unwrap_or("{}").to_owned(),
+            material_description: entries.get(description).unwrap_or("{}").to_owned(),
+            kms_key: entries.get(names::KMS_KEY).map(str::to_owned),
         })
     }
 
     /// Unwraps the data key and checks that the object commits to it, before the key of the content is derived.
-    pub(super) fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
-        let (data_key, used) = keyring.unwrap(self.wrapped())?;
+    pub(super) async fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
+        let (data_key, used) = keyring.unwrap(self.wrapped()).await?;
         Derivation::new(&data_key, &self.message_id).verify(&self.commitment)?;
         Ok((ContentKey::v3(data_key, self.message_id)?, used))
     }
 
     /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
     /// writing key and the envelope says so.
-    pub(super) fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
-        if used.is_writing && keyring.describes_writing_key(&self.material_description) {
+    pub(super) async fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
+        if used.is_writing && keyring.describes_writing_key(&self.wrapped()) {
             return Ok(Vec::new());
         }
-        let (wrap, wrapped) = keyring.wrap(data_key, SUITE)?;
-        Ok(vec![
-            (names::V3_KEY, STANDARD.encode(wrapped)),
-            (names::V3_WRAP_ALGORITHM, wrap.v3_name().to_owned()),
-            (names::V3_MATERIAL_DESCRIPTION, keyring.material_description()),
-        ])
+        Ok(wrapped_entries(keyring.wrap(data_key, SUITE).await?))
+    }
+
+    /// The same by KMS alone.
+    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Rewrapped> {
+        Rewrapped::of(keyring.re_encrypt(&self.wrapped()).await?, wrapped_entries)
     }
 
     fn wrapped(&self) -> WrappedKey<'_> {
@@ -96,6 +114,7 @@ impl Envelope {
             bytes: &self.wrapped_key,
             bind: SUITE,
             material_description: &self.material_description,
+            kms_key: self.kms_key.as_deref(),
         }
     }
 }

@@ -42,7 +42,7 @@ fn parse_payload(payload: &[u8], bind: &str) -> Result<DataKey> {
     }
 }
 
-fn other_algorithm() -> Error {
+pub(super) fn other_algorithm() -> Error {
     Error::new(
         ErrorKind::AlgMismatch,
         "the data key was wrapped for another content algorithm than the envelope names: the envelope was changed",

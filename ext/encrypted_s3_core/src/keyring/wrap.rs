@@ -75,14 +75,25 @@ impl Wrap {
 pub(crate) enum WritingWrap {
     AesGcm,
     RsaOaepSha1,
+    KmsContext,
 }
 
 impl WritingWrap {
+    /// The same among the ways that are read.
+    pub(super) fn read(self) -> Wrap {
+        match self {
+            Self::AesGcm => Wrap::AesGcm,
+            Self::RsaOaepSha1 => Wrap::RsaOaepSha1,
+            Self::KmsContext => Wrap::KmsContext,
+        }
+    }
+
     /// The name in V2's `x-amz-wrap-alg`.
     pub(crate) fn v2_name(self) -> &'static str {
         match self {
             Self::AesGcm => "AES/GCM",
             Self::RsaOaepSha1 => "RSA-OAEP-SHA1",
+            Self::KmsContext => "kms+context",
         }
     }
 
@@ -91,6 +102,7 @@ impl WritingWrap {
         match self {
             Self::AesGcm => "02",
             Self::RsaOaepSha1 => "22",
+            Self::KmsContext => "12",
         }
     }
 }

@@ -14,11 +14,11 @@ use crate::ErrorKind;
 use crate::error::NetworkCause;
 
 /// A cause, the kind of error for it, and what the user can do.
-pub(super) struct Finding {
-    pub(super) kind: ErrorKind,
-    pub(super) cause: NetworkCause,
+pub(crate) struct Finding {
+    pub(crate) kind: ErrorKind,
+    pub(crate) cause: NetworkCause,
     /// The settings to look at, as a sentence without its end.
-    pub(super) advice: &'static str,
+    pub(crate) advice: &'static str,
 }
 
 impl Finding {
@@ -29,7 +29,7 @@ impl Finding {
 }
 
 /// The first cause in the chain of `error` that says why there is no connection.
-pub(super) fn find(error: &(dyn StdError + 'static)) -> Option<Finding> {
+pub(crate) fn find(error: &(dyn StdError + 'static)) -> Option<Finding> {
     chain(error).find_map(recognise)
 }
 

@@ -28,6 +28,7 @@ use super::aws_proxy::Proxy;
 use super::aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, RetryMode};
 use super::aws_trust::Trust;
 use super::patience::{Patience, WatchedClient};
+use crate::kms::{AwsKms, KmsSettings};
 use crate::{Error, ErrorKind, Result};
 
 /// Environment variables, or the beginnings of their names, that the connection depends on.
@@ -48,18 +49,25 @@ impl Connections {
 
     /// A store that will be reached as `settings` say, over the connection of those before it that say the same.
     pub fn store(&self, settings: AwsStoreSettings) -> AwsStore {
-        let digest = digest(&settings.connection);
+        AwsStore::over(self.connection(settings.connection), settings.bucket, settings.expected_bucket_owner)
+    }
+
+    /// AWS KMS with the credentials, proxies, certificates and time limits of `settings`, which it shares with the
+    /// stores that have the same.
+    pub fn kms(&self, settings: ConnectionSettings, kms: KmsSettings) -> AwsKms {
+        AwsKms::over(self.connection(settings), kms)
+    }
+
+    fn connection(&self, settings: ConnectionSettings) -> Arc<Connection> {
+        let digest = digest(&settings);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match open.get(&digest).and_then(Weak::upgrade) {
-            Some(connection) => connection,
-            None => {
-                open.retain(|_, connection| connection.strong_count() > 0);
-                let connection = Arc::new(Connection::new(settings.connection));
-                open.insert(digest, Arc::downgrade(&connection));
-                connection
-            }
-        };
-        AwsStore::over(connection, settings.bucket, settings.expected_bucket_owner)
+        if let Some(connection) = open.get(&digest).and_then(Weak::upgrade) {
+            return connection;
+        }
+        open.retain(|_, connection| connection.strong_count() > 0);
+        let connection = Arc::new(Connection::new(settings));
+        open.insert(digest, Arc::downgrade(&connection));
+        connection
     }
 }
 
@@ -108,10 +116,33 @@ pub(super) const WRONG_CHECKSUMS: u32 = 2;
 
 /// One way to reach a store.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) settings: ConnectionSettings,
+pub(crate) struct Connection {
+    pub(crate) settings: ConnectionSettings,
     pub(super) quirks: Quirks,
+    shared: Mutex<Option<Arc<Shared>>>,
     client: OnceCell<Connected>,
+}
+
+/// What the clients of all of Amazon's services share: region, credentials and trusted certificates.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: SdkConfig,
+    pub(crate) trust: Trust,
+}
+
+impl Shared {
+    /// # Errors
+    /// `Configuration` when no certificate authority is trusted, so that there can be no TLS.
+    pub(crate) fn require_authorities(&self) -> Result<()> {
+        if !self.trust.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Configuration,
+            "no certificate authority is trusted: this system has no CA certificates. Install them (ca-certificates), \
+             or name a file by `ssl_ca_bundle` or SSL_CERT_FILE",
+        ))
+    }
 }
 
 /// The client, made on first use, so that nothing touches the network, the disk or a thread before.
@@ -124,27 +155,41 @@ pub(super) struct Connected {
 
 impl Connection {
     pub(super) fn new(settings: ConnectionSettings) -> Self {
-        Self { settings, quirks: Quirks::default(), client: OnceCell::new() }
+        Self { settings, quirks: Quirks::default(), shared: Mutex::default(), client: OnceCell::new() }
     }
 
     pub(super) async fn connected(&self) -> Result<&Connected> {
-        self.client.get_or_try_init(|| connect(&self.settings)).await
+        self.client.get_or_try_init(|| async { connect(&self.settings, self.shared().await?.as_ref()) }).await
+    }
+
+    /// Only here are the environment, files of the shared configuration and certificates read. Without a region or an
+    /// authority they are read again the next time: somebody may have added it.
+    pub(crate) async fn shared(&self) -> Result<Arc<Shared>> {
+        let known = self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(shared) = known {
+            return Ok(shared);
+        }
+        let trust = Trust::of(&self.settings)?;
+        let config = shared_config(&self.settings, &trust).await?;
+        let shared = Arc::new(Shared { config, trust });
+        if shared.config.region().is_none() || shared.trust.is_empty() {
+            return Ok(shared);
+        }
+        let mut slot = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another request may have been faster; both are to use the same credentials.
+        Ok(slot.get_or_insert(shared).clone())
     }
 }
 
-/// The client for `settings`. Only here are the environment, files of the shared configuration and certificates read.
-async fn connect(settings: &ConnectionSettings) -> Result<Connected> {
-    let trust = Trust::of(settings)?;
-    let shared = shared_config(settings, &trust).await?;
-    let endpoint = endpoint(settings, &shared);
-    let is_secure = !endpoint.as_deref().is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http:"));
-    if is_secure && trust.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Configuration,
-            "no certificate authority is trusted: this system has no CA certificates. Install them (ca-certificates), \
-             or name a file by `ssl_ca_bundle` or SSL_CERT_FILE",
-        ));
+/// The client for `settings`.
+fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> {
+    let trust = &shared.trust;
+    let endpoint = settings.endpoint.clone().or_else(|| of_environment(&shared.config, "S3"));
+    let is_secure = !endpoint.as_deref().is_some_and(is_plain_http);
+    if is_secure {
+        shared.require_authorities()?;
     }
+    let shared = &shared.config;
     let region = match (shared.region(), &endpoint) {
         (Some(region), _) => region.clone(),
         (None, Some(_)) => Region::new("us-east-1"),
@@ -158,8 +203,8 @@ async fn connect(settings: &ConnectionSettings) -> Result<Connected> {
         RetryMode::Standard => RetryConfig::standard(),
         RetryMode::Adaptive => RetryConfig::adaptive(),
     };
-    let mut config = aws_sdk_s3::config::Builder::from(&shared)
-        .http_client(http_client(settings, &trust, proxy.as_ref(), is_secure)?)
+    let mut config = aws_sdk_s3::config::Builder::from(shared)
+        .http_client(http_client(settings, trust, proxy.as_ref(), is_secure)?)
         .region(region)
         .force_path_style(settings.force_path_style)
         .accelerate(settings.accelerate)
@@ -212,13 +257,16 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
     Ok(shared.into_builder().credentials_provider(aws_credentials::provider(settings, &provider)).build())
 }
 
-/// The address that requests are sent to, if it is not Amazon's.
-fn endpoint(settings: &ConnectionSettings, shared: &SdkConfig) -> Option<String> {
-    settings.endpoint.clone().or_else(|| {
-        let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-        let of_s3 = key.ok().and_then(|key| shared.service_config()?.load_config(key));
-        of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
-    })
+/// The address of one of Amazon's services that the environment or the profile names.
+pub(crate) fn of_environment(shared: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_service = key.ok().and_then(|key| shared.service_config()?.load_config(key));
+    of_service.or_else(|| shared.endpoint_url().map(str::to_owned))
+}
+
+/// Whether an address is reached without TLS.
+pub(crate) fn is_plain_http(endpoint: &str) -> bool {
+    endpoint.to_ascii_lowercase().starts_with("http:")
 }
 
 /// The SDK writes the bucket's name right behind the path of an address: `/storage/v1/s3` would become
@@ -230,7 +278,7 @@ fn with_last_slash(mut endpoint: String) -> String {
     endpoint
 }
 
-fn http_client(
+pub(crate) fn http_client(
     settings: &ConnectionSettings,
     trust: &Trust,
     proxy: Option<&Proxy>,

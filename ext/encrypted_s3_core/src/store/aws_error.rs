@@ -43,8 +43,12 @@ pub(super) fn request<E>(error: &SdkError<E, HttpResponse>, subject: &Subject) -
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    if let Some(error) = credentials(error, subject) {
-        return error;
+    if let Some((what, network)) = credentials(error) {
+        let error = subject.error(ErrorKind::Access, &what);
+        return match network {
+            Some(finding) => error.with_source(finding.cause),
+            None => error,
+        };
     }
     match error {
         SdkError::ServiceError(context) => answer(context.err().code(), context.raw(), subject),
@@ -80,8 +84,9 @@ pub(super) fn body(error: ByteStreamError) -> Error {
     }
 }
 
-/// A failed search for credentials is found by its type: the SDK reports it as a dispatch failure like any other.
-fn credentials(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Option<Error> {
+/// Why there are no credentials, and why what hands them out was not reached. A failed search for them is found by its
+/// type: the SDK reports it as a dispatch failure like any other.
+pub(crate) fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<(String, Option<aws_cause::Finding>)> {
     let error = aws_cause::chain(error).find(|cause| cause.is::<CredentialsError>())?;
     let of_profile = ProfileError::find(error);
     let what = match (error.downcast_ref::<CredentialsError>()?, of_profile) {
@@ -99,12 +104,7 @@ fn credentials(error: &(dyn std::error::Error + 'static), subject: &Subject) -> 
         ),
         (_, None) => format!("no AWS credentials: {}", details(error)),
     };
-    let network = aws_cause::find(error);
-    let error = subject.error(ErrorKind::Access, &what);
-    Some(match network {
-        Some(finding) => error.with_source(finding.cause),
-        None => error,
-    })
+    Some((what, aws_cause::find(error)))
 }
 
 /// The kind for an error code inside an answer about several objects.

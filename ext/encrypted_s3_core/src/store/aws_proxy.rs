@@ -10,7 +10,7 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
 /// The proxy for one kind of requests.
 #[derive(Debug)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// The name of the setting or of the variable.
     name: &'static str,
     url: SecretText,
@@ -20,7 +20,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// The proxy for requests to `https` addresses, or to `http` ones.
-    pub(super) fn of(settings: &ConnectionSettings, https: bool) -> Option<Self> {
+    pub(crate) fn of(settings: &ConnectionSettings, https: bool) -> Option<Self> {
         if let Some(url) = &settings.proxy {
             return Some(Self { name: "http_proxy", url: url.clone(), except: String::new() });
         }
@@ -41,7 +41,7 @@ impl Proxy {
     ///
     /// # Errors
     /// `Configuration`, naming the setting or the variable, when it is not the URL of a proxy.
-    pub(super) fn config(&self, https: bool) -> Result<ProxyConfig> {
+    pub(crate) fn config(&self, https: bool) -> Result<ProxyConfig> {
         let url = self.url.expose().trim();
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let config = if https { ProxyConfig::https(url) } else { ProxyConfig::http(url) };

@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The authorities that are trusted.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     pem: Vec<u8>,
 }
 
@@ -46,7 +46,7 @@ impl Trust {
     }
 
     /// Whether no authority is trusted, so that no connection is possible.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.pem.is_empty()
     }
 

@@ -141,10 +141,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Gives each operation its [`Operation`]: attempts share it, and the HTTP client finds it at the request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    pub(super) read_timeout: Duration,
+pub(crate) struct Patience {
+    pub(crate) read_timeout: Duration,
     /// Additional time for the work of the store.
-    pub(super) allowance: Duration,
+    pub(crate) allowance: Duration,
 }
 
 #[dyn_dispatch_hint]
@@ -178,7 +178,7 @@ impl Intercept for Patience {
 
 /// An HTTP client that ends attempts without progress.
 #[derive(Clone, Debug)]
-pub(super) struct WatchedClient {
+pub(crate) struct WatchedClient {
     inner: SharedHttpClient,
     read_timeout: Duration,
 }

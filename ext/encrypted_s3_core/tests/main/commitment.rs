@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::support::{Entries, decrypt, key, kind, open, seal_all, value, with_policy};
+use crate::support::{Entries, Now as _, decrypt, key, kind, open, seal_all, value, with_policy};
 
 fn writer() -> Envelopes {
     let policy = Policy::new(Some(CommitmentPolicy::RequireEncryptRequireDecrypt), None).unwrap();
@@ -19,7 +19,7 @@ fn writer() -> Envelopes {
 }
 
 fn sealed(plaintext: &[u8], lengths: &[usize]) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = writer().seal("an object").unwrap();
+    let (sealer, entries) = writer().seal("an object").now().unwrap();
     (entries, seal_all(sealer, plaintext, lengths))
 }
 
@@ -98,7 +98,7 @@ fn a_data_key_of_another_object_does_not_pass() {
 fn a_v2_wrapped_key_does_not_open_a_v3_envelope_nor_the_other_way_round() {
     let (mut v3, _) = sealed(b"one", &[]);
     let reader = with_policy(Policy::default(), vec![key(Some("k1"), &[7; 32])]);
-    let (_, mut v2) = reader.seal("an object").unwrap();
+    let (_, mut v2) = reader.seal("an object").now().unwrap();
     std::mem::swap(value(&mut v3, "x-amz-3"), value(&mut v2, "x-amz-key-v2"));
     assert_eq!(kind(open(&reader, &v3, None)), Some(ErrorKind::Unwrap));
     assert_eq!(kind(open(&reader, &v2, None)), Some(ErrorKind::Unwrap));

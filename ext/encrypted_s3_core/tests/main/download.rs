@@ -13,6 +13,8 @@ use encrypted_s3_core::store::{MemoryStore, NewObject, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, Result};
 
+use crate::support::Now as _;
+
 const PLAN: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
 
 fn keyring(byte: u8) -> Envelopes {
@@ -26,7 +28,7 @@ fn plaintext(size: usize) -> Vec<u8> {
 async fn stored(size: usize) -> (MemoryStore, NewObject, Bytes) {
     let memory = MemoryStore::new();
     let options = UploadOptions::default();
-    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).unwrap();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
     upload.write(&plaintext(size)).await.unwrap();
     upload.finish().await.unwrap();
     let (object, body) = memory.object("a key").unwrap();
@@ -239,7 +241,7 @@ async fn a_size_that_nobody_vouches_for_takes_no_memory() {
 async fn debug_output_holds_no_plaintext() {
     let memory = MemoryStore::new();
     let options = UploadOptions::default();
-    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).unwrap();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
     upload.write(&[0x41; 100]).await.unwrap();
     assert!(!format!("{upload:?}").contains("65, 65"));
     upload.finish().await.unwrap();
@@ -412,7 +414,7 @@ async fn a_file_keeps_what_it_has_when_the_object_was_changed() {
 async fn the_md5_of_what_a_file_gets_is_told() {
     let memory = MemoryStore::new();
     let options = UploadOptions::default();
-    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).unwrap();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
     upload.write(b"abc").await.unwrap();
     upload.finish().await.unwrap();
     let file = tempfile::tempfile().unwrap();

@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, under, value, with_policy};
+use crate::support::{Entries, Now as _, decrypt, envelopes, key, kind, open, seal_all, under, value, with_policy};
 
 struct Object {
     keyring: Envelopes,
@@ -23,7 +23,7 @@ struct Object {
 impl Object {
     fn new(plaintext: &[u8], lengths: &[usize]) -> Self {
         let keyring = envelopes(vec![key(Some("k1"), &[7; 32])]);
-        let (sealer, entries) = keyring.seal("an object").unwrap();
+        let (sealer, entries) = keyring.seal("an object").now().unwrap();
         let body = seal_all(sealer, plaintext, lengths);
         Self { keyring, entries, body }
     }
@@ -151,7 +151,7 @@ const VALUES: [&str; 17] = [
 fn the_entries_are_those_of_the_format() {
     let object = Object::new(b"", &[]);
     let names: Vec<&str> = object.entries.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = ["x-amz-key-v2", "x-amz-iv", "x-amz-cek-alg", "x-amz-wrap-alg", "x-amz-tag-len", "x-amz-matdesc"];
+    let expected = ["x-amz-key-v2", "x-amz-wrap-alg", "x-amz-matdesc", "x-amz-iv", "x-amz-cek-alg", "x-amz-tag-len"];
     assert_eq!(names, [&expected[..], &["encrypted-s3-place"]].concat());
     let mut entries = object.entries.clone();
     assert_eq!(value(&mut entries, "x-amz-cek-alg"), "AES/GCM/NoPadding");
@@ -410,16 +410,16 @@ fn messages_show_little_of_what_a_bucket_writer_sent() {
 #[test]
 fn a_name_that_is_twice_in_an_instruction_file_is_refused() {
     let envelopes = Envelopes { instruction_file_suffix: Some(".instruction".into()), ..under(&[1; 32]) };
-    let (_, entries) = envelopes.seal("a").unwrap();
+    let (_, entries) = envelopes.seal("a").now().unwrap();
     // The entry of the place stays with the object.
     let envelope = entries.iter().filter(|(name, _)| name != ENTRY);
     let pairs: Vec<_> = envelope.map(|(name, value)| format!("{name:?}:{value:?}")).collect();
     let file = |pairs: &[String]| format!("{{{}}}", pairs.join(","));
-    assert!(envelopes.open("a", [], Some(file(&pairs).as_bytes())).is_ok());
+    assert!(envelopes.open("a", [], Some(file(&pairs).as_bytes())).now().is_ok());
     for twice in &pairs {
         let doubled = [std::slice::from_ref(twice), &pairs[..]].concat();
         assert_eq!(
-            kind(envelopes.open("a", [], Some(file(&doubled).as_bytes()))),
+            kind(envelopes.open("a", [], Some(file(&doubled).as_bytes())).now()),
             Some(ErrorKind::Malformed),
             "{twice}"
         );

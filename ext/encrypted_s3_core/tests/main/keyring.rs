@@ -5,12 +5,12 @@ use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::Keyring;
 use encrypted_s3_core::secret::{DataKey, WrappingKey};
 
-use crate::support::{Entries, decrypt, envelopes, key, kind, open, seal_all, under, value};
+use crate::support::{Entries, Now as _, decrypt, envelopes, key, kind, open, seal_all, under, value};
 
 const PLAINTEXT: &[u8] = b"not a secret";
 
 fn sealed(keyring: &Envelopes) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = keyring.seal("an object").unwrap();
+    let (sealer, entries) = keyring.seal("an object").now().unwrap();
     (entries, seal_all(sealer, PLAINTEXT, &[]))
 }
 

@@ -9,7 +9,7 @@ use encrypted_s3_core::secret::DataKey;
 use encrypted_s3_core::{ErrorKind, Result};
 use proptest::prelude::*;
 
-use crate::support::{Entries, envelopes, key, kind, with_policy};
+use crate::support::{Entries, Now as _, envelopes, key, kind, with_policy};
 
 const READING: [PlaceBinding; 2] = [PlaceBinding::Verify, PlaceBinding::Require];
 
@@ -134,7 +134,7 @@ fn bound(policy: Policy, place: PlaceBinding) -> Envelopes {
 }
 
 fn opened(envelopes: &Envelopes, key: &str, entries: &Entries) -> Option<ErrorKind> {
-    kind(envelopes.open(key, entries.iter().map(|(name, value)| (name.as_str(), value.as_str())), None))
+    kind(envelopes.open(key, entries.iter().map(|(name, value)| (name.as_str(), value.as_str())), None).now())
 }
 
 fn replaced(rewrap: Result<Rewrap>) -> Entries {
@@ -147,13 +147,13 @@ fn replaced(rewrap: Result<Rewrap>) -> Entries {
 #[test]
 fn an_object_opens_under_its_key_alone_unless_nothing_is_bound() {
     for policy in policies() {
-        let entries = bound(policy, PlaceBinding::Require).seal("a").unwrap().1;
+        let entries = bound(policy, PlaceBinding::Require).seal("a").now().unwrap().1;
         for binding in READING {
             assert_eq!(opened(&bound(policy, binding), "a", &entries), None);
             assert_eq!(opened(&bound(policy, binding), "b", &entries), Some(ErrorKind::Misplaced));
         }
         assert_eq!(opened(&bound(policy, PlaceBinding::Off), "b", &entries), None);
-        let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+        let unbound = bound(policy, PlaceBinding::Off).seal("a").now().unwrap().1;
         assert!(!place::is_bound(unbound.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
         assert_eq!(opened(&bound(policy, PlaceBinding::Verify), "b", &unbound), None);
         assert_eq!(opened(&bound(policy, PlaceBinding::Require), "a", &unbound), Some(ErrorKind::PlaceRequired));
@@ -164,7 +164,7 @@ fn an_object_opens_under_its_key_alone_unless_nothing_is_bound() {
 #[test]
 fn that_an_entry_is_missing_is_said_before_a_key_is_used() {
     let [policy, _] = policies();
-    let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+    let unbound = bound(policy, PlaceBinding::Off).seal("a").now().unwrap().1;
     let other_key = Envelopes { place: PlaceBinding::Require, ..envelopes(vec![key(None, &[3; 32])]) };
     assert_eq!(opened(&other_key, "a", &unbound), Some(ErrorKind::PlaceRequired));
 }
@@ -176,22 +176,22 @@ fn another_wrapping_key_keeps_the_entry_and_adds_one_where_there_is_none() {
             place,
             ..with_policy(policy, vec![key(Some("new"), &[4; 32]), key(Some("2026"), &[2; 32])])
         };
-        let entries = bound(policy, PlaceBinding::Verify).seal("a").unwrap().1;
+        let entries = bound(policy, PlaceBinding::Verify).seal("a").now().unwrap().1;
         for binding in [PlaceBinding::Off, PlaceBinding::Verify, PlaceBinding::Require] {
-            let rotated = replaced(rotating(binding).rewrap("a", &entries));
+            let rotated = replaced(rotating(binding).rewrap("a", &entries).now());
             let entry = |entries: &Entries| entries.iter().find(|(name, _)| name == ENTRY).cloned();
             assert_eq!(entry(&rotated), entry(&entries));
         }
-        assert_eq!(kind(rotating(PlaceBinding::Verify).rewrap("b", &entries)), Some(ErrorKind::Misplaced));
+        assert_eq!(kind(rotating(PlaceBinding::Verify).rewrap("b", &entries).now()), Some(ErrorKind::Misplaced));
 
-        let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
+        let unbound = bound(policy, PlaceBinding::Off).seal("a").now().unwrap().1;
         let writing = bound(policy, PlaceBinding::Verify);
-        let given = replaced(writing.rewrap("a", &unbound));
+        let given = replaced(writing.rewrap("a", &unbound).now());
         assert_eq!(opened(&bound(policy, PlaceBinding::Require), "a", &given), None);
-        assert!(matches!(writing.rewrap("a", &given).unwrap(), Rewrap::Current(_)));
-        let refused = bound(policy, PlaceBinding::Require).rewrap("a", &unbound);
+        assert!(matches!(writing.rewrap("a", &given).now().unwrap(), Rewrap::Current(_)));
+        let refused = bound(policy, PlaceBinding::Require).rewrap("a", &unbound).now();
         assert_eq!(kind(refused), Some(ErrorKind::PlaceRequired));
-        let off = bound(policy, PlaceBinding::Off).rewrap("a", &unbound).unwrap();
+        let off = bound(policy, PlaceBinding::Off).rewrap("a", &unbound).now().unwrap();
         assert!(matches!(off, Rewrap::Current(_)));
     }
 }
@@ -200,14 +200,14 @@ fn another_wrapping_key_keeps_the_entry_and_adds_one_where_there_is_none() {
 fn a_renamed_object_is_bound_to_its_key_by_whoever_says_the_former_one() {
     for policy in policies() {
         let writing = bound(policy, PlaceBinding::Verify);
-        let entries = writing.seal("a").unwrap().1;
-        let moved = replaced(writing.rebind("b", "a", &entries));
+        let entries = writing.seal("a").now().unwrap().1;
+        let moved = replaced(writing.rebind("b", "a", &entries).now());
         assert_eq!(opened(&writing, "b", &moved), None);
         assert_eq!(opened(&writing, "a", &moved), Some(ErrorKind::Misplaced));
-        assert!(matches!(writing.rebind("b", "a", &moved).unwrap(), Rewrap::Current(_)));
-        assert_eq!(kind(writing.rebind("b", "c", &entries)), Some(ErrorKind::Misplaced));
-        let unbound = bound(policy, PlaceBinding::Off).seal("a").unwrap().1;
-        assert_eq!(kind(writing.rebind("b", "a", &unbound)), Some(ErrorKind::PlaceRequired));
+        assert!(matches!(writing.rebind("b", "a", &moved).now().unwrap(), Rewrap::Current(_)));
+        assert_eq!(kind(writing.rebind("b", "c", &entries).now()), Some(ErrorKind::Misplaced));
+        let unbound = bound(policy, PlaceBinding::Off).seal("a").now().unwrap().1;
+        assert_eq!(kind(writing.rebind("b", "a", &unbound).now()), Some(ErrorKind::PlaceRequired));
     }
 }
 

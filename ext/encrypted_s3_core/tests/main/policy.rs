@@ -3,7 +3,7 @@
 use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 
-use crate::support::{key, kind, with_policy};
+use crate::support::{Now as _, key, kind, with_policy};
 
 const COMMITMENTS: [&str; 3] =
     ["forbid_encrypt_allow_decrypt", "require_encrypt_allow_decrypt", "require_encrypt_require_decrypt"];
@@ -16,7 +16,7 @@ fn policy(commitment: Option<&str>, profile: Option<&str>) -> encrypted_s3_core:
 
 /// The marker of the format that is written.
 fn writes(policy: Policy) -> String {
-    with_policy(policy, vec![key(None, &[1; 32])]).seal("an object").unwrap().1[0].0.clone()
+    with_policy(policy, vec![key(None, &[1; 32])]).seal("an object").now().unwrap().1[0].0.clone()
 }
 
 #[test]

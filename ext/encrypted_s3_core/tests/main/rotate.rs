@@ -10,7 +10,7 @@ use encrypted_s3_core::rotate::{RotateOptions, Rotated, Rotation, rotate};
 use encrypted_s3_core::store::{MemoryStore, NewObject};
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 
-use crate::support::{envelopes, key, with_policy};
+use crate::support::{Now as _, envelopes, key, with_policy};
 
 const PARTS: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
 const READING: DownloadPlan =
@@ -45,7 +45,7 @@ fn after() -> Envelopes {
 async fn store(envelopes: &Envelopes) -> MemoryStore {
     let memory = MemoryStore::new();
     let mut upload =
-        Upload::begin(Arc::new(memory.clone()), envelopes, PARTS, "a key", UploadOptions::default()).unwrap();
+        Upload::begin(Arc::new(memory.clone()), envelopes, PARTS, "a key", UploadOptions::default()).now().unwrap();
     upload.write(b"the text").await.unwrap();
     upload.finish().await.unwrap();
     let (object, body) = memory.object("a key").unwrap();
@@ -156,8 +156,9 @@ async fn a_request_that_fails_leaves_the_object_readable() {
 async fn a_reader_that_has_begun_goes_on_while_the_key_is_rotated() {
     let (policy, _) = policies()[0];
     let memory = MemoryStore::new();
-    let mut upload =
-        Upload::begin(Arc::new(memory.clone()), &before(policy), PARTS, "a key", UploadOptions::default()).unwrap();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &before(policy), PARTS, "a key", UploadOptions::default())
+        .now()
+        .unwrap();
     let text = vec![5; 5_000_000];
     upload.write(&text).await.unwrap();
     upload.finish().await.unwrap();

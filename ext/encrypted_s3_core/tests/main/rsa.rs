@@ -9,7 +9,9 @@ use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, RsaKey};
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
 
-use crate::support::{Entries, decrypt, der, envelopes, key, kind, open, rsa_private, seal_all, value, with_policy};
+use crate::support::{
+    Entries, Now as _, decrypt, der, envelopes, key, kind, open, rsa_private, seal_all, value, with_policy,
+};
 
 static PEM: LazyLock<String> = LazyLock::new(|| rsa_pem(2048));
 
@@ -56,7 +58,7 @@ fn committing() -> Policy {
 }
 
 fn sealed(envelopes: &Envelopes) -> (Entries, Vec<u8>) {
-    let (sealer, entries) = envelopes.seal("an object").unwrap();
+    let (sealer, entries) = envelopes.seal("an object").now().unwrap();
     (entries, seal_all(sealer, b"plaintext", &[]))
 }
 

@@ -13,6 +13,8 @@ use encrypted_s3_core::store::{MemoryStore, NewObject, ObjectSettings};
 use encrypted_s3_core::upload::{Index, PartPlan, Upload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, deletion, sidecar};
 
+use crate::support::Now as _;
+
 const MIB: usize = 1024 * 1024;
 const PLAN: PartPlan = PartPlan { multipart_threshold: 12 * MIB, part_size: 5 * MIB, concurrency: 2 };
 const LIMIT: usize = MIB;
@@ -36,7 +38,7 @@ fn options() -> UploadOptions {
 }
 
 fn begin(memory: &MemoryStore, key: &str) -> Upload {
-    Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, key, options()).unwrap()
+    Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, key, options()).now().unwrap()
 }
 
 async fn store(memory: &MemoryStore, key: &str, bytes: &[u8]) -> Index {
@@ -59,7 +61,7 @@ fn body(memory: &MemoryStore, key: &str) -> Bytes {
 fn read_by_map(memory: &MemoryStore, envelopes: &Envelopes) -> Option<Vec<u8>> {
     let (object, body) = memory.object(KEY)?;
     let metadata: Vec<_> = object.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let key = envelopes.open(KEY, metadata, None).unwrap().content_key;
+    let key = envelopes.open(KEY, metadata, None).now().unwrap().content_key;
     let length = body.len() as u64 - 16;
     let map = Arc::new(Map::read(&memory.object(SIDECAR)?.1, &key, length).ok()?);
     let mut reader: SegmentReader = map.reader(&key, length).unwrap();
@@ -95,7 +97,7 @@ async fn a_small_object_has_no_map_and_costs_no_further_request() {
 async fn an_upload_that_wants_no_maps_stores_none() {
     let memory = MemoryStore::new();
     let options = UploadOptions { index_above: None, ..options() };
-    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, KEY, options).unwrap();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, KEY, options).now().unwrap();
     upload.write(&plaintext(2 * LIMIT)).await.unwrap();
     assert!(matches!(upload.finish().await.unwrap().index, Index::None));
     assert!(memory.object(SIDECAR).is_none());
@@ -188,12 +190,12 @@ async fn the_map_of_a_replaced_object_is_not_one_of_a_small_object() {
 #[tokio::test]
 async fn the_keys_of_maps_are_not_for_objects() {
     let memory = MemoryStore::new();
-    let begun = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, SIDECAR, UploadOptions::default());
+    let begun = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, SIDECAR, UploadOptions::default()).now();
     let error = begun.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains(SIDECAR), "{error}");
     // Ends like one, but belongs to no key.
-    Upload::begin(Arc::new(memory), &keyring(7), PLAN, ".segments", UploadOptions::default()).unwrap();
+    Upload::begin(Arc::new(memory), &keyring(7), PLAN, ".segments", UploadOptions::default()).now().unwrap();
 }
 
 #[tokio::test]

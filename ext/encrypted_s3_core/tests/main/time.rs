@@ -13,7 +13,7 @@ use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::under;
+use crate::support::{Now as _, under};
 
 const MIB: usize = 1 << 20;
 const PARTS: PartPlan = PartPlan { multipart_threshold: 64 * MIB, part_size: 8 * MIB, concurrency: 2 };
@@ -133,7 +133,7 @@ async fn silence() -> Option<()> {
 async fn object(size: usize) -> (Vec<(String, String)>, Vec<u8>) {
     let memory = MemoryStore::new();
     let mut upload =
-        Upload::begin(Arc::new(memory.clone()), &under(&[1; 32]), PARTS, "k", UploadOptions::default()).unwrap();
+        Upload::begin(Arc::new(memory.clone()), &under(&[1; 32]), PARTS, "k", UploadOptions::default()).now().unwrap();
     upload.write(&vec![7; size]).await.unwrap();
     upload.finish().await.unwrap();
     let (object, body) = memory.object("k").unwrap();
@@ -179,7 +179,7 @@ async fn a_store_whose_bodies_all_fall_silent_is_an_error() {
 
 async fn upload(store: Arc<AwsStore>, size: usize) -> (encrypted_s3_core::Result<()>, Duration) {
     let begin = Instant::now();
-    let mut upload = Upload::begin(store, &under(&[1; 32]), PARTS, "k", UploadOptions::default()).unwrap();
+    let mut upload = Upload::begin(store, &under(&[1; 32]), PARTS, "k", UploadOptions::default()).now().unwrap();
     let stored = async {
         upload.write(&vec![1; size]).await?;
         upload.finish().await.map(drop)

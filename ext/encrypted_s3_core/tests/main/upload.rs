@@ -10,6 +10,8 @@ use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::MemoryStore;
 use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 
+use crate::support::Now as _;
+
 const MIB: usize = 1024 * 1024;
 const PLAN: PartPlan = PartPlan { multipart_threshold: 12 * MIB, part_size: 5 * MIB, concurrency: 2 };
 
@@ -24,7 +26,7 @@ fn plaintext(size: usize) -> Vec<u8> {
 }
 
 fn begin(store: &MemoryStore, options: UploadOptions) -> Upload {
-    Upload::begin(Arc::new(store.clone()), &keyring(), PLAN, "a key", options).unwrap()
+    Upload::begin(Arc::new(store.clone()), &keyring(), PLAN, "a key", options).now().unwrap()
 }
 
 async fn store(store: &MemoryStore, bytes: &[u8], piece: usize) {
@@ -298,7 +300,7 @@ async fn an_upload_holds_no_more_parts_than_are_promised() {
     let plan = PartPlan { multipart_threshold: 16 * MIB, part_size: 16 * MIB, concurrency: 2 };
     let before = resident();
     let mut upload =
-        Upload::begin(Arc::new(memory.clone()), &keyring(), plan, "a key", UploadOptions::default()).unwrap();
+        Upload::begin(Arc::new(memory.clone()), &keyring(), plan, "a key", UploadOptions::default()).now().unwrap();
     let piece = vec![1; MIB];
     let writing = async {
         for _ in 0..16 * 9 {

@@ -26,7 +26,7 @@ module EncryptedS3Service
 
       # Without an id it is not known.
       # @return [Boolean] whether the data key is wrapped by the writing key
-      def current? = !key_id.nil? && key_id == @client.configuration.encryption_key.id
+      def current? = !key_id.nil? && @client.writing_key?(key_id)
 
       # @return [Boolean] whether it has an entry that binds it to a key of the bucket
       def bound? = @bound

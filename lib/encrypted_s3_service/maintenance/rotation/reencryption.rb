@@ -37,8 +37,7 @@ module EncryptedS3Service
       # The old object would be read back without any difference.
       def refuse_old_envelope
         envelope = @client.envelope(@blob.key)
-        expected = @client.configuration.encryption_key.id.presence
-        return if envelope.format == @client.configuration.written_format && envelope.key_id.presence == expected
+        return if envelope.format == @client.configuration.written_format && @client.writing_key?(envelope.key_id)
 
         raise NotRotatedError, "The store accepted object #{@blob.key.inspect} but still shows its old envelope. " \
                                "Do not remove the old key from `decryption_keys`."

@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+require_relative "../configuration/options"
+require_relative "../errors"
+
+module EncryptedS3Service
+  # A key in AWS KMS. It never leaves KMS, which makes and opens the data keys of objects by one request each.
+  class KmsKey
+    # What marks the id of a KMS key where keys of several kinds are allowed.
+    PREFIX = "kms:"
+    # What a Hash for such a key has.
+    NAMES = %i[kms_key_id kms_encryption_context].freeze
+    # A key id, the ARN of a key, an alias, or the ARN of an alias. The region becomes a part of a host name.
+    ID = %r{\A(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key/[\w-]+|alias/[\w:/-]+)|alias/[\w:/-]+|[\w-]{1,128})\z}
+    private_constant :ID
+
+    # @return [String, nil] the key's id as it is configured; nil stands for any key, which reads and does not write
+    attr_reader :id
+
+    # @return [Hash{String => String}] the encryption context of its objects, without the reserved entry
+    attr_reader :context
+
+    # @param value [Object] what a configuration has for a key
+    # @return [Boolean] whether it is a key in KMS: a String that begins with `kms:`, or a Hash with `kms_key_id`
+    def self.given?(value)
+      return value.transform_keys(&:to_sym).key?(:kms_key_id) if value.is_a?(Hash)
+
+      # A raw AES key may begin in any way.
+      value.is_a?(String) && value.start_with?(PREFIX) &&
+        (value.bytesize != EncryptionKey::SIZE || value.delete_prefix(PREFIX).match?(ID))
+    end
+
+    # @param value [String, Hash] `kms:` and an id, or a Hash of `kms_key_id` and `kms_encryption_context`
+    # @param context [Hash] the encryption context, unless the Hash has one
+    # @param region [String, nil] `kms_region`
+    # @param setting [String] what the key is called in messages
+    # @return [KmsKey]
+    # @raise [ConfigurationError]
+    def self.parse(value, context:, region:, setting:)
+      return new(value.delete_prefix(PREFIX), context: context, region: region, setting: setting) if value.is_a?(String)
+
+      options = Configuration::Options.new(value, within: setting)
+      options.refuse_unknown(NAMES)
+      own = options.raw(:kms_encryption_context)
+      new(options.string(:kms_key_id), context: own || context, region: region, setting: setting)
+    end
+
+    # @param context [Hash] the encryption context of its objects
+    # @return [KmsKey] whatever key an object's data key names
+    # @raise [ConfigurationError]
+    def self.any(context:) = new(nil, any: true, context: context)
+
+    # @param id [String, nil] a key id, an ARN or an alias
+    # @param context [Hash] texts by name
+    # @param region [String, nil] `kms_region`
+    # @param setting [String] what the key is called in messages
+    # @param any [Boolean] whether there is no id, because any key may read
+    # @raise [ConfigurationError] when it is no id of a KMS key, of another region, or the context has other values than
+    #   texts
+    def initialize(id, context: {}, region: nil, setting: "kms_key_id", any: false)
+      @id = (any ? nil : check(id, region, setting))&.dup.freeze
+      @context = read(context).freeze
+      freeze
+    end
+
+    # @return [String] `"kms"`
+    def kind = "kms"
+
+    # @return [Boolean] true
+    def reads? = true
+
+    # @return [Boolean] false: KMS does not hand keys out
+    def custodied? = false
+
+    # @return [Array] the same for the same key with the same context
+    # @api private
+    def fingerprint = [@id, @context]
+
+    # @return [Boolean] whether the id is an alias, which does not tell which key it stands for
+    def alias? = !id.nil? && id.match?(%r{\A(arn:.*:)?alias/})
+
+    # @param arn [String] of a key
+    # @return [Boolean] whether it is this key's; false for an alias
+    def arn?(arn) = !id.nil? && !alias? && arn[%r{[^/]*\z}] == id[%r{[^/]*\z}]
+
+    # @return [Hash{Symbol => Object}] what the native client takes
+    # @api private
+    def to_native = { id: @id, kind: kind, context: @context }
+
+    private
+
+    def check(id, region, setting)
+      refuse setting, "must be the id, the ARN or an alias of a key in AWS KMS" unless id&.match?(ID)
+      of_arn = id[/\Aarn:[^:]*:kms:([^:]*):/, 1]
+      return id if of_arn.nil? || region.nil? || of_arn == region
+
+      refuse setting, "is a key of the region #{of_arn}, but kms_region is #{region}. Leave kms_region out: the ARN " \
+                      "says it"
+    end
+
+    def read(context)
+      refuse "kms_encryption_context", "must be a Hash of texts" unless context.is_a?(Hash)
+
+      context.to_h do |name, value|
+        unless value.is_a?(String) || value.is_a?(Symbol)
+          refuse "kms_encryption_context.#{name}", "must be a text (quote it in YAML), not #{value.class}"
+        end
+        [name.to_s, value.to_s]
+      end
+    end
+
+    def refuse(setting, problem)
+      raise ConfigurationError, "#{setting} #{problem}"
+    end
+  end
+end
