@@ -5,9 +5,6 @@ require_relative "../support/ruby_process"
 
 # A store that answers what it likes, or somebody on the way to one. None of its numbers may cost more than it has sent.
 RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
-  # What a client of its own process did: what it raised, how much memory it took for it, and how long.
-  Outcome = Struct.new(:error, :memory, :seconds)
-
   before { skip "no /proc" unless File.exist?("/proc/self/status") }
 
   # @yieldparam socket [TCPSocket] of each request, whose head was read
@@ -36,6 +33,8 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     socket.close unless socket.closed?
   end
 
+  # @return [Array(String, Integer, Float)] what a client in a process of its own raised, how much memory it took for
+  #   it in bytes, and how many seconds
   def outcome(answer, code, **settings)
     store(answer) do |endpoint|
       options = TestStore.settings_for(endpoint, http_read_timeout: 2, retry_limit: 0, **settings)
@@ -55,7 +54,7 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
       raised, memory, seconds = printed.lines(chomp: true).drop_while { |line| line != "outcome" }.drop(1)
       raise "the client's process ended:\n#{printed}" unless seconds
 
-      Outcome.new(raised, Integer(memory), Float(seconds))
+      [raised, Integer(memory), Float(seconds)]
     end
   end
 
@@ -78,7 +77,9 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     "has a range that is none" => lambda do |to, _|
       to.write(head(100, "content-range: bytes 99-0/-5").sub("200 OK", "206 Partial Content"), "x" * 100)
     end,
-    "sends a wrapped key of 8 MB" => ->(to, _) { to.write(head(16).sub("matdesc: {}", "matdesc: #{"x" * (8 * many)}")) },
+    "sends a description of 8 MB" => lambda do |to, _|
+      to.write(head(16).sub("matdesc: {}", "matdesc: #{"x" * (8 * many)}"))
+    end,
     "sends a million headers" => ->(to, _) { to.write("HTTP/1.1 200 OK\r\n", "x-amz-meta-a: b\r\n" * many, "\r\n") },
     "sends one header without end" => lambda do |to, _|
       to.write("HTTP/1.1 200 OK\r\nx-amz-meta-a: ")
@@ -99,16 +100,16 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     "says nothing" => ->(_, _) { sleep 30 },
     "speaks another protocol" => ->(to, _) { to.write("SSH-2.0-OpenSSH_9.2\r\n" * 1000) },
     "leads elsewhere" => lambda do |to, _|
-      to.write("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/latest/\r\ncontent-length: 0\r\n\r\n")
+      to.write("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/latest/\r\ncontent-length: 0\r\n\r\n")
     end
   }
 
   answers.each do |what, answer|
     it "which #{what} gets an error, soon, and no more memory than it has sent" do
-      found = outcome(answer, 'client.download("a"); client.download("a") { |chunk| chunk }')
-      expect(found.error).to match(/\AEncryptedS3Service::(Transport|Access|Truncated|Unwrap)Error\z/)
-      expect(found.memory).to be < 60_000_000
-      expect(found.seconds).to be < 15
+      error, memory, seconds = outcome(answer, 'client.download("a"); client.download("a") { |chunk| chunk }')
+      expect(error).to match(/\AEncryptedS3Service::(Transport|Access|Configuration|Truncated|Unwrap)Error\z/)
+      expect(memory).to be < 60_000_000
+      expect(seconds).to be < 15
     end
   end
 
@@ -119,8 +120,8 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
       to.write("HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\n\r\n<ListBucketResult>")
       200.times { to.write("<Contents><Key>a</Key></Contents>" * 30_000) }
     end
-    found = outcome(answer, 'client.delete_prefixed("a")')
-    expect(found.error).to eq("EncryptedS3Service::TransportError")
-    expect(found.memory).to be < 150_000_000
+    error, memory, = outcome(answer, 'client.delete_prefixed("a")')
+    expect(error).to eq("EncryptedS3Service::TransportError")
+    expect(memory).to be < 150_000_000
   end
 end

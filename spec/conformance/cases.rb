@@ -18,6 +18,8 @@ module Conformance
 
     # @return [Hash] the model's KeyMaterial
     def material(key, **description)
+      return { kmsKeyId: key } if key.is_a?(String) && key.start_with?("arn:")
+
       kind = key.is_a?(String) ? { aesKey: [key].pack("m0") } : { rsaKey: [key.private_to_der].pack("m0") }
       description.empty? ? kind : { **kind, materialsDescription: description }
     end

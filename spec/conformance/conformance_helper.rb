@@ -5,6 +5,7 @@ require "net/http"
 require "open3"
 require_relative "../support/aws_clients"
 require_relative "../support/encryption_client"
+require_relative "../support/kms"
 
 # Amazon tests its S3 encryption clients in all languages with one suite: servers of one model, each with a client of
 # one language, and cases in Java that talk to them. The specs in this folder are its cases, in our words, against a
@@ -30,6 +31,7 @@ module Conformance
     environment = %i[endpoint access_key_id secret_access_key region].to_h do |name|
       ["S3_#{name}".upcase, connection.fetch(name)]
     end
+    environment["KMS_ENDPOINT"] = Kms.server.endpoint
     input, output, thread = Open3.popen2e(environment, "puma", "-t", "4:4", "-b", "tcp://127.0.0.1:0", CONFIG)
     input.close
     at_exit { stop(thread) }

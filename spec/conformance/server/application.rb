@@ -52,14 +52,14 @@ module ConformanceServer
     end
 
     def put(request, bucket, key)
-      client = client_of(request, bucket)
+      client = client_of(request, bucket, **context_of(request))
       client.upload(key, request.body)
       json(bucket: bucket, key: key, metadata: [])
     end
 
     def get(request, bucket, key)
       suffix = request.get_header("HTTP_INSTRUCTIONFILESUFFIX")
-      client = client_of(request, bucket, **{ instruction_file_suffix: suffix }.compact)
+      client = client_of(request, bucket, **context_of(request), **{ instruction_file_suffix: suffix }.compact)
       body = read(client, key, request.get_header("HTTP_RANGE"))
       [200, { "content-type" => "application/octet-stream", "content-metadata" => "" }, [body]]
     end
@@ -79,6 +79,12 @@ module ConformanceServer
       raise Refusal, "the new key is the old one" if rotated.outcome == :current && enforced?(request)
 
       json(bucket: bucket, key: key, enforceRotation: enforced?(request))
+    end
+
+    # The model's way to send a map in a header: `[name]:[value],[name]:[value]`.
+    def context_of(request)
+      pairs = request.get_header("HTTP_CONTENT_METADATA").to_s.scan(/\[([^\]]*)\]:\[([^\]]*)\]/).to_h
+      pairs.empty? ? {} : { kms_encryption_context: pairs }
     end
 
     def enforced?(request) = request.get_header("HTTP_ENFORCEROTATION") == "true"

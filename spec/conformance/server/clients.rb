@@ -50,32 +50,29 @@ module ConformanceServer
     # @raise (see #fetch)
     def fetch_with_new_key(id, bucket, material, **changes)
       former = @lock.synchronize { @configurations.fetch(id) }
-      known = [{ key: former[:encryption_key], id: former[:encryption_key_id] }]
-      fetch(id, bucket, **key_settings(material), decryption_keys: known, **changes)
+      known = { key: former[:encryption_key], id: former[:encryption_key_id] }
+      known = former.slice(:kms_key_id) if former[:kms_key_id]
+      none = { encryption_key: nil, encryption_key_id: nil, kms_key_id: nil }
+      fetch(id, bucket, **none, **key_settings(material), decryption_keys: [known], **changes)
     end
 
     private
 
     # @param material [Hash{String => Object}] the model's KeyMaterial
-    # @return [Hash{Symbol => Object}] `encryption_key` and `encryption_key_id`
-    # @raise [Refusal] unless there is exactly one key, of a kind that is known
+    # @return [Hash{Symbol => Object}] `encryption_key` and `encryption_key_id`, or `kms_key_id`
+    # @raise [Refusal] unless there is exactly one key
     def key_settings(material)
       given = material.to_h.slice("aesKey", "rsaKey", "kmsKeyId").compact
       raise Refusal, "keyMaterial must have exactly one key" unless given.one?
 
       kind, value = given.first
-      { encryption_key: key(kind, value), encryption_key_id: material["materialsDescription"].to_h.values.first.to_s }
+      return { kms_key_id: value } if kind == "kmsKeyId"
+
+      key = kind == "aesKey" ? value.unpack1("m") : OpenSSL::PKey::RSA.new(value.unpack1("m"))
+      { encryption_key: key, encryption_key_id: material["materialsDescription"].to_h.values.first.to_s }
     end
 
     def new_client(bucket, settings) = EncryptedS3Service::Client.new(**@connection, **settings, bucket: bucket)
-
-    def key(kind, value)
-      case kind
-      when "aesKey" then value.unpack1("m")
-      when "rsaKey" then OpenSSL::PKey::RSA.new(value.unpack1("m"))
-      else raise Refusal, "#{kind} is not supported"
-      end
-    end
 
     def settings_for(config)
       raise Refusal, "bytes are never released before they are checked" if config["enableDelayedAuthenticationMode"]
