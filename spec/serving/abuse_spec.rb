@@ -204,6 +204,38 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
+  describe "and stores what browsers execute" do
+    executed = {
+      "a.html" => "text/html", "b.xhtml" => "application/xhtml+xml", "c.svg" => "image/svg+xml", "d.xml" => "text/xml",
+      "e.xml" => "application/xml", "f.js" => "text/javascript", "g.js" => "application/javascript",
+      "h.mjs" => "application/ecmascript", "i.htc" => "text/x-component", "j.appcache" => "text/cache-manifest",
+      "k.mht" => "message/rfc822", "l.mhtml" => "multipart/related", "m.swf" => "application/x-shockwave-flash",
+      "n.xsl" => "application/xslt+xml", "o.mml" => "application/mathml+xml", "p.rdf" => "application/rdf+xml",
+      "q.pdf" => "application/pdf", "r.wasm" => "application/wasm", "s.css" => "text/css", "t.vtt" => "text/vtt",
+      "u.HTML" => "TEXT/HTML", "v.html" => "text/html;charset=utf-7", "w.svg" => "image/svg+xml; charset=utf-8"
+    }
+    script = "<html><body onload=alert(1)><script>alert(document.cookie)</script>"
+
+    executed.each do |name, type|
+      it "has none of it run from the application's address: #{type}" do
+        file = store(script, filename: name, type: type)
+        { "a link" => path_of(file), "a link that asks to show it" => path_of(file, disposition: :inline) }
+          .each do |what, path|
+            get path
+            expect(response.status).to eq(200), what
+            headers = response.headers
+            expect(headers["x-content-type-options"]).to eq("nosniff")
+            policy = headers["content-security-policy"]
+            expect(policy).to include("default-src 'none'")
+            expect(policy).not_to match(/script-src|unsafe-eval|allow-scripts|allow-top-navigation/)
+            expect(policy).to include("sandbox").or eq("default-src 'none'; object-src 'self'")
+            shown = headers["content-disposition"].start_with?("inline")
+            expect(ActiveStorage.content_types_allowed_inline).to include(headers["content-type"]) if shown
+          end
+      end
+    end
+  end
+
   # CVE-2024-26144: a cache that everybody asks would give one visitor's cookie to the next.
   it "gets nobody's cookie from a cache: an answer that all may keep has none, whatever the application sets" do
     controller = EncryptedS3Service::BlobsController
