@@ -50,6 +50,7 @@ module EncryptedS3Service
   autoload :CurrentTenant, "encrypted_s3_service/tenancy/current_tenant"
   autoload :DirectUploads, "encrypted_s3_service/direct_uploads"
   autoload :Doctor, "encrypted_s3_service/doctor"
+  autoload :Indexing, "encrypted_s3_service/maintenance/indexing"
   autoload :Job, "encrypted_s3_service/tenancy/job"
   autoload :JobContext, "encrypted_s3_service/tenancy/job_context"
   autoload :LiveStreams, "encrypted_s3_service/tenancy/live_streams"
@@ -65,7 +66,7 @@ module EncryptedS3Service
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
 
   # Not used by requests and jobs.
-  FOR_TASKS = %i[CLI Doctor Migration Rotation UnreadableFiles].freeze
+  FOR_TASKS = %i[CLI Doctor Indexing Migration Rotation UnreadableFiles].freeze
   private_constant :FOR_TASKS
 
   # Loads everything that a server needs. Rails calls it if `config.eager_load` is true, so that forked workers share

@@ -35,7 +35,7 @@ module EncryptedS3Service
       0
     rescue Options::Error => e
       fail_with(USAGE_ERROR, "#{e.message}\nSee: encrypted_s3_service --help")
-    rescue EncryptedS3Service::Error, SystemCallError => e
+    rescue EncryptedS3Service::Error, ArgumentError, SystemCallError => e
       fail_with(1, [e.message, *advice(e, options)].join("\n"))
     rescue Interrupt
       fail_with(130, "interrupted")
@@ -49,7 +49,11 @@ module EncryptedS3Service
     def inspect_object(options)
       # Only the bucket is asked; a key that is never used satisfies the configuration.
       object = object_of(options.source, options, key: EncryptionKey.generate)
-      @output.puts EnvelopeSummary.new(options.source, *object.metadata).lines
+      if (mapped = object.mapped)
+        return @output.puts("#{options.source} is no encrypted object: it is the segment map of #{mapped}.")
+      end
+
+      @output.puts EnvelopeSummary.new(options.source, *object.metadata, indexed: object.indexed?).lines
     end
 
     # Decrypts an object into a file or to the standard output.
@@ -105,6 +109,23 @@ module EncryptedS3Service
       raise ConfigurationError, "only an AES key of 32 bytes can be wrapped, not one of RSA" unless key.kind == "aes"
 
       @output.puts custodian.wrap(key.bytes, key: options.source)
+    end
+
+    # What became of an object that was to be indexed.
+    INDEXED = {
+      stored: "has a segment map now", present: "had a segment map already",
+      small: "is too small for a segment map; it is read whole", impossible: "is in a legacy form, which has none"
+    }.freeze
+    private_constant :INDEXED
+
+    # Stores an object's segment map.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error] when the object is not what was encrypted; no map is stored then
+    # @api private
+    def index(options)
+      outcome = object_of(options.source, options).index
+      @errors.puts("encrypted_s3_service: #{options.source} #{INDEXED.fetch(outcome)}")
     end
 
     private

@@ -3,6 +3,7 @@
 require_relative "client/checksum"
 require_relative "client/amazon_names"
 require_relative "client/custodied_keys"
+require_relative "client/index"
 require_relative "client/rewrap"
 require_relative "configuration/confidential"
 require_relative "configuration"
@@ -21,6 +22,7 @@ module EncryptedS3Service
   class Client
     include Confidential
     include AmazonNames
+    include Index
     include Rewrap
 
     # The largest plaintext of an object in bytes: the limit of AES-GCM for one key and nonce (NIST SP 800-38D).
@@ -165,7 +167,7 @@ module EncryptedS3Service
     # @raise [Error]
     def exist?(key)
       head = keyless.head(object_key(key))
-      !head.nil? && !segment_map?(key, head)
+      !head.nil? && (!head[:format].nil? || !segment_map?(key))
     end
 
     # @param key [String] UTF-8
@@ -183,7 +185,8 @@ module EncryptedS3Service
       head = keyless.head(object_key(key))
       raise NotFoundError, "There is no object #{key.inspect}." unless head
 
-      refuse_segment_map(key) if segment_map?(key, head)
+      # Objects that were stored under such a key before there were segment maps have an envelope.
+      refuse_segment_map(key) if head[:format].nil? && segment_map?(key)
       # Legacy objects (AES-CBC) are padded, and not every writer records the plaintext size.
       if head[:size].nil? && head[:format] != "v1"
         raise TruncatedError, "The object #{key.inspect} is too short to be an encrypted object."
@@ -245,6 +248,15 @@ module EncryptedS3Service
       end
     end
 
+    # @param key [String] UTF-8
+    # @return [Boolean] whether what is stored under the key is the segment map of another object
+    # @raise [Error]
+    # @api private
+    def segment_map?(key)
+      full = object_key(key)
+      full.end_with?(Configuration::SEGMENTS_SUFFIX) && keyless.segment_map?(full)
+    end
+
     private
 
     OCTET_STREAM = "application/octet-stream"
@@ -277,14 +289,8 @@ module EncryptedS3Service
       handle = unwrapping(key) { |native| native.download(object_key(key)) }
       handle.tap { report&.merge!(handle.used, size: handle.size) }
     rescue EnvelopeError
-      refuse_segment_map(key) if segment_map?(key, { format: nil })
+      refuse_segment_map(key) if segment_map?(key)
       raise
-    end
-
-    # Objects that were stored under such a key before there were segment maps have an envelope.
-    def segment_map?(key, head)
-      full = object_key(key)
-      head[:format].nil? && full.end_with?(Configuration::SEGMENTS_SUFFIX) && keyless.segment_map?(full)
     end
 
     def refuse_segment_map(key)

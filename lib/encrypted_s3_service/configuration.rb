@@ -98,6 +98,9 @@ module EncryptedS3Service
     # @return [Integer] least bytes per part of a multipart upload; more where 10,000 parts would not hold the file
     attr_reader :part_size
 
+    # @return [Integer] bytes of the largest object that is decrypted in memory; larger ones have segment maps
+    attr_reader :memory_limit
+
     # @return [Hash{String => String}] settings sent with every object
     attr_reader :object_settings
 

@@ -46,7 +46,8 @@ RSpec.describe EncryptedS3Service::Doctor do
       "configuration" => "ok", "key" => "ok", "endpoint" => "ok", "clock" => "ok", "credentials" => "ok",
       "bucket" => "ok", "checksums" => "ok", "response checksums" => "ok", "s3:PutObject" => "ok",
       "s3:GetObject" => "ok", "s3:ListBucket" => "ok", "s3:AbortMultipartUpload" => "ok", "public access" => "ok",
-      "round trip, 1 KiB" => "ok", "round trip, 20 MiB" => "ok", "rotation" => "ok", "bulk deletion" => "ok",
+      "round trip, 1 KiB" => "ok", "round trip, 20 MiB" => "ok", "rotation" => "ok",
+      "segment maps" => "ok", "bulk deletion" => "ok",
       "s3:DeleteObject" => "ok", "versioning" => "ok", "lifecycle" => "hint"
     )
     expect(output.string).to start_with("encrypted: bucket #{bucket}\n")
@@ -99,6 +100,37 @@ RSpec.describe EncryptedS3Service::Doctor do
       .to raise_error(EncryptedS3Service::ConfigurationError, /no EncryptedS3 service "disk"\..*storage.yml has one\./)
     expect { described_class.new({ disk: { service: "Disk" } }, output: output).run }
       .to raise_error(EncryptedS3Service::ConfigurationError, /no entry with `service: EncryptedS3`.*install/)
+  end
+
+  describe "of segment maps" do
+    def examine_with(operation, answer, **)
+      FaultProxy.run(server.endpoint) do |proxy|
+        denying = ->(request) { request.target.include?("/segments.segments") }
+        proxy.fault(operation, only: denying, **answer)
+        examine(endpoint: proxy.endpoint, **)
+      end
+      findings["segment maps"]
+    end
+
+    it "warns when they cannot be stored, which is no failure" do
+      expect(examine_with("PutObject", denied))
+        .to match(["warning", /stored without them \(403 AccessDenied\).*\.segments/])
+      expect(output.string).to end_with("No check failed.\n")
+    end
+
+    it "warns when they cannot be read" do
+      expect(examine_with("GetObject", denied)).to match(["warning", /cannot be read.*s3:GetObject/])
+    end
+
+    it "says that they cannot be deleted" do
+      expect(examine_with("DeleteObject", denied)).to match(["skipped", /not allowed \(403 AccessDenied\)/])
+      server.list(bucket, prefix: "encrypted_s3_service-doctor/").each { |key| server.delete(bucket, key) }
+    end
+
+    it "skips them where there are to be none" do
+      examine(segment_index: false)
+      expect(findings["segment maps"]).to eq(["skipped", "`segment_index` is false"])
+    end
   end
 
   describe "of the settings" do
@@ -246,7 +278,8 @@ RSpec.describe EncryptedS3Service::Doctor do
         examine(endpoint: proxy.endpoint)
       end
       expect(findings["probes"].first).to eq("warning")
-      expect(findings["probes"].last.scan(%r{encrypted_s3_service-doctor/[\w/-]+})).to match_array(probes)
+      names = findings["probes"].last.scan(%r{encrypted_s3_service-doctor/[\w/-]+(?:\.segments)?})
+      expect(names).to match_array(probes)
     end
 
     it "says that s3:AbortMultipartUpload is missing" do

@@ -35,9 +35,10 @@ class FaultProxy
   end
 
   # A fault, and for which requests it is meant.
-  Rule = Struct.new(:operation, :part, :skip, :times, :action) do
+  Rule = Struct.new(:operation, :part, :only, :skip, :times, :action) do
     def applies?(request)
       return false unless request.operation == operation && (part.nil? || request.part == part)
+      return false unless only.nil? || only.call(request)
       return false if (self.skip -= 1) >= 0
 
       (self.times -= 1) >= 0
@@ -87,15 +88,16 @@ class FaultProxy
 
   # @param operation [String] as S3 names it
   # @param part [Integer, nil] the number of the part; nil for any
+  # @param only [#call, nil] gets the request and says whether it is one of them
   # @param skip [Integer] so many of the requests are left alone first
   # @param times [Numeric] so many then fail
   # @param action [Hash] `status:` answers instead of the server, with `answer:` as the body; `drop: :before` closes the
   #   connection instead of forwarding, `drop: :after` instead of answering; `cut:` closes it after so many bytes of the
   #   answer's body
   # @yield before the request is forwarded, and then it does not fail
-  def fault(operation, part: nil, skip: 0, times: Float::INFINITY, **action, &block)
+  def fault(operation, part: nil, only: nil, skip: 0, times: Float::INFINITY, **action, &block)
     action[:call] = block if block
-    @lock.synchronize { @rules.push(Rule.new(operation, part, skip, times, action)) }
+    @lock.synchronize { @rules.push(Rule.new(operation, part, only, skip, times, action)) }
   end
 
   # Holds requests back as {#fault} would let them fail.

@@ -5,7 +5,9 @@
 //! its plaintext is kept back in the same way until its padding has been checked.
 
 mod arrival;
+mod index;
 mod instruction_file;
+mod pass;
 mod passes;
 mod ranges;
 mod spool;
@@ -20,6 +22,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use self::arrival::{Arrived, Origin, Verified};
+pub use self::index::{IndexOptions, Indexed, index};
 pub use self::passes::FIRST_PASSES;
 pub use self::ranges::RangePlan;
 use self::spool::Waiting;

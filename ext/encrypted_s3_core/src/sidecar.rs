@@ -50,10 +50,15 @@ pub(crate) async fn put_body(
         Err(error) => return Err(error),
     };
     if is_taken && !segments::may_be_replaced(&beginning(&store, &place).await?) {
-        let what = "another object, or the segment map of a later version, is stored under this key. It was left alone";
-        return Err(Error::new(ErrorKind::Rejected, what).for_object(&place));
+        return Err(taken(&place));
     }
     store.put(object, body).await.map(drop)
+}
+
+/// The error for a key of a map under which something else is stored.
+pub(crate) fn taken(place: &str) -> Error {
+    let what = "another object, or the segment map of a later version, is stored under this key. It was left alone";
+    Error::new(ErrorKind::Rejected, what).for_object(place)
 }
 
 async fn exists(store: &Arc<dyn ObjectStore>, key: &str) -> Result<bool> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use encrypted_s3_core::deletion;
-use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan};
+use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan, IndexOptions, Indexed, index};
 use encrypted_s3_core::envelope::{self, Envelopes, Format};
 use encrypted_s3_core::kms::KmsSettings;
 use encrypted_s3_core::place;
@@ -11,7 +11,9 @@ use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, sidecar};
-use magnus::{Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, TypedData, function, method};
+use magnus::{
+    Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, Symbol, TypedData, function, method,
+};
 
 use crate::answer::{call, request};
 use crate::download::{self, Download};
@@ -55,6 +57,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("rebind", method!(Client::rebind, 4))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
+    class.define_method("index", method!(Client::index, 3))?;
     class.define_method("segment_map?", method!(Client::is_segment_map, 1))?;
     class.define_method("delete", method!(Client::delete, 1))?;
     class.define_method("delete_prefixed", method!(Client::delete_prefixed, 1))?;
@@ -197,6 +200,21 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error::raised(ruby, &error)),
         }
+    }
+
+    /// Stores the segment map of an object that has none, with the object `settings`. Returns the outcome as a symbol.
+    fn index(ruby: &Ruby, this: &Self, key: String, settings: RHash, dry_run: bool) -> Result<Symbol, Error> {
+        let settings = options::object_settings(ruby, settings)?;
+        let options = IndexOptions { above: this.reading.memory_limit, settings, dry_run };
+        let Connected { store, envelopes } = this.connected();
+        let indexed = call(ruby, index(store, &envelopes, this.reading.ranges, &key, &options))?;
+        Ok(ruby.to_symbol(match indexed {
+            Indexed::Stored => "stored",
+            Indexed::Present => "present",
+            Indexed::Small => "small",
+            Indexed::Impossible => "impossible",
+            Indexed::Lacking => "lacking",
+        }))
     }
 
     /// Whether the object under a key is the stored segment map of another object, by its first bytes. False when there

@@ -160,13 +160,19 @@ pub fn index_above(ruby: &Ruby, hash: RHash) -> Result<Option<u64>, Error> {
     Ok(entry::<bool>(ruby, hash, "segment_index")?.then_some(limit))
 }
 
-/// The options of one upload.
-pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
+/// Storage class, server-side encryption and similar settings of an object.
+pub fn object_settings(ruby: &Ruby, hash: RHash) -> Result<ObjectSettings, Error> {
     let mut settings = ObjectSettings::default();
-    entry::<RHash>(ruby, hash, "settings")?.foreach(|name: String, value: String| {
+    hash.foreach(|name: String, value: String| {
         settings.set(&name, value).map_err(|error| error::raised(ruby, &error))?;
         Ok(ForEach::Continue)
     })?;
+    Ok(settings)
+}
+
+/// The options of one upload.
+pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
+    let settings = object_settings(ruby, entry(ruby, hash, "settings")?)?;
     Ok(UploadOptions {
         content_type: entry(ruby, hash, "content_type")?,
         checksum: entry(ruby, hash, "checksum")?,

@@ -45,6 +45,20 @@ module EncryptedS3Service
       # @raise [Error]
       def rebind(former) = @client.rebind(@key, from: former)
 
+      # @return [Symbol] see {Client::Index#index}
+      # @raise [Error]
+      def index = @client.index(@key)
+
+      # @return [Boolean] whether a segment map is stored beside it
+      # @raise [Error]
+      def indexed? = @client.segment_map?("#{@key}#{Configuration::SEGMENTS_SUFFIX}")
+
+      # @return [String, nil] the address of the object whose segment map it is; nil when it is none
+      # @raise [Error]
+      def mapped
+        @place.delete_suffix(Configuration::SEGMENTS_SUFFIX) if @client.segment_map?(@key)
+      end
+
       # @param file [File]
       # @param force [Boolean]
       # @param content_type [String, nil]

@@ -33,8 +33,10 @@ module EncryptedS3Service
       # @param place [String]
       # @param size [Integer] bytes of the stored body
       # @param entries [Hash{String => String}] names without the `x-amz-meta-` prefix
-      def initialize(place, size, entries)
+      # @param indexed [Boolean, nil] whether its segment map is stored; nil when nobody has looked
+      def initialize(place, size, entries, indexed: nil)
         @place = place
+        @indexed = indexed
         @size = size
         @entries = entries.transform_keys(&:downcase)
         @formats = FORMATS.select { |name, _| @entries.key?(name) }.values
@@ -45,8 +47,9 @@ module EncryptedS3Service
       def lines
         refuse_unclear
         { "object" => @place, "format" => NAMES.fetch(format), "content" => content, "key wrapping" => wrapping,
-          "key id" => key_id || "(none)", "place" => place, "stored" => "#{@size} bytes", "plaintext" => plaintext }
-          .map { |name, value| "#{"#{name}:".ljust(WIDTH)} #{printable(value)}" }
+          "key id" => key_id || "(none)", "place" => place, "stored" => "#{@size} bytes", "plaintext" => plaintext,
+          "segment map" => index }
+          .compact.map { |name, value| "#{"#{name}:".ljust(WIDTH)} #{printable(value)}" }
       end
 
       private
@@ -90,6 +93,12 @@ module EncryptedS3Service
         return "bound to the key that it was written under" if @entries.key?(PLACE)
 
         "not bound: nothing says where it was written"
+      end
+
+      def index
+        return if @indexed.nil?
+
+        @indexed ? "#{@place}#{Configuration::SEGMENTS_SUFFIX}" : "none"
       end
 
       def plaintext

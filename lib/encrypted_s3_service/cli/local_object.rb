@@ -30,6 +30,12 @@ module EncryptedS3Service
         [File.size(@path), entries]
       end
 
+      # @return [nil] files have no segment maps
+      def indexed? = nil
+
+      # @return [nil]
+      def mapped = nil
+
       # @yieldparam chunk [String] authenticated
       # @return [void]
       # @raise [Error]

@@ -12,7 +12,7 @@ module EncryptedS3Service
 
       # The actions, with the methods that do them.
       ACTIONS = { "inspect" => :inspect_object, "decrypt" => :decrypt, "encrypt" => :encrypt,
-                  "rebind" => :rebind, "wrap-key" => :wrap_key }.freeze
+                  "rebind" => :rebind, "index" => :index, "wrap-key" => :wrap_key }.freeze
 
       BANNER = <<~TEXT
         Usage:
@@ -21,6 +21,8 @@ module EncryptedS3Service
           encrypted_s3_service encrypt FILE -o OBJECT    encrypt a file
           encrypted_s3_service rebind OBJECT --from KEY  after you have renamed or copied an object in its bucket: it was
                                                          written under KEY and is to be read where it is now
+          encrypted_s3_service index OBJECT              store the segment map of a large object (KEY.segments), with
+                                                         which any part of it is read without the rest
           encrypted_s3_service wrap-key TRANSIT_KEY      make a key that OpenBao keeps, and print the reference that the
                                                          configuration gets; --key-file takes a key that there is
 
@@ -109,6 +111,7 @@ module EncryptedS3Service
         when "decrypt"
           raise Error, "decrypt writes local files only" if @target && BucketObject.address?(@target)
         when "rebind" then check_rebinding
+        when "index" then check_indexing
         else
           raise Error, "#{name} writes no file" if @target
         end
@@ -124,6 +127,11 @@ module EncryptedS3Service
         raise Error, "rebind: say which key the object was written under: --from KEY" unless @from
         raise Error, "rebind: --from is the key alone, without s3://BUCKET/" if BucketObject.address?(@from)
         raise Error, "rebind writes no file" if @target
+      end
+
+      def check_indexing
+        raise Error, "index: the object is in a bucket: s3://BUCKET/KEY" unless BucketObject.address?(@source)
+        raise Error, "index writes no file" if @target
       end
 
       def parser

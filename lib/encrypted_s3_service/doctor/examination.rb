@@ -12,6 +12,7 @@ require_relative "permission_checks"
 require_relative "public_check"
 require_relative "rotation_check"
 require_relative "round_trip_checks"
+require_relative "segment_map_check"
 require_relative "settings_check"
 require_relative "several_deletes_check"
 require_relative "versioning_check"
@@ -23,8 +24,8 @@ module EncryptedS3Service
     class Examination
       # Checks of the store, all of which run.
       STORE = [ChecksumCheck, AnswerChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck,
-               SmallRoundTripCheck, MultipartRoundTripCheck, RotationCheck, SeveralDeletesCheck, DeleteCheck,
-               VersioningCheck].freeze
+               SmallRoundTripCheck, MultipartRoundTripCheck, RotationCheck, SegmentMapCheck, SeveralDeletesCheck,
+               DeleteCheck, VersioningCheck].freeze
       LIFECYCLE = "add a rule to the bucket that aborts incomplete uploads (AbortIncompleteMultipartUpload): a " \
                   "killed process leaves its parts behind"
       private_constant :STORE, :LIFECYCLE

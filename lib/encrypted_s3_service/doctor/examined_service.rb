@@ -95,12 +95,19 @@ module EncryptedS3Service
       # @return [Array<String>] everything that could not be deleted
       def clean_up
         left = @probes.select { |key| fails? { client.delete(key) } }
+        left += left.map { |key| "#{key}#{Configuration::SEGMENTS_SUFFIX}" }.select { |key| segment_map?(key) }
         left << "multipart uploads under #{folder}" if @uploads && fails? { bucket.abort_uploads(folder) }
         left << "versions under #{folder}" if @used && versioned? && fails? { bucket.delete_versions(folder) }
         left
       end
 
       private
+
+      def segment_map?(key)
+        client.segment_map?(key)
+      rescue Error
+        false
+      end
 
       def fails?
         yield

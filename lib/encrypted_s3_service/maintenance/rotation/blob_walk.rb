@@ -50,16 +50,17 @@ module EncryptedS3Service
       # @param verb [String] past participle for the progress line
       # @param step [#call] is given an item for {#objects}, in a thread, and returns an Array of {Finding}, one for
       #   each service
+      # @param moving [Boolean] whether the bytes of files are moved, so that time goes by size, too
       # @yieldparam service_name [String]
       # @yieldparam findings [Array<Finding>]
       # @return [void]
-      def each(verb, step)
-        @progress.begin(verb, @blobs, moving: false)
+      def each(verb, step, moving: false)
+        @progress.begin(verb, @blobs, moving: moving)
         @blobs.find_in_batches(batch_size: BATCH) do |batch|
           @workers.each(items_of(batch), step) do |item, findings|
             findings = [Finding.failed(item.blob.id, findings)] if findings.is_a?(Exception)
             yield item.blob.service_name, findings
-            note(findings)
+            note(findings, moving ? item.blob.byte_size : 0)
           end
         end
       ensure
@@ -109,9 +110,9 @@ module EncryptedS3Service
         Finding.failed(blob.id, error, outcome: missing ? :missing : :failed, object: self.class.name_of(blob, service))
       end
 
-      def note(findings)
+      def note(findings, bytes)
         failed = findings.select { |finding| FAILED.include?(finding.outcome) }
-        return @progress.add if failed.empty?
+        return @progress.add(bytes) if failed.empty?
 
         failed.each do |finding|
           @failures.add(finding.failure, finding.outcome)

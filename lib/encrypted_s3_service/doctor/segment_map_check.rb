@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+require "stringio"
+require_relative "check"
+
+module EncryptedS3Service
+  class Doctor
+    # Checks that the segment map of a large file is stored beside it, read, and deleted with it. Without it files are
+    # stored and read all the same, but a part of a file costs the whole.
+    # @api private
+    class SegmentMapCheck < Check
+      SUBJECT = "segment maps"
+      # The smallest `memory_limit` in bytes, so that a small probe gets a map.
+      LIMIT = 1 << 20
+      MAGIC = "ES3SEGMT"
+      ADVICE = "Allow s3:PutObject, s3:GetObject and s3:DeleteObject on keys that end in .segments, or set " \
+               "`segment_index: false`"
+      private_constant :SUBJECT, :LIMIT, :MAGIC, :ADVICE
+
+      # @return [Finding]
+      def call
+        return skipped(SUBJECT, "`segment_index` is false") unless service.configuration.segment_index?
+
+        stored = quietly { client.upload(key, StringIO.new("\0" * (LIMIT + 1))) }
+        return unstored(stored[:index_error]) unless stored[:indexed]
+
+        judge
+      rescue AccessError => e
+        skipped SUBJECT, "not allowed (#{answer_in(e)}). See the permissions"
+      rescue Error => e
+        failed SUBJECT, reason(e)
+      end
+
+      private
+
+      def client = @client ||= service.client(memory_limit: LIMIT)
+
+      def key = service.probe("segments")
+
+      def sidecar = "#{key}#{Configuration::SEGMENTS_SUFFIX}"
+
+      def unstored(error)
+        warning SUBJECT, "large files are stored without them (#{answer_in(error)}). #{ADVICE}"
+      end
+
+      def judge
+        unless readable?
+          return warning SUBJECT, "they are stored, but cannot be read, so that they are of no use. #{ADVICE}"
+        end
+
+        client.delete(key)
+        service.gone(key) unless left?
+        left? ? failed(SUBJECT, "they are not deleted with their files. #{ADVICE}") : ok(SUBJECT, "work")
+      end
+
+      def readable?
+        service.bucket.stored_bytes(sidecar).start_with?(MAGIC)
+      rescue AccessError, NotFoundError
+        false
+      end
+
+      def left?
+        service.bucket.stored_bytes(sidecar)
+        true
+      rescue NotFoundError
+        false
+      end
+
+      # The finding says what the log would.
+      def quietly
+        before = EncryptedS3Service.logger
+        EncryptedS3Service.logger = Logger.new(nil)
+        yield
+      ensure
+        EncryptedS3Service.logger = before
+      end
+    end
+  end
+end

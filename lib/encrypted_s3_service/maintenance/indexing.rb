@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+require "encrypted_s3_service"
+require_relative "rotation/blob_walk"
+
+module EncryptedS3Service
+  # Stores the segment maps (`<key>.segments`) of large files that have none, while the application runs: of files that
+  # were stored before there were maps, by other clients, or while `segment_index` was false.
+  #
+  #     EncryptedS3Service::Indexing.new(:encrypted_amazon).run
+  #     EncryptedS3Service::Indexing.new(nil, blobs: organisation.blobs).run_all
+  #
+  # Each such file is read whole once and checked ({Client::Index#index}); nothing of it is kept. A file that has a map
+  # costs two small requests, so a run may be killed at any moment and repeated. Files of at most `memory_limit` bytes
+  # cost none.
+  class Indexing
+    # Default number of files processed at once.
+    CONCURRENCY = 4
+
+    # The smallest `memory_limit`, in bytes: files of this size never have a map.
+    SMALLEST = 1 << 20
+    private_constant :SMALLEST
+
+    # What was done for one service.
+    class Tally
+      # @return [String]
+      attr_reader :service_name
+
+      # @return [Hash{Symbol => Integer}] objects by what became of them: `:stored`, `:present`, `:small`,
+      #   `:impossible` (legacy forms), `:lacking` (in a dry run), `:disabled` (the service's `segment_index` is false),
+      #   `:missing`, `:unfinished` (not there, and their blobs attached to nothing) and `:failed`
+      attr_reader :outcomes
+
+      # @param service_name [String]
+      # @api private
+      def initialize(service_name)
+        @service_name = service_name
+        @outcomes = Hash.new(0)
+      end
+
+      # @return [Integer] objects that failed or are missing
+      def failed = outcomes.values_at(:failed, :missing).sum
+    end
+
+    # @return [Rotation::ServiceSelection]
+    # @api private
+    attr_reader :selection
+
+    # @return [TaskRun::Failures]
+    # @api private
+    attr_reader :run_failures
+
+    # Checks the arguments without accessing the store.
+    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; also a tenant's. Of a mirror, all
+    #   services that encrypt. nil takes all services that the blobs name, in one go ({#run_all})
+    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are indexed, if they are in the service
+    # @param dry_run [Boolean] whether nothing is read or stored, and the run only says which files lack a map
+    # @param concurrency [Integer] number of files processed at once
+    # @param rate [Numeric, nil] maximum number of objects per second
+    # @param failures [String, nil] path of a file to write with one line per failure
+    # @param output [IO, nil] receives progress and failures
+    # @raise [ConfigurationError] when the service does not exist or does not encrypt, or the file cannot be written
+    # @raise [KeyDestroyedError] when its key is destroyed
+    def initialize(service, blobs: ActiveStorage::Blob.all, dry_run: false, concurrency: CONCURRENCY, rate: nil,
+                   failures: nil, output: nil)
+      large = blobs.where(ActiveStorage::Blob.arel_table[:byte_size].gt(SMALLEST))
+      @walk = Rotation::BlobWalk.new(service, large, concurrency: concurrency, rate: rate, failures: failures,
+                                                     output: output)
+      @selection = @walk.selection
+      @run_failures = @walk.failures
+      @dry_run = dry_run
+    end
+
+    # @return [Tally] what was done for the one service; what failed is in it, and nothing is raised for it
+    def run = run_all.fetch(selection.only) { Tally.new(selection.only) }
+
+    # @return [Hash{String => Tally}] what was done, by the names of services, of those that have large files
+    def run_all
+      tallies = Hash.new { |all, name| all[name] = Tally.new(name) }
+      @walk.each(@dry_run ? "checked" : "processed", method(:index), moving: !@dry_run) do |name, findings|
+        findings.each { |finding| tallies[name].outcomes[finding.outcome] += 1 }
+      end
+      tallies.default = nil
+      tallies
+    end
+
+    private
+
+    # Runs in several threads.
+    def index(item)
+      @walk.objects(item) do |service, blob|
+        Rotation::Finding.new(outcome: outcome(service.client, blob))
+      end
+    end
+
+    def outcome(client, blob)
+      return :disabled unless client.configuration.segment_index?
+      return :small if blob.byte_size <= client.configuration.memory_limit
+
+      client.index(blob.key, dry_run: @dry_run)
+    end
+  end
+end
