@@ -105,6 +105,19 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     expect([client.download(key), client.size(key)]).to eq([data, data.bytesize])
   end
 
+  it "cannot write into logs and terminals: what they put into an envelope is no part of an error as it is" do
+    client.upload(key, StringIO.new("text"))
+    headers, body = stored(key)
+    control = "\\u001b[2J\\n[FATAL] all is well\\u0007\\u202e"
+    [{ "m" => %({"key_id":"#{control}"}), "3" => ["w" * 60].pack("m0") }, { "w" => control }, { "c" => control },
+     { "i" => control }].each do |changes|
+      restore(key, headers.merge(changes.transform_keys { |name| "x-amz-meta-x-amz-#{name}" }), body)
+      expect { client.download(key) }.to raise_error(EncryptedS3Service::Error) { |error|
+        expect(error.message).not_to match(/[^[:print:]]/)
+      }
+    end
+  end
+
   it "cannot add a file that opens, under any key, as long as the wrapping key is an AES key" do
     [["plain", {}], ["x" * 40, stored_headers_of("a")], ["", stored_headers_of("b")]].each do |body, headers|
       restore(name = unique_key, headers, body)
