@@ -35,8 +35,7 @@ module EncryptedS3Service
         "application/excel" => "application/vnd.ms-excel", "application/msexcel" => "application/vnd.ms-excel",
         "application/mspowerpoint" => "application/vnd.ms-powerpoint"
       }.freeze
-      # Bytes of the longest value that is looked at. A row may hold a value of any length, and the time that the
-      # patterns above take can grow with its square.
+      # Bytes of the longest value that is looked at. A row may hold a value of any length.
       LONGEST = 1024
       private_constant :TOKEN, :VALID, :SYNONYMS, :LONGEST
 
