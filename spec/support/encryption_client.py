@@ -1,13 +1,15 @@
 """Amazon's S3 encryption client for Python, for the specs: with a key in KMS as it is, or with a static AES or RSA key.
 
 The client itself wraps data keys by KMS only and names every wrap so. Its keyring is replaceable, and what it calls the
-wrap is set right before the request is sent; everything else of the format is the client's own. Takes one JSON request
-on standard input and answers with JSON on standard output.
+wrap is set right before the request is sent; everything else of the format is the client's own. Takes JSON
+requests on standard input, one a line, and answers each with a line of JSON on standard output: loading the client takes
+longer than most requests do.
 """
 import base64
 import json
 import os
 import sys
+import traceback
 
 import boto3
 from botocore.config import Config
@@ -91,8 +93,7 @@ def keyring(request):
     return KmsKeyring(kms, request["kms_key_id"])
 
 
-def main():
-    request = json.load(sys.stdin)
+def answer_to(request):
     s3 = boto3.client(
         "s3",
         endpoint_url=request["endpoint"],
@@ -112,11 +113,18 @@ def main():
         if "kms_key_id" not in request:
             s3.meta.events.register("before-call.s3.PutObject", name_the_wrap(request))
         client.put_object(**where, Body=base64.b64decode(request["body"]))
-        answer = {}
-    else:
-        body = client.get_object(**where)["Body"].read()
-        answer = {"body": base64.b64encode(body).decode()}
-    json.dump(answer, sys.stdout)
+        return {}
+    body = client.get_object(**where)["Body"].read()
+    return {"body": base64.b64encode(body).decode()}
+
+
+def main():
+    for line in sys.stdin:
+        try:
+            answer = answer_to(json.loads(line))
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
 
 
 main()

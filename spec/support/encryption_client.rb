@@ -1,12 +1,13 @@
 # frozen_string_literal: true
 
 require "json"
-require "open3"
 
 # Amazon's S3 encryption client for Python, which writes and reads the V3 format. The Ruby one that does is not among
 # the gems that the specs have.
 class EncryptionClient
   SCRIPT = File.expand_path("encryption_client.py", __dir__)
+  LOCK = Mutex.new
+  private_constant :LOCK
 
   # @param key [Hash] `wrapping_key:` (Base64), `private_key_pem:`, or `kms_key_id:`, `kms_endpoint:` and perhaps
   #   `encryption_context:`
@@ -29,13 +30,37 @@ class EncryptionClient
     File.exist?(path) ? path : raise("the Python client is not installed; run bin/setup")
   end
 
+  # One process for all, since most of its time goes into its start.
+  # @param line [String] a request
+  # @return [String] the answer
+  def self.ask(line)
+    LOCK.synchronize do
+      @input, @output = start unless @owner == Process.pid
+      @input.puts(line)
+      answer = @output.gets or raise "the Python client ended"
+    ensure
+      # Whoever gave up has an answer outstanding, which must not become that of the next request.
+      @owner = nil unless answer
+    end
+  end
+
+  # It ends when its standard input does: with this process.
+  def self.start
+    @owner = Process.pid
+    inside, input = IO.pipe
+    output, outside = IO.pipe
+    Process.detach(Process.spawn(python, SCRIPT, in: inside, out: outside))
+    [inside, outside].each(&:close)
+    [input, output]
+  end
+  private_class_method :start
+
   private
 
   def call(**request)
-    input = JSON.generate({ **@request, **request })
-    answer, log, status = Open3.capture3(self.class.python, SCRIPT, stdin_data: input)
-    raise "the Python client failed: #{log.lines.last(3).join}" unless status.success?
+    answer = JSON.parse(self.class.ask(JSON.generate({ **@request, **request })))
+    raise "the Python client failed: #{answer["error"].lines.last(3).join}" if answer["error"]
 
-    JSON.parse(answer)
+    answer
   end
 end
