@@ -1,6 +1,8 @@
 //! The crate's tests from outside, as one binary: linking the SDK once is slow enough.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "main/bucket_attacks.rs"]
+mod bucket_attacks;
 #[path = "main/commitment.rs"]
 mod commitment;
 #[path = "main/deletion.rs"]

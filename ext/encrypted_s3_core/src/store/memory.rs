@@ -105,6 +105,22 @@ impl MemoryStore {
         self.lock().insert(object.key.clone(), object, body.into());
     }
 
+    /// Like [`replace`](Self::replace), but the object keeps the entity tag that it had.
+    pub fn replace_unnoticed(&self, object: NewObject, body: impl Into<Bytes>) {
+        let mut state = self.lock();
+        let former = state.objects.get(&object.key).map(|held| held.etag.clone());
+        let key = object.key.clone();
+        state.insert(key.clone(), object, body.into());
+        if let (Some(etag), Some(held)) = (former, state.objects.get_mut(&key)) {
+            held.etag = etag;
+        }
+    }
+
+    /// Takes an object away, for tests that tamper.
+    pub fn remove(&self, key: &str) {
+        self.lock().objects.remove(key);
+    }
+
     /// How many multipart uploads were neither completed nor aborted.
     pub fn unfinished(&self) -> usize {
         self.lock().uploads.len()

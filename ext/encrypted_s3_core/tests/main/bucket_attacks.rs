@@ -1,0 +1,536 @@
+//! Whatever somebody does who can write to the bucket, a download gives the bytes that were stored, or the error that
+//! says what is wrong: `docs/format.md`, 5.1, attack by attack, over a whole store.
+//!
+//! Each attack is tried `BUCKET_ATTACKS` times (200 unless it is set) with random sizes, places and corruptions.
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::envelope::Envelopes;
+use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
+use encrypted_s3_core::segments::{HEADER_LEN, MAX_SIDECAR_LEN, SEGMENT_LEN};
+use encrypted_s3_core::store::{MemoryStore, NewObject};
+use encrypted_s3_core::upload::{Index as Indexed, PartPlan, Upload, UploadOptions};
+use encrypted_s3_core::{Error, ErrorKind};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestCaseResult, TestRunner};
+
+use crate::support::{key, with_policy};
+
+const PARTS: PartPlan = PartPlan { multipart_threshold: 8 << 20, part_size: 8 << 20, concurrency: 2 };
+/// Larger objects are read by their maps.
+const LIMIT: u64 = 100_000;
+const TAG: usize = 16;
+const KEY: &str = "films/a";
+const SIDECAR: &str = "films/a.segments";
+const OTHER: &str = "films/b";
+
+/// What was stored: one object, an older one under the same key, and one under another key.
+#[derive(Clone, Debug)]
+struct Case {
+    v3: bool,
+    sizes: [usize; 3],
+    /// Whether the object was read before the attack, so that its map may be in memory.
+    is_known: bool,
+    /// Whether the store shows the former entity tag for what was put in the object's place.
+    keeps_etag: bool,
+    /// The ends of the part that is read.
+    part: [Index; 2],
+    /// What the attack does where.
+    at: [Index; 2],
+    bytes: Vec<u8>,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let size = || prop_oneof![1usize..400_000, (1usize..6).prop_map(|n| n * SEGMENT_LEN), 100_001usize..100_100];
+    let at = || [any::<Index>(), any::<Index>()];
+    let (sizes, bytes) = ([size(), size(), size()], vec(any::<u8>(), 1..300));
+    (any::<[bool; 3]>(), sizes, at(), at(), bytes).prop_map(|([v3, is_known, keeps_etag], sizes, part, at, bytes)| {
+        Case { v3, sizes, is_known, keeps_etag, part, at, bytes }
+    })
+}
+
+/// What a reader must see.
+#[derive(Clone, Copy, Debug)]
+enum Verdict {
+    /// The bytes that were stored: the object is whole, only its map is not.
+    Right,
+    /// Bytes that were stored, if they were not touched; otherwise one of these errors, and for the whole object always.
+    RightOr(&'static [ErrorKind]),
+    /// One of these errors.
+    Refused(&'static [ErrorKind]),
+    /// The bytes of the object that was stored before under the same key.
+    Older,
+}
+
+const CHANGED: Verdict = Verdict::RightOr(&[ErrorKind::Auth]);
+// A part that begins after the end that the store shows is refused before anything is read.
+const RESIZED: Verdict = Verdict::Refused(&[ErrorKind::Auth, ErrorKind::Truncated, ErrorKind::InvalidRange]);
+const MISPLACED: Verdict = Verdict::Refused(&[ErrorKind::Misplaced]);
+
+/// What the attacker has: the bucket, with all that was ever in it.
+struct Bucket {
+    memory: MemoryStore,
+    envelopes: Envelopes,
+    /// The object that was stored first under the key, and its map.
+    older: (NewObject, Bytes, Option<Bytes>),
+    case: Case,
+}
+
+fn text(seed: usize, size: usize) -> Vec<u8> {
+    (0..size).map(|i| (i.wrapping_mul(31) ^ (i >> 8) ^ (i >> 15) ^ seed) as u8).collect()
+}
+
+impl Bucket {
+    async fn new(case: &Case) -> Self {
+        let policy = if case.v3 {
+            CommitmentPolicy::RequireEncryptAllowDecrypt
+        } else {
+            CommitmentPolicy::ForbidEncryptAllowDecrypt
+        };
+        let envelopes = with_policy(Policy::new(Some(policy), None).unwrap(), vec![key(None, &[5; 32])]);
+        let memory = MemoryStore::new();
+        let [size, older, other] = case.sizes;
+        store(&memory, &envelopes, KEY, &text(1, older)).await;
+        let (object, body) = memory.object(KEY).unwrap();
+        let older = (object, body, memory.object(SIDECAR).map(|(_, body)| body));
+        store(&memory, &envelopes, KEY, &text(0, size)).await;
+        store(&memory, &envelopes, OTHER, &text(2, other)).await;
+        Self { memory, envelopes, older, case: case.clone() }
+    }
+
+    fn at(&self, number: usize, size: usize) -> usize {
+        if size == 0 { 0 } else { self.case.at[number].index(size) }
+    }
+
+    fn body(&self, key: &str) -> Option<Vec<u8>> {
+        self.memory.object(key).map(|(_, body)| body.to_vec())
+    }
+
+    /// Puts another body, with the envelope that was there.
+    fn put_body(&self, body: Vec<u8>) {
+        let (object, _) = self.memory.object(KEY).unwrap();
+        self.put(object, body);
+    }
+
+    fn put(&self, object: NewObject, body: impl Into<Bytes>) {
+        if self.case.keeps_etag {
+            self.memory.replace_unnoticed(object, body)
+        } else {
+            self.memory.replace(object, body)
+        }
+    }
+
+    fn put_map(&self, map: impl Into<Bytes>) {
+        self.memory.replace(NewObject { key: SIDECAR.into(), ..Default::default() }, map);
+    }
+
+    /// The positions of two whole segments; `None` when there are none.
+    fn two_segments(&self, body: &[u8]) -> Option<[usize; 2]> {
+        let count = body.len().checked_sub(TAG)? / SEGMENT_LEN;
+        (count > 0).then(|| [0, 1].map(|number| self.at(number, count)))
+    }
+
+    async fn read(&self, key: &str, plan: &DownloadPlan, part: Option<Range<u64>>) -> Result<Vec<u8>, Error> {
+        let mut download = Download::open(Arc::new(self.memory.clone()), &self.envelopes, plan, key).await?;
+        if let Some(part) = part {
+            return download.range(part.start, Some(part.end - part.start)).await;
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = download.next().await? {
+            bytes.extend_from_slice(chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+async fn store(memory: &MemoryStore, envelopes: &Envelopes, key: &str, bytes: &[u8]) {
+    let options = UploadOptions { index_above: Some(LIMIT), ..Default::default() };
+    let mut upload = Upload::begin(Arc::new(memory.clone()), envelopes, PARTS, key, options).await.unwrap();
+    upload.write(bytes).await.unwrap();
+    let index = upload.finish().await.unwrap().index;
+    assert_eq!(matches!(index, Indexed::Stored), bytes.len() as u64 > LIMIT);
+}
+
+fn flip(bytes: &mut [u8], at: usize) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1 << (at % 8);
+    }
+}
+
+fn swap(bytes: &mut [u8], length: usize, a: usize, b: usize) {
+    if a.max(b) + length <= bytes.len() {
+        (0..length).for_each(|i| bytes.swap(a + i, b + i));
+    }
+}
+
+/// Judges one reading. `is_touched` says whether the part must be refused.
+fn judge(
+    read: Result<Vec<u8>, Error>,
+    verdict: Verdict,
+    wanted: &[u8],
+    older: &[u8],
+    is_touched: bool,
+) -> TestCaseResult {
+    match (verdict, read) {
+        (Verdict::Right, Ok(read)) => prop_assert!(read == wanted, "other bytes were read"),
+        (Verdict::Older, Ok(read)) => prop_assert!(read == older, "bytes of neither object were read"),
+        (Verdict::RightOr(_), Ok(read)) => {
+            prop_assert!(!is_touched, "a part that was changed was read");
+            prop_assert!(read == wanted, "other bytes were read");
+        }
+        (Verdict::RightOr(kinds) | Verdict::Refused(kinds), Err(error)) => {
+            prop_assert!(kinds.contains(&error.kind()), "{:?}: {error}", error.kind());
+        }
+        (Verdict::Refused(_), Ok(_)) => prop_assert!(false, "it was read"),
+        (Verdict::Right | Verdict::Older, Err(error)) => prop_assert!(false, "an object that is whole: {error}"),
+    }
+    Ok(())
+}
+
+fn cases() -> u32 {
+    std::env::var("BUCKET_ATTACKS").ok().and_then(|number| number.parse().ok()).unwrap_or(200)
+}
+
+/// What an attack has done: what is to be seen, under which key, and which bytes of the text it has changed.
+struct Done {
+    verdict: Verdict,
+    key: &'static str,
+    touched: Range<usize>,
+}
+
+impl Done {
+    fn new(verdict: Verdict) -> Self {
+        Self { verdict, key: KEY, touched: 0..0 }
+    }
+}
+
+/// Tries an attack on many buckets. It returns `None` where there is nothing that it could do.
+fn try_out(attack: impl Fn(&Bucket) -> Option<Done>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
+    let result = runner.run(&case(), |case| {
+        runtime.block_on(async {
+            let bucket = Bucket::new(&case).await;
+            let plan = plan();
+            let whole = text(0, case.sizes[0]);
+            if case.is_known {
+                prop_assert!(bucket.read(KEY, &plan, Some(0..1)).await.unwrap() == whole[..1]);
+            }
+            let Some(done) = attack(&bucket) else { return Ok(()) };
+            let is_older = matches!(done.verdict, Verdict::Older);
+            let older = text(1, case.sizes[1]);
+            let size = if is_older { older.len() } else { whole.len() };
+            let ends = case.part.map(|end| end.index(size));
+            let part = ends[0].min(ends[1])..ends[0].max(ends[1]) + 1;
+            let touches = part.start < done.touched.end && done.touched.start < part.end;
+            let of = |text: &[u8]| text.get(part.clone()).map(<[u8]>::to_vec).unwrap_or_default();
+            let read = bucket.read(done.key, &plan, Some(part.start as u64..part.end as u64)).await;
+            judge(read, done.verdict, &of(&whole), &of(&older), touches)?;
+            let read = bucket.read(done.key, &plan, None).await;
+            judge(read, done.verdict, &whole, &older, !done.touched.is_empty())
+        })
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+fn plan() -> DownloadPlan {
+    let ranges = RangePlan { size: 96 * 1024, concurrency: 2 };
+    DownloadPlan { ranges, memory_limit: LIMIT, spool_folder: None }
+}
+
+/// Changes the body as `change` does, which returns the bytes of the text that are others now.
+fn change(bucket: &Bucket, change: impl Fn(&mut Vec<u8>) -> Option<Range<usize>>) -> Option<Done> {
+    let mut body = bucket.body(KEY)?;
+    let before = body.clone();
+    let touched = change(&mut body)?;
+    if body == before {
+        return None;
+    }
+    bucket.put_body(body);
+    Some(Done { touched, ..Done::new(CHANGED) })
+}
+
+/// Changes the map, which no reader must take for more than a help.
+fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
+    let mut map = bucket.body(SIDECAR)?;
+    change(&mut map);
+    bucket.put_map(map);
+    Some(Done::new(Verdict::Right))
+}
+
+#[test]
+fn nothing_is_done() {
+    try_out(|_| Some(Done::new(Verdict::Right)));
+}
+
+#[test]
+fn a_bit_of_the_text_is_flipped() {
+    try_out(|bucket| {
+        change(bucket, |body| {
+            let at = bucket.at(0, body.len() - TAG);
+            flip(body, at);
+            Some(at..at + 1)
+        })
+    });
+}
+
+#[test]
+fn a_bit_of_the_tag_is_flipped() {
+    // No byte of the text is another. A reader without a map notices.
+    try_out(|bucket| {
+        change(bucket, |body| {
+            let at = body.len() - TAG + bucket.at(0, TAG);
+            flip(body, at);
+            Some(0..0)
+        })
+    });
+}
+
+#[test]
+fn the_body_is_cut() {
+    try_out(|bucket| {
+        let mut body = bucket.body(KEY)?;
+        body.truncate(bucket.at(0, body.len()));
+        bucket.put_body(body);
+        Some(Done::new(RESIZED))
+    });
+}
+
+#[test]
+fn the_body_is_cut_at_a_segment_with_its_map_and_the_length_in_the_map() {
+    try_out(|bucket| {
+        let mut body = bucket.body(KEY)?;
+        let [kept, _] = bucket.two_segments(&body)?;
+        let tag = body.split_off(body.len() - TAG);
+        if kept * SEGMENT_LEN == body.len() {
+            return None;
+        }
+        body.truncate(kept * SEGMENT_LEN);
+        body.extend(tag);
+        bucket.put_body(body);
+        change_map(bucket, |map| {
+            map.truncate(HEADER_LEN + kept * TAG);
+            map[48..56].copy_from_slice(&((kept * SEGMENT_LEN) as u64).to_be_bytes());
+        });
+        Some(Done::new(RESIZED))
+    });
+}
+
+#[test]
+fn the_body_is_extended() {
+    try_out(|bucket| {
+        let body = [bucket.body(KEY)?, bucket.case.bytes.clone()].concat();
+        bucket.put_body(body);
+        Some(Done::new(RESIZED))
+    });
+}
+
+#[test]
+fn segments_are_exchanged() {
+    try_out(|bucket| exchange(bucket, false));
+}
+
+#[test]
+fn segments_are_exchanged_with_their_tags() {
+    try_out(|bucket| exchange(bucket, true));
+}
+
+fn exchange(bucket: &Bucket, with_tags: bool) -> Option<Done> {
+    let [a, b] = bucket.two_segments(&bucket.body(KEY)?)?;
+    let done = change(bucket, |body| {
+        swap(body, SEGMENT_LEN, a * SEGMENT_LEN, b * SEGMENT_LEN);
+        Some(a * SEGMENT_LEN..(a + 1) * SEGMENT_LEN)
+    })?;
+    if with_tags {
+        change_map(bucket, |map| swap(map, TAG, HEADER_LEN + a * TAG, HEADER_LEN + b * TAG));
+    }
+    Some(done)
+}
+
+#[test]
+fn a_segment_of_another_object_is_put_in_with_its_tag() {
+    try_out(|bucket| {
+        let other = bucket.body(OTHER)?;
+        let [number, _] = bucket.two_segments(&bucket.body(KEY)?)?;
+        let [theirs, _] = bucket.two_segments(&other)?;
+        let (to, from) = (number * SEGMENT_LEN, theirs * SEGMENT_LEN);
+        let done = change(bucket, |body| {
+            body[to..to + SEGMENT_LEN].copy_from_slice(&other[from..from + SEGMENT_LEN]);
+            Some(to..to + SEGMENT_LEN)
+        })?;
+        if let Some(map) = bucket.body("films/b.segments") {
+            let (to, from) = (HEADER_LEN + number * TAG, HEADER_LEN + theirs * TAG);
+            change_map(bucket, |mine| mine[to..to + TAG].copy_from_slice(&map[from..from + TAG]));
+        }
+        Some(done)
+    });
+}
+
+#[test]
+fn a_bit_of_the_map_is_flipped() {
+    try_out(|bucket| {
+        change_map(bucket, |map| {
+            let at = bucket.at(0, map.len());
+            flip(map, at);
+        })
+    });
+}
+
+#[test]
+fn a_byte_of_the_maps_header_is_another() {
+    try_out(|bucket| change_map(bucket, |map| map[bucket.at(0, HEADER_LEN)] = bucket.case.bytes[0]));
+}
+
+#[test]
+fn the_map_claims_any_length() {
+    try_out(|bucket| {
+        let bytes = &bucket.case.bytes;
+        let length: Vec<u8> = bytes.iter().cycle().take(8).copied().collect();
+        change_map(bucket, |map| map[48..56].copy_from_slice(&length))
+    });
+}
+
+#[test]
+fn the_map_is_cut() {
+    try_out(|bucket| change_map(bucket, |map| map.truncate(bucket.at(0, map.len()))));
+}
+
+#[test]
+fn the_map_is_extended() {
+    try_out(|bucket| change_map(bucket, |map| map.extend(&bucket.case.bytes)));
+}
+
+#[test]
+fn tags_of_the_map_are_exchanged() {
+    try_out(|bucket| {
+        change_map(bucket, |map| {
+            let [a, b] = [0, 1].map(|number| HEADER_LEN + TAG * bucket.at(number, (map.len() - HEADER_LEN) / TAG));
+            swap(map, TAG, a, b);
+        })
+    });
+}
+
+#[test]
+fn the_map_of_another_object_is_put_there() {
+    try_out(|bucket| {
+        bucket.put_map(bucket.body("films/b.segments")?);
+        Some(Done::new(Verdict::Right))
+    });
+}
+
+#[test]
+fn the_map_of_an_older_object_is_put_there() {
+    try_out(|bucket| {
+        bucket.put_map(bucket.older.2.clone()?);
+        Some(Done::new(Verdict::Right))
+    });
+}
+
+#[test]
+fn the_map_is_taken_away() {
+    try_out(|bucket| {
+        bucket.memory.remove(SIDECAR);
+        Some(Done::new(Verdict::Right))
+    });
+}
+
+#[test]
+fn anything_is_planted_as_the_map() {
+    try_out(|bucket| {
+        bucket.put_map(bucket.case.bytes.clone());
+        Some(Done::new(Verdict::Right))
+    });
+}
+
+#[test]
+fn a_huge_map_is_planted() {
+    static HUGE: LazyLock<Bytes> = LazyLock::new(|| {
+        let mut bytes = vec![0x55; MAX_SIDECAR_LEN as usize + 1_000_000];
+        bytes[..9].copy_from_slice(b"ES3SEGMT\x01");
+        bytes.into()
+    });
+    try_out(|bucket| {
+        // Some megabytes are copied for each of them.
+        let one_in_twenty = bucket.case.bytes.len().is_multiple_of(20);
+        bucket.put_map(if one_in_twenty { HUGE.clone() } else { HUGE.slice(..500_000) });
+        Some(Done::new(Verdict::Right))
+    });
+}
+
+#[test]
+fn the_object_is_renamed_with_its_map() {
+    try_out(|bucket| {
+        let (object, body) = bucket.memory.object(KEY)?;
+        bucket.memory.replace(NewObject { key: "films/c".into(), ..object }, body);
+        if let Some(map) = bucket.body(SIDECAR) {
+            let object = NewObject { key: "films/c.segments".into(), ..Default::default() };
+            bucket.memory.replace(object, map);
+        }
+        Some(Done { key: "films/c", ..Done::new(MISPLACED) })
+    });
+}
+
+#[test]
+fn another_object_is_put_in_its_place_with_its_map() {
+    try_out(|bucket| {
+        let (object, body) = bucket.memory.object(OTHER)?;
+        bucket.put(NewObject { key: KEY.into(), ..object }, body);
+        if let Some(map) = bucket.body("films/b.segments") {
+            bucket.put_map(map);
+        }
+        Some(Done::new(MISPLACED))
+    });
+}
+
+#[test]
+fn the_nonce_or_message_id_is_that_of_another_object() {
+    try_out(|bucket| {
+        let (mut object, body) = bucket.memory.object(KEY)?;
+        let (other, _) = bucket.memory.object(OTHER)?;
+        let id = ["x-amz-iv", "x-amz-i"];
+        for (name, value) in &mut object.metadata {
+            if id.contains(&name.as_str()) {
+                value.clone_from(&other.metadata.iter().find(|(theirs, _)| theirs == name)?.1);
+            }
+        }
+        bucket.put(object, body);
+        Some(Done::new(Verdict::Refused(&[ErrorKind::Auth, ErrorKind::Commitment])))
+    });
+}
+
+#[test]
+fn an_older_object_is_played_back_with_its_map() {
+    try_out(|bucket| {
+        let (object, body, map) = bucket.older.clone();
+        bucket.put(object, body);
+        match map {
+            Some(map) => bucket.put_map(map),
+            None => bucket.memory.remove(SIDECAR),
+        }
+        Some(Done::new(Verdict::Older))
+    });
+}
+
+#[test]
+fn an_older_object_is_played_back_beside_the_newer_map() {
+    try_out(|bucket| {
+        let (object, body, _) = bucket.older.clone();
+        bucket.put(object, body);
+        Some(Done::new(Verdict::Older))
+    });
+}
+
+#[test]
+fn the_object_is_taken_away_and_its_map_stays() {
+    try_out(|bucket| {
+        bucket.memory.remove(KEY);
+        Some(Done::new(Verdict::Refused(&[ErrorKind::NotFound])))
+    });
+}

@@ -1,0 +1,203 @@
+# frozen_string_literal: true
+
+# Whatever somebody does who can write to the bucket, a client reads the bytes that were stored, or raises the error
+# that says what is wrong: docs/format.md, 5.1, attack by attack, over the real server.
+#
+# BUCKET_ATTACKS is the number of cases of all attacks together, 200 unless it is set, with random sizes, places and
+# corruptions. A failure names its seed; SEED_OF_ATTACKS repeats it.
+RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bucket" do
+  # An object as it is stored: the headers of its envelope, its body and its map.
+  stored_object = Struct.new(:headers, :body, :sidecar) do
+    def with(**changes) = dup.tap { |copy| changes.each { |name, value| copy[name] = value } }
+  end
+  # What one writes under a key, one before that, and one under another key, in one format.
+  fixture = Struct.new(:key, :texts, :now, :older, :other)
+  # The state of the bucket after an attack, what has to be seen, and which bytes of the text are not what they were.
+  done = Struct.new(:object, :verdict, :touched, :key)
+
+  segment = 65_536
+  header = 96
+  limit = TestStore::MEBIBYTE
+  changed = [EncryptedS3Service::TamperedError, "auth"]
+  misplaced = [EncryptedS3Service::TamperedError, "misplaced"]
+
+  flip = ->(bytes, at, bit) { bytes.dup.tap { |copy| copy.setbyte(at, copy.getbyte(at) ^ (1 << bit)) } }
+  swap = lambda do |bytes, length, a, b|
+    bytes.dup.tap do |copy|
+      copy[a, length] = bytes[b, length]
+      copy[b, length] = bytes[a, length]
+    end
+  end
+  segments_of = ->(object) { (object.body.bytesize - 16) / segment }
+  # A part of a text that was changed, at a whole segment.
+  touched = ->(number) { (number * segment)...((number + 1) * segment) }
+  exchange = lambda do |f, r, with_tags|
+    a, b = [*0...segments_of[f.now]].sample(2, random: r)
+    map = with_tags ? swap[f.now.sidecar, 16, header + (a * 16), header + (b * 16)] : f.now.sidecar
+    done.new(f.now.with(body: swap[f.now.body, segment, a * segment, b * segment], sidecar: map), [changed], touched[a])
+  end
+  mapped = ->(f, map) { done.new(f.now.with(sidecar: map), :right) }
+
+  attacks = {
+    "nothing" => ->(f, _) { done.new(f.now, :right) },
+    "a bit of the text is flipped" => lambda { |f, r|
+      at = r.rand(f.now.body.bytesize - 16)
+      done.new(f.now.with(body: flip[f.now.body, at, r.rand(8)]), [changed], at...(at + 1))
+    },
+    "a bit of the tag is flipped" => lambda { |f, r|
+      done.new(f.now.with(body: flip[f.now.body, f.now.body.bytesize - 1 - r.rand(16), r.rand(8)]), [changed])
+    },
+    "the body is cut" => lambda { |f, r|
+      done.new(f.now.with(body: f.now.body[0, r.rand(f.now.body.bytesize)]), :resized)
+    },
+    "the body is cut at a segment, with its map" => lambda { |f, r|
+      kept = r.rand(1...segments_of[f.now])
+      length = [kept * segment].pack("Q>")
+      map = f.now.sidecar[0, header + (16 * kept)].tap { |bytes| bytes[48, 8] = length }
+      done.new(f.now.with(body: f.now.body[0, kept * segment] + f.now.body[-16, 16], sidecar: map), :resized)
+    },
+    "the body is extended" => lambda { |f, r|
+      done.new(f.now.with(body: f.now.body + r.bytes(r.rand(1..100_000))), :resized)
+    },
+    "segments are exchanged" => ->(f, r) { exchange[f, r, false] },
+    "segments are exchanged with their tags" => ->(f, r) { exchange[f, r, true] },
+    "a segment of another object is put in with its tag" => lambda { |f, r|
+      number = r.rand([segments_of[f.now], segments_of[f.other]].min)
+      body = f.now.body.dup.tap { |bytes| bytes[number * segment, segment] = f.other.body[number * segment, segment] }
+      map = f.now.sidecar.dup.tap do |bytes|
+        bytes[header + (number * 16), 16] = f.other.sidecar[header + (number * 16), 16]
+      end
+      done.new(f.now.with(body: body, sidecar: map), [changed], touched[number])
+    },
+    "a bit of the map is flipped" => lambda { |f, r|
+      mapped[f, flip[f.now.sidecar, r.rand(f.now.sidecar.bytesize), r.rand(8)]]
+    },
+    "the map claims any length" => ->(f, r) { mapped[f, f.now.sidecar.dup.tap { |bytes| bytes[48, 8] = r.bytes(8) }] },
+    "the map is cut" => ->(f, r) { mapped[f, f.now.sidecar[0, r.rand(f.now.sidecar.bytesize)]] },
+    "the map is extended" => ->(f, r) { mapped[f, f.now.sidecar + r.bytes(r.rand(1..100))] },
+    "tags of the map are exchanged" => lambda { |f, r|
+      a, b = [*0...segments_of[f.now]].sample(2, random: r).map { |number| header + (number * 16) }
+      mapped[f, swap[f.now.sidecar, 16, a, b]]
+    },
+    "the map of another object is put there" => ->(f, _) { mapped[f, f.other.sidecar] },
+    "the map of an older object is put there" => ->(f, _) { mapped[f, f.older.sidecar] },
+    "the map is taken away" => ->(f, _) { mapped[f, nil] },
+    "anything is planted as the map" => ->(f, r) { mapped[f, ["", "ES3SEGMT\x01".b].sample(random: r) + r.bytes(200)] },
+    "a huge map is planted" => ->(f, r) { mapped[f, f.now.sidecar + ("\x55".b * r.rand(1..2_000_000))] },
+    "another object is put in its place with its map" => ->(f, _) { done.new(f.other, [misplaced]) },
+    "the nonce or message id is that of another object" => lambda { |f, _|
+      id = %w[x-amz-meta-x-amz-iv x-amz-meta-x-amz-i]
+      headers = f.now.headers.merge(f.other.headers.slice(*id).slice(*f.now.headers.keys))
+      done.new(f.now.with(headers: headers), [changed, [EncryptedS3Service::TamperedError, "commitment"]], 0..)
+    },
+    "the object is renamed with its map" => ->(f, _) { done.new(f.now, [misplaced], nil, "#{f.key}-renamed") },
+    "an older object is played back with its map" => ->(f, _) { done.new(f.older, :older) },
+    "an older object is played back beside the newer map" => lambda { |f, _|
+      done.new(f.older.with(sidecar: f.now.sidecar), :older)
+    }
+  }
+
+  cases = (Integer(ENV.fetch("BUCKET_ATTACKS", 200)) / attacks.size.to_f).ceil
+
+  before(:context) do
+    helper = Object.new.extend(TestStore::Helpers)
+    @fixtures = %w[forbid_encrypt_allow_decrypt require_encrypt_allow_decrypt].map do |policy|
+      client = helper.new_client(memory_limit: limit, commitment_policy: policy)
+      key = helper.unique_key
+      store = lambda do |name, seed|
+        text = helper.random_bytes(limit + 1 + Random.rand(500_000), seed)
+        client.upload(name, StringIO.new(text))
+        object = stored_object.new(*helper.stored(name), helper.stored("#{name}.segments").last)
+        [text, object]
+      end
+      (older_text, older) = store[key, 1]
+      (text, now) = store[key, 2]
+      (_, other) = store["#{key}-other", 3]
+      fixture.new(key, { right: text, older: older_text }, now, older, other)
+    end
+    @there = {}
+  end
+
+  # Puts what is not there yet.
+  def arrange(key, object)
+    unless @there[key].equal?(object.body) && @there["#{key} headers"] == object.headers
+      restore(key, object.headers, object.body)
+    end
+    arrange_map("#{key}.segments", object.sidecar)
+    @there.update(key => object.body, "#{key} headers" => object.headers)
+  end
+
+  # A reader may have replaced a bad map, so a map is always put.
+  def arrange_map(key, map) = map ? server.put(bucket, key, map, {}) : server.delete(bucket, key)
+
+  def read_part(client, key, part, random)
+    return client.download_chunk(key, part) if random.rand < 0.5
+
+    reader = client.reader(key)
+    reader.skip(part.begin)
+    bytes = +"".b
+    while bytes.bytesize < part.size && (more = reader.read(part.size - bytes.bytesize))
+      bytes << more
+    end
+    bytes
+  ensure
+    reader&.close
+  end
+
+  # @return [Array(String, Array)] what was handed out, and the error's class and code
+  def outcome
+    bytes = +"".b
+    yield bytes
+    [bytes, nil]
+  rescue EncryptedS3Service::Error => e
+    [bytes, [e.class, e.code]]
+  end
+
+  def judge(verdict, text, seen, bytes, is_touched)
+    case verdict
+    when :right, :older
+      expect(seen).to be_nil, "the object is whole, but #{seen.inspect}"
+      expect(bytes).to be_bytes(text)
+    when :resized
+      errors = [EncryptedS3Service::IntegrityError, EncryptedS3Service::InvalidRangeError]
+      allowed = seen && errors.any? { |error| seen.first <= error }
+      expect(allowed).to be_truthy, seen.inspect
+    else
+      expect(verdict).to include(seen) if seen
+    end
+    expect(seen).not_to be_nil, "a part that was changed was read" if is_touched || verdict == :resized
+    # Not one byte that was not stored, whatever comes after it.
+    expect(bytes).to be_bytes(text.byteslice(0, bytes.bytesize))
+  end
+
+  # Reads a part and then all of it.
+  def try_out(chosen, attacked, random, client)
+    key = attacked.key || chosen.key
+    arrange(key, attacked.object)
+    text = chosen.texts.fetch(attacked.verdict == :older ? :older : :right)
+    from, to = Array.new(2) { random.rand(text.bytesize) }.minmax
+    part = from..[to, from + random.rand(200_000)].min
+    refused = attacked.verdict.is_a?(Array) && attacked.verdict.first.last == "misplaced"
+    bytes, error = outcome { |all| all << read_part(client, key, part, random) }
+    judge(attacked.verdict, text.byteslice(part), error, bytes, refused || touches?(attacked.touched, part))
+    bytes, error = outcome { |all| client.download(key) { |chunk| all << chunk } }
+    judge(attacked.verdict, text, error, bytes, refused || !attacked.touched.nil?)
+  end
+
+  def touches?(touched, part)
+    !touched.nil? && touched.begin <= part.end && (touched.end.nil? || part.begin < touched.end)
+  end
+
+  attacks.each do |name, attack|
+    it "reads no wrong byte when this is done: #{name}", patience: 120 + cases do
+      first = Integer(ENV.fetch("SEED_OF_ATTACKS", Random.rand(1 << 40)))
+      cases.times do |number|
+        random = Random.new(first + number)
+        chosen = @fixtures.sample(random: random)
+        try_out(chosen, attack[chosen, random], random, new_client(memory_limit: limit))
+      rescue RSpec::Expectations::ExpectationNotMetError => e
+        raise e, "#{e.message}\nSEED_OF_ATTACKS=#{first + number}"
+      end
+    end
+  end
+end
