@@ -38,6 +38,7 @@ module EncryptedS3Service
   autoload :KmsKey, "encrypted_s3_service/keys/kms_key"
   autoload :KeylessClient, "encrypted_s3_service/client/keyless"
   autoload :OpenBao, "encrypted_s3_service/keys/open_bao"
+  autoload :RecoveryClient, "encrypted_s3_service/client/recovery"
 
   # These need Rails.
   autoload :RequiredService, "encrypted_s3_service/tenancy/required_service"
@@ -63,10 +64,14 @@ module EncryptedS3Service
   autoload :TransactionEnd, "encrypted_s3_service/tenancy/transaction_end"
   autoload :Tenant, "encrypted_s3_service/tenancy/tenant"
   autoload :TestHelper, "encrypted_s3_service/test_helper"
+  autoload :ReportSignature, "encrypted_s3_service/maintenance/report_signature"
+  autoload :DestructionReport, "encrypted_s3_service/maintenance/destruction_report"
   autoload :UnreadableFiles, "encrypted_s3_service/maintenance/unreadable_files"
 
   # Not used by requests and jobs.
-  FOR_TASKS = %i[CLI Doctor Indexing Migration Rotation UnreadableFiles].freeze
+  FOR_TASKS = %i[
+    CLI DestructionReport Doctor Indexing Migration RecoveryClient ReportSignature Rotation UnreadableFiles
+  ].freeze
   private_constant :FOR_TASKS
 
   # Loads everything that a server needs. Rails calls it if `config.eager_load` is true, so that forked workers share

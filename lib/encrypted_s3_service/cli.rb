@@ -6,6 +6,7 @@ require_relative "cli/envelope_summary"
 require_relative "cli/local_object"
 require_relative "cli/options"
 require_relative "cli/output_file"
+require_relative "cli/report_summary"
 require_relative "cli/service_settings"
 
 module EncryptedS3Service
@@ -62,7 +63,7 @@ module EncryptedS3Service
     # @raise [Error] before the first byte, when the object is not what was encrypted
     # @api private
     def decrypt(options)
-      object = object_of(options.source, options)
+      object = object_of(options.source, options, **recovery(options))
       return object.read { |chunk| write(chunk) } unless options.target
 
       OutputFile.write(options.target, force: options.force) do |file|
@@ -128,6 +129,23 @@ module EncryptedS3Service
       @errors.puts("encrypted_s3_service: #{options.source} #{INDEXED.fetch(outcome)}")
     end
 
+    # Checks the signature of a destruction report.
+    # @param options [Options]
+    # @return [void]
+    # @raise [Error] when it is wrong
+    # @api private
+    def verify_report(options)
+      key = ReportSignature.new("file:#{options.public_key}", setting: "--public-key")
+      report = File.binread(options.source)
+      signature = File.binread(options.signature || "#{options.source}#{ReportSignature::SUFFIX}")
+      unless key.valid?(report, signature)
+        raise IntegrityError,
+              "#{options.source}: the signature is WRONG. The report was changed, or another key signed it"
+      end
+
+      @output.puts "#{options.source}: signed by the key #{key.fingerprint}", *ReportSummary.new(report).lines
+    end
+
     private
 
     # What to do about an object that is not where it was written: whoever has renamed it knows where that was.
@@ -142,15 +160,24 @@ module EncryptedS3Service
        "encrypted_s3_service rebind #{options.source} --from OLD-KEY"]
     end
 
-    def object_of(place, options, **)
+    def object_of(place, options, recovery_key: nil, **)
       settings = ServiceSettings.new(options, @environment)
       if BucketObject.address?(place)
-        BucketObject.new(place, settings.for_bucket(BucketObject.bucket_of(place), **))
+        BucketObject.new(place, settings.for_bucket(BucketObject.bucket_of(place), **), recovery_key: recovery_key)
       else
-        LocalObject.new(place, settings.for_file(**), metadata: options.metadata,
+        LocalObject.new(place, settings.for_file(**), metadata: options.metadata, recovery_key: recovery_key,
                                                       instruction_file: options.instruction_file,
                                                       object_key: options.object_key)
       end
+    end
+
+    # With a recovery key no other is needed; one that is never used satisfies the configuration.
+    def recovery(options)
+      return {} unless options.recovery_key
+
+      passphrase = @environment["ENCRYPTION_KEY_PASSPHRASE"]
+      { recovery_key: RecoveryClient.read_key(options.recovery_key, passphrase: passphrase),
+        key: EncryptionKey.generate }
     end
 
     # To a terminal it would be a mess at best; a file's content may also hold control sequences.

@@ -4,6 +4,7 @@ require_relative "configuration/confidential"
 require_relative "keys/encryption_key"
 require_relative "errors"
 require_relative "keys/keyring"
+require_relative "keys/recovery_keys"
 require_relative "configuration/connection"
 require_relative "configuration/foreign_names"
 require_relative "configuration/options"
@@ -28,7 +29,7 @@ module EncryptedS3Service
 
     # Settings of an entry.
     NAMES = %i[
-      bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys
+      bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys recovery_keys
       kms_key_id kms_region kms_endpoint kms_encryption_context kms_allow_decrypt_with_any_cmk
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
       segment_index memory_limit spool_folder public upload
@@ -164,6 +165,8 @@ module EncryptedS3Service
     #   neither writes nor checks entries
     # @option options [Boolean] :segment_index (true) whether uploads of more than `memory_limit` bytes also store
     #   `<key>.segments`, with which any part of the object is read without the rest of it
+    # @option options [Array<String>, Hash{String => String}] :recovery_keys public RSA keys in PEM, or `file:` and
+    #   paths; their owners can open every new object without any other key
     # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
     # @option options [String] :spool_folder (the system's) path of the folder in which larger objects wait
     # @option options [Boolean] :public (false) whether URLs of files never expire
@@ -183,6 +186,7 @@ module EncryptedS3Service
       @problem = find_missing
       raise ConfigurationError, @problem if @problem && !tolerant
 
+      check_recovery_keys
       freeze
     end
 
@@ -214,19 +218,24 @@ module EncryptedS3Service
     # @api private
     def keys = @keyring.keys
 
+    # @return [Array<String>] the recovery keys of new objects, 16 hexadecimal digits each
+    def recovery_fingerprints = @recovery_keys.fingerprints
+
     # @return [Boolean] whether a custodian keeps one of the keys
     def keys_in_custody? = @keyring.custodied?
 
     # @param keys [Array<Hash>] the keys in the form of the native client; by default those of the settings, which a
     #   custodian may have to return
+    # @param recovery_key [String, nil] DER of a private recovery key that reads in place of these
     # @return [Hash{Symbol => Object}] settings for the native client, including secrets
     # @raise [ConfigurationError] unless {#complete?}
     # @raise [KeyringError] when the custodian does not return a key
     # @api private
-    def to_native(keys: nil)
+    def to_native(keys: nil, recovery_key: nil)
       raise ConfigurationError, @problem if @problem
 
-      { bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@kms, **@transfer,
+      { recovery_keys: @recovery_keys.to_native, recovery_key: recovery_key,
+        bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@kms, **@transfer,
         **@formats, segment_index: @segment_index, memory_limit: @memory_limit, spool_folder: @spool_folder,
         keys: keys || @keyring.to_native }
     end
@@ -235,8 +244,9 @@ module EncryptedS3Service
     # @return [Hash{Symbol => Object}]
     # @raise [ConfigurationError] unless {#complete?}
     # @api private
-    def to_native_without_keys
-      to_native(keys: [{ id: nil, kind: "aes", key: SecureRandom.bytes(EncryptionKey::SIZE) }])
+    def to_native_without_keys(recovery_key: nil)
+      to_native(recovery_key: recovery_key,
+                keys: [{ id: nil, kind: "aes", key: SecureRandom.bytes(EncryptionKey::SIZE) }])
     end
 
     private
@@ -285,12 +295,20 @@ module EncryptedS3Service
       @spool_folder = settings.path(:spool_folder)
       @keyring = Keyring.new(settings, @tolerant)
       @encryption_key = @keyring.writing
+      @recovery_keys = RecoveryKeys.new(settings, @tolerant)
       @formats = {
         commitment_policy: settings.choice(:commitment_policy, nil, COMMITMENT_POLICIES),
         security_profile: settings.choice(:security_profile, nil, SECURITY_PROFILES),
         instruction_file_suffix: read_instruction_file_suffix(settings),
         place_binding: settings.choice(:place_binding, DEFAULT_PLACE_BINDING, PLACE_BINDINGS)
       }.freeze
+    end
+
+    # A contradiction of policy and profile is told by the client.
+    def check_recovery_keys
+      return unless @encryption_key && @recovery_keys.any?
+
+      @recovery_keys.check_size(@encryption_key, written_format, place: place_binding != "off")
     end
 
     def read_instruction_file_suffix(settings)

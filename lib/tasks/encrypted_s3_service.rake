@@ -50,15 +50,16 @@ namespace :encrypted_s3_service do
     end
   end
 
-  desc "List the files that cannot be read any more because their tenants' keys are destroyed"
+  desc "List the files that cannot be read any more because their tenants' keys are destroyed. REPORT=path tries " \
+       "each file and writes a signed report; SERVICE=name for one service"
   task unreadable: :environment do
     require "encrypted_s3_service/maintenance/unreadable_files"
 
-    lines = EncryptedS3Service::UnreadableFiles.new.lines
-    lines.each do |line|
-      puts "#{line.service_name}: #{line.count} #{"file".pluralize(line.count)}, #{line.bytes} bytes"
+    begin
+      command = EncryptedS3Service::UnreadableFiles::Command.new(ENV.to_h)
+      exit 1 unless command.run
+    rescue EncryptedS3Service::Error => e
+      abort e.message
     end
-    count = lines.sum(&:count)
-    puts "#{count} #{"file".pluralize(count)} cannot be read any more.#{" They can be purged." if count.positive?}"
   end
 end

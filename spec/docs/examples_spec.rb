@@ -88,10 +88,28 @@ RSpec.describe "The code in the documents" do
       AwsClients.plain.copy_object(bucket: bucket, key: new, copy_source: "#{bucket}/#{old}")
     end
 
+    # What has to be there before some of the commands.
+    def prepare(words)
+      if words.first == "wrap-key"
+        OpenBaoServer.shared.api!(:post, "transit/keys/#{words[1]}")
+      elsif words.include?("--recovery-key")
+        key = OpenSSL::PKey::RSA.new(2048)
+        File.write("recovery-key.pem", key.private_to_pem)
+        new_client(bucket: "files", recovery_keys: [key.public_to_pem]).upload("abc123",
+                                                                               StringIO.new("%PDF-1.4 a report"))
+      elsif words.first == "verify-report"
+        key = OpenSSL::PKey.generate_key("ED25519")
+        File.write("report-public.pem", key.public_to_pem)
+        File.write(words[1], "{}")
+        File.binwrite("#{words[1]}.sig", key.sign(nil, "{}"))
+      end
+    end
+
     def run_line(line)
       words = Shellwords.split(line.sub(/\s+#.*/, ""))
       case words.shift
       when "encrypted_s3_service"
+        prepare(words)
         rename(words[words.index("--from") + 1], words[1]) if words.first == "rebind"
         words << "--force" if %w[encrypt decrypt].include?(words.first)
         output, status = run_command(words)

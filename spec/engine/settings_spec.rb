@@ -57,6 +57,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
                   [{ encrypted: { "1" => "k" } }, { "encrypted" => ->(id) { id } }]],
     key_custodian: [["OpenBao", {}, ->(reference) { reference }], [Struct.new(:unwrap).new("key")]],
     key_custody_ttl: [[0, "5 minutes", true, 2.days], [1, 5.minutes]],
+    report_signing_key: [[:key, 1], ["file:config/report-key.pem"]],
     migration_scopes: [[[:all], { all: "all" }], [{ all: -> {} }]],
     direct_upload_token_expires_in: [[0, "1 day", -1.minute, true], [30, 1.day, false]],
     direct_upload_services: [[1, [nil], { a: 1 }], [:encrypted, "encrypted", %i[encrypted], []]],

@@ -2,6 +2,7 @@
 
 require "json"
 require "yaml"
+require_relative "../support/open_bao_server"
 require_relative "../support/small_app"
 
 # Run in a small application, in processes of its own.
@@ -52,6 +53,32 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     bare = key.delete_prefix("base64:")
     expect(output).not_to include(bare)
     expect(app.files.except(*except).select { |_, bytes| bytes.include?(bare) }.keys).to eq([])
+  end
+
+  it "leaves the key with OpenBao, where the application gets a reference" do
+    output = install("--bucket", "contracts", "--region", "eu-central-1", "--key=openbao")
+    expect(output).to include("encrypted_s3_service:wrap_key TRANSIT_KEY=files").and include("Back up the server")
+    expect(output + app.files.values.join).not_to match(key_pattern)
+    OpenBaoServer.run do |server|
+      name = server.transit_key
+      environment = { "BAO_ADDR" => server.address, "BAO_TOKEN" => OpenBaoServer::ROOT }
+      reference, errors, status = app.rails("encrypted_s3_service:wrap_key", "TRANSIT_KEY=#{name}", env: environment)
+      expect(status).to be_success, errors
+      script = <<~RUBY
+        client = ActiveStorage::Blob.services.fetch("encrypted_amazon").client
+        print client.configuration.encryption_key.copy.bytes.bytesize
+      RUBY
+      size, errors, status = app.rails("runner", script, env: { **environment, "ENCRYPTION_KEY" => reference.chomp })
+      expect([size, status.success?]).to eq(["32", true]), errors
+      server.api!(:post, "sys/auth/approle", { type: "approle" })
+      server.token_for(name)
+      server.api!(:post, "auth/approle/role/app", { token_policies: [name] })
+      role = { "BAO_ROLE_ID" => server.api!(:get, "auth/approle/role/app/role-id").dig("data", "role_id"),
+               "BAO_SECRET_ID" => server.api!(:post, "auth/approle/role/app/secret-id").dig("data", "secret_id") }
+      variables = { "BAO_ADDR" => server.address, "ENCRYPTION_KEY" => reference.chomp, **role }
+      size, errors, status = app.rails("runner", script, env: variables)
+      expect([size, status.success?]).to eq(["32", true]), errors
+    end
   end
 
   it "makes a service that the gem takes, with its key in the credentials, which is shown nowhere" do

@@ -131,6 +131,16 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(kept).to eq("\0" * 32)
     end
 
+    it "ends for a service that nobody uses: it keeps no client with the key" do
+      use_custodian(use_open_bao, ttl: 0.5)
+      service = client
+      store(into: service)
+      custodied = service.instance_variable_get(:@custodied)
+      expect(custodied.instance_variable_get(:@slot)).not_to be_nil
+      Thread.pass until custodied.instance_variable_get(:@slot).nil?
+      expect(service.download(key)).to eq("content")
+    end
+
     it "is not moved by the clock of the machine" do
       use_custodian(use_open_bao, ttl: 300)
       service = client

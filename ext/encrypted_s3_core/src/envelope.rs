@@ -19,9 +19,10 @@ mod v3;
 use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::Sealer;
-use crate::keyring::{KeyUse, Keyring};
+use crate::keyring::{KeyUse, Keyring, RsaKey};
 use crate::place::{self, Claim, PlaceBinding};
 use crate::policy::Policy;
+use crate::recovery::{self, Recovery};
 use metadata::{Entries, names};
 
 pub use content_key::ContentKey;
@@ -42,6 +43,8 @@ pub struct Envelopes {
     pub instruction_file_suffix: Option<String>,
     /// Whether objects are bound to their keys, and whether an object without that binding is refused.
     pub place: PlaceBinding,
+    /// Recovery keys, under which every new object can be opened without the keyring.
+    pub recovery: Recovery,
 }
 
 /// The formats of objects.
@@ -81,10 +84,10 @@ pub struct Opened {
 }
 
 impl From<Keyring> for Envelopes {
-    /// Uses the default policy and place binding, and no instruction files.
+    /// Uses the default policy and place binding, no instruction files and no recovery keys.
     fn from(keyring: Keyring) -> Self {
         let (policy, place) = (Policy::default(), PlaceBinding::default());
-        Self { keyring, policy, instruction_file_suffix: None, place }
+        Self { keyring, policy, instruction_file_suffix: None, place, recovery: Recovery::default() }
     }
 }
 
@@ -121,6 +124,9 @@ impl Envelopes {
             let (name, value) = place::entry(content_key.data_key(), key)?;
             entries.push((name.to_owned(), value));
         }
+        if let Some((name, value)) = self.recovery.entry(&content_key)? {
+            entries.push((name.to_owned(), value));
+        }
         Ok((content_key, entries))
     }
 
@@ -151,8 +157,11 @@ impl Envelopes {
     ) -> Result<Opened> {
         let envelope = Envelope::read(metadata.clone(), instruction_file)?;
         envelope.check(self.policy)?;
-        let claim = Claim::read(self.place, envelope.legacy().is_some(), metadata)?;
-        let (content_key, used) = envelope.open(&self.keyring).await?;
+        let claim = Claim::read(self.place, envelope.legacy().is_some(), metadata.clone())?;
+        let (content_key, used) = match self.recovery.reading() {
+            Some(key) => envelope.recover(key, metadata)?,
+            None => envelope.open(&self.keyring).await?,
+        };
         claim.check(content_key.data_key(), key)?;
         Ok(Opened { content: content_key.content()?, format: content_key.format(), content_key, key: used })
     }
@@ -245,6 +254,24 @@ impl Envelope {
             Self::V2(envelope) => envelope.open(keyring).await.map(known),
             Self::V3(envelope) => envelope.open(keyring).await.map(known),
         }
+    }
+
+    /// Unwraps the data key with a private recovery key instead of the keyring, by an entry of the object's own
+    /// `metadata`.
+    fn recover<'a>(
+        &self,
+        key: &RsaKey,
+        metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(ContentKey, Option<KeyUse>)> {
+        let entry = recovery::Entry::read(metadata)?.ok_or_else(recovery::missing)?;
+        let data_key = entry.unwrap(key)?;
+        let content_key = match self {
+            Self::V2(envelope) if envelope.legacy().is_none() => envelope.content_key(data_key),
+            Self::V3(envelope) => envelope.content_key(data_key)?,
+            Self::V1(_) | Self::V2(_) => return Err(recovery::missing()),
+        };
+        entry.check(&content_key)?;
+        Ok((content_key, None))
     }
 
     /// The reason why the object is a legacy one; `None` if it is not.

@@ -20,6 +20,7 @@ use crate::secret::{DataKey, WrappingKey};
 use wrap::Kind;
 
 pub(crate) use kms::ReEncrypted;
+pub(crate) use rsa::FINGERPRINT_LEN;
 pub use rsa::{MAX_BITS as MAX_RSA_BITS, MIN_BITS as MIN_RSA_BITS, RsaKey};
 pub(crate) use wrap::{Wrap, WritingWrap};
 

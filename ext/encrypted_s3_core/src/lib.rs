@@ -21,6 +21,7 @@ pub mod local;
 mod md5;
 pub mod place;
 pub mod policy;
+pub mod recovery;
 pub mod rotate;
 pub mod secret;
 pub mod segments;

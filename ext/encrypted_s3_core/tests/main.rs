@@ -27,6 +27,9 @@ mod local;
 mod place;
 #[path = "main/policy.rs"]
 mod policy;
+#[cfg(feature = "aws-lc")]
+#[path = "main/recovery.rs"]
+mod recovery;
 #[path = "main/rotate.rs"]
 mod rotate;
 #[cfg(feature = "aws-lc")]

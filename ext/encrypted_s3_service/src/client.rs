@@ -7,6 +7,7 @@ use encrypted_s3_core::download::{Download as CoreDownload, DownloadPlan, IndexO
 use encrypted_s3_core::envelope::{self, Envelopes, Format};
 use encrypted_s3_core::kms::KmsSettings;
 use encrypted_s3_core::place;
+use encrypted_s3_core::recovery;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
@@ -189,6 +190,7 @@ impl Client {
         answer.aset(ruby.to_symbol("key_id"), described.and_then(|described| described.key_id))?;
         answer.aset(ruby.to_symbol("etag"), head.etag.as_str())?;
         answer.aset(ruby.to_symbol("bound"), place::is_bound(head.entries()))?;
+        answer.aset(ruby.to_symbol("recovery"), recovery::fingerprints(head.entries()))?;
         Ok(Some(answer))
     }
 

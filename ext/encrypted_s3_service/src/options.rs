@@ -12,6 +12,7 @@ use encrypted_s3_core::keyring::{Key, KeyMaterial, Keyring, RsaKey};
 use encrypted_s3_core::kms::{Context, KmsKey, KmsSettings};
 use encrypted_s3_core::place::PlaceBinding;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
+use encrypted_s3_core::recovery::Recovery;
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::store::{
     AwsStoreSettings, ChecksumUse, ConnectionSettings, Credentials, ObjectSettings, RetryMode, SecretText,
@@ -76,7 +77,24 @@ pub fn envelopes(ruby: &Ruby, hash: RHash) -> Result<Envelopes, Error> {
         policy: policy(ruby, hash)?,
         instruction_file_suffix: entry(ruby, hash, "instruction_file_suffix")?,
         place: place_binding(ruby, hash)?,
+        recovery: recovery(ruby, hash)?,
     })
+}
+
+/// The public recovery keys of new objects, or the private one that reads in place of the wrapping keys.
+fn recovery(ruby: &Ruby, hash: RHash) -> Result<Recovery, Error> {
+    let raised = |error| error::raised(ruby, &error);
+    if let Some(key) = entry::<Option<RString>>(ruby, hash, "recovery_key")? {
+        let der = Zeroizing::new(Vec::from(key.to_bytes()));
+        return RsaKey::from_private_der(&der).and_then(Recovery::for_reading).map_err(raised);
+    }
+    let mut keys = Vec::new();
+    for key in entry::<RArray>(ruby, hash, "recovery_keys")?.into_iter() {
+        keys.push(RsaKey::from_public_der(&RString::try_convert(key)?.to_bytes()).map_err(|error| {
+            error::named(ruby, "ConfigurationError", &format!("`recovery_keys` cannot be used: {error}"))
+        })?);
+    }
+    Recovery::for_writing(keys).map_err(raised)
 }
 
 fn place_binding(ruby: &Ruby, hash: RHash) -> Result<PlaceBinding, Error> {

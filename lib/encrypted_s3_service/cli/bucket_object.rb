@@ -21,10 +21,11 @@ module EncryptedS3Service
 
       # @param place [String]
       # @param configuration [Configuration]
-      def initialize(place, configuration)
+      # @param recovery_key [String, nil] DER of a private recovery key that reads instead
+      def initialize(place, configuration, recovery_key: nil)
         @place = place
         @key = place[ADDRESS, 2]
-        @client = Client.new(configuration)
+        @client = recovery_key ? RecoveryClient.new(recovery_key, configuration) : Client.new(configuration)
       end
 
       # @return [Array(Integer, Hash{String => String})] the body's size as it is stored, and the entries

@@ -23,11 +23,13 @@ module EncryptedS3Service
       PLACE = "encrypted-s3-place"
       # The entry with the ARN of a key in AWS KMS (docs/format.md, 6).
       KMS_KEY = "encrypted-s3-kms-key"
+      # The entry for recovery keys (docs/format.md, 7).
+      RECOVERY = "encrypted-s3-recovery"
       # Bytes of the authentication tag.
       TAG = 16
       # Columns of the names.
       WIDTH = 14
-      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :PLACE, :KMS_KEY, :TAG,
+      private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :PLACE, :KMS_KEY, :RECOVERY, :TAG,
                        :WIDTH
 
       # @param place [String]
@@ -47,8 +49,8 @@ module EncryptedS3Service
       def lines
         refuse_unclear
         { "object" => @place, "format" => NAMES.fetch(format), "content" => content, "key wrapping" => wrapping,
-          "key id" => key_id || "(none)", "place" => place, "stored" => "#{@size} bytes", "plaintext" => plaintext,
-          "segment map" => index }
+          "key id" => key_id || "(none)", "place" => place, "recovery keys" => recovery_keys,
+          "stored" => "#{@size} bytes", "plaintext" => plaintext, "segment map" => index }
           .compact.map { |name, value| "#{"#{name}:".ljust(WIDTH)} #{printable(value)}" }
       end
 
@@ -99,6 +101,21 @@ module EncryptedS3Service
         return if @indexed.nil?
 
         @indexed ? "#{@place}#{Configuration::SEGMENTS_SUFFIX}" : "none"
+      end
+
+      def recovery_keys
+        return unless @entries.key?(RECOVERY)
+
+        bytes = @entries[RECOVERY].unpack1("m0")
+        fingerprints = []
+        at = 2
+        while at < bytes.bytesize - 32
+          fingerprints << bytes.byteslice(at, 8).unpack1("H*")
+          at += 10 + bytes.byteslice(at + 8, 2).unpack1("n").to_i
+        end
+        fingerprints.join(", ")
+      rescue ArgumentError
+        "(the entry is damaged)"
       end
 
       def plaintext

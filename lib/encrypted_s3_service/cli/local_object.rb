@@ -14,10 +14,12 @@ module EncryptedS3Service
       # @param metadata [String, nil] path
       # @param instruction_file [String, nil] path
       # @param object_key [String, nil] the key of the object in its bucket, if it is bound to that
-      def initialize(path, configuration, metadata: nil, instruction_file: nil, object_key: nil)
+      # @param recovery_key [String, nil] DER of a private recovery key that reads instead
+      def initialize(path, configuration, metadata: nil, instruction_file: nil, object_key: nil, recovery_key: nil)
         @path = path
         @name = object_key || path
         @configuration = configuration
+        @recovery_key = recovery_key
         @metadata_path = metadata || "#{path}.metadata.json"
         @instruction_file = instruction_file
       end
@@ -43,7 +45,7 @@ module EncryptedS3Service
         entries = read_metadata
         File.open(@path, "rb") do |file|
           instructions = File.binread(@instruction_file) if @instruction_file
-          handle = Native::Local.open(@configuration.to_native, @name, file.fileno, entries, instructions)
+          handle = Native::Local.open(native_settings, @name, file.fileno, entries, instructions)
           while (chunk = handle.read)
             yield chunk
           end
@@ -66,6 +68,12 @@ module EncryptedS3Service
       end
 
       private
+
+      def native_settings
+        return @configuration.to_native unless @recovery_key
+
+        @configuration.to_native_without_keys(recovery_key: @recovery_key)
+      end
 
       def read_metadata
         # All of a legacy or V2 envelope may be in the instruction file.

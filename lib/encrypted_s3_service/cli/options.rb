@@ -12,7 +12,8 @@ module EncryptedS3Service
 
       # The actions, with the methods that do them.
       ACTIONS = { "inspect" => :inspect_object, "decrypt" => :decrypt, "encrypt" => :encrypt,
-                  "rebind" => :rebind, "index" => :index, "wrap-key" => :wrap_key }.freeze
+                  "rebind" => :rebind, "index" => :index, "wrap-key" => :wrap_key,
+                  "verify-report" => :verify_report }.freeze
 
       BANNER = <<~TEXT
         Usage:
@@ -25,6 +26,8 @@ module EncryptedS3Service
                                                          which any part of it is read without the rest
           encrypted_s3_service wrap-key TRANSIT_KEY      make a key that OpenBao keeps, and print the reference that the
                                                          configuration gets; --key-file takes a key that there is
+          encrypted_s3_service verify-report REPORT --public-key FILE
+                                                         check the signature of a destruction report
 
         OBJECT is s3://BUCKET/KEY, or a local file that holds the object's body, with its metadata in a JSON file beside
         it (FILE.metadata.json, or --metadata): what `aws s3api head-object` prints, or the x-amz-meta entries as one
@@ -65,7 +68,8 @@ module EncryptedS3Service
       # @return [Hash{Symbol => Object}] settings as in `storage.yml`
       attr_reader :settings
 
-      attr_reader :config, :service, :metadata, :instruction_file, :content_type, :force, :from, :object_key
+      attr_reader :config, :service, :metadata, :instruction_file, :content_type, :force, :from, :object_key,
+                  :recovery_key, :public_key, :signature
 
       # @param arguments [Array<String>]
       # @return [Options]
@@ -102,8 +106,12 @@ module EncryptedS3Service
       def check(name)
         check_places(name)
         raise Error, "--from belongs to rebind" if @from && name != "rebind"
+        raise Error, "--recovery-key belongs to decrypt" if @recovery_key && name != "decrypt"
+        raise Error, "verify-report: say which key has signed it: --public-key FILE" if needs_public_key?(name)
         raise Error, "--config and --service belong together" if @config.nil? != @service.nil?
       end
+
+      def needs_public_key?(name) = name == "verify-report" && @public_key.nil?
 
       def check_places(name)
         case name
@@ -138,6 +146,7 @@ module EncryptedS3Service
         OptionParser.new(BANNER) do |parser|
           parser.separator("")
           define_files(parser)
+          define_other_keys(parser)
           define_settings(parser)
           define_rest(parser)
           parser.separator(EPILOGUE)
@@ -157,6 +166,19 @@ module EncryptedS3Service
         parser.on("--from KEY", "the key that a renamed object was written under") { |value| @from = value }
         parser.on("--key-file FILE", "a key, as encryption_key has it; again for more that only read") do |value|
           @key_files << value
+        end
+      end
+
+      def define_other_keys(parser)
+        parser.on("--recovery-key FILE",
+                  "decrypt: a private recovery key in PEM, in the place of all others") do |value|
+          @recovery_key = value
+        end
+        parser.on("--public-key FILE", "verify-report: the public key that has signed it") do |value|
+          @public_key = value
+        end
+        parser.on("--signature FILE", "verify-report: the signature, if it is not REPORT.sig") do |value|
+          @signature = value
         end
       end
 

@@ -10,8 +10,8 @@ module EncryptedS3Service
     class CustodiedKeys
       include Confidential
 
-      # A native client, until when it may be used, and the errors of the reading keys that it lacks, by key id.
-      Slot = Struct.new(:native, :ends_at, :generation, :refusals) do
+      # A native client, and until when it may be used.
+      Slot = Struct.new(:native, :ends_at, :generation) do
         include Confidential
 
         private
@@ -23,7 +23,10 @@ module EncryptedS3Service
       # @param configuration [Configuration]
       def initialize(configuration)
         @configuration = configuration
+        # The errors of the reading keys that the native client lacks, by key id.
+        @refusals = {}
         @lock = Mutex.new
+        custody.tell(self)
       end
 
       # @return [Native::Client]
@@ -32,7 +35,18 @@ module EncryptedS3Service
         slot = @slot
         return slot.native if usable?(slot)
 
-        @lock.synchronize { (usable?(@slot) ? @slot : @slot = build).native }
+        @lock.synchronize do
+          slot = @slot
+          slot = @slot = build unless usable?(slot)
+          slot.native
+        end
+      end
+
+      # Drops the native client if it may not be used any more. It wipes its keys when Ruby collects it.
+      # @return [void]
+      def release
+        slot = @slot
+        @slot = nil unless usable?(slot)
       end
 
       # @return [Native::Client] one without keys
@@ -42,8 +56,8 @@ module EncryptedS3Service
       # @return [KeyringError, nil] why the custodian did not return that key; for an object that names no known key the
       #   first refusal there was
       def refusal
-        refusals = @slot&.refusals
-        return if refusals.nil? || refusals.empty?
+        refusals = @refusals
+        return if refusals.empty?
 
         id = yield
         refusals.fetch(id) { refusals.values.first unless @configuration.keys.any? { |key| id && key.id == id } }
@@ -65,7 +79,8 @@ module EncryptedS3Service
         copies = []
         keys = @configuration.keys.filter_map { |key| native_key(key, copies, refusals) }
         native = Native::Client.new(@configuration.to_native(keys: keys))
-        Slot.new(native, ends_at(copies, refusals), generation, refusals)
+        @refusals = refusals
+        Slot.new(native, ends_at(copies, refusals), generation)
       ensure
         copies&.each(&:wipe)
       end

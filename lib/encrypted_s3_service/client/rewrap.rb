@@ -15,18 +15,20 @@ module EncryptedS3Service
       # @!attribute former_key_id [String, nil] the id of the former wrapping key
       Rotated = Data.define(:outcome, :format, :reason, :former_key_id)
 
-      # Format, key id and place binding from an object's metadata; not authenticated.
+      # Format, key id, place binding and recovery keys from an object's metadata; not authenticated.
       # @!attribute format [String, nil] `"v2"`, `"v3"` or `"v1"`; nil when there is no envelope, or more than one
       # @!attribute key_id [String, nil] the id of the wrapping key
       # @!attribute bound [Boolean] whether there is an entry that binds the object to a key of the bucket
-      Envelope = Data.define(:format, :key_id, :bound)
+      # @!attribute recovery [Array<String>] the recovery keys that the object names, 16 hexadecimal digits each
+      Envelope = Data.define(:format, :key_id, :bound, :recovery)
 
       # Wraps an object's data key with the writing key and replaces the envelope. The body is neither read nor moved:
       # the store copies the object onto itself atomically. Content type, storage class, server-side encryption, tags
       # and other metadata are kept; the ACL is that of `upload.acl`.
       #
       # An object that is not bound to its key (docs/format.md, 4) gets the entry that binds it where `place_binding`
-      # is `"verify"`. Nothing proves then that it has always been under this key.
+      # is `"verify"`. Nothing proves then that it has always been under this key. An object that is not for the
+      # `recovery_keys` gets an entry for them.
       #
       # @param key [String] UTF-8
       # @param largest_copy [Integer] bytes of the largest object that the store copies in one request; larger objects
@@ -68,7 +70,7 @@ module EncryptedS3Service
                              "(reencrypt)."
       end
 
-      # Reads format, key id and place binding by one HEAD request.
+      # Reads format, key id, place binding and recovery keys by one HEAD request.
       #
       # @param key [String] UTF-8
       # @return [Envelope]

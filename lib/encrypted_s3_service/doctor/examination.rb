@@ -10,6 +10,7 @@ require_relative "examined_service"
 require_relative "key_check"
 require_relative "permission_checks"
 require_relative "public_check"
+require_relative "recovery_check"
 require_relative "rotation_check"
 require_relative "round_trip_checks"
 require_relative "segment_map_check"
@@ -24,8 +25,8 @@ module EncryptedS3Service
     class Examination
       # Checks of the store, all of which run.
       STORE = [ChecksumCheck, AnswerChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck,
-               SmallRoundTripCheck, MultipartRoundTripCheck, RotationCheck, SegmentMapCheck, SeveralDeletesCheck,
-               DeleteCheck, VersioningCheck].freeze
+               SmallRoundTripCheck, MultipartRoundTripCheck, RecoveryCheck, RotationCheck, SegmentMapCheck,
+               SeveralDeletesCheck, DeleteCheck, VersioningCheck].freeze
       LIFECYCLE = "add a rule to the bucket that aborts incomplete uploads (AbortIncompleteMultipartUpload): a " \
                   "killed process leaves its parts behind"
       private_constant :STORE, :LIFECYCLE

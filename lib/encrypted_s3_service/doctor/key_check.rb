@@ -9,19 +9,21 @@ module EncryptedS3Service
     # @api private
     class KeyCheck < Check
       SUBJECT = "key"
+      CUSTODY = "key in custody"
       MAKE = "Generate one with `bin/rails encrypted_s3_service:generate_key`"
       # 32 random bytes have about 30 different values, and practically never fewer than this.
       FEWEST_DIFFERENT = 12
       KEEP = "Keep this one, because stored files need it"
-      private_constant :SUBJECT, :MAKE, :KEEP, :FEWEST_DIFFERENT
+      private_constant :SUBJECT, :CUSTODY, :MAKE, :KEEP, :FEWEST_DIFFERENT
 
       # @return [Finding]
       def call
-        key = service.configuration.tap(&:to_native_without_keys).encryption_key
-        return examine_custody(key) if key&.custodied?
+        configuration = service.configuration.tap(&:to_native_without_keys)
+        key = configuration.encryption_key
         return skipped(SUBJECT, "the entry uses another kind of key") unless key
+        return [*own(key), examine_custody(configuration)] if configuration.keys_in_custody?
 
-        key.kind == "aes" ? judge(key) : judge_rsa(key)
+        own(key)
       rescue ConfigurationError => e
         # The other checks use a temporary key.
         service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil)
@@ -32,17 +34,26 @@ module EncryptedS3Service
 
       private
 
-      # The keys are requested anew, because the one of before could be kept although it is revoked by now.
-      def examine_custody(key)
+      def own(key)
+        return if key.custodied?
+
+        key.kind == "aes" ? judge(key) : judge_rsa(key)
+      end
+
+      # The keys are requested anew, because the ones of before could be kept although they are revoked by now.
+      def examine_custody(configuration)
         EncryptedS3Service.forget_keys
-        service.configuration.keys.select(&:custodied?).each { |one| one.copy.wipe }
-        ok SUBJECT, "kept by #{custodian}, which returned it; id #{key.id || "none"}. An outage of the custodian is " \
-                    "survived for #{EncryptedS3Service.key_custody_ttl.to_i} seconds at most " \
+        keys = configuration.keys.select(&:custodied?)
+        keys.each { |key| key.copy.wipe }
+        ok CUSTODY, "#{custodian} returned #{keys.map do |key|
+                                               "the key #{key.id || "without an id"}"
+                                             end.join(", ")}. An " \
+                    "outage of it is survived for #{EncryptedS3Service.key_custody_ttl.to_i} seconds at most " \
                     "(config.encrypted_s3_service.key_custody_ttl)"
       rescue Error => e
         # The other checks use a temporary key.
         service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_id: nil, decryption_keys: nil)
-        failed SUBJECT, e.message
+        failed CUSTODY, e.message
       end
 
       def custodian

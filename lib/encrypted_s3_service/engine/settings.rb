@@ -126,6 +126,11 @@ module EncryptedS3Service
       # @return [Numeric, ActiveSupport::Duration] 5 minutes by default
       setting :key_custody_ttl, :seconds, default: 5.minutes, within: (1..86_400)
 
+      # The private Ed25519 key that signs destruction reports (`encrypted_s3_service:unreadable REPORT=path`), in PEM,
+      # or `file:` and a path. See {DestructionReport}.
+      # @return [String, nil] by default `REPORT_SIGNING_KEY` of the environment
+      setting :report_signing_key, :text
+
       # Scopes for `SCOPE=name` and `SCOPE=name:argument` of the task `encrypted_s3_service:migrate`.
       # @return [Hash{Symbol, String => #call}, nil] lambdas that return a relation of ActiveStorage::Blob
       setting :migration_scopes, :callables

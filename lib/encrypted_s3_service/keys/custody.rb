@@ -9,8 +9,8 @@ require_relative "secret_bytes"
 # Keys that a custodian keeps.
 module EncryptedS3Service
   # The keys of this process that a custodian keeps. A key is requested when it is first needed, kept for {#ttl}
-  # seconds, and then wiped. The time counts from before the request was sent, on a clock that nobody sets, so a key that is
-  # revoked at the custodian is not used for longer than that.
+  # seconds, and then wiped. The time counts from before the request was sent, on a clock that nobody sets, so a key
+  # that is revoked at the custodian is not used for longer than that.
   #
   # However many threads need a key, one of them asks and the others wait for the answer. A refusal is remembered for a
   # few seconds, so that a custodian in trouble is not asked for every file.
@@ -66,6 +66,7 @@ module EncryptedS3Service
       @lock = Mutex.new
       @entries = {}
       @changes = Queue.new
+      @holders = ObjectSpace::WeakMap.new
       @generation = 0
       @process = Process.pid
     end
@@ -102,6 +103,14 @@ module EncryptedS3Service
     # @return [void]
     def forget
       @lock.synchronize { start_again }
+      release
+    end
+
+    # Tells whoever has been given copies when keys are over their time.
+    # @param holder [#release] is kept only as long as others keep it
+    # @return [void]
+    def tell(holder)
+      @lock.synchronize { @holders[holder] = true }
     end
 
     private
@@ -205,9 +214,12 @@ module EncryptedS3Service
         Thread.current.name = "encrypted_s3_service key custody"
         while (next_end = sweep)
           @changes.pop(timeout: [next_end - now, 0.05].max)
+          release
         end
       end
     end
+
+    def release = @lock.synchronize { @holders.keys }.each(&:release)
 
     # Wipes what is over its time.
     # @return [Float, nil] when the next key is over its time; nil when there is none

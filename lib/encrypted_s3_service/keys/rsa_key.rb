@@ -43,6 +43,9 @@ module EncryptedS3Service
     # @return [String] binary DER: PKCS#8 of a private key, `SubjectPublicKeyInfo` of a public one
     def der = private? ? @key.private_to_der : @key.public_to_der
 
+    # @return [Integer] bits of the modulus
+    def bits = @key.n.num_bits
+
     # @return [String] the same for both halves of a pair, and no secret
     def fingerprint = OpenSSL::Digest.hexdigest("SHA256", @key.public_to_der)
 

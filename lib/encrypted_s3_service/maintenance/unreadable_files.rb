@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../tenancy/service_parts"
 require_relative "../tenancy/tenant_keys"
 
 module EncryptedS3Service
@@ -9,12 +10,15 @@ module EncryptedS3Service
     # plaintext together).
     Line = Data.define(:service_name, :count, :bytes)
 
+    autoload :Command, "encrypted_s3_service/maintenance/unreadable_files/command"
+
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
     def initialize(blobs = ActiveStorage::Blob.all)
       @blobs = blobs
     end
 
     # @return [Array<Line>] a line for each service, in the order of their names
+    # @raise [CustodianError] when the custodian of a tenant's key cannot be asked whether it is destroyed
     def lines
       @lines ||= counted.filter_map do |name, count, bytes|
         Line.new(service_name: name, count: count, bytes: bytes.to_i) if unreadable?(name)
@@ -36,7 +40,20 @@ module EncryptedS3Service
       return false unless name.include?(TenantKeys::SEPARATOR)
 
       service = ActiveStorage::Blob.services.fetch(name) { return false }
-      service.respond_to?(:client) && service.client.is_a?(KeylessClient)
+      parts = ServiceParts.new(service).encrypted
+      parts.any? && parts.all? { |part| destroyed?(part.client) }
+    end
+
+    def destroyed?(client)
+      return true if client.is_a?(KeylessClient)
+
+      key = client.configuration.encryption_key
+      return false unless key&.custodied?
+
+      key.copy.wipe
+      false
+    rescue KeyDestroyedError
+      true
     end
   end
 end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "openssl"
+require_relative "../open_bao_server"
 require_relative "../small_app"
 require_relative "../test_store"
 
@@ -103,6 +104,7 @@ module Documents
       app.write("config/environment.rb", "") # the application runs already when a task asks for it
       app.write("report.pdf", "%PDF-1.4 a report")
       app.write("config/office.pem", OpenSSL::PKey::RSA.new(2048).to_pem(OpenSSL::Cipher.new("AES-256-CBC"), "office"))
+      app.write("config/recovery-key.pem", OpenSSL::PKey::RSA.new(2048).public_to_pem)
       { id: block.to_s, root: app.root, language: block.language, application: added, script: script(block) }
     end
 
@@ -112,6 +114,7 @@ module Documents
       { "AWS_ENDPOINT_URL" => settings[:endpoint], "AWS_REGION" => settings[:region],
         "AWS_ACCESS_KEY_ID" => settings[:access_key_id], "AWS_SECRET_ACCESS_KEY" => settings[:secret_access_key],
         "ENCRYPTION_KEY" => KEY, "FILES_KEY" => KEY, "FILES_KEY_2024" => "base64:#{["o" * 32].pack("m0")}",
+        "BAO_ADDR" => OpenBaoServer.shared.address, "BAO_TOKEN" => OpenBaoServer::ROOT, "BAO_ROLE_ID" => "role",
         "OFFICE_PASSPHRASE" => "office", "FORMER_SECRET_KEY_BASE" => "f" * 64, "MASTER_KEY" => KEY }
     end
 

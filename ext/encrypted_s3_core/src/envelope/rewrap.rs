@@ -73,9 +73,11 @@ impl Replaceable {
 impl Envelopes {
     /// Wraps the data key of the object under `key`, with this `metadata`, by the writing key. The format stays what it
     /// is: the key of a V2 object is not bound to it, so that wrapping it as a V3 key would commit to nothing. An object
-    /// that is bound to no place is bound to this one, where places are written.
+    /// that is bound to no place is bound to this one, where places are written. Where there are recovery keys, an object
+    /// that is not for them, or not only for them, gets another recovery entry.
     ///
-    /// From one KMS key to another the data key does not leave KMS. Then the place entry is kept and not checked.
+    /// From one KMS key to another the data key does not leave KMS. Then the place entry and the recovery entry are kept
+    /// and not checked.
     ///
     /// # Errors
     /// As [`open`](Envelopes::open).
@@ -86,7 +88,8 @@ impl Envelopes {
         };
         let format = object.format();
         let binds = self.place.writes() && object.claim.is_absent();
-        if !binds {
+        // For another recovery entry the data key is needed.
+        if !binds && self.recovery.is_named(pairs(metadata)) {
             match object.re_encrypt(&self.keyring).await? {
                 Rewrapped::Current => return Ok(Rewrap::Current(format)),
                 Rewrapped::Changed(changed) => return Ok(Rewrap::Metadata(format, replaced(metadata, changed))),
@@ -99,6 +102,8 @@ impl Envelopes {
         if binds {
             changed.push(place_entry(content_key.data_key(), key)?);
         }
+        let recovery = self.recovery.update(&content_key, pairs(metadata))?;
+        changed.extend(recovery.map(|(name, value)| (name, Some(value))));
         Ok(if changed.is_empty() {
             Rewrap::Current(format)
         } else {

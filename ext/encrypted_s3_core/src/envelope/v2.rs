@@ -101,11 +101,15 @@ impl Envelope {
     /// Unwraps the data key.
     pub(super) async fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
         let (data_key, used) = keyring.unwrap(self.wrapped()).await?;
-        let content_key = match self.cipher {
+        Ok((self.content_key(data_key), used))
+    }
+
+    /// What decrypts the content, from the data key.
+    pub(super) fn content_key(&self, data_key: DataKey) -> ContentKey {
+        match self.cipher {
             Cipher::Gcm(nonce) => ContentKey::v2(data_key, nonce),
             Cipher::Cbc(iv) => ContentKey::legacy(data_key, Format::V2, iv, true),
-        };
-        Ok((content_key, used))
+        }
     }
 
     /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the

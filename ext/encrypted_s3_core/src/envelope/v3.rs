@@ -87,11 +87,17 @@ impl Envelope {
         })
     }
 
-    /// Unwraps the data key and checks that the object commits to it, before the key of the content is derived.
+    /// Unwraps the data key.
     pub(super) async fn open(&self, keyring: &Keyring) -> Result<(ContentKey, KeyUse)> {
         let (data_key, used) = keyring.unwrap(self.wrapped()).await?;
+        Ok((self.content_key(data_key)?, used))
+    }
+
+    /// What decrypts the content, from the data key. The object must commit to that; this is checked before the key of
+    /// the content is derived.
+    pub(super) fn content_key(&self, data_key: DataKey) -> Result<ContentKey> {
         Derivation::new(&data_key, &self.message_id).verify(&self.commitment)?;
-        Ok((ContentKey::v3(data_key, self.message_id)?, used))
+        ContentKey::v3(data_key, self.message_id)
     }
 
     /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the

@@ -25,6 +25,9 @@ pub const MIN_BITS: usize = 2048;
 /// The largest modulus in bits: the wrapped key must fit into the 2 KB of metadata that S3 stores for an object.
 pub const MAX_BITS: usize = 4096;
 
+/// The length of a fingerprint in bytes.
+pub(crate) const FINGERPRINT_LEN: usize = 8;
+
 /// What `RSA-OAEP-SHA1` encrypts (S3 Encryption Client specification, RSA keyring): the data key's length in one byte,
 /// the data key, and the content algorithm's name.
 #[cfg_attr(not(feature = "aws-lc"), allow(dead_code, reason = "used where there is RSA"))]

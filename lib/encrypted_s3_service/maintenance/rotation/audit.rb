@@ -14,8 +14,9 @@ module EncryptedS3Service
       # `"instruction file"`), `key_ids` (a Hash, objects by the id of the key that they ask for, which may be nil),
       # `current` (Integer, objects that ask for the key that new objects get) and `unfinished` (Integer, objects that
       # are not there and whose blobs are attached to nothing: uploads never finished), `unbound` (Integer, objects
-      # without an entry that binds them to their keys).
-      Counts = Struct.new(:formats, :key_ids, :current, :unfinished, :unbound) do
+      # without an entry that binds them to their keys), `unrecoverable` (Integer, objects that are not for the
+      # `recovery_keys` of their service).
+      Counts = Struct.new(:formats, :key_ids, :current, :unfinished, :unbound, :unrecoverable) do
         # @return [Integer] encrypted objects
         def total = key_ids.values.sum
       end
@@ -45,7 +46,7 @@ module EncryptedS3Service
         @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
         @selection = @walk.selection
         @run_failures = @walk.failures
-        @counts = Hash.new { |counts, name| counts[name] = Counts.new(Hash.new(0), Hash.new(0), 0, 0, 0) }
+        @counts = Hash.new { |counts, name| counts[name] = Counts.new(Hash.new(0), Hash.new(0), 0, 0, 0, 0) }
       end
 
       # @return [self]
@@ -74,6 +75,9 @@ module EncryptedS3Service
       # @return [Integer] of the one service; see {Counts}
       def unbound = own.unbound
 
+      # @return [Integer] of the one service; see {Counts}
+      def unrecoverable = own.unrecoverable
+
       # @return [Array<TaskRun::Failure>] missing objects, the first thousand
       def missing = run_failures.of(:missing)
 
@@ -100,7 +104,7 @@ module EncryptedS3Service
         return unencrypted_finding(service, blob) unless probe.format
 
         Finding.new(outcome: probe.current? ? :current : :old, format: probe.format, key_id: probe.key_id,
-                    bound: probe.bound?)
+                    bound: probe.bound?, recoverable: probe.recoverable?)
       end
 
       def unencrypted_finding(service, blob)
@@ -116,6 +120,7 @@ module EncryptedS3Service
         counts.key_ids[finding.key_id] += 1
         counts.current += 1 if finding.outcome == :current
         counts.unbound += 1 unless finding.bound
+        counts.unrecoverable += 1 unless finding.recoverable
       end
     end
   end

@@ -19,6 +19,7 @@ module EncryptedS3Service
         @client = client
         @key_id = envelope.key_id
         @bound = envelope.bound
+        @recovery = envelope.recovery
         suffix = client.configuration.instruction_file_suffix
         @format = envelope.format
         @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")
@@ -33,6 +34,12 @@ module EncryptedS3Service
 
       # @return [Boolean] whether rotation gives it such an entry
       def to_be_bound? = !bound? && @client.configuration.place_binding == "verify"
+
+      # @return [Boolean] whether it names the recovery keys of the service, if there are any
+      def recoverable?
+        wanted = @client.configuration.recovery_fingerprints
+        wanted.empty? || wanted == @recovery
+      end
 
       # @return [Boolean] whether it is refused for the lack of one
       def refused? = !bound? && @client.configuration.place_binding == "require"

@@ -74,6 +74,7 @@ module EncryptedS3Service
         histogram("formats", counts.formats)
         histogram("keys", counts.key_ids)
         unbound(counts.unbound)
+        unrecoverable(counts.unrecoverable)
         return unless counts.unfinished.positive?
 
         @output.puts("  #{counts.unfinished} skipped (upload never finished)")
@@ -83,6 +84,12 @@ module EncryptedS3Service
         return if count.zero?
 
         @output.puts("  not bound to their keys: #{count} (`place_binding: require` refuses them; `rotate` binds them)")
+      end
+
+      def unrecoverable(count)
+        return if count.zero?
+
+        @output.puts("  not for the recovery keys: #{count} (`rotate` adds the entry)")
       end
 
       def old_format(count)

@@ -42,7 +42,7 @@ module EncryptedS3Service
         return @reencrypt ? :reencrypted : :reencrypt if probe.anew?
         return :reencrypted if @reencrypt && probe.old_format?
 
-        probe.current? && !probe.to_be_bound? ? :current : :rotated
+        probe.current? && !probe.to_be_bound? && probe.recoverable? ? :current : :rotated
       end
 
       def change(service, blob)

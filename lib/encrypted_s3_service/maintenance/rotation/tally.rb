@@ -13,10 +13,12 @@ module EncryptedS3Service
     # @!attribute new_key_id [String, nil] of the key that it asks for now
     # @!attribute old_format [Boolean] whether it is V2 although new objects are V3
     # @!attribute bound [Boolean, nil] of an audit, whether it is bound to its key
+    # @!attribute recoverable [Boolean, nil] of an audit, whether it is for the recovery keys
     # @!attribute failure [TaskRun::Failure, nil] which it is and why it failed
-    Finding = Data.define(:outcome, :format, :key_id, :new_key_id, :old_format, :bound, :failure) do
+    Finding = Data.define(:outcome, :format, :key_id, :new_key_id, :old_format, :bound, :recoverable, :failure) do
       # @api private
-      def initialize(outcome:, format: nil, key_id: nil, new_key_id: nil, old_format: false, bound: nil, failure: nil)
+      def initialize(outcome:, format: nil, key_id: nil, new_key_id: nil, old_format: false, bound: nil,
+                     recoverable: nil, failure: nil)
         super
       end
 

@@ -12,7 +12,7 @@ module EncryptedS3Service
     # It can be run again: existing entries and keys are kept.
     class InstallGenerator < Rails::Generators::Base
       # Values of `--key`.
-      KEY_PLACES = %w[credentials environment none].freeze
+      KEY_PLACES = %w[credentials environment openbao none].freeze
 
       # File of the entry, relative to the application's root.
       STORAGE = "config/storage.yml"
@@ -27,7 +27,8 @@ module EncryptedS3Service
       class_option :endpoint, type: :string, banner: "URL", desc: "URL of an S3-compatible store (Amazon if omitted)"
       class_option :key, type: :string, enum: KEY_PLACES, banner: KEY_PLACES.join("|"),
                          desc: "Where a new encryption key is stored (credentials if the application can read them, " \
-                               "otherwise environment)"
+                               "otherwise environment). With openbao the key stays with an OpenBao or Vault server, " \
+                               "and the application gets a reference"
 
       class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
                              desc: "Environments that use the service by default (production)"
@@ -90,11 +91,25 @@ module EncryptedS3Service
 
         default = "set `#{default_line}` in config/environments/*.rb, then " if environments.empty?
         say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
+        return show_custody if key_place.custody?
+
         say "Keep a copy of the encryption key outside of the bucket. Without the key the files are lost."
         key_place.show
       end
 
       private
+
+      def show_custody
+        say <<~TEXT
+          Before that, make the key and put the reference that is printed into ENCRYPTION_KEY (it is no secret):
+
+            bao secrets enable transit
+            bao write -f transit/keys/files
+            bin/rails encrypted_s3_service:wrap_key TRANSIT_KEY=files
+
+          Back up the server: without the transit key and the reference the files are lost.
+        TEXT
+      end
 
       def refuse(message) = raise(Thor::Error, message)
 

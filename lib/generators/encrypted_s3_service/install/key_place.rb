@@ -17,7 +17,7 @@ module EncryptedS3Service
                    ArgumentError].freeze
       private_constant :WRONG_KEY
 
-      # @param wanted [String, nil] `credentials`, `environment` or `none`; nil chooses one of the first two
+      # @param wanted [String, nil] `credentials`, `environment`, `openbao` or `none`; nil chooses one of the first two
       # @param credentials [ActiveSupport::EncryptedConfiguration] the application's credentials
       # @param shell [Thor::Shell::Basic] receives messages, never the key
       def initialize(wanted, credentials, shell)
@@ -32,6 +32,9 @@ module EncryptedS3Service
 
         "ENV[#{VARIABLE.inspect}]"
       end
+
+      # @return [Boolean] whether the key stays with a custodian, and the application gets a reference
+      def custody? = @wanted == "openbao"
 
       # Generates and stores the key, unless there is one.
       # @return [void]

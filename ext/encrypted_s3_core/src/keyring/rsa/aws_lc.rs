@@ -4,12 +4,13 @@ use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
-    PrivateDecryptingKey, PublicEncryptingKey,
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    Pkcs1PrivateDecryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{check_bits, oaep_sha256, parse_payload, refused};
+use super::{FINGERPRINT_LEN, check_bits, oaep_sha256, parse_payload, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DATA_KEY_LEN, DataKey};
 
@@ -52,8 +53,26 @@ impl RsaKey {
         Ok(Self { public, public_der, private: None })
     }
 
-    pub(in super::super) fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         self.private.is_some()
+    }
+
+    /// The first bytes of the SHA-256 of the public half's `SubjectPublicKeyInfo`.
+    pub(crate) fn fingerprint(&self) -> [u8; FINGERPRINT_LEN] {
+        let digest: [u8; 32] = Sha256::digest(&self.public_der).into();
+        let mut fingerprint = [0; FINGERPRINT_LEN];
+        fingerprint.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        fingerprint
+    }
+
+    /// Wraps `data_key` by OAEP with SHA-256 for the label, which is empty, and for MGF1.
+    pub(crate) fn wrap_for_recovery(&self, data_key: &DataKey) -> Result<Vec<u8>> {
+        self.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose())
+    }
+
+    /// Unwraps what [`wrap_for_recovery`](Self::wrap_for_recovery) wrapped; `None` when this is not the key.
+    pub(crate) fn unwrap_for_recovery(&self, wrapped: &[u8]) -> Result<Option<DataKey>> {
+        whole(self.decrypt_oaep(&OAEP_SHA256_MGF1SHA256, wrapped))
     }
 
     /// Whether both have the same public half.
@@ -64,10 +83,14 @@ impl RsaKey {
     /// Wraps `data_key` by `RSA-OAEP-SHA1`, bound to the text `bind`.
     pub(in super::super) fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<Vec<u8>> {
         let payload = Zeroizing::new([&[DATA_KEY_LEN as u8][..], data_key.expose(), bind.as_bytes()].concat());
+        self.encrypt(&OAEP_SHA1_MGF1SHA1, &payload)
+    }
+
+    fn encrypt(&self, algorithm: &'static OaepAlgorithm, payload: &[u8]) -> Result<Vec<u8>> {
         let mut wrapped = vec![0; self.public.ciphertext_size()];
         let length = self
             .public
-            .encrypt(&OAEP_SHA1_MGF1SHA1, &payload, &mut wrapped, None)
+            .encrypt(algorithm, payload, &mut wrapped, None)
             .map_err(|_| Error::new(ErrorKind::Internal, "aws-lc refused to wrap a data key by RSA"))?
             .len();
         wrapped.truncate(length);
@@ -79,10 +102,7 @@ impl RsaKey {
     /// # Errors
     /// [`ErrorKind::AlgMismatch`] and [`ErrorKind::Malformed`] when it is, and what it holds is not what it should.
     pub(in super::super) fn unwrap_oaep_sha1(&self, wrapped: &[u8], bind: &str) -> Result<Option<DataKey>> {
-        let payload = self.decrypt(|key, room| {
-            let key = OaepPrivateDecryptingKey::new(key.clone()).ok()?;
-            key.decrypt(&OAEP_SHA1_MGF1SHA1, wrapped, room, None).ok().map(|payload| payload.len())
-        });
+        let payload = self.decrypt_oaep(&OAEP_SHA1_MGF1SHA1, wrapped);
         payload.map(|payload| parse_payload(&payload, bind)).transpose()
     }
 
@@ -100,6 +120,13 @@ impl RsaKey {
             let key = Pkcs1PrivateDecryptingKey::new(key.clone()).ok()?;
             key.decrypt(wrapped, room).ok().map(|payload| payload.len())
         }))
+    }
+
+    fn decrypt_oaep(&self, algorithm: &'static OaepAlgorithm, wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.decrypt(|key, room| {
+            let key = OaepPrivateDecryptingKey::new(key.clone()).ok()?;
+            key.decrypt(algorithm, wrapped, room, None).ok().map(|payload| payload.len())
+        })
     }
 
     /// Runs `decrypt` with the private key and room for the plaintext, and takes as much of it as it returns.

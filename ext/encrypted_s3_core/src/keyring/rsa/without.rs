@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use super::refused;
+use super::{FINGERPRINT_LEN, refused};
 use crate::error::{Error, Result};
 use crate::secret::DataKey;
 
@@ -27,7 +27,19 @@ impl RsaKey {
         Err(unavailable())
     }
 
-    pub(in super::super) fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) fn fingerprint(&self) -> [u8; FINGERPRINT_LEN] {
+        match self.0 {}
+    }
+
+    pub(crate) fn wrap_for_recovery(&self, _data_key: &DataKey) -> Result<Vec<u8>> {
+        match self.0 {}
+    }
+
+    pub(crate) fn unwrap_for_recovery(&self, _wrapped: &[u8]) -> Result<Option<DataKey>> {
         match self.0 {}
     }
 

@@ -1,0 +1,118 @@
+# frozen_string_literal: true
+
+require "json"
+require "time"
+require_relative "../tenancy/service_parts"
+require_relative "destruction_report/page"
+require_relative "destruction_report/trial"
+require_relative "report_signature"
+require_relative "task_run/workers"
+require_relative "unreadable_files"
+
+module EncryptedS3Service
+  # The proof that the files of destroyed keys cannot be opened: a signed report of which objects there are, under which
+  # key ids, that each was tried and did not open, and when.
+  #
+  #     signature = EncryptedS3Service::ReportSignature.new("file:key.pem")
+  #     report = EncryptedS3Service::DestructionReport.new(signature: signature)
+  #     report.run.write("tmp/customer-42")   # customer-42.json, .json.sig, .html, .html.sig
+  #
+  # It names blobs and objects and not files: names of files are often personal data. All of it is held in memory, some
+  # kilobytes for each file.
+  class DestructionReport
+    # Objects that are tried at once.
+    CONCURRENCY = 4
+    # Blobs that are loaded at once.
+    BATCH = 500
+    private_constant :BATCH
+
+    # @param files [UnreadableFiles] whose files are tried
+    # @param signature [ReportSignature] with the private key
+    # @param concurrency [Integer] objects that are tried at once
+    def initialize(files = UnreadableFiles.new, signature:, concurrency: CONCURRENCY)
+      @files = files
+      @signature = signature
+      @workers = TaskRun::Workers.new(concurrency)
+      @tried = []
+    end
+
+    # Tries every object.
+    # @return [self]
+    # @raise [ConfigurationError] when no key is destroyed
+    def run
+      @began_at = Time.now.utc.iso8601
+      # A key that a custodian has destroyed may still be in the memory of this process.
+      EncryptedS3Service.forget_keys
+      if @files.lines.empty?
+        raise ConfigurationError,
+              "No file is under a destroyed key, so there is nothing to report."
+      end
+
+      @files.blobs.find_in_batches(batch_size: BATCH) do |blobs|
+        @workers.each(blobs, method(:try)) do |_blob, tried|
+          tried.is_a?(Exception) ? raise(tried) : @tried.concat(tried)
+        end
+      end
+      @ended_at = Time.now.utc.iso8601
+      self
+    end
+
+    # @return [Boolean] whether every object was tried and none could be opened
+    def proven? = @tried.none? { |file| ["opened", "not tried"].include?(file[:result]) }
+
+    # @return [Hash{Symbol => Object}] the report
+    def to_h
+      { report: "destruction report", report_version: 1, software: "encrypted_s3_service #{VERSION}",
+        began_at: @began_at, ended_at: @ended_at, verdict: proven? ? "unreadable" : "not proven",
+        signing_key: @signature.fingerprint, services: services, files: files }
+    end
+
+    # Writes the report and its signatures.
+    # @param path [String] the beginning of the four paths
+    # @return [Array<String>] the paths
+    # @raise [FileError] when one of them exists
+    def write(path)
+      json = "#{JSON.pretty_generate(to_h)}\n"
+      page = Page.new(to_h, OpenSSL::Digest.hexdigest("SHA256", json)).to_s
+      contents = { ".json" => json, ".html" => page }.flat_map do |suffix, text|
+        [["#{path}#{suffix}", text], ["#{path}#{suffix}#{ReportSignature::SUFFIX}", @signature.sign(text)]]
+      end
+      there = contents.map(&:first).find { |name| File.exist?(name) }
+      raise FileError, "#{there} is there already." if there
+
+      contents.each { |name, text| File.binwrite(name, text, perm: 0o600) }.map(&:first)
+    rescue SystemCallError => e
+      raise FileError, "The report cannot be written: #{e.message}"
+    end
+
+    private
+
+    # Runs in several threads.
+    def try(blob)
+      trials(blob.service_name).map do |part, trial|
+        { service: part.name.to_s, blob_id: blob.id, key: blob.key, bytes: blob.byte_size, **trial.call(blob.key) }
+      end
+    end
+
+    # A mirror has the object several times.
+    def trials(name)
+      (@trials ||= Concurrent::Map.new).compute_if_absent(name) do
+        ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).encrypted.to_h { |part| [part, Trial.new(part)] }
+      end
+    end
+
+    def files = @tried.sort_by { |file| [file[:service], file[:blob_id].to_s.rjust(20)] }
+
+    def services
+      trials = @trials&.values.to_a.reduce({}, :merge)
+      trials.map { |part, trial| summary(part, trial, @tried.select { |file| file[:service] == part.name.to_s }) }
+            .sort_by { |service| service[:service] }
+    end
+
+    def summary(part, trial, files)
+      { service: part.name.to_s, bucket: part.client.configuration.bucket, files: files.size,
+        bytes: files.sum { |file| file[:bytes].to_i }, results: files.pluck(:result).tally,
+        key_ids: files.pluck(:key_id).tally.transform_keys { |id| id || "none" }, keys_tried: trial.key_ids }
+    end
+  end
+end

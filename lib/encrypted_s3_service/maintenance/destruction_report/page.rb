@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+require "erb"
+
+module EncryptedS3Service
+  class DestructionReport
+    # The report as a page that a person can read and print. It loads nothing and runs no script.
+    # @api private
+    class Page
+      TEMPLATE = File.read(File.expand_path("page.html.erb", __dir__))
+      private_constant :TEMPLATE
+
+      # @param report [Hash{Symbol => Object}]
+      # @param digest [String] SHA-256 of the JSON, in hexadecimal digits
+      def initialize(report, digest)
+        @report = report
+        @digest = digest
+      end
+
+      # @return [String] HTML
+      def to_s = ERB.new(TEMPLATE, trim_mode: "-").result(binding)
+
+      private
+
+      def h(value) = ERB::Util.html_escape(value.to_s)
+
+      def verdict
+        return "Every file was tried and could not be opened." if @report[:verdict] == "unreadable"
+
+        "NOT PROVEN: some files were opened or could not be tried."
+      end
+
+      def tries(file) = file[:tries].map { |try| "#{try[:with]}: #{try[:error] || "opened"}" }.join("; ")
+    end
+  end
+end
