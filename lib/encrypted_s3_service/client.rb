@@ -3,6 +3,7 @@
 require_relative "client/checksum"
 require_relative "client/amazon_names"
 require_relative "client/custodied_keys"
+require_relative "client/download"
 require_relative "client/index"
 require_relative "client/rewrap"
 require_relative "configuration/confidential"
@@ -116,14 +117,22 @@ module EncryptedS3Service
     # @param key [String] UTF-8
     # @param report [Hash, nil] see {#download}
     # @param as [Class] {Reader} or a subclass of it
+    # @param likely [Range<Integer>, nil] the bytes that will probably be read. The reader begins with the first byte of
+    #   the object all the same; with this, fewer bytes of a large object are fetched
     # @return [Reader] must be closed
     # @raise [NotFoundError]
     # @raise [Error]
-    def reader(key, report: nil, as: Reader) = as.new(opened(key, report))
+    def reader(key, report: nil, as: Reader, likely: nil)
+      as.new(opened(key, report, *(first_and_length(likely) if likely)))
+    end
 
-    # Reads and decrypts an object into a file, written by Rust. No byte of plaintext is written before the whole object
-    # is authenticated. After an exception, including a timeout, a file that was positioned at its end is unchanged; the
-    # content of other files is undefined.
+    # Reads and decrypts an object into a file, written by Rust.
+    #
+    # A large object is written while it is read, and its tag is checked at the end: do not use the file before this
+    # method has returned. After an exception, including a timeout, a file that was positioned at its end has its former
+    # content again. Into a file that is positioned elsewhere only authenticated bytes are written; after an exception
+    # its content is undefined. A process that is killed leaves a part of the plaintext in the file: write into a
+    # temporary file, and rename it afterwards.
     #
     # @param key [String] UTF-8
     # @param file [File, Tempfile] open for writing in binary mode; written from its current position and left after the
@@ -155,8 +164,8 @@ module EncryptedS3Service
       first, length = first_and_length(range)
       return String.new(encoding: Encoding::BINARY) if length && length <= 0
 
-      handle = opened(key, report)
-      handle.begin_at([first, handle.size].min)
+      handle = opened(key, report, first, length)
+      handle.begin_at([first, handle.size].min, length)
       read_all(handle, [length, handle.size].compact.min)
     ensure
       handle&.close
@@ -284,9 +293,9 @@ module EncryptedS3Service
       end
     end
 
-    # @return [Native::Download]
-    def opened(key, report)
-      handle = unwrapping(key) { |native| native.download(object_key(key)) }
+    # @return [Download]
+    def opened(key, report, first = 0, length = nil)
+      handle = unwrapping(key) { |native| Download.new(native.download_part(object_key(key), first, length), key) }
       handle.tap { report&.merge!(handle.used, size: handle.size) }
     rescue EnvelopeError
       refuse_segment_map(key) if segment_map?(key)

@@ -32,7 +32,7 @@ module EncryptedS3Service
       bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys recovery_keys
       kms_key_id kms_region kms_endpoint kms_encryption_context kms_allow_decrypt_with_any_cmk
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
-      segment_index memory_limit spool_folder public upload
+      segment_index memory_limit public upload
     ].concat(Connection::NAMES).freeze
 
     # Settings under `upload:` that are sent with every object.
@@ -167,8 +167,8 @@ module EncryptedS3Service
     #   `<key>.segments`, with which any part of the object is read without the rest of it
     # @option options [Array<String>, Hash{String => String}] :recovery_keys public RSA keys in PEM, or `file:` and
     #   paths; their owners can open every new object without any other key
-    # @option options [Integer] :memory_limit (16 MiB) bytes of an object that are decrypted in memory
-    # @option options [String] :spool_folder (the system's) path of the folder in which larger objects wait
+    # @option options [Integer] :memory_limit (16 MiB) bytes up to which an object is decrypted in memory; a larger one
+    #   is read by its segment map
     # @option options [Boolean] :public (false) whether URLs of files never expire
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (5 MiB), `concurrency` (10), `acl`,
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
@@ -236,7 +236,7 @@ module EncryptedS3Service
 
       { recovery_keys: @recovery_keys.to_native, recovery_key: recovery_key,
         bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@kms, **@transfer,
-        **@formats, segment_index: @segment_index, memory_limit: @memory_limit, spool_folder: @spool_folder,
+        **@formats, segment_index: @segment_index, memory_limit: @memory_limit,
         keys: keys || @keyring.to_native }
     end
 
@@ -292,7 +292,6 @@ module EncryptedS3Service
     def read_encryption(settings)
       @segment_index = settings.boolean(:segment_index, true)
       @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
-      @spool_folder = settings.path(:spool_folder)
       @keyring = Keyring.new(settings, @tolerant)
       @encryption_key = @keyring.writing
       @recovery_keys = RecoveryKeys.new(settings, @tolerant)

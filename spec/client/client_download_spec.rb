@@ -46,20 +46,6 @@ RSpec.describe EncryptedS3Service::Client do
       expect(yielded).to eq(0)
     end
 
-    it "waits for its check in the folder that is set for it", if: File.exist?("/proc/self/fd") do
-      Dir.mktmpdir do |folder|
-        data = random_bytes(6 * TestStore::MEBIBYTE)
-        client = new_client(memory_limit: TestStore::MEBIBYTE, spool_folder: folder)
-        client.upload(key, StringIO.new(data))
-        reader = client.reader(key)
-        expect(reader.read(10)).to eq(data.byteslice(0, 10))
-        open_files = Dir["/proc/self/fd/*"].filter_map { |link| File.readlink(link) if File.symlink?(link) }
-        expect(open_files.grep(/\A#{Regexp.escape(File.realpath(folder))}/)).not_to be_empty
-        expect(Dir.children(folder)).to eq([])
-        reader.close
-      end
-    end
-
     it "can be left at any chunk, and the client goes on working" do
       store(random_bytes(12 * TestStore::MEBIBYTE))
       client.download(key) { break }

@@ -31,8 +31,7 @@ RSpec.describe EncryptedS3Service::Configuration do
                kind: "aes" }],
       commitment_policy: nil, security_profile: nil, instruction_file_suffix: nil, place_binding: "verify",
       multipart_threshold: 16_777_216, part_size: 5_242_880, concurrency: 10, memory_limit: 16_777_216,
-      segment_index: true,
-      spool_folder: nil
+      segment_index: true
     )
   end
 

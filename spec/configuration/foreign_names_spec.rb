@@ -54,6 +54,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
     { upload: { content_disposition: "inline" } } => /\Aupload\.content_disposition would reveal/,
     { upload: { object_lock_mode: "GOVERNANCE" } } => /\Aupload\.object_lock_mode .*default retention/,
     { retry_limit: 3, max_attempts: 3 } => /\Amax_attempts includes the first attempt/,
+    { spool_folder: "/var/tmp" } => /\Aspool_folder is no longer needed: .*without temporary files. Remove it/,
     { retry_mode: "never" } => /\Aretry_mode must be one of standard, adaptive, legacy/,
     { use_accelerate_endpoint: true, endpoint: "https://minio.example" } =>
       /\Ause_accelerate_endpoint cannot be used with endpoint/,

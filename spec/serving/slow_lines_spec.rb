@@ -87,7 +87,7 @@ RSpec.describe "A visitor on a slow line" do
     etag = head[/^etag: (.*)\r$/i, 1]
     # Puma gives up when nothing was taken for ten seconds.
     deadline = now + 60
-    sleep 0.2 until puma.temporary_files.zero? || now > deadline
+    sleep 0.2 until puma.visitors.zero? || now > deadline
     had = socket.read.b
     expect(had.bytesize).to be < film.bytesize
     expect(film).to start_with(had)

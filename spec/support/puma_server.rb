@@ -59,6 +59,15 @@ class PumaServer
   # @return [Integer] the most bytes in memory until now
   def peak = File.read("/proc/#{@pid}/status")[/^VmHWM:\s*(\d+)/, 1].to_i * 1024
 
+  # @return [Integer] connections of visitors that are open
+  def visitors
+    open = %w[01 08]
+    File.readlines("/proc/#{@pid}/net/tcp").drop(1).count do |line|
+      _number, local, _remote, state = line.split
+      local.end_with?(format(":%04X", @port)) && open.include?(state)
+    end
+  end
+
   # @return [Integer] temporary files without a name that are open
   def temporary_files
     Dir.glob("/proc/#{@pid}/fd/*").count do |descriptor|

@@ -157,3 +157,22 @@ class FlippingStore < FaultProxy
     [head, body]
   end
 end
+
+# The real S3 server, but from some time on it gives another byte of every object, and says nothing of it.
+class ChangingStore < FaultProxy
+  # @param position [Integer] of the byte in the stored object
+  def change_byte(position)
+    @position = position
+  end
+
+  private
+
+  def forward(request)
+    head, body = super
+    first, last = request.range
+    if @position && request.verb == "GET" && first && (first..last).cover?(@position)
+      body.setbyte(@position - first, body.getbyte(@position - first) ^ 1)
+    end
+    [head, body]
+  end
+end

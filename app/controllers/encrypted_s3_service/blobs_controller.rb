@@ -39,7 +39,7 @@ module EncryptedS3Service
     end
 
     def show_file
-      file = @service.reader(@key)
+      file = @service.reader(@key, likely: Serving::ByteRanges.likely(request.get_header("HTTP_RANGE")))
       ranges = Serving::ByteRanges.new(@conditions.range(@headers.etag(file)), file.size, @headers.content_type)
       return refuse(416, ranges.refusal) if ranges.refused?
 

@@ -54,9 +54,4 @@ impl Content {
             Self::Cbc(opener) => opener.finish(),
         }
     }
-
-    /// Whether the plaintext is as long as the text.
-    pub(crate) fn is_padded(&self) -> bool {
-        matches!(self, Self::Cbc(_))
-    }
 }

@@ -1,31 +1,35 @@
 //! Reading one encrypted object.
 //!
-//! No plaintext is returned before the authentication tag at the end of the object has been checked. Until then a small
-//! object is kept in memory, and a large one is kept as ciphertext in a temporary file. A legacy CBC object has no tag;
-//! its plaintext is kept back in the same way until its padding has been checked.
+//! No plaintext is returned before it has been authenticated. A small object is kept in memory until the tag at its end
+//! has been checked. A large object is read by its segment map, which is in memory, is stored beside the object, or is
+//! made by one pass over the object that checks its tag. A legacy CBC object has no tag: its padding is checked in that
+//! pass, and its map makes sure that the same bytes are read again.
 
 mod arrival;
 mod index;
 mod instruction_file;
-mod pass;
-mod passes;
-mod ranges;
-mod spool;
+mod maps;
+mod origin;
+pub(crate) mod pass;
+pub(crate) mod ranges;
+mod saving;
+mod segmented;
+mod stored_map;
 mod target;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use self::arrival::{Arrived, Origin, Verified};
+use self::arrival::{Arrived, Verified};
 pub use self::index::{IndexOptions, Indexed, index};
-pub use self::passes::FIRST_PASSES;
+pub use self::maps::{FIRST_PASSES, MAP_MEMORY, Maps};
+use self::origin::{Begun, Origin, Part};
 pub use self::ranges::RangePlan;
-use self::spool::Waiting;
 use self::target::Target;
 use crate::envelope::{Envelopes, Format};
 use crate::keyring::KeyUse;
@@ -38,15 +42,17 @@ use crate::{Error, ErrorKind, Result};
 pub const CHUNK: usize = 5 * 1024 * 1024;
 
 /// Settings for reading objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct DownloadPlan {
     /// The size and the number of the requests for one object.
     pub ranges: RangePlan,
-    /// The largest plaintext, in bytes, that is kept in memory until it is authenticated. A larger object is kept as
-    /// ciphertext in a file.
+    /// The largest plaintext, in bytes, that is kept in memory until it is authenticated. A larger object is read by its
+    /// segment map.
     pub memory_limit: u64,
-    /// The folder of that file; `None` means the system's folder for temporary files.
-    pub spool_folder: Option<PathBuf>,
+    /// Whether maps that are stored beside the objects are used.
+    pub segment_index: bool,
+    /// The maps that all downloads of the process share; `None` shares nothing.
+    pub maps: Option<Arc<Maps>>,
 }
 
 /// The result of writing an object into a file.
@@ -63,7 +69,7 @@ pub struct Written {
 /// An object whose head and envelope have been read. Dropping it ends the transfer.
 #[derive(Debug)]
 pub struct Download {
-    key: String,
+    origin: Arc<Origin>,
     etag: String,
     used: Used,
     size: u64,
@@ -102,16 +108,38 @@ impl Download {
         plan: &DownloadPlan,
         key: &str,
     ) -> Result<Self> {
-        Self::open_over(store, envelopes, plan, key, Waiting::Folder(plan.spool_folder.clone())).await
+        let origin = Arc::new(Origin::new(store, envelopes, plan, key));
+        let begun = origin.begin(Part::WHOLE).await?;
+        Self::begun(origin, begun, Part::WHOLE).await
+    }
+
+    /// Like [`open`](Self::open), for a caller that will then go to the byte `first`, with [`begin_at`](Self::begin_at)
+    /// or [`skip`](Self::skip), and read `length` bytes. Of a large object whose map is known, only the segments of that
+    /// part are requested, together with the head. Reading begins with the first byte of the object all the same.
+    ///
+    /// # Errors
+    /// The errors of [`open`](Self::open). A part after the end of the object is not an error yet.
+    pub async fn open_part(
+        store: Arc<dyn ObjectStore>,
+        envelopes: &Envelopes,
+        plan: &DownloadPlan,
+        key: &str,
+        first: u64,
+        length: Option<u64>,
+    ) -> Result<Self> {
+        let part = Part { first, length };
+        let origin = Arc::new(Origin::new(store, envelopes, plan, key));
+        let begun = origin.begin(part).await?;
+        Self::begun(origin, begun, part).await
     }
 
     /// Opens the object and writes the whole plaintext into `file`, at its current position. If `digest` is true, the
     /// MD5 of the plaintext is computed on the way. Returns the number of bytes, the MD5 and the key that was used.
     ///
     /// If the file's position was its end, and the call fails or its future is dropped, the file is restored to its
-    /// former length and position, and nothing is written to it any more.
-    ///
-    /// The ciphertext of a large object is kept in that file itself until it is authenticated, if the file allows it.
+    /// former length and position, and nothing is written to it any more. The plaintext of a large object is written
+    /// into such a file before all of it is authenticated: do not use the file before the call has returned. Into any
+    /// other file only authenticated bytes are written.
     ///
     /// # Errors
     /// The errors of [`open`](Self::open) and [`next`](Self::next), and `Io` when the file cannot be written.
@@ -124,28 +152,25 @@ impl Download {
         digest: bool,
     ) -> Result<Written> {
         let target = Target::new(file);
-        let waiting = target.waiting(plan.spool_folder.clone());
-        let written = Self::open_over(store, envelopes, plan, key, waiting).await?.write_to(file, digest).await?;
-        target.keep(written.bytes).map_err(|error| unwritable(key, error))?;
+        let origin = Arc::new(Origin::new(store, envelopes, plan, key));
+        let begun = origin.begin(Part::WHOLE).await?;
+        let written = if begun.is_large(plan) && !begun.is_padded() && target.can_be_restored() {
+            saving::save(&origin, begun, &target, digest).await?
+        } else {
+            Self::begun(origin, begun, Part::WHOLE).await?.write_to(file, digest).await?
+        };
+        target.keep();
         Ok(written)
     }
 
-    async fn open_over(
-        store: Arc<dyn ObjectStore>,
-        envelopes: &Envelopes,
-        plan: &DownloadPlan,
-        key: &str,
-        waiting: Waiting,
-    ) -> Result<Self> {
-        let origin = Origin { store, envelopes: envelopes.clone(), plan: plan.clone(), key: key.to_owned(), waiting };
-        let begun = origin.begin().await?;
+    async fn begun(origin: Arc<Origin>, begun: Begun, part: Part) -> Result<Self> {
         let is_padded = begun.is_padded();
         let mut download = Self {
-            key: key.to_owned(),
             etag: begun.etag.clone(),
-            used: begun.used.clone(),
-            size: begun.size,
-            body: Stage::Arriving(task::spawn(origin.arrive(begun))),
+            used: begun.unlocked.used.clone(),
+            size: begun.unlocked.size,
+            body: Stage::Arriving(task::spawn(origin.clone().arrive(begun, part))),
+            origin,
         };
         if is_padded {
             download.size = download.verified().await?.size();
@@ -172,8 +197,9 @@ impl Download {
     /// last byte.
     ///
     /// # Errors
-    /// `Auth` or `Truncated` when the object is not the one that was encrypted, `Transport` when it could not be read.
-    /// These errors always come before the first chunk.
+    /// `Auth` or `Truncated` when the object is not the one that was encrypted, `Changed` when it was replaced,
+    /// `Transport` when it could not be read. If a large object is changed while it is read, the error comes after the
+    /// bytes before the change.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
         self.read(CHUNK as u64).await
     }
@@ -183,36 +209,37 @@ impl Download {
     /// # Errors
     /// The errors of [`next`](Self::next).
     pub async fn read(&mut self, most: u64) -> Result<Option<&[u8]>> {
-        // Reading a verified object never has to wait. Without this yield the caller could not be interrupted before
+        // Reading an object in memory never has to wait. Without this yield the caller could not be interrupted before
         // the end of the object.
         tokio::task::yield_now().await;
         let most = usize::try_from(most).unwrap_or(CHUNK).min(CHUNK);
-        let chunk = self.verified().await?.read(most)?;
+        let origin = self.origin.clone();
+        let chunk = self.verified().await?.read(most).await.map_err(|error| error.for_object(&origin.key))?;
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 
-    /// Skips the next `bytes` bytes of plaintext, or the rest of the object if that is less.
+    /// Skips the next `bytes` bytes of plaintext, or the rest of the object if that is less. Of a large object the
+    /// skipped segments are not requested.
     ///
     /// # Errors
     /// The errors of [`next`](Self::next).
-    pub async fn skip(&mut self, mut bytes: u64) -> Result<()> {
-        while bytes > 0 {
-            let Some(passed) = self.read(bytes).await? else { break };
-            bytes -= passed.len() as u64;
-        }
+    pub async fn skip(&mut self, bytes: u64) -> Result<()> {
+        self.verified().await?.skip(bytes);
         Ok(())
     }
 
-    /// Skips everything before the byte `first`, counted from 0. Call it before anything else is read from the object.
+    /// Begins with the byte `first`, counted from 0. `length` is the number of bytes that will be read; bytes after
+    /// them are not requested in advance. Call it before anything else is read from the object.
     ///
     /// # Errors
     /// The errors of [`next`](Self::next), and `InvalidRange` when `first` is after the last byte.
-    pub async fn begin_at(&mut self, first: u64) -> Result<()> {
+    pub async fn begin_at(&mut self, first: u64, length: Option<u64>) -> Result<()> {
         if first >= self.size {
             let what = format!("the range begins at byte {first}, but the object has {} bytes", self.size);
-            return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.key));
+            return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.origin.key));
         }
-        self.skip(first).await
+        self.verified().await?.begin_at(Part { first, length });
+        Ok(())
     }
 
     /// Returns `length` bytes of authenticated plaintext from the byte `first`, fewer at the end of the object. A
@@ -222,14 +249,13 @@ impl Download {
     /// # Errors
     /// The errors of [`begin_at`](Self::begin_at), and `TooLarge` when that many bytes of memory cannot be allocated.
     pub async fn range(mut self, first: u64, length: Option<u64>) -> Result<Vec<u8>> {
-        self.begin_at(first).await?;
-        // The size is not authenticated before this point.
-        self.verified().await?;
+        // The size is authenticated by this.
+        self.begin_at(first, length).await?;
         let mut left = length.unwrap_or(u64::MAX).min(self.size - first);
         let mut bytes = Vec::new();
         usize::try_from(left).ok().and_then(|left| bytes.try_reserve_exact(left).ok()).ok_or_else(|| {
             let what = format!("cannot allocate {left} bytes of memory; read the object in smaller ranges");
-            Error::new(ErrorKind::TooLarge, what).for_object(&self.key)
+            Error::new(ErrorKind::TooLarge, what).for_object(&self.origin.key)
         })?;
         while left > 0 {
             let Some(chunk) = self.read(left).await? else { break };
@@ -240,7 +266,7 @@ impl Download {
     }
 
     async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
-        let key = self.key.clone();
+        let key = self.origin.key.clone();
         let mut bytes = 0;
         let mut md5 = digest.then(Digester::new);
         while let Some(chunk) = self.next().await? {
@@ -265,17 +291,26 @@ impl Download {
         }
     }
 
+    /// Whether the map that is stored beside the object was found to be wrong so far. The object was checked, and its
+    /// bytes are right.
+    pub fn has_bad_sidecar(&self) -> bool {
+        self.origin.bad_sidecar.load(Ordering::Relaxed)
+    }
+
     async fn verified(&mut self) -> Result<&mut Verified> {
         if let Stage::Arriving(arriving) = &mut self.body {
             let arrived = task::join(arriving).await;
             self.body = Stage::Failed;
-            let Arrived { body, etag, used } = arrived.map_err(|error| error.for_object(&self.key))?;
+            let Arrived { body, etag, used } = arrived.map_err(|error| error.for_object(&self.origin.key))?;
             (self.etag, self.used) = (etag, used);
             self.body = Stage::Verified(body);
         }
         match &mut self.body {
             Stage::Verified(body) => Ok(body),
-            _ => Err(Error::new(ErrorKind::Closed, "the download failed earlier; start again").for_object(&self.key)),
+            _ => {
+                Err(Error::new(ErrorKind::Closed, "the download failed earlier; start again")
+                    .for_object(&self.origin.key))
+            }
         }
     }
 }

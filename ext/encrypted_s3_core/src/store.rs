@@ -174,6 +174,12 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
         patience::PATIENCE
     }
 
+    /// Identifies the store, and its bucket, for what a process keeps of objects (their segment maps). With `None`
+    /// nothing is kept.
+    fn name(&self) -> Option<(String, String)> {
+        None
+    }
+
     /// Writes a whole object in one request.
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored>;
 

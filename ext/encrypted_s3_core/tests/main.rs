@@ -3,6 +3,8 @@
 
 #[path = "main/bucket_attacks.rs"]
 mod bucket_attacks;
+#[path = "main/by_segments.rs"]
+mod by_segments;
 #[path = "main/commitment.rs"]
 mod commitment;
 #[path = "main/deletion.rs"]

@@ -19,7 +19,7 @@ use magnus::{
 use crate::answer::{call, request};
 use crate::download::{self, Download};
 use crate::upload::Upload;
-use crate::{connections, error, file, kms, options, process, runtime, survey};
+use crate::{connections, error, file, kms, maps, options, process, runtime, survey};
 
 /// A bucket and the keys of its objects. Several threads may use it at once, and it can be used after a fork.
 #[derive(TypedData)]
@@ -53,6 +53,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_singleton_method("written_format", function!(written_format, 1))?;
     class.define_method("upload", method!(Client::upload, 2))?;
     class.define_method("download", method!(Client::download, 1))?;
+    class.define_method("download_part", method!(Client::download_part, 3))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
     class.define_method("rotate", method!(Client::rotate, 4))?;
     class.define_method("rebind", method!(Client::rebind, 4))?;
@@ -107,6 +108,10 @@ impl Client {
         }
     }
 
+    fn reading(&self) -> DownloadPlan {
+        DownloadPlan { maps: Some(maps::shared()), ..self.reading.clone() }
+    }
+
     fn upload(ruby: &Ruby, this: &Self, key: String, options: RHash) -> Result<Upload, Error> {
         let options = UploadOptions { index_above: this.index_above, ..options::upload(ruby, options)? };
         let Connected { store, envelopes } = this.connected();
@@ -115,14 +120,30 @@ impl Client {
 
     fn download(ruby: &Ruby, this: &Self, key: String) -> Result<Download, Error> {
         let Connected { store, envelopes } = this.connected();
-        call(ruby, CoreDownload::open(store, &envelopes, &this.reading, &key)).map(Download::new)
+        let reading = this.reading();
+        call(ruby, CoreDownload::open(store, &envelopes, &reading, &key)).map(Download::new)
+    }
+
+    /// As `download`, for a caller that will then go to the byte `first` and read `length` bytes.
+    fn download_part(
+        ruby: &Ruby,
+        this: &Self,
+        key: String,
+        first: u64,
+        length: Option<u64>,
+    ) -> Result<Download, Error> {
+        let Connected { store, envelopes } = this.connected();
+        let reading = this.reading();
+        let opened = CoreDownload::open_part(store, &envelopes, &reading, &key, first, length);
+        call(ruby, opened).map(Download::new)
     }
 
     /// Writes the plaintext into the file behind a descriptor, from its position on.
     fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
         let file = file::duplicate(ruby, descriptor)?;
         let Connected { store, envelopes } = this.connected();
-        let saved = CoreDownload::save(store, &envelopes, &this.reading, &key, &file, digest);
+        let reading = this.reading();
+        let saved = CoreDownload::save(store, &envelopes, &reading, &key, &file, digest);
         let written = call(ruby, saved)?;
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), written.bytes)?;

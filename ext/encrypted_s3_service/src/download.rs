@@ -28,7 +28,8 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("read", method!(Download::read, 0))?;
     class.define_method("read_up_to", method!(Download::read_up_to, 1))?;
     class.define_method("skip", method!(Download::skip, 1))?;
-    class.define_method("begin_at", method!(Download::begin_at, 1))?;
+    class.define_method("begin_at", method!(Download::begin_at, 2))?;
+    class.define_method("bad_segment_map?", method!(Download::has_bad_sidecar, 0))?;
     class.define_method("etag", method!(Download::etag, 0))?;
     class.define_method("used", method!(Download::used, 0))?;
     class.define_method("size", method!(Download::plaintext_size, 0))?;
@@ -55,16 +56,16 @@ impl Download {
         Ok(chunk.map(|chunk| binary::string(ruby, chunk)))
     }
 
-    /// Skips bytes. They are authenticated like all others.
+    /// Skips bytes. Whole segments among them are not fetched.
     fn skip(ruby: &Ruby, this: &Self, bytes: u64) -> Result<(), Error> {
         let mut download = this.download.lock(ruby)?;
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.skip(bytes))
     }
 
-    /// Skips everything before byte `first` of the object.
-    fn begin_at(ruby: &Ruby, this: &Self, first: u64) -> Result<(), Error> {
+    /// Begins with byte `first` of the object. `length` is the number of bytes that will be read; nil for the rest.
+    fn begin_at(ruby: &Ruby, this: &Self, first: u64, length: Option<u64>) -> Result<(), Error> {
         let mut download = this.download.lock(ruby)?;
-        call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.begin_at(first))
+        call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.begin_at(first, length))
     }
 
     /// Returns the format of the object and the key that opened it.
@@ -80,6 +81,12 @@ impl Download {
 
     fn plaintext_size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether the segment map beside the object was found to be wrong.
+    fn has_bad_sidecar(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
+        let download = this.download.lock(ruby)?;
+        Ok(download.as_ref().is_some_and(CoreDownload::has_bad_sidecar))
     }
 
     /// Frees the connection and the memory.

@@ -17,6 +17,7 @@ mod gvl;
 mod handle;
 mod kms;
 mod local;
+mod maps;
 mod options;
 mod process;
 mod runtime;

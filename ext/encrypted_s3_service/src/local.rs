@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use encrypted_s3_core::download::DownloadPlan;
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::local;
 use magnus::{Error, Module, Object, RHash, RModule, RString, Ruby, function};
@@ -27,7 +28,8 @@ fn open(
     instruction_file: Option<RString>,
 ) -> Result<Download, Error> {
     let envelopes = envelopes(ruby, settings)?;
-    let plan = options::download_plan(ruby, settings)?;
+    // A segment map beside a local file is not read: the whole file is at hand.
+    let plan = DownloadPlan { segment_index: false, ..options::download_plan(ruby, settings)? };
     let body = file::duplicate(ruby, descriptor)?;
     let instruction_file = instruction_file.map(|text| text.to_bytes().to_vec());
     call(ruby, local::open(&envelopes, &plan, &name, body, metadata, instruction_file)).map(Download::new)

@@ -168,7 +168,8 @@ pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
             concurrency: entry::<usize>(ruby, hash, "concurrency")?.min(RangePlan::MOST_REQUESTS),
         },
         memory_limit: entry(ruby, hash, "memory_limit")?,
-        spool_folder: entry::<Option<String>>(ruby, hash, "spool_folder")?.map(PathBuf::from),
+        segment_index: entry(ruby, hash, "segment_index")?,
+        maps: None,
     })
 }
 

@@ -133,12 +133,13 @@ module ActiveStorage
     # open.
     #
     # @param key [String]
+    # @param likely [Range<Integer>, nil] the bytes that will probably be read; see EncryptedS3Service::Client#reader
     # @return [::EncryptedS3Service::ActiveStorageErrors::Reader] must be closed
     # @raise [ActiveStorage::FileNotFoundError]
-    def reader(key)
+    def reader(key, likely: nil)
       instrument :streaming_download, key: key do
         decrypting(key) do |report|
-          client.reader(key, report: report, as: ::EncryptedS3Service::ActiveStorageErrors::Reader)
+          client.reader(key, report: report, likely: likely, as: ::EncryptedS3Service::ActiveStorageErrors::Reader)
         end
       end
     end

@@ -2,8 +2,8 @@
 
 module EncryptedS3Service
   class Configuration
-    # Settings of Active Storage's S3 service that this service refuses, with the reasons: options of `Aws::S3::Client`
-    # and of `Aws::S3::Object#put`.
+    # Settings that this service refuses, with the reasons: options of Active Storage's S3 service, which are those of
+    # `Aws::S3::Client` and `Aws::S3::Object#put`, and former settings of this service.
     # @api private
     module ForeignNames
       SDK = "is an option of Amazon's SDK for Ruby, which this gem does not use. Remove it"
@@ -60,6 +60,7 @@ module EncryptedS3Service
         object_lock_legal_hold_status: OBJECT_LOCK,
         request_payer: "is not supported", website_redirect_location: "is not supported",
         thread_count: "is called concurrency here", executor: OBJECTS,
+        spool_folder: "is no longer needed: large objects are read without temporary files. Remove it",
         **%i[
           access_grants account_id active_endpoint_cache adaptive_retry_wait_to_fill api client_side_monitoring
           client_side_monitoring_client_id client_side_monitoring_host client_side_monitoring_port

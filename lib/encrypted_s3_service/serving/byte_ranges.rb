@@ -18,6 +18,17 @@ module EncryptedS3Service
       end
 
       # @param header [String, nil] the request's Range header
+      # @return [Range<Integer>, nil] the bytes that will probably be sent, guessed while the size of the file is not
+      #   known yet; nil when all of them may be needed
+      def self.likely(header)
+        first, last = header&.match(/\Abytes=(\d{1,15})-(\d{0,15})\z/)&.captures
+        return unless first
+
+        last = last.empty? ? nil : last.to_i
+        first.to_i..last if last.nil? || last >= first.to_i
+      end
+
+      # @param header [String, nil] the request's Range header
       # @param size [Integer] size of the file in bytes
       # @param content_type [String] content type of the file
       def initialize(header, size, content_type)

@@ -1,47 +1,27 @@
-//! Receiving an object: first its head and envelope, then its body. Nothing of the body is used before all of it has
-//! been checked.
+//! From the head of an object to bytes that can be returned: a small object is read whole and checked in memory, a
+//! large one is read by its segment map.
 
 use std::sync::Arc;
 
-use super::ranges::{RangePlan, Ranges};
-use super::spool::{Spool, SpoolReader, Waiting};
-use super::{DownloadPlan, Used, instruction_file, passes};
+use super::Used;
+use super::origin::{Begun, Mark, Origin, Part};
+use super::pass;
+use super::ranges::Ranges;
+use super::segmented::Segmented;
+use super::stored_map::{self, Asked, Stored};
 use crate::buffer::Buffer;
-use crate::cbc::BLOCK_LEN;
 use crate::content::Content;
-use crate::envelope::{self, Envelopes, Opened};
-use crate::store::ObjectStore;
+use crate::envelope::ContentKey;
+use crate::segments::{Map, Purpose, wants_sidecar};
+use crate::sidecar;
+use crate::store::ObjectSettings;
 use crate::{Error, ErrorKind, Result};
 
 /// How many times reading starts again because the object got another envelope meanwhile. A rotation of its key does
 /// that and leaves the body unchanged.
-const ANEW: usize = 2;
+pub(super) const ANEW: usize = 2;
 
-/// An object and the settings for reading it.
-pub(super) struct Origin {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) envelopes: Envelopes,
-    pub(super) plan: DownloadPlan,
-    pub(super) key: String,
-    pub(super) waiting: Waiting,
-}
-
-/// An object whose head and envelope have been read.
-pub(super) struct Begun {
-    ranges: Ranges,
-    content: Content,
-    /// The second opener, for an object that is read in two passes over the ciphertext: the first pass authenticates
-    /// with `content`, the second decrypts with this one.
-    second: Option<Content>,
-    /// The number of bytes of ciphertext without the trailer.
-    pub(super) size: u64,
-    /// Identifies the body; no other body has the same value.
-    body_id: Option<String>,
-    pub(super) etag: String,
-    pub(super) used: Used,
-}
-
-/// An object that was read to its end and checked.
+/// An object of which bytes can be returned.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) body: Verified,
@@ -49,11 +29,11 @@ pub(super) struct Arrived {
     pub(super) used: Used,
 }
 
-/// A body whose tag (legacy CBC: whose padding) has been checked.
+/// A body that returns authenticated bytes only. Of a legacy CBC object, the padding has been checked.
 #[derive(Debug)]
 pub(super) enum Verified {
     Memory { plaintext: Buffer, given: usize },
-    Spooled(Box<SpoolReader>),
+    Segmented(Box<Segmented>),
 }
 
 impl Verified {
@@ -61,14 +41,14 @@ impl Verified {
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::Memory { plaintext, .. } => plaintext.len() as u64,
-            Self::Spooled(reader) => reader.size(),
+            Self::Segmented(reader) => reader.size(),
         }
     }
 
     /// Returns the next `most` bytes of plaintext, fewer at the end of the object and none after it.
-    pub(super) fn read(&mut self, most: usize) -> Result<&[u8]> {
+    pub(super) async fn read(&mut self, most: usize) -> Result<&[u8]> {
         match self {
-            Self::Spooled(reader) => reader.read(most),
+            Self::Segmented(reader) => reader.read(most).await,
             Self::Memory { plaintext, given } => {
                 let rest = plaintext.bytes().get(*given..).unwrap_or_default();
                 let chunk = rest.get(..most).unwrap_or(rest);
@@ -78,81 +58,158 @@ impl Verified {
         }
     }
 
+    /// Skips `bytes` bytes of plaintext, or the rest.
+    pub(super) fn skip(&mut self, bytes: u64) {
+        match self {
+            Self::Segmented(reader) => reader.skip(bytes),
+            Self::Memory { plaintext, given } => {
+                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+                *given = given.saturating_add(bytes).min(plaintext.len());
+            }
+        }
+    }
+
+    /// Begins with the first byte of `part`. What is after it is not requested in advance.
+    pub(super) fn begin_at(&mut self, part: Part) {
+        match self {
+            Self::Segmented(reader) => reader.begin_at(part),
+            Self::Memory { plaintext, given } => {
+                *given = usize::try_from(part.first).unwrap_or(usize::MAX).min(plaintext.len());
+            }
+        }
+    }
+
     /// The number of bytes of memory that this uses.
     pub(super) fn buffered(&self) -> usize {
         match self {
             Self::Memory { plaintext, .. } => plaintext.len(),
-            Self::Spooled(reader) => reader.buffered(),
+            Self::Segmented(reader) => reader.buffered(),
         }
     }
 }
 
 impl Origin {
-    /// Requests the object and opens its envelope.
-    pub(super) async fn begin(&self) -> Result<Begun> {
-        // Ranges end at a block boundary, so that each can be decrypted when it arrives.
-        let ranges = self.plan.ranges;
-        let size = ranges.size.max(1).checked_next_multiple_of(BLOCK_LEN as u64).unwrap_or(ranges.size);
-        let (head, ranges) = Ranges::open(self.store.clone(), &self.key, RangePlan { size, ..ranges }).await?;
-        let file = instruction_file::read(self.store.clone(), &self.envelopes, &head, &self.key).await?;
-        let opened = self.envelopes.open(&self.key, head.entries(), file.as_deref()).await;
-        let Opened { content, content_key, format, key } = opened.map_err(|error| error.for_object(&self.key))?;
-        let size = content.text_len(head.size).map_err(|error| error.for_object(&self.key))?;
-        let second = if size > self.plan.memory_limit { Some(content_key.content()?) } else { None };
-        let body_id = envelope::body_id(head.entries());
-        Ok(Begun { ranges, content, second, size, body_id, etag: head.etag, used: Used { format, key } })
-    }
-
-    /// Reads and checks the body of `begun`. If the store has another version of the object meanwhile, and that version
-    /// has the same body under another envelope, that version is read instead. This is safe because nothing of the body
-    /// has been returned yet.
+    /// Makes `begun` ready for reading, of which `part` is wanted. If the store has another version of the object meanwhile, and that
+    /// version has the same body under another envelope, that version is read instead. This is safe because nothing of
+    /// the body has been returned yet.
     ///
     /// # Errors
     /// `Changed` when the object is replaced again and again, when the new version has another body, or when the object
     /// was deleted. Otherwise the errors of reading and checking the body.
-    pub(super) async fn arrive(self, mut begun: Begun) -> Result<Arrived> {
-        let (size, body_id) = (begun.size, begun.body_id.clone());
+    pub(super) async fn arrive(self: Arc<Self>, mut begun: Begun, part: Part) -> Result<Arrived> {
+        let mark: Mark = begun.mark();
         for _ in 0..ANEW {
-            let changed = match begun.verify(&self.waiting).await {
+            let changed = match self.ready(begun).await {
                 Err(error) if error.kind() == ErrorKind::Changed => error,
                 arrived => return arrived,
             };
-            begun = match self.begin().await {
-                Ok(next) if next.size == size && body_id.is_some() && next.body_id == body_id => next,
-                Ok(_) => return Err(changed),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed),
-                Err(error) => return Err(error),
-            };
+            begun = self.begin_anew(&mark, part, changed).await?;
         }
-        begun.verify(&self.waiting).await
-    }
-}
-
-impl Begun {
-    /// Whether the plaintext may be shorter than the ciphertext.
-    pub(super) fn is_padded(&self) -> bool {
-        self.content.is_padded()
+        self.ready(begun).await
     }
 
-    async fn verify(self, waiting: &Waiting) -> Result<Arrived> {
-        let Self { ranges, content, second, size, etag, used, .. } = self;
-        let body = match second {
-            None => verify_in_memory(ranges, content, size).await?,
-            Some(second) => {
-                let _turn = passes::turn().await;
-                verify_in_file(ranges, content, second, size, waiting).await?
-            }
+    async fn ready(self: &Arc<Self>, begun: Begun) -> Result<Arrived> {
+        let is_large = begun.is_large(&self.plan);
+        let Begun { mut ranges, unlocked, etag, asked, .. } = begun;
+        let (size, key) = (unlocked.size, unlocked.content_key);
+        let body = if is_large {
+            let (map, ranges) = self.map(ranges, &key, size, &etag, asked).await?;
+            let reader = Segmented::new(self.clone(), ranges, map, key, etag.clone())?;
+            Verified::Segmented(Box::new(reader))
+        } else {
+            ranges.read_part(0..ranges.size());
+            in_memory(ranges, key.content()?, size).await?
         };
-        Ok(Arrived { body, etag, used })
+        Ok(Arrived { body, etag, used: unlocked.used })
+    }
+
+    /// Finds or makes the map of a large object. Returns it and ranges of the object that are still to be read.
+    async fn map(
+        &self,
+        ranges: Ranges,
+        key: &ContentKey,
+        size: u64,
+        etag: &str,
+        asked: Option<Asked>,
+    ) -> Result<(Arc<Map>, Ranges)> {
+        let Some((maps, version)) = self.shared(etag) else { return self.new_map(ranges, key, size, asked).await };
+        if let Some(map) = maps.cached(&version, key, size) {
+            return Ok((map, ranges));
+        }
+        let mut making = maps.alone(&version).await;
+        if let Some(map) = maps.cached(&version, key, size).or_else(|| making.map(key, size)) {
+            return Ok((map, ranges));
+        }
+        let (map, ranges) = self.new_map(ranges, key, size, asked).await?;
+        making.made(&map);
+        maps.keep(version, map.clone());
+        Ok((map, ranges))
+    }
+
+    /// Reads the map that is beside the object, or makes one of the object.
+    async fn new_map(
+        &self,
+        mut ranges: Ranges,
+        key: &ContentKey,
+        size: u64,
+        asked: Option<Asked>,
+    ) -> Result<(Arc<Map>, Ranges)> {
+        let purpose = match self.stored_map(key, size, asked).await {
+            Stored::Map(map) => return Ok((Arc::new(map), ranges)),
+            Stored::Nothing => Purpose::Memory,
+            Stored::Bad => Purpose::Storing,
+        };
+        let again = ranges.again(ranges.rest());
+        ranges.read_part(0..ranges.size());
+        let map = self.checked(ranges, key, size, purpose).await?;
+        Ok((map, again))
+    }
+
+    async fn stored_map(&self, key: &ContentKey, size: u64, asked: Option<Asked>) -> Stored {
+        if key.is_legacy() || !self.plan.segment_index || !wants_sidecar(size, self.plan.memory_limit) {
+            return Stored::Nothing;
+        }
+        match asked.or_else(|| stored_map::ask(&self.store, &self.key)) {
+            Some(asked) => stored_map::read(asked, key, size).await,
+            None => Stored::Nothing,
+        }
+    }
+
+    /// Checks the whole object, when it is its turn, and returns its map. A map for storing takes the place of the
+    /// wrong one that is beside the object.
+    pub(super) async fn checked(
+        &self,
+        ranges: Ranges,
+        key: &ContentKey,
+        size: u64,
+        purpose: Purpose,
+    ) -> Result<Arc<Map>> {
+        let _turn = match &self.plan.maps {
+            Some(maps) => maps.turn().await,
+            None => None,
+        };
+        let map = Arc::new(pass::checked(ranges, key, size, purpose).await?);
+        if purpose == Purpose::Storing {
+            self.report_bad_sidecar();
+            self.replace_sidecar(&map);
+        }
+        Ok(map)
+    }
+
+    /// Stores a map beside the object without waiting for the answer. The reader may lack the permission; then the map
+    /// stays wrong, and the next process finds that out again.
+    fn replace_sidecar(&self, map: &Arc<Map>) {
+        let (store, key, map) = (self.store.clone(), self.key.clone(), map.clone());
+        tokio::spawn(async move { sidecar::put(store, &key, &map, ObjectSettings::default()).await });
     }
 }
 
-/// Reads the whole body into memory, decrypts its first `size` bytes and checks them.
-async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
+/// Reads the whole body, decrypts its first `size` bytes and checks them.
+async fn in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
     let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
     let body = usize::try_from(ranges.size()).map_err(no_memory)?;
     let size = usize::try_from(size).map_err(no_memory)?;
-    // For a small object the first range is the whole body; it is decrypted in place.
+    // The first range is the whole of a small object, and is decrypted in place.
     let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
     if text.len() < body {
         let mut whole = Buffer::with_capacity(body)?;
@@ -173,30 +230,4 @@ async fn verify_in_memory(mut ranges: Ranges, mut content: Content, size: u64) -
     let padding = content.finish(text.bytes().get(size..).unwrap_or_default())?;
     text.truncate(size - padding);
     Ok(Verified::Memory { plaintext: text, given: 0 })
-}
-
-/// Reads the whole body into a temporary file and checks it on the way. `size` is the number of bytes of ciphertext
-/// without the trailer. The returned reader decrypts the file with `second`.
-async fn verify_in_file(
-    mut ranges: Ranges,
-    mut content: Content,
-    second: Content,
-    size: u64,
-    waiting: &Waiting,
-) -> Result<Verified> {
-    let mut spool = Spool::create(waiting)?;
-    let mut left = size;
-    let mut trailer = Vec::new();
-    while let Some(mut bytes) = ranges.next().await? {
-        let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        trailer.extend_from_slice(bytes.bytes_from(text));
-        bytes.truncate(text);
-        let (filled, mut bytes) = spool.append(bytes).await?;
-        spool = filled;
-        // The plaintext of this pass is discarded unread; only the check of the tag is needed.
-        content.update(bytes.bytes_from(0))?;
-        left -= text as u64;
-    }
-    let padding = content.finish(&trailer)?;
-    Ok(Verified::Spooled(Box::new(spool.into_reader(second, padding as u64, trailer))))
 }

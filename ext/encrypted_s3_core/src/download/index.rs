@@ -129,7 +129,7 @@ impl Indexing<'_> {
         // Ranges end at a block boundary, as for every reader.
         let size = self.plan.size.max(1).next_multiple_of(BLOCK_LEN as u64);
         let plan = RangePlan { size, ..self.plan };
-        let (now, ranges) = Ranges::open(self.store.clone(), self.key, plan).await?;
+        let (now, ranges) = Ranges::open(self.store.clone(), self.key, plan, 0..u64::MAX).await?;
         if now == *head {
             return pass::checked(ranges, key, text_len, Purpose::Storing).await;
         }

@@ -5,10 +5,13 @@
 //! versions are never mixed.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
+use crate::segments::SEGMENT_LEN;
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
@@ -49,72 +52,225 @@ struct Source {
     pool: Pool,
 }
 
-/// The bytes of an object in order.
-#[derive(Debug)]
-pub(super) struct Ranges {
+/// Work on the bytes of each range when they have arrived, on a thread that may block. It gets the position of the
+/// first byte. Several ranges are worked on at the same time.
+pub(super) type Work = dyn Fn(u64, &mut Buffer) -> Result<()> + Send + Sync;
+
+/// The bytes of an object, or of a part of it, in order.
+pub(crate) struct Ranges {
     source: Source,
     plan: RangePlan,
     /// The size of the stored object in bytes.
     size: u64,
     /// The position of the first byte of the next request.
     next: u64,
-    under_way: VecDeque<Task<Buffer>>,
+    /// The position after the last byte that is wanted.
+    end: u64,
+    /// The position of the first byte of each range, and the range.
+    under_way: VecDeque<(u64, Task<Buffer>)>,
+    work: Option<Arc<Work>>,
+    /// How many ranges are requested in advance. `None` means as many as the plan allows.
+    pace: Option<Pace>,
+}
+
+/// Adapts what is requested in advance to the caller. A web server has many slow clients, and each would hold all ranges
+/// in memory that it does not take.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    ahead: usize,
+    /// Whether a range was returned already. The first range always has to be waited for.
+    began: bool,
+}
+
+impl Pace {
+    /// Called before a range is returned; `is_ready` tells whether it has arrived already.
+    fn step(&mut self, is_ready: bool, most: usize) {
+        if std::mem::replace(&mut self.began, true) {
+            self.ahead = if is_ready { self.ahead.saturating_sub(1) } else { (self.ahead * 2).clamp(1, most) };
+        }
+    }
+
+    /// Returns the size of the next range in bytes: less than `size` for a caller that does not keep up, or that has just
+    /// begun.
+    fn size(&self, size: u64) -> u64 {
+        let small = (size / 4).max(1).next_multiple_of(SEGMENT_LEN as u64);
+        if self.ahead < 2 { small.min(size) } else { size }
+    }
 }
 
 impl Ranges {
-    /// Sends the first request and waits for its head. Returns the head and the ranges.
-    pub(super) async fn open(store: Arc<dyn ObjectStore>, key: &str, plan: RangePlan) -> Result<(ObjectHead, Self)> {
-        let first = Reading { range: Some((0, plan.size.saturating_sub(1))), if_match: None };
-        let object = match task::run(store.get(key, first)).await {
+    /// Sends the first request and waits for its head. Returns the head and the ranges of `part`, a range of positions
+    /// in the stored object; it can exceed the end.
+    ///
+    /// # Errors
+    /// `InvalidRange` when the part begins after the end of the object.
+    pub(crate) async fn open(
+        store: Arc<dyn ObjectStore>,
+        key: &str,
+        plan: RangePlan,
+        part: Range<u64>,
+    ) -> Result<(ObjectHead, Self)> {
+        let start = part.start;
+        let end = part.end.min(start.saturating_add(plan.size));
+        let reading = Reading { range: Some((start, end.saturating_sub(1))), if_match: None };
+        let object = match task::run(store.get(key, reading)).await {
             // A store refuses every range of an empty object.
-            Err(error) if error.kind() == ErrorKind::InvalidRange => {
+            Err(error) if error.kind() == ErrorKind::InvalidRange && start == 0 => {
                 task::run(store.get(key, Reading::default())).await?
             }
             object => object?,
         };
         let Object { head, first, body } = object;
-        if first != 0 {
+        if first != start {
             return Err(misplaced());
         }
-        let etag = Some(head.etag.clone()).filter(|etag| !etag.is_empty());
         // One buffer for each running request, and one for the range that the caller works on.
         let pool = Pool::new(plan.concurrency + 1);
-        let source = Source { store, key: key.to_owned(), etag, pool };
-        let end = plan.size.min(head.size);
+        let source = Source { store, key: key.to_owned(), etag: required(&head.etag), pool };
+        let next = end.min(head.size).max(start);
+        let first = task::spawn(source.clone().read(Some(body), start, next));
         let ranges = Self {
-            under_way: VecDeque::from([task::spawn(source.clone().read(Some(body), 0, end))]),
+            under_way: VecDeque::from([(start, first)]),
             source,
             plan,
             size: head.size,
-            next: end,
+            next,
+            end: part.end.min(head.size),
+            work: None,
+            pace: None,
         };
         Ok((head, ranges))
     }
 
     /// The size of the stored object in bytes.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Returns the next bytes, or `None` after the last.
+    /// Returns the position of the byte that [`next`](Self::next) returns first.
+    pub(super) fn position(&self) -> u64 {
+        self.under_way.front().map_or(self.next, |(first, _)| *first)
+    }
+
+    /// Returns the position after the last byte that was requested.
+    pub(super) fn requested(&self) -> u64 {
+        self.next
+    }
+
+    /// Returns what is still to be returned.
+    pub(super) fn rest(&self) -> Range<u64> {
+        self.position()..self.end
+    }
+
+    /// Ends before the byte `end`, if it does not end earlier. Ranges that are under way are not shortened.
+    pub(super) fn end_at(self, end: u64) -> Self {
+        Self { end: self.end.min(end), ..self }
+    }
+
+    /// Reads `part` from now on. Requests that are under way are kept when they begin there.
+    pub(super) fn read_part(&mut self, part: Range<u64>) {
+        if self.position() != part.start {
+            self.under_way.clear();
+            self.next = part.start;
+            self.pace = self.pace.map(|_| Pace::default());
+        }
+        self.end = part.end.min(self.size);
+    }
+
+    /// Reads `part` of the version with the entity tag `etag`. Nothing is requested before [`next`](Self::next).
+    pub(super) fn of_version(&self, etag: &str, part: Range<u64>) -> Self {
+        Self {
+            source: Source { etag: required(etag), ..self.source.clone() },
+            plan: self.plan,
+            size: self.size,
+            next: part.start,
+            end: part.end.min(self.size),
+            under_way: VecDeque::new(),
+            work: None,
+            pace: self.pace,
+        }
+    }
+
+    /// Reads `part` of the same version. Nothing is requested before [`next`](Self::next).
+    pub(super) fn again(&self, part: Range<u64>) -> Self {
+        self.of_version(self.source.etag.as_deref().unwrap_or_default(), part)
+    }
+
+    /// Requests no more in advance than the caller keeps up with.
+    pub(super) fn paced(self) -> Self {
+        Self { pace: Some(Pace::default()), ..self }
+    }
+
+    /// Has `work` done on every range. Must be called within a tokio runtime.
+    pub(super) fn with_work(mut self, work: Arc<Work>) -> Self {
+        let arriving = std::mem::take(&mut self.under_way).into_iter();
+        let worked_on = arriving.map(|(first, mut range)| {
+            let work = work.clone();
+            let range = task::spawn(async move { worked(task::join(&mut range).await?, first, work).await });
+            (first, range)
+        });
+        self.under_way = worked_on.collect();
+        self.work = Some(work);
+        self
+    }
+
+    /// Returns the next bytes, or `None` after the last. After an error the same bytes are requested again.
     ///
     /// # Errors
-    /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end.
-    pub(super) async fn next(&mut self) -> Result<Option<Buffer>> {
-        while self.next < self.size && self.under_way.len() < self.plan.concurrency.max(1) {
-            let end = self.next.saturating_add(self.plan.size).min(self.size);
-            self.under_way.push_back(task::spawn(self.source.clone().read(None, self.next, end)));
+    /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end, and
+    /// the errors of the work.
+    pub(crate) async fn next(&mut self) -> Result<Option<Buffer>> {
+        let is_ready = self.under_way.front().is_some_and(|(_, range)| range.is_finished());
+        let most = self.plan.concurrency.max(1);
+        if let Some(pace) = &mut self.pace {
+            pace.step(is_ready, most);
+        }
+        let wanted = self.pace.map_or(most, |pace| (1 + pace.ahead).min(most));
+        let size = self.pace.map_or(self.plan.size, |pace| pace.size(self.plan.size));
+        while self.next < self.end && self.under_way.len() < wanted {
+            let end = self.next.saturating_add(size).min(self.end);
+            let range = self.request(self.next, end);
+            self.under_way.push_back((self.next, range));
             self.next = end;
         }
-        match self.under_way.front_mut() {
-            None => Ok(None),
-            Some(range) => {
-                let bytes = task::join(range).await?;
+        let Some((first, range)) = self.under_way.front_mut() else { return Ok(None) };
+        match task::join(range).await {
+            Ok(bytes) => {
                 self.under_way.pop_front();
                 Ok(Some(bytes))
             }
+            Err(error) => {
+                // None of the later ranges may be returned in its place.
+                self.next = *first;
+                self.under_way.clear();
+                Err(error)
+            }
         }
     }
+
+    fn request(&self, first: u64, end: u64) -> Task<Buffer> {
+        let reading = self.source.clone().read(None, first, end);
+        match self.work.clone() {
+            Some(work) => task::spawn(async move { worked(reading.await?, first, work).await }),
+            None => task::spawn(reading),
+        }
+    }
+}
+
+impl fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ranges({} to {} of {})", self.position(), self.end, self.size)
+    }
+}
+
+/// The entity tag that later requests demand; `None` when the store sends none.
+fn required(etag: &str) -> Option<String> {
+    Some(etag.to_owned()).filter(|etag| !etag.is_empty())
+}
+
+async fn worked(mut bytes: Buffer, first: u64, work: Arc<Work>) -> Result<Buffer> {
+    let done = tokio::task::spawn_blocking(move || work(first, &mut bytes).map(|()| bytes));
+    done.await.unwrap_or_else(|error| Err(task::ended_early(error)))
 }
 
 impl Source {

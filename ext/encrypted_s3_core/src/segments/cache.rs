@@ -55,6 +55,12 @@ impl MapCache {
         None
     }
 
+    /// Whether there is a map of any version of the object `key`.
+    pub fn knows(&self, store: &str, bucket: &str, key: &str) -> bool {
+        let state = self.state();
+        state.maps.iter().any(|(version, _)| version.key == key && version.bucket == bucket && version.store == store)
+    }
+
     /// Keeps a map, and drops the least recently used maps when the limit is exceeded. A map that is not whole, or that
     /// alone exceeds the limit, is not kept.
     pub fn insert(&self, version: Version, map: Arc<Map>) {

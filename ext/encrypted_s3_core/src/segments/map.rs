@@ -20,11 +20,15 @@ pub struct Map {
     /// The number of the segment of the first tag.
     first: u64,
     tags: Vec<Tag>,
+    /// The number of bytes at the end of the plaintext that are padding. Only legacy CBC has any.
+    padding: u8,
 }
 
 /// The source of a map's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
+    /// The object's data key, in a map that was read from beside the object.
+    Read,
     /// The object's data key: anybody who has the data key can check the map.
     Derived,
     /// The random source: nobody else can check the map, so it is of no use outside this process.
@@ -33,7 +37,12 @@ pub(super) enum Origin {
 
 impl Map {
     pub(super) fn new(header: Header, key: MacKey, origin: Origin, text_len: u64, tags: Vec<Tag>) -> Self {
-        Self { header, key, origin, layout: Layout::of(text_len), first: 0, tags }
+        Self { header, key, origin, layout: Layout::of(text_len), first: 0, tags, padding: 0 }
+    }
+
+    /// Records how many bytes at the end of the plaintext are padding.
+    pub(super) fn with_padding(self, padding: u8) -> Self {
+        Self { padding, ..self }
     }
 
     /// Reads a stored map of the object that `key` was opened from. `text_len` is the number of bytes of its
@@ -76,7 +85,8 @@ impl Map {
             return Err(NoMap::Length);
         }
         let key = derivation.segment_key().map_err(|_| NoMap::Derivation)?;
-        Ok(Self { header: expected, key, origin: Origin::Derived, layout, first: numbers.start, tags: tags.to_vec() })
+        let (first, tags) = (numbers.start, tags.to_vec());
+        Ok(Self { header: expected, key, origin: Origin::Read, layout, first, tags, padding: 0 })
     }
 
     /// Returns the bytes to store as `<key>.segments`. Store them after the object itself. Returns `None` for a map
@@ -104,7 +114,18 @@ impl Map {
     /// Whether the map was read from beside the object, or can be stored there. If so, a segment that does not match it
     /// can also mean that the map is wrong.
     pub fn is_stored(&self) -> bool {
-        self.origin == Origin::Derived
+        self.origin != Origin::Random
+    }
+
+    /// Whether the map was read from beside the object. If not, it was made by this process from an object whose own
+    /// tag was right, and a segment that does not match it was changed.
+    pub fn was_read(&self) -> bool {
+        self.origin == Origin::Read
+    }
+
+    /// The number of bytes at the end of the plaintext that are padding. Only legacy CBC has any.
+    pub fn padding(&self) -> u64 {
+        self.padding.into()
     }
 
     /// The number of bytes of memory that the map uses.

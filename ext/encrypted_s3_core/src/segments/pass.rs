@@ -108,7 +108,9 @@ impl Checking {
     /// The errors of [`Content::finish`]: an object that is not the one that was encrypted gets no map.
     pub fn finish(self, trailer: &[u8]) -> Result<(Map, usize)> {
         let padding = self.content.finish(trailer)?;
-        Ok((self.making.finish()?, padding))
+        let count =
+            u8::try_from(padding).map_err(|_| Error::new(ErrorKind::Internal, "padding of more than a block"))?;
+        Ok((self.making.finish()?.with_padding(count), padding))
     }
 }
 

@@ -164,6 +164,14 @@ impl ObjectStore for AwsStore {
         patience::PATIENCE.max(self.inner.connection.settings.read_timeout)
     }
 
+    fn name(&self) -> Option<(String, String)> {
+        let settings = &self.inner.connection.settings;
+        Some((
+            format!("{:?} {:?} {:?}", settings.endpoint, settings.region, settings.profile),
+            self.inner.bucket.clone(),
+        ))
+    }
+
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
         let (inner, subject) = (self.inner.clone(), self.subject("PutObject", &object.key));
         Box::pin(async move { inner.put(object, body, None, &subject).await })

@@ -31,6 +31,8 @@ struct State {
     /// Operations whose next answer gets lost.
     lost: HashSet<&'static str>,
     calls: HashMap<&'static str, usize>,
+    /// The bytes of all bodies that were read.
+    bytes_read: u64,
     /// Whether lists do not say where they go on.
     tokens_lost: bool,
     /// Whether `get` says of objects that they are of this size.
@@ -93,6 +95,19 @@ impl MemoryStore {
     /// How often an operation has been called.
     pub fn calls(&self, operation: &'static str) -> usize {
         self.lock().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// How many bytes of bodies have been read.
+    pub fn bytes_read(&self) -> u64 {
+        self.lock().bytes_read
+    }
+
+    /// Stores an object and its body as they are, with the entity tag that the object under its key has.
+    pub fn replace_silently(&self, object: NewObject, body: impl Into<Bytes>) {
+        let mut state = self.lock();
+        if let Some(held) = state.objects.get_mut(&object.key) {
+            (held.body, held.object) = (body.into(), object);
+        }
     }
 
     /// The stored object and its body.
@@ -212,6 +227,10 @@ impl State {
 }
 
 impl ObjectStore for MemoryStore {
+    fn name(&self) -> Option<(String, String)> {
+        Some((format!("memory {:p}", Arc::as_ptr(&self.state)), String::new()))
+    }
+
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
         self.answer("put", move |state| Ok(state.insert(object.key.clone(), object, body)))
     }
@@ -279,6 +298,7 @@ impl ObjectStore for MemoryStore {
             }
             let last = last.min(head.size.saturating_sub(1));
             let body = body.get(first as usize..(last as usize + 1).min(body.len())).unwrap_or_default();
+            state.bytes_read += body.len() as u64;
             let head = ObjectHead { size: state.claimed.unwrap_or(head.size), ..head };
             Ok(Object { head, first, body: state.deliver(body) })
         });

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
+use encrypted_s3_core::download::{Download, DownloadPlan, Maps, RangePlan};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy};
 use encrypted_s3_core::segments::{HEADER_LEN, MAX_SIDECAR_LEN, SEGMENT_LEN};
@@ -242,7 +242,7 @@ fn try_out(attack: impl Fn(&Bucket) -> Option<Done>) {
 
 fn plan() -> DownloadPlan {
     let ranges = RangePlan { size: 96 * 1024, concurrency: 2 };
-    DownloadPlan { ranges, memory_limit: LIMIT, spool_folder: None }
+    DownloadPlan { ranges, memory_limit: LIMIT, segment_index: true, maps: Some(Arc::new(Maps::new(1 << 20))) }
 }
 
 /// Changes the body as `change` does, which returns the bytes of the text that are others now.

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, FIRST_PASSES, RangePlan, Written};
+use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, FIRST_PASSES, Maps, RangePlan, Written};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::secret::WrappingKey;
@@ -25,29 +25,45 @@ fn plaintext(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i ^ (i >> 8)) as u8).collect()
 }
 
+async fn upload(memory: &MemoryStore, key: &str, plaintext: &[u8]) {
+    let options = UploadOptions::default();
+    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, key, options).now().unwrap();
+    upload.write(plaintext).await.unwrap();
+    upload.finish().await.unwrap();
+}
+
 async fn stored(size: usize) -> (MemoryStore, NewObject, Bytes) {
     let memory = MemoryStore::new();
-    let options = UploadOptions::default();
-    let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
-    upload.write(&plaintext(size)).await.unwrap();
-    upload.finish().await.unwrap();
+    upload(&memory, "a key", &plaintext(size)).await;
     let (object, body) = memory.object("a key").unwrap();
     (memory, object, body)
 }
 
 /// Large enough for every object to be one request and to stay in memory.
-const WHOLE: DownloadPlan =
-    DownloadPlan { ranges: RangePlan { size: 1 << 24, concurrency: 2 }, memory_limit: 1 << 24, spool_folder: None };
+const WHOLE: DownloadPlan = DownloadPlan {
+    ranges: RangePlan { size: 1 << 24, concurrency: 2 },
+    memory_limit: 1 << 24,
+    segment_index: true,
+    maps: None,
+};
 
 /// Small enough for most objects to be several requests.
-const PIECEMEAL: DownloadPlan =
-    DownloadPlan { ranges: RangePlan { size: 30_011, concurrency: 3 }, memory_limit: 1 << 24, spool_folder: None };
+const PIECEMEAL: DownloadPlan = DownloadPlan {
+    ranges: RangePlan { size: 30_011, concurrency: 3 },
+    memory_limit: 1 << 24,
+    segment_index: true,
+    maps: None,
+};
 
-/// As that, and nothing but an empty object fits into memory.
-const SPOOLED: DownloadPlan =
-    DownloadPlan { ranges: RangePlan { size: 30_011, concurrency: 3 }, memory_limit: 0, spool_folder: None };
+/// As that, and everything but an empty object is read by its segments.
+const BY_SEGMENTS: DownloadPlan = DownloadPlan {
+    ranges: RangePlan { size: 30_011, concurrency: 3 },
+    memory_limit: 0,
+    segment_index: true,
+    maps: None,
+};
 
-const PLANS: [DownloadPlan; 3] = [WHOLE, PIECEMEAL, SPOOLED];
+const PLANS: [DownloadPlan; 3] = [WHOLE, PIECEMEAL, BY_SEGMENTS];
 
 async fn open(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Download> {
     Download::open(Arc::new(memory.clone()), &keyring(1), plan, "a key").await
@@ -163,7 +179,7 @@ async fn a_small_object_is_one_request() {
 async fn a_large_object_comes_back_whole_from_many_requests() {
     for size in [30_010, 30_011, 30_011 - 16, 2 * 30_011 - 16, 2 * 30_011 - 8, 1_000_000] {
         let (memory, ..) = stored(size).await;
-        for plan in [PIECEMEAL, SPOOLED] {
+        for plan in [PIECEMEAL, BY_SEGMENTS] {
             assert_eq!(read(&memory, &plan).await.unwrap(), plaintext(size), "{size} bytes");
         }
     }
@@ -171,7 +187,7 @@ async fn a_large_object_comes_back_whole_from_many_requests() {
 
 #[tokio::test]
 async fn an_object_whose_metadata_alone_is_replaced_before_its_first_byte_was_given_is_read_anew() {
-    for plan in [PIECEMEAL, SPOOLED] {
+    for plan in [PIECEMEAL, BY_SEGMENTS] {
         let (memory, object, body) = stored(200_000).await;
         let mut download = open(&memory, &plan).await.unwrap();
         let etag = download.etag().to_owned();
@@ -187,7 +203,7 @@ async fn an_object_whose_metadata_alone_is_replaced_before_its_first_byte_was_gi
 
 #[tokio::test]
 async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixture() {
-    for plan in [PIECEMEAL, SPOOLED] {
+    for plan in [PIECEMEAL, BY_SEGMENTS] {
         let (memory, ..) = stored(200_000).await;
         let (_, object, body) = stored(200_000).await;
         let mut download = open(&memory, &plan).await.unwrap();
@@ -203,7 +219,7 @@ async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixt
 /// Replaces the object whenever a range of it is read.
 #[tokio::test]
 async fn an_object_that_is_replaced_again_and_again_is_an_error() {
-    let (memory, object, body) = stored(2_000_000).await;
+    let (memory, object, body) = stored(8_000_000).await;
     let mut download = open(&memory, &PIECEMEAL).await.unwrap();
     let replacing = async {
         loop {
@@ -270,7 +286,8 @@ async fn what_waits_for_nothing_can_be_interrupted_all_the_same() {
     for plan in PLANS {
         let mut download = open(&memory, &plan).await.unwrap();
         download.read(1).await.unwrap();
-        assert!(interrupted(download.skip(u64::MAX)).await);
+        let reading = async { while let Ok(Some(_)) = download.next().await {} };
+        assert!(interrupted(reading).await);
     }
 }
 
@@ -278,7 +295,7 @@ async fn what_waits_for_nothing_can_be_interrupted_all_the_same() {
 async fn a_file_that_is_no_longer_wanted_is_as_it_was_and_stays_so() {
     let (memory, ..) = stored(4 * CHUNK).await;
     for operations in 1..40 {
-        for plan in [&WHOLE, &DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, ..SPOOLED }] {
+        for plan in [&WHOLE, &DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, ..BY_SEGMENTS }] {
             let file = begun_file("", false);
             let pause = tokio::time::sleep(std::time::Duration::from_micros(400 * operations));
             let over = tokio::select! {
@@ -337,7 +354,7 @@ async fn a_reader_may_pass_over_bytes_and_take_less_than_a_chunk() {
 }
 
 #[tokio::test]
-async fn what_is_passed_over_is_authenticated_too() {
+async fn what_is_passed_over_is_authenticated_too_where_no_map_is_at_hand() {
     let (memory, object, body) = stored(100_000).await;
     let mut changed = body.to_vec();
     changed[5] ^= 1;
@@ -390,7 +407,7 @@ async fn a_file_that_can_only_be_written_gets_it_too() {
     let (memory, ..) = stored(300_000).await;
     let named = tempfile::NamedTempFile::new().unwrap();
     let file = OpenOptions::new().write(true).open(named.path()).unwrap();
-    save(&memory, &SPOOLED, &file, false).await.unwrap();
+    save(&memory, &BY_SEGMENTS, &file, false).await.unwrap();
     assert_eq!(std::fs::read(named.path()).unwrap(), plaintext(300_000));
 }
 
@@ -438,65 +455,21 @@ async fn a_file_gets_nothing_of_a_changed_object() {
 }
 
 #[tokio::test]
-async fn what_waits_in_a_file_is_ciphertext_in_a_file_without_a_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let (memory, ..) = stored(300_000).await;
-    let plan = DownloadPlan { spool_folder: Some(folder.path().to_owned()), ..SPOOLED };
-    let mut download = open(&memory, &plan).await.unwrap();
-    download.next().await.unwrap();
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-
-    let missing = DownloadPlan { spool_folder: Some(folder.path().join("missing")), ..SPOOLED };
-    let error = open(&memory, &missing).await.unwrap().next().await.map(drop).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().contains("TMPDIR"), "{error}");
-}
-
-#[tokio::test]
-async fn what_waits_in_a_file_and_is_changed_there_is_not_given_out() {
-    let (memory, ..) = stored(2 * CHUNK).await;
-    let plan = DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, ..SPOOLED };
-    let before: Vec<_> = open_files();
-    let mut download = open(&memory, &plan).await.unwrap();
-    assert_eq!(download.read(10).await.unwrap().unwrap(), &plaintext(10)[..]);
-    // The file has no name, but a process of the same user finds it here.
-    let spool = open_files().into_iter().find(|path| !before.contains(path)).expect("a temporary file");
-    let file = OpenOptions::new().write(true).open(spool).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, b"x", 3 << 20).unwrap();
-    let mut read = 10;
-    let error = loop {
-        match download.read(100_000).await {
-            Ok(chunk) => read += chunk.expect("not the end").len(),
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(read <= 3 << 20, "{read}");
-    assert!(download.read(1).await.is_err());
-}
-
-/// The deleted files that this process has open.
-fn open_files() -> Vec<std::path::PathBuf> {
-    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
-    let deleted = |path: &std::path::PathBuf| {
-        std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().ends_with("(deleted)"))
-    };
-    descriptors.filter(deleted).collect()
-}
-
-#[tokio::test]
-async fn only_so_many_large_objects_are_fetched_into_files_at_once_and_the_others_wait() {
+async fn only_so_many_large_objects_are_read_at_once_for_their_maps_and_the_others_wait() {
     let (memory, ..) = stored(200_000).await;
-    let slow = DownloadPlan { ranges: RangePlan { size: 100_000, concurrency: 1 }, ..SPOOLED };
+    let keys: Vec<_> = (0..2 * FIRST_PASSES).map(|number| format!("key {number}")).collect();
+    for key in &keys {
+        upload(&memory, key, &plaintext(200_000)).await;
+    }
+    let ranges = RangePlan { size: 1 << 16, concurrency: 1 };
+    let slow = DownloadPlan { ranges, maps: Some(Arc::new(Maps::new(1 << 20))), ..BY_SEGMENTS };
     memory.hold("later ranges");
     let mut downloads = Vec::new();
-    for _ in 0..2 * FIRST_PASSES {
-        downloads.push(open(&memory, &slow).await.unwrap());
+    for key in &keys {
+        downloads.push(Download::open(Arc::new(memory.clone()), &keyring(1), &slow, key).await.unwrap());
     }
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    // Other tests of this process may have a turn, too.
-    let begun = memory.calls("later ranges");
-    assert!((1..=FIRST_PASSES).contains(&begun), "{begun} further ranges are on their way");
+    assert_eq!(memory.calls("later ranges"), FIRST_PASSES, "further ranges on their way");
     memory.release("later ranges");
     for mut download in downloads {
         assert_eq!(download.next().await.unwrap().unwrap(), plaintext(200_000));

@@ -23,9 +23,24 @@ const DATA_KEY: [u8; 32] = [9; 32];
 const IV: [u8; 16] = [3; 16];
 
 const PLANS: [DownloadPlan; 3] = [
-    DownloadPlan { ranges: RangePlan { size: 1 << 22, concurrency: 2 }, memory_limit: 1 << 30, spool_folder: None },
-    DownloadPlan { ranges: RangePlan { size: 30_011, concurrency: 3 }, memory_limit: 1 << 30, spool_folder: None },
-    DownloadPlan { ranges: RangePlan { size: 30_011, concurrency: 3 }, memory_limit: 0, spool_folder: None },
+    DownloadPlan {
+        ranges: RangePlan { size: 1 << 22, concurrency: 2 },
+        memory_limit: 1 << 30,
+        segment_index: true,
+        maps: None,
+    },
+    DownloadPlan {
+        ranges: RangePlan { size: 30_011, concurrency: 3 },
+        memory_limit: 1 << 30,
+        segment_index: true,
+        maps: None,
+    },
+    DownloadPlan {
+        ranges: RangePlan { size: 30_011, concurrency: 3 },
+        memory_limit: 0,
+        segment_index: true,
+        maps: None,
+    },
 ];
 
 fn reader(byte: u8) -> Envelopes {

@@ -13,8 +13,12 @@ use encrypted_s3_core::upload::PartPlan;
 use encrypted_s3_core::{ErrorKind, Result, local};
 
 const PLAN: PartPlan = PartPlan { multipart_threshold: 5 << 20, part_size: 5 << 20, concurrency: 4 };
-const READING: DownloadPlan =
-    DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 4 }, memory_limit: 1 << 20, spool_folder: None };
+const READING: DownloadPlan = DownloadPlan {
+    ranges: RangePlan { size: 1 << 20, concurrency: 4 },
+    memory_limit: 1 << 20,
+    segment_index: true,
+    maps: None,
+};
 
 fn envelopes() -> Envelopes {
     let key = WrappingKey::from_bytes(&[7; 32]).unwrap().into();

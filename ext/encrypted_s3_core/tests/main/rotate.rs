@@ -13,8 +13,12 @@ use encrypted_s3_core::upload::{PartPlan, Upload, UploadOptions};
 use crate::support::{Now as _, envelopes, key, with_policy};
 
 const PARTS: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
-const READING: DownloadPlan =
-    DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, memory_limit: 1 << 20, spool_folder: None };
+const READING: DownloadPlan = DownloadPlan {
+    ranges: RangePlan { size: 1 << 20, concurrency: 2 },
+    memory_limit: 1 << 20,
+    segment_index: true,
+    maps: None,
+};
 const GIB_5: u64 = 5 << 30;
 
 fn policy(commitment: CommitmentPolicy) -> Policy {

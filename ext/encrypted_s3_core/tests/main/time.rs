@@ -20,7 +20,8 @@ const PARTS: PartPlan = PartPlan { multipart_threshold: 64 * MIB, part_size: 8 *
 const READING: DownloadPlan = DownloadPlan {
     ranges: RangePlan { size: RangePlan::SIZE, concurrency: 2 },
     memory_limit: 16 << 20,
-    spool_folder: None,
+    segment_index: true,
+    maps: None,
 };
 
 /// A store over HTTP that answers each request as `answer` does. Counts the requests.

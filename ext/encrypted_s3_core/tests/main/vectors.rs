@@ -290,7 +290,7 @@ async fn every_vector_is_read_or_refused_with_its_kind_as_an_object_in_a_bucket(
         for (ranges, memory_limit) in [(ranges[0], 1 << 30), (ranges[0], 0), (ranges[1], 1 << 30), (ranges[2], 0)] {
             // A megabyte in ranges of 16 bytes tells nothing that 70,000 bytes do not.
             if ranges.size > 1000 || vector.body().len() < 100_000 {
-                let plan = DownloadPlan { ranges, memory_limit, spool_folder: None };
+                let plan = DownloadPlan { ranges, memory_limit, segment_index: true, maps: None };
                 check(&vector, vector.download(&envelopes, &plan).await, vector.expected_error());
             }
         }
@@ -349,8 +349,12 @@ fn objects_of_kms_are_refused_by_a_keyring_without_a_key_in_kms() {
 
 #[tokio::test]
 async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() {
-    let plan =
-        DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 1 }, memory_limit: 1 << 20, spool_folder: None };
+    let plan = DownloadPlan {
+        ranges: RangePlan { size: 1 << 20, concurrency: 1 },
+        memory_limit: 1 << 20,
+        segment_index: true,
+        maps: None,
+    };
     let mut refused = 0;
     for vector in Vector::all().iter().filter(|vector| vector.instruction_file().is_some()) {
         let envelopes = Envelopes { instruction_file_suffix: None, ..vector.envelopes(vector.policy()) };

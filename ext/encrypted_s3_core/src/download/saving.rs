@@ -1,0 +1,65 @@
+//! Writing a large object into a file in one pass.
+//!
+//! The plaintext is written before the object's tag is checked, and taken back if the tag is wrong. Nobody gets the file
+//! before that. Therefore this is done only for a file whose former state can be restored.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::arrival::ANEW;
+use super::origin::{Begun, Origin, Part};
+use super::target::Target;
+use super::{Written, unwritable};
+use crate::md5::Digester;
+use crate::{Error, ErrorKind, Result};
+
+/// Writes the object into the file. If the store has another version of the object meanwhile that has the same body
+/// under another envelope, that version is written instead.
+///
+/// # Errors
+/// `Auth` when the object is not the one that was encrypted, `Changed` when another object is there, `Io` when the file
+/// cannot be written, and the errors of the requests. The caller restores the file then.
+pub(super) async fn save(origin: &Arc<Origin>, mut begun: Begun, target: &Target<'_>, digest: bool) -> Result<Written> {
+    let mark = begun.mark();
+    for _ in 0..ANEW {
+        let changed = match write(origin, begun, target, digest).await {
+            Err(error) if error.kind() == ErrorKind::Changed => error,
+            written => return written,
+        };
+        target.restore().map_err(|error| unwritable(&origin.key, error))?;
+        begun = origin.begin_anew(&mark, Part::WHOLE, changed).await?;
+    }
+    write(origin, begun, target, digest).await
+}
+
+async fn write(origin: &Origin, begun: Begun, target: &Target<'_>, digest: bool) -> Result<Written> {
+    let Begun { mut ranges, unlocked, .. } = begun;
+    let mut content = unlocked.content_key.content()?;
+    let mut md5 = digest.then(Digester::new);
+    let mut left = unlocked.size;
+    let mut trailer = Vec::new();
+    let mut file = target.file;
+    let named = |error: Error| error.for_object(&origin.key);
+    while let Some(mut bytes) = ranges.next().await.map_err(named)? {
+        let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        trailer.extend_from_slice(bytes.bytes_from(text));
+        bytes.truncate(text);
+        content.update(bytes.bytes_from(0)).map_err(named)?;
+        file.write_all(bytes.bytes()).map_err(|error| unwritable(&origin.key, error))?;
+        if let Some(md5) = &mut md5 {
+            md5.update(bytes.bytes()).await;
+        }
+        left -= text as u64;
+        // Everything may have arrived already. Without this the caller could not be interrupted.
+        tokio::task::yield_now().await;
+    }
+    content.finish(&trailer).map_err(named)?;
+    let md5 = match md5 {
+        Some(md5) => Some(STANDARD.encode(md5.finish().await?)),
+        None => None,
+    };
+    Ok(Written { bytes: unlocked.size, md5, used: unlocked.used })
+}

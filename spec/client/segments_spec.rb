@@ -1,0 +1,245 @@
+# frozen_string_literal: true
+
+require_relative "../support/counting_relay"
+require_relative "../support/fault_proxy"
+require_relative "../support/quirky_stores"
+require_relative "../support/ruby_process"
+require_relative "../support/segment_maps"
+
+# Large objects are read by their segments: little is fetched, and every byte is authenticated before it is returned.
+RSpec.describe EncryptedS3Service::Client, "reading a large object by its segments" do
+  mebibyte = TestStore::MEBIBYTE
+
+  let(:key) { unique_key }
+  let(:sidecar) { "#{key}.segments" }
+  let(:data) { random_bytes(20 * mebibyte) }
+
+  # What is beside the object is said by each example.
+  before do
+    new_client.upload(key, StringIO.new(data))
+    server.delete(bucket, sidecar)
+  end
+
+  def counted
+    relay = CountingRelay.new(server.endpoint)
+    yield new_client(endpoint: relay.endpoint), relay
+  ensure
+    relay&.close
+  end
+
+  def watched
+    FaultProxy.run(server.endpoint) { |proxy| yield new_client(endpoint: proxy.endpoint), proxy }
+  end
+
+  # @return [Array<String>] "<name of the object> <first byte>-<last byte>" of every request for an object
+  def asked(proxy)
+    proxy.requests("GetObject").map do |request|
+      [File.basename(request.target[/[^?]+/]), *request.range&.join("-")].join(" ")
+    end
+  end
+
+  def store_sidecar(content = SegmentMaps.sidecar(*stored(key), TestStore::KEY))
+    server.put(bucket, sidecar, content, {})
+  end
+
+  # Changes a byte of the stored object and leaves its envelope as it is.
+  def change(at)
+    headers, body = stored(key)
+    body.setbyte(at, body.getbyte(at) ^ 1)
+    restore(key, headers, body)
+  end
+
+  def logged
+    former = EncryptedS3Service.logger
+    EncryptedS3Service.logger = Logger.new(log = StringIO.new)
+    yield
+    log.string
+  ensure
+    EncryptedS3Service.logger = former
+  end
+
+  describe "without a map beside it" do
+    it "moves less than 60 MiB for twenty ranges of a file of 20 MiB" do
+      ranges = Array.new(20) { |number| (number * mebibyte)...((number * mebibyte) + 65_536) }
+      counted do |client, relay|
+        read = ranges.map { |range| client.download_chunk(key, range) }
+        expect(read).to eq(ranges.map { |range| data[range] })
+        expect(relay.bytes).to be < 60 * mebibyte
+      end
+    end
+
+    it "moves at most 192 KiB for 64 KiB anywhere, once it was read" do
+      counted do |client, relay|
+        client.download_chunk(key, 0..0)
+        [0, 5, 65_535, 10_000_000, (20 * mebibyte) - 65_536].each do |first|
+          range = first...(first + 65_536)
+          moved = relay.moved { expect(client.download_chunk(key, range)).to eq(data[range]) }
+          expect(moved).to be < 192 * 1024
+        end
+      end
+    end
+
+    it "is one request for a range, once it was read" do
+      watched do |client, proxy|
+        client.download(key)
+        before = proxy.requests.size
+        client.download_chunk(key, 1_000_000..1_000_010)
+        expect(proxy.requests.drop(before).map(&:range)).to eq([[983_040, 1_048_575]])
+      end
+    end
+
+    it "is known to all clients of the process, and to no other object" do
+      watched do |client, proxy|
+        new_client(endpoint: proxy.endpoint).download(key)
+        before = asked(proxy).size
+        client.download_chunk(key, 0..9)
+        expect(asked(proxy).drop(before)).to eq(["file 0-65535"])
+        other = unique_key
+        client.upload(other, StringIO.new("x" * 50))
+        expect(client.download_chunk(other, 2..3)).to eq("xx")
+      end
+    end
+
+    it "makes one pass for many that ask at once" do
+      counted do |client, relay|
+        parts = Array.new(8) { |number| Thread.new { client.download_chunk(key, number..(number + 9)) } }.map(&:value)
+        expect(parts).to eq(Array.new(8) { |number| data[number..(number + 9)] })
+        expect(relay.bytes).to be < 80 * mebibyte
+      end
+    end
+
+    it "lets whoever waits for the pass of another be interrupted, and the other goes on" do
+      watched do |client, proxy|
+        gate = proxy.hold("GetObject", skip: 1, times: 1)
+        first = Thread.new { client.download_chunk(key, 0..9) }
+        gate.arrived
+        expect { Timeout.timeout(0.5) { client.download_chunk(key, 0..9) } }.to raise_error(Timeout::Error)
+        killed = Thread.new { client.download_chunk(key, 0..9) }
+        killed.join(0.3)
+        killed.kill
+        expect(killed.join(5)).to be(killed)
+        gate.open
+        expect(first.value).to eq(data[0..9])
+      end
+    end
+
+    it "lets those who wait go on when the one who reads is interrupted" do
+      watched do |client, proxy|
+        gate = proxy.hold("GetObject", skip: 1, times: 1)
+        first = Thread.new { client.download_chunk(key, 0..9) }
+        gate.arrived
+        second = Thread.new { client.download_chunk(key, 10..19) }
+        second.join(0.3)
+        first.kill.join(5)
+        gate.open
+        expect(second.value).to eq(data[10..19])
+      end
+    end
+
+    it "works in a child that is forked while a pass is under way", if: Process.respond_to?(:fork) do
+      output, status = RubyProcess.run(<<~'RUBY', TestStore.settings, key, data[0..9])
+        entry, key, expected = input
+        client = EncryptedS3Service::Client.new(**entry)
+        reading = Thread.new { 20.times { client.download(key) } }
+        10.times do
+          pid = fork { exit!(client.download_chunk(key, 0..9) == expected ? 0 : 1) }
+          raise "wrong bytes" unless Process.wait2(pid).last.success?
+        end
+        reading.kill.join
+      RUBY
+      expect([output, status.exitstatus]).to eq(["", 0])
+    end
+
+    it "gives the same bytes when its key is rotated while it is read" do
+      rotating = new_client(encryption_key: "k" * 32, encryption_key_id: "new",
+                            decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
+      read = +""
+      rotating.download(key) do |chunk|
+        expect(rotating.rotate(key).outcome).to eq(:rotated) if read.empty?
+        read << chunk
+      end
+      expect(read).to be_bytes(data)
+    end
+
+    it "is an error when it is replaced while it is read, after right bytes" do
+      # More than is fetched ahead.
+      new_client.upload(key, StringIO.new(data << random_bytes(20 * mebibyte, 2)))
+      server.delete(bucket, sidecar)
+      read = +""
+      reading = lambda do
+        new_client.download(key) do |chunk|
+          new_client.upload(key, StringIO.new("other")) if read.empty?
+          read << chunk
+        end
+      end
+      expect(&reading).to raise_error(EncryptedS3Service::ChangedError)
+      expect(data).to start_with(read)
+    end
+
+    it "gives no byte of a segment that is changed after it was checked" do
+      read = +""
+      ChangingStore.run(server.endpoint) do |store|
+        reader = new_client(endpoint: store.endpoint).reader(key)
+        read << reader.read(10)
+        store.change_byte(18 * mebibyte)
+        reading = -> { loop { read << (reader.read(mebibyte) || break) } }
+        expect(&reading).to raise_error(EncryptedS3Service::TamperedError)
+        expect { reader.read(1) }.to raise_error(EncryptedS3Service::ClosedError)
+      end
+      expect(data).to start_with(read)
+      expect(read.bytesize).to be_between(mebibyte, 18 * mebibyte)
+    end
+  end
+
+  describe "with a map beside it" do
+    before { store_sidecar }
+
+    it "asks for the range and for the map at once, and reads nothing else" do
+      watched do |client, proxy|
+        range = (17 * mebibyte)...((17 * mebibyte) + 65_536)
+        expect(client.download_chunk(key, range)).to eq(data[range])
+        expect(asked(proxy)).to contain_exactly("file 17825792-17891327", "file.segments 0-16777312")
+      end
+    end
+
+    it "streams it in one pass" do
+      counted do |client, relay|
+        read = +""
+        client.download(key) { |chunk| read << chunk }
+        expect(read).to be_bytes(data)
+        expect(relay.bytes).to be < 21 * mebibyte
+      end
+    end
+
+    it "asks for no map of a small object" do
+      small = unique_key
+      watched do |client, proxy|
+        client.upload(small, StringIO.new("small"))
+        expect([client.download(small), client.download_chunk(small, 1..2)]).to eq(%w[small ma])
+        expect(asked(proxy).map { |request| request[/\S+/] }).to eq(%w[file file])
+      end
+    end
+
+    it "refuses a segment that was changed, and says nothing against the map" do
+      change(17 * mebibyte)
+      range = (17 * mebibyte)..((17 * mebibyte) + 9)
+      reading = -> { new_client.download_chunk(key, range) }
+      expect(logged { expect(&reading).to raise_error(EncryptedS3Service::TamperedError) }).to eq("")
+    end
+
+    it "finds out that the map is wrong, says so, and reads the object all the same" do
+      map = SegmentMaps.sidecar(*stored(key), TestStore::KEY)
+      map.setbyte(-1, map.getbyte(-1) ^ 1)
+      store_sidecar(map)
+      log = logged { expect(new_client.download(key)).to be_bytes(data) }
+      expect(log).to include("segment map of the object \"#{key}\"")
+    end
+
+    ["", "ES3SEGMT", "text of an application", "\0" * 17_000_000].each do |content|
+      it "reads the object when #{content.bytesize} bytes of something else are there" do
+        store_sidecar(content)
+        logged { expect(new_client.download_chunk(key, 5..9)).to eq(data[5..9]) }
+      end
+    end
+  end
+end
