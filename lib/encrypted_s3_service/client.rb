@@ -13,8 +13,8 @@ require_relative "reader"
 require_relative "client/upload_source"
 
 module EncryptedS3Service
-  # Stores and reads encrypted objects in one bucket, without Rails. A client can be shared by threads and used after a
-  # fork.
+  # Stores and reads encrypted objects in one bucket, or in one folder, without Rails. A client can be shared by threads
+  # and used after a fork.
   #
   # @example
   #   client = EncryptedS3Service::Client.new(bucket: "files", region: "eu-central-1", encryption_key: "base64:…")
@@ -272,7 +272,8 @@ module EncryptedS3Service
     private_constant :OCTET_STREAM
 
     def public_attributes
-      { bucket: configuration.bucket, region: configuration.region, endpoint: configuration.endpoint }.compact
+      { bucket: configuration.bucket, root: configuration.root, region: configuration.region,
+        endpoint: configuration.endpoint }.compact
     end
 
     def native = @native || @custodied&.native || build_native

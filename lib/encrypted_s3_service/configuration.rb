@@ -6,6 +6,7 @@ require_relative "errors"
 require_relative "keys/keyring"
 require_relative "keys/recovery_keys"
 require_relative "configuration/connection"
+require_relative "configuration/folder"
 require_relative "configuration/foreign_names"
 require_relative "configuration/options"
 require_relative "configuration/prefix"
@@ -29,7 +30,8 @@ module EncryptedS3Service
 
     # Settings of an entry.
     NAMES = %i[
-      bucket prefix encryption_key encryption_key_id encryption_key_passphrase decryption_keys recovery_keys
+      bucket root prefix
+      encryption_key encryption_key_id encryption_key_passphrase decryption_keys recovery_keys
       kms_key_id kms_region kms_endpoint kms_encryption_context kms_allow_decrypt_with_any_cmk
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
       segment_index memory_limit public upload
@@ -80,8 +82,11 @@ module EncryptedS3Service
     # Bytes up to which an object is decrypted in memory.
     DEFAULT_MEMORY_LIMIT = 16 * MEBIBYTE
 
-    # @return [String, nil] nil only if it is missing and {#complete?} is false
+    # @return [String, nil] nil with {#root}, or if it is missing and {#complete?} is false
     attr_reader :bucket
+
+    # @return [String, nil] absolute path of the folder that holds the objects; nil with {#bucket}
+    attr_reader :root
 
     # @return [String, nil] nil uses the environment and Amazon's configuration files
     attr_reader :region
@@ -116,6 +121,8 @@ module EncryptedS3Service
     # @param tolerant [Boolean] whether a missing bucket, key or half of the credentials raises only on first use
     # @param options [Hash{Symbol => Object}] the entry; see {NAMES} and {UPLOAD_NAMES}
     # @option options [String] :bucket
+    # @option options [String, Pathname] :root instead of `bucket`: a folder of this machine that holds the objects, for
+    #   development and tests. Settings of a bucket and of its connection are then refused
     # @option options [String] :region
     # @option options [String] :endpoint URL of an S3-compatible store
     # @option options [String] :prefix folder of all objects of the service in the bucket
@@ -235,8 +242,9 @@ module EncryptedS3Service
       raise ConfigurationError, @problem if @problem
 
       { recovery_keys: @recovery_keys.to_native, recovery_key: recovery_key,
-        bucket: @bucket, expected_bucket_owner: @expected_bucket_owner, **@connection, **@kms, **@transfer,
-        **@formats, segment_index: @segment_index, memory_limit: @memory_limit,
+        root: @root, bucket: @bucket, expected_bucket_owner: @expected_bucket_owner,
+        **@connection, **@kms, **@transfer, **@formats,
+        segment_index: @segment_index, memory_limit: @memory_limit,
         keys: keys || @keyring.to_native }
     end
 
@@ -252,11 +260,12 @@ module EncryptedS3Service
     private
 
     def public_attributes
-      { bucket: @bucket, prefix: (@prefix.to_s unless @prefix.to_s.empty?), region: @region, endpoint: @endpoint,
-        encryption_key_id: @encryption_key&.id }.compact
+      { bucket: @bucket, root: @root, prefix: (@prefix.to_s unless @prefix.to_s.empty?), region: @region,
+        endpoint: @endpoint, encryption_key_id: @encryption_key&.id }.compact
     end
 
     def read_store(settings)
+      @root = Folder.read(settings)
       @bucket = settings.string(:bucket)
       @prefix = Prefix.new(settings)
       connection = Connection.new(settings)
@@ -281,6 +290,7 @@ module EncryptedS3Service
     end
 
     def read_object_settings(settings)
+      Folder.refuse(settings, OBJECT_NAMES) if @root
       # Sent with every request, not only with uploads.
       @expected_bucket_owner = settings.string(:expected_bucket_owner)
       names = OBJECT_NAMES - %i[bucket_key_enabled expected_bucket_owner]
@@ -322,7 +332,7 @@ module EncryptedS3Service
     end
 
     def find_missing
-      return "bucket is missing" unless @bucket
+      return "bucket is missing" unless @bucket || @root
       return @half.join(" ") if @half
       return @keyring.missing unless @keyring.missing == "encryption_key is missing"
 

@@ -62,7 +62,7 @@ module EncryptedS3Service
 
     def examine(name, options)
       service = ExaminedService.new(name, options)
-      @report.service(name, options[:bucket])
+      @report.service(name, options[:root] ? "folder #{options[:root]}" : "bucket #{options[:bucket] || "(none)"}")
       Examination.new(service).each { |finding| @report.add(finding) }
     end
 

@@ -114,6 +114,19 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(succeed("decrypt", address, *connection, *options, env: { "ENCRYPTION_KEY" => nil })).to be_bytes(data)
     end
 
+    it "reads files of an entry with a folder by their paths, and says so" do
+      entry = { "service" => "EncryptedS3", "root" => File.join(Dir.pwd, "files"), "encryption_key" => encryption_key }
+      File.write("storage.yml", YAML.dump("files" => entry))
+      options = ["--config", "storage.yml", "--service", "files"]
+      client = EncryptedS3Service::Client.new(root: "files", encryption_key: encryption_key)
+      client.upload("contract", StringIO.new(data))
+      record, = Dir["files/*/*/*.json"]
+      body = File.join(File.dirname(record), JSON.parse(File.read(record))["Body"])
+      expect(succeed("decrypt", body, "--metadata", record, *options)).to be_bytes(data)
+      expect(fail_with(1, "decrypt", "s3://files/contract", *options))
+        .to include("keeps its objects in a folder (root): give the path")
+    end
+
     it "takes settings and key from an entry of a storage.yml that needs no Rails" do
       settings = TestStore.settings.transform_keys(&:to_s).merge("encryption_key" => "<%= ENV['THE_KEY'] %>")
       File.write("storage.yml", YAML.dump("files" => { "service" => "EncryptedS3", **settings }, "local" => {}))

@@ -20,7 +20,8 @@ RSpec.describe EncryptedS3Service::Configuration do
 
   it "gives the extension every setting, with defaults where none is given" do
     expect(native).to eq(
-      bucket: "files", region: nil, endpoint: nil, force_path_style: false, expected_bucket_owner: nil,
+      root: nil, bucket: "files", region: nil, endpoint: nil, force_path_style: false,
+      expected_bucket_owner: nil,
       accelerate: false, dual_stack: nil, fips: nil,
       access_key_id: nil, secret_access_key: nil, session_token: nil, profile: nil,
       instance_profile_timeout: nil, instance_profile_attempts: nil,

@@ -10,23 +10,25 @@ RSpec.describe "Code that knows S3Service" do
   let(:data) { random_bytes(6.megabytes) }
   let(:key) { unique_key.tap { |key| service.upload(key, StringIO.new(data)) } }
   let(:object) { service.bucket.object(key) }
+  let(:place) { TestStore.settings.then { |entry| entry[:bucket] || entry[:root] } }
   let(:unsupported) { EncryptedS3Service::UnsupportedOperationError }
 
   it "gets the bucket's name, the client and what is sent with objects" do
-    expect(service.bucket.name).to eq(bucket)
+    expect(service.bucket.name).to eq(place)
     expect(service.client).to be_a(EncryptedS3Service::Client)
     expect(service.bucket.client).to be(service.client)
     expect(service.client.download(key)).to be_bytes(data)
     expect(service.upload_options).to eq({})
     expect(service.multipart_upload_threshold).to eq(5.megabytes)
     expect(service.public?).to be(false)
-    entry = { service: "EncryptedS3", **TestStore.settings(upload: { storage_class: "STANDARD_IA" }) }
+    entry = { service: "EncryptedS3", **TestStore.settings_for("http://127.0.0.1:1"),
+              upload: { storage_class: "STANDARD_IA" } }
     expect(ActiveStorage::Service.configure(:a, a: entry).upload_options).to eq(storage_class: "STANDARD_IA")
   end
 
   it "gets objects by the private method that many use" do
     expect(service.send(:object_for, key).key).to eq(key)
-    expect(service.send(:object_for, key).bucket_name).to eq(bucket)
+    expect(service.send(:object_for, key).bucket_name).to eq(place)
   end
 
   it "gets the plaintext's size and bytes" do

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "s3_server/external"
+require_relative "s3_server/folder"
 require_relative "s3_server/seaweedfs"
 require_relative "s3_server/swift"
 
@@ -12,7 +13,7 @@ require_relative "s3_server/swift"
 #   server.get("photos", "key")   # => [200, { "content-type" => ... }, "what lies in the bucket"]
 #   server.stop
 module S3Server
-  KINDS = { "seaweedfs" => Seaweedfs, "swift" => Swift }.freeze
+  KINDS = { "seaweedfs" => Seaweedfs, "swift" => Swift, "folder" => Folder }.freeze
 
   # Starts a server and waits until it accepts its credentials. It is stopped by {Base#stop}, at exit, or when this
   # process is killed.
@@ -20,10 +21,10 @@ module S3Server
   # When +S3_ENDPOINT+ is set nothing is started: that server is used, with +S3_ACCESS_KEY_ID+,
   # +S3_SECRET_ACCESS_KEY+ and +S3_REGION+.
   #
-  # @param kind [String] "seaweedfs" or "swift"
+  # @param kind [String] "seaweedfs", "swift", or "folder" for a folder in the place of a server
   # @param dir [String, nil] where its data lies and stays; without it, in a temporary folder removed by #stop. Of data
   #   that was there before, SeaweedFS may answer 500 in the first seconds, until its volumes are known to it again.
-  # @return [Base]
+  # @return [Base, Folder]
   # @raise [Error] when it is not installed or not ready within a minute; the message ends with its log
   def self.start(kind = ENV.fetch("S3_SERVER", "seaweedfs"), dir: nil)
     return External.new if ENV["S3_ENDPOINT"].to_s != ""

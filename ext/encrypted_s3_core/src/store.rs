@@ -16,6 +16,7 @@ pub(crate) mod aws_settings;
 mod aws_survey;
 mod aws_trust;
 mod file;
+mod folder;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
 mod object_settings;
@@ -34,6 +35,7 @@ pub use aws_connection::Connections;
 pub use aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, Credentials, RetryMode, SecretText};
 pub use aws_survey::{Answer, BucketState, Version};
 pub use file::FileStore;
+pub use folder::FolderStore;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryStore;
 pub use object_settings::ObjectSettings;
@@ -121,6 +123,7 @@ pub struct Body(BodySource);
 #[derive(Debug)]
 enum BodySource {
     Aws(aws_read::AwsBody),
+    File(folder::FileBody),
     Chunks(std::vec::IntoIter<Result<Bytes>>),
 }
 
@@ -134,14 +137,19 @@ impl Body {
         Self(BodySource::Aws(body))
     }
 
+    fn from_file(body: folder::FileBody) -> Self {
+        Self(BodySource::File(body))
+    }
+
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors
     /// `Transport` when the connection broke; `Damaged`, after the last bytes, when all of them do not have the
-    /// checksum that the store sent with them.
+    /// checksum that the store sent with them; `Io` when a file cannot be read.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         match &mut self.0 {
             BodySource::Aws(body) => body.next().await,
+            BodySource::File(body) => body.next().await,
             BodySource::Chunks(chunks) => chunks.next(),
         }
     }

@@ -9,7 +9,7 @@ use encrypted_s3_core::kms::KmsSettings;
 use encrypted_s3_core::place;
 use encrypted_s3_core::recovery;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
-use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, ObjectStore};
+use encrypted_s3_core::store::{AwsStore, ConnectionSettings, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, sidecar};
 use magnus::{
@@ -18,14 +18,18 @@ use magnus::{
 
 use crate::answer::{call, request};
 use crate::download::{self, Download};
+use crate::store::{Store, StoreSettings};
 use crate::upload::Upload;
 use crate::{connections, error, file, kms, maps, options, process, runtime, survey};
 
-/// A bucket and the keys of its objects. Several threads may use it at once, and it can be used after a fork.
+/// A bucket, or a folder in its place, and the keys of its objects. Several threads may use it at once, and it can be
+/// used after a fork.
 #[derive(TypedData)]
 #[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
 pub struct Client {
-    settings: AwsStoreSettings,
+    settings: StoreSettings,
+    /// How KMS is reached.
+    connection: ConnectionSettings,
     kms: KmsSettings,
     envelopes: Envelopes,
     parts: PartPlan,
@@ -36,10 +40,10 @@ pub struct Client {
     connected: Mutex<Option<(process::Id, Connected)>>,
 }
 
-/// The store, and the keys with what reaches those in KMS.
+/// The bucket or the folder, and the keys with what reaches those in KMS.
 #[derive(Clone)]
 struct Connected {
-    store: Arc<AwsStore>,
+    store: Store,
     envelopes: Envelopes,
 }
 
@@ -72,6 +76,7 @@ impl Client {
     fn new(ruby: &Ruby, settings: RHash) -> Result<Self, Error> {
         Ok(Self {
             settings: options::store(ruby, settings)?,
+            connection: options::connection(ruby, settings)?,
             kms: options::kms(ruby, settings)?,
             envelopes: options::envelopes(ruby, settings)?,
             parts: options::part_plan(ruby, settings)?,
@@ -81,8 +86,21 @@ impl Client {
         })
     }
 
-    /// The store, with this process's connections.
-    pub fn store(&self) -> Arc<AwsStore> {
+    /// The objects, over this process's connections.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        self.place().objects()
+    }
+
+    /// The bucket. Raises `UnsupportedOperationError` for a folder.
+    pub fn bucket(&self, ruby: &Ruby) -> Result<Arc<AwsStore>, Error> {
+        match self.place() {
+            Store::Bucket(store) => Ok(store),
+            Store::Folder(_) => Err(error::named(ruby, "UnsupportedOperationError", "a folder (`root`) is no bucket")),
+        }
+    }
+
+    /// The bucket or the folder.
+    pub fn place(&self) -> Store {
         self.connected().store
     }
 
@@ -97,9 +115,8 @@ impl Client {
         match &*slot {
             Some((owner, connected)) if *owner == process => connected.clone(),
             _ => {
-                let store = Arc::new(connections::of(process).store(self.settings.clone()));
-                let envelopes =
-                    connections::with_kms(self.envelopes.clone(), process, &self.settings.connection, &self.kms);
+                let store = self.settings.connect(process);
+                let envelopes = connections::with_kms(self.envelopes.clone(), process, &self.connection, &self.kms);
                 let connected = Connected { store, envelopes };
                 // A parent's connections are neither used nor closed here: the sockets are shared with it.
                 std::mem::forget(slot.replace((process, connected.clone())));

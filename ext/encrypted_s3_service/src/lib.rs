@@ -22,6 +22,7 @@ mod options;
 mod process;
 mod runtime;
 mod scheduler;
+mod store;
 mod survey;
 mod upload;
 

@@ -22,6 +22,7 @@ use magnus::{Error, RArray, RHash, RString, Ruby, TryConvert, Value, r_hash::For
 use zeroize::Zeroizing;
 
 use crate::error;
+use crate::store::StoreSettings;
 
 /// Returns the entry `name`, which must exist. `nil` is allowed for optional types.
 fn entry<T: TryConvert>(ruby: &Ruby, hash: RHash, name: &str) -> Result<T, Error> {
@@ -35,13 +36,16 @@ pub fn kms(ruby: &Ruby, hash: RHash) -> Result<KmsSettings, Error> {
     Ok(KmsSettings { region: entry(ruby, hash, "kms_region")?, endpoint: entry(ruby, hash, "kms_endpoint")? })
 }
 
-/// The bucket's connection.
-pub fn store(ruby: &Ruby, hash: RHash) -> Result<AwsStoreSettings, Error> {
-    Ok(AwsStoreSettings {
+/// The bucket with its connection, or the folder.
+pub fn store(ruby: &Ruby, hash: RHash) -> Result<StoreSettings, Error> {
+    if let Some(root) = entry::<Option<String>>(ruby, hash, "root")? {
+        return Ok(StoreSettings::Folder(PathBuf::from(root)));
+    }
+    Ok(StoreSettings::Bucket(Box::new(AwsStoreSettings {
         bucket: entry(ruby, hash, "bucket")?,
         expected_bucket_owner: entry(ruby, hash, "expected_bucket_owner")?,
         connection: connection(ruby, hash)?,
-    })
+    })))
 }
 
 /// How the store is reached, and KMS.

@@ -1,11 +1,12 @@
 //! Methods of `EncryptedS3Service::Native::Client` that examine a bucket; the doctor uses them.
 
 use bytes::BytesMut;
-use encrypted_s3_core::store::{NewObject, ObjectStore, Reading, Version};
+use encrypted_s3_core::store::{NewObject, Reading, Version};
 use magnus::{Error, Module, RArray, RClass, RHash, RString, Ruby, method};
 
 use crate::answer::answered;
 use crate::client::Client;
+use crate::store::Store;
 
 /// Defines the methods.
 pub fn init(class: RClass) -> Result<(), Error> {
@@ -48,26 +49,29 @@ fn abort_upload(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(
 
 /// Returns `[key, upload id]` pairs of the multipart uploads that were started under `prefix` and not finished.
 fn unfinished_uploads(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
-    let store = this.store();
-    let uploads = answered(ruby, async move { store.unfinished_uploads(&prefix).await })?;
+    let uploads = match this.place() {
+        Store::Bucket(store) => store.unfinished_uploads(&prefix),
+        Store::Folder(store) => store.unfinished_uploads(&prefix),
+    };
+    let uploads = answered(ruby, uploads)?;
     Ok(ruby.ary_from_iter(uploads))
 }
 
 /// Returns `[key, version id]` pairs of all versions under `prefix`, delete markers included.
 fn versions(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
-    let store = this.store();
+    let store = this.bucket(ruby)?;
     let versions = answered(ruby, async move { store.versions(&prefix).await })?;
     Ok(ruby.ary_from_iter(versions.into_iter().map(|version| (version.key, version.id))))
 }
 
 fn delete_version(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(), Error> {
-    let store = this.store();
+    let store = this.bucket(ruby)?;
     answered(ruby, async move { store.delete_version(&Version { key, id }).await })
 }
 
 /// Returns a hash with `versioning`, `locks` and `default_lock`.
 fn bucket_state(ruby: &Ruby, this: &Client) -> Result<RHash, Error> {
-    let store = this.store();
+    let store = this.bucket(ruby)?;
     let state = answered(ruby, async move { store.bucket_state().await })?;
     let answer = ruby.hash_new();
     answer.aset(ruby.to_symbol("versioning"), state.versioning)?;
@@ -78,7 +82,7 @@ fn bucket_state(ruby: &Ruby, this: &Client) -> Result<RHash, Error> {
 
 /// Sends a request without a signature and returns the `status` and `date` of the answer.
 fn ask_unsigned(ruby: &Ruby, this: &Client, key: String) -> Result<RHash, Error> {
-    let store = this.store();
+    let store = this.bucket(ruby)?;
     let seen = answered(ruby, async move { store.ask_unsigned(&key).await })?;
     let answer = ruby.hash_new();
     answer.aset(ruby.to_symbol("status"), seen.status)?;

@@ -171,8 +171,11 @@ module ActiveStorage
       { "Content-Type" => content_type.presence || "application/octet-stream" }
     end
 
-    # @return [String] name and bucket, without secrets
-    def inspect = "#<#{self.class.name} name=#{name.inspect} bucket=#{client.configuration.bucket.inspect}>"
+    # @return [String] name and bucket or folder, without secrets
+    def inspect
+      place = client.configuration.root ? :root : :bucket
+      "#<#{self.class.name} name=#{name.inspect} #{place}=#{client.configuration.public_send(place).inspect}>"
+    end
 
     private
 

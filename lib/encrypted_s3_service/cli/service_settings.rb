@@ -26,7 +26,13 @@ module EncryptedS3Service
       # @return [Configuration]
       # @raise [ConfigurationError]
       def for_bucket(bucket, key: nil)
-        configuration({ **entry, **@options.settings, bucket: bucket }, key)
+        given = entry
+        if given[:root]
+          raise ConfigurationError, "the entry #{@options.service.inspect} keeps its objects in a folder (root): " \
+                                    "give the path of the object's file instead of s3://#{bucket}"
+        end
+
+        configuration({ **given, **@options.settings, bucket: bucket }, key)
       end
 
       # @param key [String, nil] in the place of all others
@@ -37,7 +43,7 @@ module EncryptedS3Service
         file[:envelope_location] = "instruction_file" if @options.instruction_file
         # The key in the bucket, which a file does not have.
         file[:place_binding] = "off" unless @options.object_key
-        configuration({ **entry, **@options.settings, **file }, key)
+        configuration({ **entry.except(:root), **@options.settings, **file }, key)
       end
 
       private

@@ -14,7 +14,7 @@ module EncryptedS3Service
       # @param configuration [Configuration]
       # @raise [ConfigurationError]
       def initialize(configuration)
-        @name = configuration.bucket
+        @name = configuration.bucket || configuration.root
         @prefix = configuration.respond_to?(:prefix) ? configuration.prefix.to_s : ""
         @native = Native::Client.new(configuration.to_native_without_keys)
       end

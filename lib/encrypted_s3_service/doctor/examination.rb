@@ -7,6 +7,7 @@ require_relative "checksum_check"
 require_relative "clock_check"
 require_relative "endpoint_check"
 require_relative "examined_service"
+require_relative "folder_check"
 require_relative "key_check"
 require_relative "permission_checks"
 require_relative "public_check"
@@ -27,9 +28,12 @@ module EncryptedS3Service
       STORE = [ChecksumCheck, AnswerChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck,
                SmallRoundTripCheck, MultipartRoundTripCheck, RecoveryCheck, RotationCheck, SegmentMapCheck,
                SeveralDeletesCheck, DeleteCheck, VersioningCheck].freeze
+      # Checks of a folder in the place of a bucket.
+      FOLDER = [SmallRoundTripCheck, MultipartRoundTripCheck, RecoveryCheck, RotationCheck, SegmentMapCheck,
+                SeveralDeletesCheck].freeze
       LIFECYCLE = "add a rule to the bucket that aborts incomplete uploads (AbortIncompleteMultipartUpload): a " \
                   "killed process leaves its parts behind"
-      private_constant :STORE, :LIFECYCLE
+      private_constant :STORE, :FOLDER, :LIFECYCLE
 
       # @param service [ExaminedService]
       def initialize(service)
@@ -40,7 +44,21 @@ module EncryptedS3Service
       # @return [void]
       def each(&)
         run([SettingsCheck, KeyCheck], &)
-        return unless @service.usable? && run([EndpointCheck], &)
+        return unless @service.usable?
+
+        @service.root ? examine_folder(&) : examine_bucket(&)
+      ensure
+        report_leftovers(&)
+      end
+
+      private
+
+      def examine_folder(&)
+        run(FOLDER, &) if run([FolderCheck], &)
+      end
+
+      def examine_bucket(&)
+        return unless run([EndpointCheck], &)
 
         # A wrong clock does not end the run, because the next check shows whether the store refuses it.
         run([ClockCheck], &)
@@ -48,11 +66,7 @@ module EncryptedS3Service
 
         run(STORE, &)
         yield Finding.new(:hint, "lifecycle", LIFECYCLE)
-      ensure
-        report_leftovers(&)
       end
-
-      private
 
       # @return [Boolean] whether none of them failed
       def run(checks, &)

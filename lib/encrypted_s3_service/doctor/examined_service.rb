@@ -67,11 +67,14 @@ module EncryptedS3Service
       # @param changes (see #configuration)
       # @return [Client] a client with few retries
       # @raise [ConfigurationError]
-      def client(**changes) = Client.new(configuration(retry_limit: 1, **changes))
+      def client(**changes) = Client.new(configuration(**few_retries, **changes))
 
       # @return [Bucket]
       # @raise [ConfigurationError]
-      def bucket = Bucket.new(configuration(retry_limit: 1))
+      def bucket = Bucket.new(configuration(**few_retries))
+
+      # @return [String, nil] the folder that holds the files instead of a bucket
+      def root = configuration.root
 
       # @param name [String]
       # @return [String] the key for a new probe
@@ -108,6 +111,9 @@ module EncryptedS3Service
       rescue Error
         false
       end
+
+      # A folder needs no connection, and so no settings of one.
+      def few_retries = root ? {} : { retry_limit: 1 }
 
       def fails?
         yield

@@ -25,10 +25,10 @@ module EncryptedS3Service
 
       # Prints the heading of one service.
       # @param name [String]
-      # @param bucket [String, nil]
+      # @param place [String] where it keeps its files
       # @return [void]
-      def service(name, bucket)
-        write "#{paint(name, 1)}: bucket #{bucket || "(none)"}"
+      def service(name, place)
+        write "#{paint(name, 1)}: #{place}"
       end
 
       # Prints the heading of the application.

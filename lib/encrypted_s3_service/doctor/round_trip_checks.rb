@@ -42,9 +42,10 @@ module EncryptedS3Service
 
       def judge_stored(plaintext)
         stored = service.bucket.stored_bytes(key)
-        return failed(subject, "the bucket contains the plaintext") if shows?(stored, plaintext)
+        return failed(subject, "the store contains the plaintext") if shows?(stored, plaintext)
 
-        ok subject, "read back unchanged. The bucket has #{stored.bytesize} bytes without the plaintext"
+        place = service.root ? "folder" : "bucket"
+        ok subject, "read back unchanged. The #{place} has #{stored.bytesize} bytes without the plaintext"
       end
 
       def shows?(stored, plaintext)

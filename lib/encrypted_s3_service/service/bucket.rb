@@ -27,7 +27,7 @@ module EncryptedS3Service
     }.freeze
     private_constant :INSTEAD
 
-    # @return [String]
+    # @return [String] the bucket's name, or the path of the folder in its place
     attr_reader :name
     # @return [Client]
     attr_reader :client
@@ -38,7 +38,7 @@ module EncryptedS3Service
     def initialize(client, service)
       @client = client
       @service = service
-      @name = client.configuration.bucket
+      @name = client.configuration.bucket || client.configuration.root
     end
 
     # @param key [String]

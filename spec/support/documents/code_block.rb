@@ -4,7 +4,7 @@ module Documents
   # A fenced block of code in a document.
   class CodeBlock
     ROOT = File.expand_path("../../..", __dir__)
-    PATH_LINE = %r{\A# ((?:app|config|lib)/[\w/.]+\.(?:rb|yml))\n?\z}
+    PATH_LINE = %r{\A# ((?:app|config|lib|spec|test)/[\w/.]+\.(?:rb|yml))\n?\z}
     private_constant :ROOT, :PATH_LINE
 
     # @return [Array<CodeBlock>] those of the README and of every file in docs, in their order

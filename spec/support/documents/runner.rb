@@ -19,6 +19,10 @@ require "action_text/engine"
 require "encrypted_s3_service"
 require "encrypted_s3_service/engine"
 require "rails/generators"
+require "active_support/test_case"
+require "minitest"
+require "rspec/core"
+require "rspec/expectations"
 require "aws-sdk-s3"
 
 # What the code of a document may speak of besides what it defines itself.
@@ -53,6 +57,7 @@ class DocumentRun
     when "sh" then @block[:script].each_line(chomp: true) { |line| command(line) }
     else DocumentNames.module_eval(@block[:script], @block[:id], 1)
     end
+    run_tests
   end
 
   private
@@ -91,6 +96,16 @@ class DocumentRun
     entries = Rails.configuration.active_storage.service_configurations.symbolize_keys
     entries.each_key { |name| ActiveStorage::Blob.services.fetch(name) }
     raise "nothing encrypts" unless entries.keys.any? { |name| EncryptedS3Service.encrypts?(name) }
+  end
+
+  # Tests and specs that the block has.
+  def run_tests
+    tests = Dir["test/**/*_test.rb"]
+    tests.each { |path| require File.expand_path(path) }
+    raise "a test fails" if tests.any? && !Minitest.run([])
+
+    specs = Dir["spec/**/*_spec.rb"]
+    raise "a spec fails" if specs.any? && RSpec::Core::Runner.run(specs).nonzero?
   end
 
   def render

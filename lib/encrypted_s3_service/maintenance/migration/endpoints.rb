@@ -108,7 +108,7 @@ module EncryptedS3Service
       def name_of(service)
         if service.respond_to?(:client) && service.client.respond_to?(:configuration)
           configuration = service.client.configuration
-          [configuration.bucket, configuration.prefix.to_s]
+          [configuration.root || configuration.bucket, configuration.prefix.to_s]
         elsif service.respond_to?(:bucket)
           [service.bucket.name, ""]
         elsif service.respond_to?(:root)

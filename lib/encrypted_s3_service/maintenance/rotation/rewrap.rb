@@ -68,7 +68,7 @@ module EncryptedS3Service
       # Some stores answer 200 to a copy and change nothing. Each store has to show that it is not one of them, by the
       # first object that it rotates.
       def rotate(client, key)
-        store = [client.configuration.endpoint, client.configuration.region, client.configuration.bucket]
+        store = client.configuration.then { |place| [place.endpoint, place.region, place.bucket, place.root] }
         rotated = client.rotate(key, verify: @verify || !@trusted.key?(store))
         @trusted[store] = true if rotated.outcome == :rotated
         rotated

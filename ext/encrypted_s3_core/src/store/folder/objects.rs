@@ -1,0 +1,356 @@
+//! Objects: files that are read without a lock, and changed under one.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use super::layout::{Name, Place, Wanted, hex};
+use super::record::Record;
+use super::{NewObject, Stored, changed};
+use crate::{Error, ErrorKind, Result};
+
+/// The folder of the lock and of what is being written. No key is below it: names of keys have no full stop.
+const INTERNAL: &str = ".encrypted_s3";
+/// How old the remains of an upload are when they are taken for those of a killed process.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The folder of a store.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) root: PathBuf,
+    swept: AtomicBool,
+}
+
+/// What a new version may replace.
+#[derive(Debug)]
+pub(super) enum Replaces {
+    Anything,
+    /// The version with this entity tag.
+    Version(String),
+    Nothing,
+}
+
+/// A version of an object that is to be written.
+#[derive(Debug)]
+pub(super) struct NewVersion {
+    pub(super) key: String,
+    pub(super) content_type: String,
+    pub(super) metadata: HashMap<String, String>,
+    pub(super) replaces: Replaces,
+    /// How many parts it came in; `None` for one request.
+    pub(super) parts: Option<usize>,
+}
+
+impl NewVersion {
+    pub(super) fn of(object: NewObject) -> Self {
+        let metadata = object.metadata.into_iter().collect();
+        Self { key: object.key, content_type: object.content_type, metadata, replaces: Replaces::Anything, parts: None }
+    }
+}
+
+/// An object whose body is open.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) record: Record,
+    pub(super) body: File,
+    pub(super) size: u64,
+}
+
+impl Folder {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, swept: AtomicBool::new(false) }
+    }
+
+    /// Opens an object. The body stays readable if the object is replaced or deleted afterwards.
+    ///
+    /// # Errors
+    /// `NotFound`; `Io` when the body is missing.
+    pub(super) fn open(&self, key: &str) -> Result<Found> {
+        let place = self.place(key)?;
+        let mut former = None;
+        loop {
+            let record = self.record(&place)?.ok_or_else(|| not_found(key))?;
+            let path = place.folder.join(&record.body);
+            match File::open(&path) {
+                Ok(body) => {
+                    let size = body.metadata().map_err(|error| failed("read", &path, error))?.len();
+                    return Ok(Found { record, body, size });
+                }
+                // The object was replaced between the two steps.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && former.as_ref() != Some(&record.body) => {
+                    former = Some(record.body);
+                }
+                Err(error) => return Err(failed("read", &path, error).for_object(key)),
+            }
+        }
+    }
+
+    /// Writes bytes into a file that belongs to no object yet and is removed when it is dropped.
+    pub(super) fn write_aside(&self, bytes: &[u8]) -> Result<TempPath> {
+        self.sweep();
+        write(&self.uploads()?, bytes)
+    }
+
+    /// Makes a file in the folder of uploads the body of an object.
+    ///
+    /// # Errors
+    /// `Changed` when the object is no longer the version that may be replaced.
+    pub(super) fn commit(&self, version: NewVersion, body: TempPath) -> Result<Stored> {
+        let place = self.place(&version.key)?;
+        let size = fs::metadata(&body).map_err(|error| failed("read", &body, error))?.len();
+        let _lock = self.lock()?;
+        let allowed = match &version.replaces {
+            Replaces::Anything => true,
+            Replaces::Version(etag) => self.record(&place)?.is_some_and(|record| record.etag == *etag),
+            Replaces::Nothing => !place.record().exists(),
+        };
+        if !allowed {
+            return Err(changed(&version.key));
+        }
+        let record = Record {
+            key: version.key,
+            etag: new_etag(version.parts)?,
+            content_type: version.content_type,
+            metadata: version.metadata,
+            body: format!("{}.{}", place.name, random()?),
+            size,
+        };
+        let stored = self.place_body(&place, &record, body);
+        if stored.is_err() {
+            self.prune(&place);
+        }
+        stored
+    }
+
+    fn place_body(&self, place: &Place, record: &Record, body: TempPath) -> Result<Stored> {
+        let path = place.folder.join(&record.body);
+        fs::create_dir_all(&place.folder).map_err(|error| failed("make", &place.folder, error))?;
+        body.persist(&path).map_err(|error| failed("write", &path, error.error))?;
+        if let Err(error) = self.write_record(place, record) {
+            // The outcome to tell is that of the record.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        remove_bodies(place, Some(&record.body))?;
+        Ok(Stored { etag: record.etag.clone() })
+    }
+
+    /// Gives an object other metadata.
+    ///
+    /// # Errors
+    /// `NotFound`; `Changed` when it is not the version `etag`.
+    pub(super) fn replace_metadata(&self, key: &str, etag: &str, metadata: Vec<(String, String)>) -> Result<Stored> {
+        let place = self.place(key)?;
+        self.require(&place, key, etag)?;
+        let _lock = self.lock()?;
+        let record = self.require(&place, key, etag)?;
+        let record = Record { etag: new_etag(None)?, metadata: metadata.into_iter().collect(), ..record };
+        self.write_record(&place, &record)?;
+        Ok(Stored { etag: record.etag })
+    }
+
+    /// The record of an object that has to be a certain version.
+    pub(super) fn require(&self, place: &Place, key: &str, etag: &str) -> Result<Record> {
+        let record = self.record(place)?.ok_or_else(|| not_found(key))?;
+        if record.etag == etag { Ok(record) } else { Err(changed(key)) }
+    }
+
+    /// Deletes objects, those too of which only a part is left.
+    pub(super) fn delete(&self, keys: &[String]) -> Result<()> {
+        // A key that no object can have is no error.
+        let places: Vec<_> = keys.iter().filter_map(|key| self.place(key).ok()).collect();
+        // Nothing to delete needs no permission to write.
+        if !places.iter().any(|place| place.folder.is_dir()) {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        for place in places {
+            remove(&place.record())?;
+            remove_bodies(&place, None)?;
+            self.prune(&place);
+        }
+        Ok(())
+    }
+
+    /// All keys that begin with `prefix`, in the order of S3.
+    pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let wanted = Wanted::new(prefix);
+        let mut keys = Vec::new();
+        for first in names(&self.root)?.into_iter().filter(|name| name != INTERNAL && wanted.may_be_below(name, 0)) {
+            let first = self.root.join(first);
+            for second in names(&first)?.into_iter().filter(|name| wanted.may_be_below(name, 1)) {
+                keys.extend(keys_in(&first.join(second), &wanted)?);
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// Where the files of a key are.
+    pub(super) fn place(&self, key: &str) -> Result<Place> {
+        Place::of(&self.root, key)
+    }
+
+    /// The folder of what is being written.
+    pub(super) fn uploads(&self) -> Result<PathBuf> {
+        let folder = self.root.join(INTERNAL).join("uploads");
+        fs::create_dir_all(&folder).map_err(|error| failed("make", &folder, error))?;
+        Ok(folder)
+    }
+
+    /// Removes what processes that were killed have left behind, once.
+    pub(super) fn sweep(&self) {
+        if self.swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Ok(entries) = fs::read_dir(self.root.join(INTERNAL).join("uploads")) else { return };
+        for entry in entries.flatten() {
+            let changed = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = changed.ok().and_then(|changed| SystemTime::now().duration_since(changed).ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                // Another process may be removing it, too.
+                let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+            }
+        }
+    }
+
+    fn record(&self, place: &Place) -> Result<Option<Record>> {
+        let Some(record) = read_record(&place.record())? else { return Ok(None) };
+        if place.is_body(&record.body) {
+            return Ok(Some(record));
+        }
+        let what = format!("{} names a body that is not one of this object", place.record().display());
+        Err(Error::new(ErrorKind::Io, what))
+    }
+
+    fn write_record(&self, place: &Place, record: &Record) -> Result<()> {
+        let written = write(&self.uploads()?, record.to_json().as_bytes())?;
+        let path = place.record();
+        written.persist(&path).map_err(|error| failed("write", &path, error.error))
+    }
+
+    /// Waits until no other thread or process changes the folder. The lock is held as long as the file is open.
+    fn lock(&self) -> Result<File> {
+        self.uploads()?;
+        let path = self.root.join(INTERNAL).join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|error| failed("open", &path, error))?;
+        loop {
+            match file.lock() {
+                Ok(()) => return Ok(file),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed("lock", &path, error)),
+            }
+        }
+    }
+
+    /// Removes the folders of an object that are empty.
+    fn prune(&self, place: &Place) {
+        // Of a folder with other files only the attempt fails.
+        let _ = fs::remove_dir(&place.folder);
+        let _ = place.folder.parent().map(fs::remove_dir);
+    }
+}
+
+fn keys_in(folder: &Path, wanted: &Wanted) -> Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for file in names(folder)? {
+        match wanted.key_in(&file) {
+            Some(Name::Key(key)) => keys.push(key),
+            // The object may have been deleted meanwhile.
+            Some(Name::Digest) => {
+                keys.extend(
+                    read_record(&folder.join(file))?.map(|record| record.key).filter(|key| wanted.matches(key)),
+                );
+            }
+            None => {}
+        }
+    }
+    Ok(keys)
+}
+
+/// The names in a folder, none if it does not exist.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // A file that somebody has put there is no folder of ours.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(failed("read", folder, error)),
+    };
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
+/// Reads a record, if there is one.
+pub(super) fn read_record(path: &Path) -> Result<Option<Record>> {
+    match fs::read(path) {
+        Ok(text) => Record::from_json(&text, path).map(Some),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(failed("read", path, error)),
+    }
+}
+
+/// Writes a new file without a lasting name, with the permissions that any new file gets.
+pub(super) fn write(folder: &Path, bytes: &[u8]) -> Result<TempPath> {
+    let mut file = new_file(folder)?;
+    file.write_all(bytes).map_err(|error| failed("write", file.path(), error))?;
+    Ok(file.into_temp_path())
+}
+
+/// A new file that is removed when it is dropped.
+pub(super) fn new_file(folder: &Path) -> Result<NamedTempFile> {
+    let file = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder);
+    file.map_err(|error| failed("write into", folder, error))
+}
+
+/// Removes the bodies of an object, except the one that is named: former ones, and those that a killed process left.
+fn remove_bodies(place: &Place, except: Option<&str>) -> Result<()> {
+    for file in names(&place.folder)?.into_iter().filter(|file| place.is_body(file)) {
+        if except != Some(file.as_str()) {
+            remove(&place.folder.join(file))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(failed("delete", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A new entity tag, with the number of parts behind it as on S3.
+pub(super) fn new_etag(parts: Option<usize>) -> Result<String> {
+    let parts = parts.map(|parts| format!("-{parts}")).unwrap_or_default();
+    random().map(|digits| format!("\"{digits}{parts}\""))
+}
+
+/// 32 random hexadecimal digits.
+pub(super) fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Internal, "the system has no random numbers").with_source(error))?;
+    Ok(hex(&bytes))
+}
+
+pub(super) fn not_found(key: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such object").for_object(key)
+}
+
+pub(super) fn failed(action: &str, path: &Path, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Access,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, format!("cannot {action} {}: {}", path.display(), error.kind())).with_source(error)
+}

@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+require "pathname"
+
+RSpec.describe EncryptedS3Service::Configuration, "with root" do
+  def configuration(**options) = described_class.new(encryption_key: TestStore::KEY, **options)
+
+  it "keeps files in the folder, which is a path or a Pathname, with no bucket and no connection" do
+    [Pathname("/srv/files"), "/srv/files", "/srv/./x/../files/"].each do |root|
+      settings = configuration(root: root, prefix: "a", memory_limit: 1 << 20, public: true,
+                               upload: { part_size: 5 << 20, multipart_threshold: 5 << 20, concurrency: 2 })
+      expect(settings.root).to eq("/srv/files")
+      expect(settings.bucket).to be_nil
+      expect(settings).to be_complete
+      expect(settings.to_native).to include(root: "/srv/files", bucket: nil)
+      expect(settings.inspect).to include("/srv/files")
+    end
+    expect(configuration(root: "files").root).to eq(File.join(Dir.pwd, "files"))
+  end
+
+  it "makes no folder while it is checked" do
+    Dir.mktmpdir do |folder|
+      EncryptedS3Service::Client.new(configuration(root: "#{folder}/new"))
+      expect(Dir.children(folder)).to eq([])
+    end
+  end
+
+  named = { bucket: "b", region: "eu-central-1", endpoint: "https://s3.example.com", force_path_style: false,
+            use_accelerate_endpoint: false, use_dualstack_endpoint: true, use_fips_endpoint: true,
+            access_key_id: "id", secret_access_key: "secret", session_token: "token", profile: "p",
+            instance_profile_credentials_timeout: 1, instance_profile_credentials_retries: 1, http_open_timeout: 1,
+            http_read_timeout: 1, http_idle_timeout: 1, http_proxy: "http://proxy:3128", retry_limit: 1,
+            max_attempts: 2, retry_mode: "standard", ssl_ca_bundle: "/ca.pem", ssl_ca_directory: "/ca",
+            request_checksum_calculation: "when_required", response_checksum_validation: "when_required",
+            compute_checksums: true }
+
+  it "knows every setting of a connection here" do
+    expect(named.keys).to match_array(EncryptedS3Service::Configuration::Connection::NAMES + [:bucket])
+  end
+
+  named.each do |name, value|
+    it "refuses #{name} by its name" do
+      expect { configuration(root: "/srv/files", name => value) }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /\A#{name} cannot be used with root/)
+    end
+
+    it "takes an entry in which #{name} is empty" do
+      expect(configuration(root: "/srv/files", name => nil).root).to eq("/srv/files")
+    end
+  end
+
+  EncryptedS3Service::Configuration::OBJECT_NAMES.each do |name|
+    it "refuses upload.#{name} by its name" do
+      expect { configuration(root: "/srv/files", upload: { name => "true" }) }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /\Aupload\.#{name} cannot be used with root/)
+    end
+  end
+
+  it "needs a key as any other entry" do
+    expect { described_class.new(root: "/srv/files") }
+      .to raise_error(EncryptedS3Service::ConfigurationError, /encryption_key is missing/)
+  end
+end
