@@ -449,7 +449,8 @@ RSpec.describe EncryptedS3Service::Doctor do
     it "tries what a folder can do, and leaves nothing in it" do
       expect(examine).to be(true), output.string
       expect(statuses).to eq("configuration" => "ok", "key" => "ok", "folder" => "ok", "round trip, 1 KiB" => "ok",
-                             "round trip, 20 MiB" => "ok", "rotation" => "ok", "bulk deletion" => "ok")
+                             "round trip, 20 MiB" => "ok", "rotation" => "ok", "segment maps" => "ok",
+                             "bulk deletion" => "ok")
       expect(output.string).to start_with("encrypted: folder #{@root}\n").and end_with("No check failed.\n")
       left = Dir.glob("**/*", File::FNM_DOTMATCH, base: @root).select { |name| File.file?(File.join(@root, name)) }
       expect(left).to eq([".encrypted_s3/lock"])

@@ -37,13 +37,19 @@ pub struct Client {
     /// Objects of more than so many bytes get a segment map beside them.
     index_above: Option<u64>,
     /// Connections belong to the runtime that made them, and so to one process.
-    connected: Mutex<Option<(process::Id, Connected)>>,
+    connected: Mutex<Option<(process::Id, Kept)>>,
 }
 
 /// The bucket or the folder, and the keys with what reaches those in KMS.
 #[derive(Clone)]
+struct Kept {
+    place: Store,
+    envelopes: Envelopes,
+}
+
+/// The same for whom it does not matter where the objects are.
 struct Connected {
-    store: Store,
+    store: Arc<dyn ObjectStore>,
     envelopes: Envelopes,
 }
 
@@ -88,7 +94,7 @@ impl Client {
 
     /// The objects, over this process's connections.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
-        self.place().objects()
+        self.connected().store
     }
 
     /// The bucket. Raises `UnsupportedOperationError` for a folder.
@@ -101,7 +107,7 @@ impl Client {
 
     /// The bucket or the folder.
     pub fn place(&self) -> Store {
-        self.connected().store
+        self.kept().place
     }
 
     /// The keys, with this process's connections.
@@ -110,17 +116,22 @@ impl Client {
     }
 
     fn connected(&self) -> Connected {
+        let Kept { place, envelopes } = self.kept();
+        Connected { store: place.objects(), envelopes }
+    }
+
+    fn kept(&self) -> Kept {
         let process = process::id();
         let mut slot = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
-            Some((owner, connected)) if *owner == process => connected.clone(),
+            Some((owner, kept)) if *owner == process => kept.clone(),
             _ => {
-                let store = self.settings.connect(process);
+                let place = self.settings.connect(process);
                 let envelopes = connections::with_kms(self.envelopes.clone(), process, &self.connection, &self.kms);
-                let connected = Connected { store, envelopes };
+                let kept = Kept { place, envelopes };
                 // A parent's connections are neither used nor closed here: the sockets are shared with it.
-                std::mem::forget(slot.replace((process, connected.clone())));
-                connected
+                std::mem::forget(slot.replace((process, kept.clone())));
+                kept
             }
         }
     }

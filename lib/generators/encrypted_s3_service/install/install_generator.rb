@@ -4,6 +4,7 @@ require "rails/generators/base"
 require "encrypted_s3_service"
 require_relative "credentials_entry"
 require_relative "key_place"
+require_relative "tenant_files"
 
 module EncryptedS3Service
   # The generators of the gem.
@@ -11,11 +12,16 @@ module EncryptedS3Service
     # `rails generate encrypted_s3_service:install` adds an entry to config/storage.yml, an initializer and a new key.
     # It can be run again: existing entries and keys are kept.
     class InstallGenerator < Rails::Generators::Base
+      include TenantFiles
+
       # Values of `--key`.
       KEY_PLACES = %w[credentials environment openbao none].freeze
 
       # File of the entry, relative to the application's root.
       STORAGE = "config/storage.yml"
+
+      # File of the application's settings, relative to the application's root.
+      INITIALIZER = "config/initializers/encrypted_s3_service.rb"
 
       source_root File.expand_path("templates", __dir__)
 
@@ -33,6 +39,13 @@ module EncryptedS3Service
       class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
                              desc: "Environments that use the service by default (production)"
 
+      class_option :local, type: :boolean, default: false,
+                           desc: "Keep the files in a folder in development and tests, which then need no S3 server"
+
+      class_option :tenants, type: :string, lazy_default: "Organisation", banner: "CLASS",
+                             desc: "Encrypt the files of some tenants only: adds what a model of tenants, " \
+                                   "controllers and jobs need (Organisation)"
+
       # @return [Boolean] true: an installation script must stop after a refusal, unlike with Rails' own generators
       def self.exit_on_failure? = true
 
@@ -40,9 +53,7 @@ module EncryptedS3Service
       # @return [void]
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken
       def check
-        refuse "--name must consist of letters, digits and _." unless options[:name].match?(/\A[a-z_]\w*\z/i)
-        absent = environments.find { |name| !exist?(environment_file(name)) }
-        refuse "--default: #{environment_file(absent)} does not exist." if absent
+        check_options
         return if behavior == :revoke || installed? || !storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
 
         refuse "#{STORAGE} already has an entry #{options[:name]} of another service. Choose another --name."
@@ -73,10 +84,17 @@ module EncryptedS3Service
 
       # @return [void]
       def add_initializer
-        path = "config/initializers/encrypted_s3_service.rb"
-        return template("initializer.rb", path) if behavior == :revoke || !exist?(path)
+        return template("initializer.rb", INITIALIZER) if behavior == :revoke || !exist?(INITIALIZER)
 
-        say_status(:exist, path, :blue)
+        say_status(:exist, INITIALIZER, :blue)
+      end
+
+      # @return [void]
+      def add_tenants
+        return unless options[:tenants]
+        return say_status(:keep, "what tenants need", :blue) if behavior == :revoke
+
+        options[:pretend] ? say_status(:skip, "what tenants need", :blue) : add_tenant_files
       end
 
       # @return [void]
@@ -87,7 +105,10 @@ module EncryptedS3Service
       # Prints the key last and only here, so that it does not scroll away.
       # @return [void]
       def show_next_steps
-        return if behavior == :revoke || options[:pretend] || installed?
+        return if behavior == :revoke || options[:pretend]
+
+        show_tenant_steps if options[:tenants]
+        return if installed?
 
         default = "set `#{default_line}` in config/environments/*.rb, then " if environments.empty?
         say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
@@ -109,6 +130,13 @@ module EncryptedS3Service
 
           Back up the server: without the transit key and the reference the files are lost.
         TEXT
+      end
+
+      def check_options
+        refuse "--name must consist of letters, digits and _." unless options[:name].match?(/\A[a-z_]\w*\z/i)
+        absent = environments.find { |name| !exist?(environment_file(name)) }
+        refuse "--default: #{environment_file(absent)} does not exist." if absent
+        check_tenants if options[:tenants]
       end
 
       def refuse(message) = raise(Thor::Error, message)
@@ -152,6 +180,8 @@ module EncryptedS3Service
 
       # The value of an option in YAML.
       def yaml(value) = value.match?(%r{\A[a-z][\w./:-]*\z}i) && YAML.load(value) == value ? value : value.to_json
+
+      def local_folder = 'Rails.root.join(Rails.env.test? ? "tmp/storage/encrypted" : "storage/encrypted")'
 
       def bucket = options[:bucket] ? yaml(options[:bucket]) : "your-own-bucket-<%= Rails.env %>"
 

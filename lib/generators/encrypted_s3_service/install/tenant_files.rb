@@ -1,0 +1,152 @@
+# frozen_string_literal: true
+
+require "active_record"
+require "rails/generators/active_record/migration"
+
+module EncryptedS3Service
+  module Generators
+    # Makes an application encrypt by tenant: the model of the tenants, the `Current` attribute, controllers, jobs, the
+    # initializer and a migration. What is there is kept; what cannot be changed is said, with the lines to add.
+    # @api private
+    module TenantFiles
+      # A class that is not in a module.
+      CLASS = /\A[A-Z][A-Za-z0-9]*\z/
+      # Files of every application.
+      CONTROLLER = "app/controllers/application_controller.rb"
+      # (see CONTROLLER)
+      JOB = "app/jobs/application_job.rb"
+      # (see CONTROLLER)
+      CURRENT = "app/models/current.rb"
+      private_constant :CLASS, :CONTROLLER, :JOB, :CURRENT
+
+      # @param base [Class] the generator
+      # @return [void]
+      def self.included(base)
+        base.include ActiveRecord::Generators::Migration
+      end
+
+      private
+
+      # @return [String] the class of the tenants
+      def tenant_class = options[:tenants]
+
+      # @return [String] its name for attributes, files and tables
+      def tenant = tenant_class.underscore
+
+      def tenant_model = "app/models/#{tenant}.rb"
+
+      def concern = "Finds#{tenant_class}"
+
+      def concern_file = "app/controllers/concerns/#{concern.underscore}.rb"
+
+      def table = tenant_class.tableize
+
+      def check_tenants
+        refuse "--tenants must be the name of a class, like Organisation." unless tenant_class.match?(CLASS)
+        return if behavior == :revoke || !installed? || storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
+
+        refuse "#{self.class::STORAGE} has no entry #{options[:name]} for the files of tenants. Give the entry's " \
+               "name as --name."
+      end
+
+      def add_tenant_files
+        @by_hand = []
+        add_tenant_model
+        add_current_attribute
+        create_unless_there(concern_file, "finds_tenant.rb")
+        add_to_class(CONTROLLER, "ApplicationController", "include #{concern}",
+                     "include EncryptedS3Service::Controller")
+        add_to_class(JOB, "ApplicationJob", "include EncryptedS3Service::Job")
+        configure_tenants
+      end
+
+      def add_tenant_model
+        lines = ["include EncryptedS3Service::Tenant", "encrypts_files_with :#{options[:name]}, if: :encrypted?"]
+        there = exist?(tenant_model)
+        add_migration(there)
+        return add_to_class(tenant_model, tenant_class, *lines) if there
+
+        create_file(tenant_model, "class #{tenant_class} < ApplicationRecord\n#{indented(lines)}end\n")
+      end
+
+      # The column `encrypted`, and the table if the model is new.
+      def add_migration(model_exists)
+        name = model_exists ? "add_encrypted_to_#{table}" : "create_#{table}"
+        return say_status(:exist, "the column encrypted of #{table}, or its migration", :blue) if encrypted_column?
+
+        migration_template("#{model_exists ? "add_encrypted" : "create_tenants"}.rb", "db/migrate/#{name}.rb")
+      end
+
+      # Looks into the schema and the migrations, because there may be no database on this machine.
+      def encrypted_column?
+        schema = exist?("db/schema.rb") ? text_of("db/schema.rb")[/create_table "#{table}".*?^  end$/m] : nil
+        return true if schema.to_s.match?(/^\s*t\.\w+ "encrypted"/)
+
+        Dir[path("db/migrate/*.rb")].map { |file| File.read(file, encoding: "UTF-8") }
+                                    .any? { |text| text.match?(/:#{table}\b/) && text.match?(/:encrypted\b/) }
+      end
+
+      def add_current_attribute
+        line = "attribute :#{tenant}"
+        unless exist?(CURRENT)
+          return create_file(CURRENT, "class Current < ActiveSupport::CurrentAttributes\n  #{line}\nend\n")
+        end
+        # Among others, perhaps.
+        return add_to_class(CURRENT, "Current", line) unless text_of(CURRENT).match?(/attribute\b.*:#{tenant}\b/)
+
+        say_status(:exist, "#{line} in #{CURRENT}", :blue)
+      end
+
+      def create_unless_there(file, source)
+        return say_status(:exist, file, :blue) if exist?(file)
+
+        template(source, file)
+      end
+
+      # Adds lines at the beginning of a class, those that it does not have.
+      def add_to_class(file, name, *lines)
+        missing = lines.reject { |line| exist?(file) && text_of(file).match?(/^\s*#{Regexp.escape(line)}\b/) }
+        return say_status(:exist, "#{lines.join(", ")} in #{file}", :blue) if missing.empty?
+
+        opening = /^ *class #{name}\b(?! *=).*\n/
+        unless exist?(file) && text_of(file).match?(opening)
+          @by_hand << "to the class #{name} (there is none in #{file}):\n#{indented(missing)}"
+          return say_status(:skip, "#{name}: there is no such class in #{file}", :yellow)
+        end
+
+        insert_into_file(file, indented(missing), after: opening)
+      end
+
+      def configure_tenants
+        set("current_tenant", "Current.#{tenant}")
+        set("active_storage_concerns", concern)
+      end
+
+      # Turns the comment of the initializer's template into the setting, or appends the setting.
+      def set(name, value)
+        file = self.class::INITIALIZER
+        setting = "config.encrypted_s3_service.#{name} ="
+        if text_of(file).match?(/^\s*(Rails\.application\.)?#{Regexp.escape(setting)}/)
+          return say_status(:exist, "#{setting} in #{file}", :blue)
+        end
+
+        comment = /^( *)# #{Regexp.escape(setting)}.*$/
+        return gsub_file(file, comment, "\\1#{setting} #{value.dump}") if text_of(file).match?(comment)
+
+        append_to_file(file, "\nRails.application.#{setting} #{value.dump}\n")
+      end
+
+      # Says what is left to do, at the end.
+      def show_tenant_steps
+        say "\nFiles of a tenant whose `encrypted` is true go to #{options[:name]}. Next: run `bin/rails " \
+            "db:migrate`, and have #{concern_file} find the tenant as your application does: it reads " \
+            "session[:#{tenant}_id]."
+        @by_hand.each { |what| say "Could not be added. Add #{what}" }
+      end
+
+      def text_of(file) = File.read(path(file), encoding: "UTF-8")
+
+      def indented(lines) = lines.map { |line| "  #{line}\n" }.join
+    end
+  end
+end
