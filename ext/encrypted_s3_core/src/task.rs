@@ -21,7 +21,15 @@ pub fn spawn<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + '
 /// # Errors
 /// The error of the work; `Internal` when it panicked.
 pub async fn join<T>(task: &mut Task<T>) -> Result<T> {
-    task.await.unwrap_or_else(|error| Err(ended_early(error)))
+    finished(task.await)
+}
+
+/// The result of a task that has ended.
+///
+/// # Errors
+/// As [`join`].
+pub(crate) fn finished<T>(ended: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    ended.unwrap_or_else(|error| Err(ended_early(error)))
 }
 
 /// Runs `work` in a task and waits for it.

@@ -5,16 +5,20 @@
 //! that a caller who is interrupted, or never comes back, leaves nothing behind: when the commands end without
 //! [`Command::Finish`], what was begun is aborted.
 
+mod in_flight;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::in_flight::{InFlight, Permit};
+pub use self::in_flight::{OWN_PARTS, SHARED_PARTS};
 use crate::store::{NewObject, ObjectHead, ObjectStore, Replacement, StoreFuture, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result, task};
 
@@ -36,8 +40,6 @@ const INTERRUPTED_WAIT: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_millis(500);
 /// A body of up to this many bytes fits into the system's buffers and counts as sent at once.
 const AT_ONCE: usize = 64 * 1024;
-
-type InFlight = JoinSet<Result<StoredPart>>;
 
 /// A command of the caller.
 pub(crate) enum Command {
@@ -119,7 +121,7 @@ impl Sending {
     pub(crate) async fn result(&mut self) -> Option<Result<Stored>> {
         let ended = self.task.as_mut()?.await;
         self.task = None;
-        Some(ended.unwrap_or_else(|error| Err(task::ended_early(error))))
+        Some(task::finished(ended))
     }
 }
 
@@ -183,7 +185,7 @@ impl Transfer {
     async fn multipart(self, first: Command, commands: mpsc::Receiver<Command>) -> Result<Stored> {
         // Not cancelled midway: the store would keep an upload whose id is not known.
         let id = self.create().await?;
-        let mut in_flight = JoinSet::new();
+        let mut in_flight = InFlight::default();
         let sent = tokio::select! {
             biased;
             () = self.cancelled.cancelled() => Err(aborted()),
@@ -217,7 +219,6 @@ impl Transfer {
         mut commands: mpsc::Receiver<Command>,
         in_flight: &mut InFlight,
     ) -> Result<Vec<StoredPart>> {
-        let mut parts = Vec::new();
         let mut next = Some(first);
         for number in 1..=i32::from(MAX_PARTS) {
             let (part, last) = match next {
@@ -225,13 +226,13 @@ impl Transfer {
                 Some(Command::Finish(part)) => (part, true),
                 None => return Err(aborted()),
             };
-            self.spawn_part(in_flight, id, number, part);
-            collect(in_flight, &mut parts, if last { 0 } else { self.concurrency.saturating_sub(1) }).await?;
+            let permit = in_flight.turn().await?;
+            self.send_part(in_flight, id, number, part, permit);
+            in_flight.settle(if last { 0 } else { self.concurrency.saturating_sub(1) }).await?;
             if last {
-                parts.sort_by_key(|part| part.number);
-                return Ok(parts);
+                return Ok(in_flight.arrived());
             }
-            next = next_command(&mut commands, in_flight, &mut parts).await?;
+            next = in_flight.next_command(&mut commands).await?;
         }
         Err(Error::new(
             ErrorKind::TooLarge,
@@ -239,7 +240,7 @@ impl Transfer {
         ))
     }
 
-    fn spawn_part(&self, in_flight: &mut InFlight, id: &str, number: i32, part: Part) {
+    fn send_part(&self, in_flight: &mut InFlight, id: &str, number: i32, part: Part, permit: Permit) {
         let key = self.aim.key();
         let sent = match (part, &self.aim) {
             (Part::Bytes(body), _) => self.store.put_part(key, id, number, body),
@@ -251,11 +252,12 @@ impl Transfer {
             }
         };
         let acknowledged = self.acknowledged.clone();
-        in_flight.spawn(async move {
+        let sent = async move {
             let part = sent.await?;
             acknowledged.fetch_add(part.size, Ordering::Relaxed);
             Ok(part)
-        });
+        };
+        in_flight.send(sent, permit);
     }
 
     /// Makes the object visible. Once it was sent, this request is not given up: its outcome must be known.
@@ -294,30 +296,6 @@ async fn abort(store: Arc<dyn ObjectStore>, key: String, id: String) {
             Err(_) => tokio::time::sleep(ABORT_PAUSE * 2u32.pow(attempt - 1)).await,
         }
     }
-}
-
-/// Waits for the caller's next command. A part that fails meanwhile is noticed at once, not with the next part.
-async fn next_command(
-    commands: &mut mpsc::Receiver<Command>,
-    in_flight: &mut InFlight,
-    parts: &mut Vec<StoredPart>,
-) -> Result<Option<Command>> {
-    loop {
-        tokio::select! {
-            command = commands.recv() => return Ok(command),
-            Some(joined) = in_flight.join_next() => parts.push(joined.unwrap_or_else(|error| Err(task::ended_early(error)))?),
-        }
-    }
-}
-
-/// Waits until no more than `allowed` parts are in flight.
-async fn collect(in_flight: &mut InFlight, parts: &mut Vec<StoredPart>, allowed: usize) -> Result<()> {
-    while in_flight.len() > allowed {
-        if let Some(joined) = in_flight.join_next().await {
-            parts.push(joined.unwrap_or_else(|error| Err(task::ended_early(error)))?);
-        }
-    }
-    Ok(())
 }
 
 fn aborted() -> Error {

@@ -24,6 +24,7 @@ use crate::gcm::{Sealer, Tag};
 use crate::segments::{self, Map, Sealing};
 use crate::store::{NewObject, ObjectSettings, ObjectStore, Stored};
 use crate::transfer::{Aim, Command, Part, Sending};
+pub use crate::transfer::{OWN_PARTS, SHARED_PARTS};
 use crate::{Error, ErrorKind, Result, sidecar, task};
 
 /// Plaintext is digested and encrypted in pieces of this size, so that a piece stays in the processor's cache between

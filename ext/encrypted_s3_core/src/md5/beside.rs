@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 const INLINE: usize = 256 * 1024;
 
 /// Blocks of [`INLINE`] bytes that may wait for the digesting thread.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 
 /// Computes an MD5, for large objects on another thread.
 pub(crate) struct Digester {
@@ -23,6 +23,8 @@ pub(crate) struct Digester {
 
 struct Beside {
     blocks: mpsc::Sender<Vec<u8>>,
+    /// Blocks to use again: new memory takes longer than the copy into it.
+    digested: mpsc::Receiver<Vec<u8>>,
     digest: JoinHandle<[u8; DIGEST_LEN]>,
 }
 
@@ -39,9 +41,10 @@ impl Digester {
             self.block.extend_from_slice(piece);
             bytes = rest;
             if self.block.len() == INLINE {
-                let block = std::mem::replace(&mut self.block, Vec::with_capacity(INLINE));
+                let beside = self.beside.get_or_insert_with(Beside::start);
+                let block = std::mem::replace(&mut self.block, beside.empty_block());
                 // Fails only if the digesting thread is gone, which `finish` reports.
-                let _taken = self.beside.get_or_insert_with(Beside::start).blocks.send(block).await;
+                let _taken = beside.blocks.send(block).await;
             }
         }
     }
@@ -65,14 +68,22 @@ impl Digester {
 impl Beside {
     fn start() -> Self {
         let (blocks, mut waiting) = mpsc::channel::<Vec<u8>>(WAITING);
+        let (used, digested) = mpsc::channel(WAITING);
         let digest = tokio::task::spawn_blocking(move || {
             let mut md5 = Md5::new();
-            while let Some(block) = waiting.blocking_recv() {
+            while let Some(mut block) = waiting.blocking_recv() {
                 md5.update(&block);
+                block.clear();
+                // Nobody may want it any more.
+                let _kept = used.try_send(block);
             }
             md5.finish()
         });
-        Self { blocks, digest }
+        Self { blocks, digested, digest }
+    }
+
+    fn empty_block(&mut self) -> Vec<u8> {
+        self.digested.try_recv().unwrap_or_else(|_| Vec::with_capacity(INLINE))
     }
 
     async fn finish(self, last: Vec<u8>) -> Result<[u8; DIGEST_LEN]> {

@@ -10,6 +10,10 @@ use crate::{Error, ErrorKind, Result};
 /// The initial buffer of an upload in bytes. Most files of most applications are not larger.
 const FIRST: usize = 64 * 1024;
 
+/// Buffers of parts that have arrived and that wait to be filled again. An upload that fills them slowly, or may have
+/// fewer parts in flight than before, gives the others back to the system.
+const KEPT: usize = 4;
+
 /// Ciphertext that was not handed over yet. No part is made before it is clear that the object is to be sent in parts.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -24,8 +28,7 @@ pub(super) struct Parts {
 impl Parts {
     /// No bytes and no parts yet of an object of `expected` plaintext bytes.
     pub(super) fn new(plan: PartPlan, expected: Option<u64>) -> Result<Self> {
-        // Those in flight, the one that waits to be sent and the one that is filled.
-        let pool = Pool::new(plan.concurrency + 2);
+        let pool = Pool::new(KEPT);
         Ok(Self {
             division: plan.divide(expected),
             pool,

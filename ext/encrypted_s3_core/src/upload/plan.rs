@@ -17,7 +17,8 @@ pub struct PartPlan {
     pub multipart_threshold: usize,
     /// The least size of a part in bytes; S3 requires at least 5 MiB.
     pub part_size: usize,
-    /// Parts in flight at once. Memory is (this + 2) parts, or the threshold if that is more.
+    /// Parts in flight at once. Memory is (this + 2) parts, or the threshold if that is more. All uploads of a process
+    /// together have a limit, see [`SHARED_PARTS`](super::SHARED_PARTS).
     pub concurrency: usize,
 }
 
