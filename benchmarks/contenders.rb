@@ -8,7 +8,9 @@ module Bench
 
     # The same for everyone; it encrypts random bytes in a server of this machine.
     KEY = "an encryption key of 32 bytes..."
-    private_constant :KEY
+    # S3Service sends files in parts, ten at once, only from 100 MB on. This gem does it from here on.
+    PLAIN = { upload: { multipart_threshold: 16 << 20 } }.freeze
+    private_constant :KEY, :PLAIN
 
     module_function
 
@@ -18,6 +20,15 @@ module Bench
     def build(name, settings)
       load_rails
       public_send(name, settings)
+    end
+
+    # @param name [String] "gem" or "plain"
+    # @param settings [Hash{Symbol => Object}] as for {build}
+    # @return [Hash{Symbol => Object}] the entry of storage.yml for it
+    def configuration(name, settings)
+      return { service: "EncryptedS3", **settings, encryption_key: KEY } if name == "gem"
+
+      { service: "S3", **settings, **PLAIN }
     end
 
     # @return [void]
@@ -48,7 +59,7 @@ module Bench
     # @api private
     def plain(settings)
       require "active_storage/service/s3_service"
-      ActiveStorage::Service::S3Service.new(**settings)
+      ActiveStorage::Service::S3Service.new(**settings, **PLAIN)
     end
   end
 end

@@ -25,22 +25,16 @@ module Bench
     def run
       # Whatever ends the program, the server and the workers are to be stopped.
       %w[TERM HUP].each { |name| Signal.trap(name) { Thread.main.raise(Interrupt) } }
-      works = chosen
+      works = @options.servers.to_h { |server| [server, chosen(server)] }.reject { |_, chosen| chosen.empty? }
       abort "bench: no work's title matches" if works.empty?
-      write(Report.new(@options.servers.map { |server| Runner.new(server, works).run }))
+      write(Report.new(works.map { |server, chosen| Runner.new(server, chosen).run }))
     end
 
     private
 
-    def chosen
-      works = Works.all(quick: @options.quick?, opens: opens?)
+    def chosen(server)
+      works = Works.on(server, quick: @options.quick?)
       @options.only ? works.select { |work| work.title.match?(@options.only) } : works
-    end
-
-    # Rails' own `open` downloads in chunks, which is measured already.
-    def opens?
-      Contenders.load_gem
-      ActiveStorage::Service::EncryptedS3Service.instance_method(:open).owner != ActiveStorage::Service
     end
 
     def write(report)

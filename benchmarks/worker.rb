@@ -35,17 +35,29 @@ module Bench
     wall, cpu = [Gauges.now, Gauges.cpu].zip(started).map { |after, before| after - before }
     { count: count, wall: wall, cpu: cpu, stall: stall.stop, growth: [Gauges.peak - memory, 0].max }
   end
+
+  # @return [Class] what does the works of this worker
+  def performances(rails)
+    return Performance unless rails
+
+    require_relative "rails/performance"
+    RailsPerformance
+  end
 end
 
 $stdout.sync = true
 contender = JSON.parse($stdin.readline, symbolize_names: true)
-service = Bench::Contenders.build(contender[:name], contender[:settings])
+performances = Bench.performances(contender[:rails])
+service = performances.service(contender[:name], contender[:settings])
 while (line = $stdin.gets)
   task = JSON.parse(line, symbolize_names: true)
   work = Bench::Work.new(**task[:work], kind: task[:work][:kind].to_sym)
-  performance = Bench::Performance.new(service, work, **task.slice(:key, :path, :checksum))
-  performance.prepare
-  Process.wait(fork { Bench.serve(performance) })
-  exit 1 unless $CHILD_STATUS.success?
+  performance = performances.new(service, work, **task.slice(:key, :path, :checksum))
+  if task[:only] == "prepare"
+    performance.prepare
+  else
+    Process.wait(fork { Bench.serve(performance) })
+    exit 1 unless $CHILD_STATUS.success?
+  end
   puts JSON.generate(done: true)
 end

@@ -8,9 +8,11 @@ module Bench
     # An aim and its verdict on one server: `text`, and `misses`, which are works with what they came to.
     Verdict = Struct.new(:text, :misses)
 
-    MEMORY = 64 << 20
+    MEMORY = 48 << 20
     STALL = 0.010
-    private_constant :MEMORY, :STALL
+    # A part of 64 KiB lies in two segments of 64 KiB, or in three with the unaligned end of the request.
+    MOVED = 192 << 10
+    private_constant :MEMORY, :STALL, :MOVED
 
     # @param results [Results]
     def initialize(results)
@@ -18,28 +20,76 @@ module Bench
     end
 
     # @return [Array<Verdict>] of the aims that the works say something about
-    def verdicts
-      [ratio("CPU of small operations at most 1/4 of the reference's", "reference", :cpu, 0.25, &:small?),
-       ratio("CPU of large files at most 1/2 of the reference's", "reference", :cpu, 0.5, &:large?),
-       ratio("time of large files at most 1/2 of the reference's", "reference", :wall, 0.5, &:large?),
-       limit("memory grows by at most 64 MiB at any size", :growth, MEMORY),
-       limit("no other thread waits longer than 10 ms", :stall, STALL),
-       ratio("nothing takes longer than without encryption", "plain", :wall, 1.0) { true }].compact
-    end
+    def verdicts = [*downloads, *parts, *uploads, *operations].compact
 
     private
 
-    def ratio(text, other, quantity, most, &)
-      verdict(text, @results.works.select(&)) do |work|
+    def downloads
+      whole = works { |work| work.kind == :download && work.large? }
+      [ratio("whole downloads in chunks take at most the time of plain", whole, "plain", :wall, 1.0),
+       ratio("CPU of whole downloads at most 1.2 of plain's", whole, "plain", :cpu, 1.2),
+       limit("memory of whole downloads grows by at most 48 MiB", whole, :growth, MEMORY),
+       limit("during whole downloads no other thread waits longer than 10 ms", whole, :stall, STALL)]
+    end
+
+    def parts
+      ranges = works { |work| work.kind == :range && work.size > LARGE }
+      cold, warm = ranges.partition(&:cold)
+      own, foreign = cold.partition { |work| work.writer.nil? }
+      [limit("64 KiB at random places move at most 192 KiB once the map is there", warm, :moved, MOVED),
+       ratio("64 KiB at random places take at most 1.5 of plain's time", warm, "plain", :wall, 1.5),
+       limit("the first 64 KiB, with a stored map: two requests", own, :requests, 2),
+       verdict("the first 64 KiB of Amazon's object: one pass", foreign) { |work| passes(work) },
+       ratio("the first chunk of a stream within 2 times plain", works { |work| work.kind == :first }, "plain",
+             :wall, 2.0)]
+    end
+
+    def uploads
+      up = works { |work| work.kind == :upload && work.large? }
+      line = @results.server == "line" ? up : []
+      [ratio("uploads at latency take at most the time of plain", line, "plain", :wall, 1.0),
+       ratio("uploads at latency need at most the memory of plain", line, "plain", :growth, 1.0),
+       verdict("CPU of uploads at most plain's and that of MD5 alone", up & digested.keys) { |work| excess(work) }]
+    end
+
+    def operations
+      [ratio("CPU of small operations at most 1/4 of the reference's", works(&:small?), "reference", :cpu, 0.25),
+       ratio("in Rails at most the time of plain", works(&:rails?), "plain", :wall, 1.0),
+       ratio("in Rails at most the CPU of plain", works(&:rails?), "plain", :cpu, 1.0)]
+    end
+
+    def works(&) = @results.works.select(&)
+
+    # @return [Hash{Work => Work}] uploads and the MD5 of the same bytes
+    def digested
+      digests = works { |work| work.kind == :md5 }
+      works { |work| work.kind == :upload }
+        .to_h { |work| [work, digests.find { |digest| digest.size == work.size }] }.compact
+    end
+
+    def excess(work)
+      ours, plain = %w[gem plain].map { |name| @results.value(work, name, :cpu) }
+      allowed = plain + @results.value(digested.fetch(work), "plain", :cpu)
+      "#{Format.seconds(ours)} instead of #{Format.seconds(allowed)}" if ours > allowed
+    end
+
+    # Bytes moved as a multiple of the object.
+    def passes(work)
+      passes = @results.value(work, "gem", :moved)&.fdiv(work.size)
+      Format.ratio(passes) if passes && passes > 1.01
+    end
+
+    def ratio(text, works, other, quantity, most)
+      verdict(text, works) do |work|
         ratio = @results.ratio(work, other, quantity)
-        Format.ratio(ratio) if ratio > most
+        Format.ratio(ratio) if ratio && ratio > most
       end
     end
 
-    def limit(text, quantity, most)
-      verdict(text, @results.works) do |work|
+    def limit(text, works, quantity, most)
+      verdict(text, works) do |work|
         value = @results.value(work, "gem", quantity)
-        Format.quantity(quantity, value) if value > most
+        Format.quantity(quantity, value) if value && value > most
       end
     end
 

@@ -72,7 +72,7 @@ module Bench
       @bottom += 48
       COLUMNS.each_value.with_index { |title, index| text(title, left_of(index), @bottom, "head") }
       @bottom += 8
-      results.works.each { |work| row(results, work) }
+      results.works.each { |work| row(results, work) if work.contenders.size > 1 }
       @bottom += MARGIN
     end
 
@@ -85,7 +85,7 @@ module Bench
     end
 
     def bars(results, work, quantity, left)
-      values = Contenders::ALL.keys.to_h { |name| [name, results.value(work, name, quantity)] }
+      values = Contenders::ALL.keys.to_h { |name| [name, results.value(work, name, quantity)] }.compact
       longest = [*values.values, LEAST.fetch(quantity, Float::MIN)].max
       values.each_with_index do |(name, value), index|
         top = @bottom + 5 + (index * PITCH)

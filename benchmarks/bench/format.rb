@@ -4,15 +4,23 @@ module Bench
   # Numbers for people.
   module Format
     TIMES = { 1 => "s", 1e-3 => "ms", 1e-6 => "µs" }.freeze
-    SIZES = { 1 << 30 => "GiB", 1 << 20 => "MiB" }.freeze
+    SIZES = { 1 << 30 => "GiB", 1 << 20 => "MiB", 1 << 10 => "KiB" }.freeze
     private_constant :TIMES, :SIZES
 
     module_function
 
     # @param name [Symbol] of Results::QUANTITIES
-    # @param value [Numeric]
+    # @param value [Numeric, nil]
     # @return [String]
-    def quantity(name, value) = name == :growth ? bytes(value) : seconds(value)
+    def quantity(name, value)
+      return "–" if value.nil?
+
+      case name
+      when :growth, :moved then bytes(value)
+      when :requests then ratio(value)
+      else seconds(value)
+      end
+    end
 
     # @param value [Numeric]
     # @return [String] such as "1.23 ms"
@@ -28,9 +36,9 @@ module Bench
       "#{digits(value.fdiv(scale))} #{unit}"
     end
 
-    # @param value [Float]
+    # @param value [Float, nil]
     # @return [String] such as "0.25"
-    def ratio(value) = digits(value)
+    def ratio(value) = value ? digits(value) : "–"
 
     # @api private
     # @return [String] three digits at most, as far as there are more before the point

@@ -5,7 +5,7 @@ require "optparse"
 module Bench
   # What the command line asks for.
   class Options
-    SERVERS = %w[seaweedfs memory].freeze
+    SERVERS = %w[memory line rails seaweedfs].freeze
 
     # @return [Array<String>] of SERVERS
     attr_reader :servers
@@ -33,9 +33,10 @@ module Bench
     def parser
       OptionParser.new do |options|
         options.banner = "usage: bin/bench [options]"
-        options.on("--server NAME", [*SERVERS, "both"], "seaweedfs, memory or both (the default)") do |name|
-          @servers = [name] unless name == "both"
+        options.on("--server NAMES", Array, "of #{SERVERS.join(", ")}; default: all of them") do |names|
+          @servers = names.each { |name| SERVERS.include?(name) || raise(OptionParser::InvalidArgument, name) }
         end
+        options.on("--latency", "the same as --server line") { @servers = ["line"] }
         options.on("--quick", "smaller files and fewer rounds, to see that it works") { @quick = true }
         options.on("--only PATTERN", Regexp, "only works whose titles match, such as '1 KiB|GiB up'") do |pattern|
           @only = pattern

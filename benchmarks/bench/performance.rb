@@ -10,6 +10,11 @@ module Bench
     RANGE = 64 << 10
     private_constant :RANGE
 
+    # @param contender [String]
+    # @param settings [Hash{Symbol => Object}] an entry of storage.yml without service and key
+    # @return [ActiveStorage::Service]
+    def self.service(contender, settings) = Contenders.build(contender, settings)
+
     # @param service [ActiveStorage::Service]
     # @param work [Work]
     # @param key [String] of the objects, of which each thread has its own
@@ -27,24 +32,29 @@ module Bench
     # Stores what will be read. In a child, so that this process' memory does not grow by it.
     # @return [void]
     def prepare
-      return unless @work.reads?
-
       child = fork { @work.threads.times { |number| upload(number) } }
       Process.wait(child)
       raise "the object could not be stored" unless $CHILD_STATUS.success?
     end
 
-    # Opens connections and loads code, with little of the work itself.
+    # Opens connections and loads code, with little of the work itself. A range is read, because what follows is said
+    # to be of an object of which something was read before.
     # @return [void]
     def warm_up
-      @work.small? ? repeat(0.1) : @service.exist?(@key)
+      return repeat(0.1) if @work.small?
+      return range(0) if @work.kind == :range && !@work.cold
+
+      @service.exist?("none")
     end
 
     # @return [Integer] how often it was done
     def round = repeat(@work.seconds)
 
+    # Objects that were read stay: other works read them, too.
     # @return [void]
-    def clean_up = @work.threads.times { |number| @service.delete("#{@key}-#{number}") }
+    def clean_up
+      @work.threads.times { |number| @service.delete("#{@key}-#{number}") } if @work.kind == :upload
+    end
 
     private
 
@@ -86,8 +96,20 @@ module Bench
       @service.open("#{@key}-#{number}", checksum: @checksum) { |file| check(file.size) }
     end
 
+    # The time to the first bytes of a stream.
+    def first(number)
+      @service.download("#{@key}-#{number}") { |chunk| return check_chunk(chunk) }
+      raise "no chunk"
+    end
+
+    def check_chunk(chunk)
+      raise "an empty chunk" if chunk.empty?
+    end
+
+    def md5(_number) = OpenSSL::Digest::MD5.file(@path)
+
     def range(number)
-      first = rand(@work.size / RANGE) * RANGE
+      first = rand(@work.size - RANGE)
       length = @service.download_chunk("#{@key}-#{number}", first...(first + RANGE)).bytesize
       raise "#{length} bytes instead of #{RANGE}" unless length == RANGE
     end

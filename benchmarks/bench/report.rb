@@ -11,6 +11,8 @@ module Bench
   class Report
     SERVERS = {
       "memory" => "Server in memory (benchmarks/memory_server)",
+      "line" => "The same behind a line: 30 ms before each answer; 20 MB/s up and 90 MB/s down for each connection",
+      "rails" => "In a Rails application with Puma, server in memory",
       "seaweedfs" => "SeaweedFS"
     }.freeze
 
@@ -24,11 +26,19 @@ module Bench
 
       - *time*: per operation; with several threads, the time of all divided by the operations of all
       - *CPU*: computed by the client's process per operation, all its threads together
+      - *requests*, *moved*: requests of an operation, and their bytes in both directions with all heads, as the server
+        counts them
+      - *first time*: each operation in a process that has read nothing of the object; *Amazon's object*: the reference
+        wrote it, so that there is no stored segment map
       - *memory*: how far the resident set of the process grew at most
       - *stall*: the longest time that another Ruby thread, which wants to run every millisecond, had to wait
 
       The server runs on the same cores and is the slower side with large files, SeaweedFS above all: what the client
-      saves in CPU may not show in the time. No TLS. Run it with `bin/bench`.
+      saves in CPU may not show in the time. No TLS, over which this gem and the plain service do not compute the
+      SHA-256 of what they send. The line's figures are those with which Amazon's transfer manager for Rust reckons. In
+      Rails, one process with 5 threads answers 4 clients at once, and time and CPU are those of the process that
+      answers; the plain service answers by Rails' proxy in both rows of links, because its other links lead to S3.
+      Run it with `bin/bench`.
 
     MARKDOWN
     private_constant :SERVERS, :HEAD
@@ -54,8 +64,10 @@ module Bench
     end
 
     def ratios(results)
-      head = ["", "time", "÷ reference", "÷ plain", "CPU", "÷ reference", "÷ plain", "memory", "stall"]
-      table([head, *results.works.map { |work| [work.title, *compared(results, work), *absolute(results, work)] }])
+      head = ["", "time", "÷ reference", "÷ plain", "CPU", "÷ reference", "÷ plain", "memory", "stall", "requests",
+              "moved"]
+      works = results.works.select { |work| work.contenders.include?("gem") }
+      table([head, *works.map { |work| [work.title, *compared(results, work), *absolute(results, work)] }])
     end
 
     def compared(results, work)
@@ -66,11 +78,11 @@ module Bench
     end
 
     def absolute(results, work)
-      %i[growth stall].map { |name| Format.quantity(name, results.value(work, "gem", name)) }
+      %i[growth stall requests moved].map { |name| Format.quantity(name, results.value(work, "gem", name)) }
     end
 
     def medians(results)
-      table([["", "time", "CPU", "memory", "stall"], *results.works.map do |work|
+      table([["", "time", "CPU", "memory", "stall", "requests", "moved"], *results.works.map do |work|
         [work.title, *Results::QUANTITIES.map { |name| all_of(results, work, name) }]
       end])
     end

@@ -3,8 +3,8 @@
 module Bench
   # What was measured on one server.
   class Results
-    # What is measured, all of it the less the better.
-    QUANTITIES = %i[wall cpu growth stall].freeze
+    # What is measured, all of it the less the better. Not every server counts the last two.
+    QUANTITIES = %i[wall cpu growth stall requests moved].freeze
 
     # @return [String] the server's name
     attr_reader :server
@@ -25,29 +25,35 @@ module Bench
     def add(work, rounds)
       @works << work
       @values[work] = rounds.transform_values do |costs|
-        # What a process has grown stays with it, so only the last of its rounds tells.
-        { **%i[wall cpu stall].to_h { |name| [name, median(costs.map { |cost| cost[name] })] },
-          growth: costs.last[:growth] }
+        QUANTITIES.to_h do |name|
+          values = costs.filter_map { |cost| cost[name] }
+          # What a process has grown stays with it, so only the last of its rounds tells.
+          [name, name == :growth && !work.cold ? values.last : median(values)]
+        end
       end
     end
 
     # @param work [Work]
     # @param contender [String]
     # @param quantity [Symbol] of QUANTITIES
-    # @return [Numeric] the median of the rounds; seconds per operation, or bytes
-    def value(work, contender, quantity) = @values.fetch(work).fetch(contender).fetch(quantity)
+    # @return [Numeric, nil] the median of the rounds; seconds per operation, requests, or bytes; nil when it was not
+    #   measured
+    def value(work, contender, quantity) = @values.fetch(work).dig(contender, quantity)
 
     # @param work [Work]
     # @param other [String] a contender
     # @param quantity [Symbol] of QUANTITIES
-    # @return [Float] ours as a multiple of the other's; below 1 ours is better
+    # @return [Float, nil] ours as a multiple of the other's; below 1 ours is better
     def ratio(work, other, quantity)
-      value(work, "gem", quantity).fdiv([value(work, other, quantity), Float::MIN].max)
+      ours, theirs = ["gem", other].map { |name| value(work, name, quantity) }
+      ours.fdiv([theirs, Float::MIN].max) if ours && theirs
     end
 
     private
 
     def median(numbers)
+      return if numbers.empty?
+
       sorted = numbers.sort
       (sorted[(sorted.size - 1) / 2] + sorted[sorted.size / 2]) / 2.0
     end

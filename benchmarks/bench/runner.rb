@@ -13,7 +13,7 @@ module Bench
     BUCKET = "benchmarks"
     private_constant :BUCKET
 
-    # @param server_name [String] "seaweedfs" or "memory"
+    # @param server_name [String] of Options::SERVERS
     # @param works [Array<Work>]
     # @param progress [IO]
     def initialize(server_name, works, progress: $stderr)
@@ -21,50 +21,97 @@ module Bench
       @works = works
       @progress = progress
       @files = {}
+      @stored = {}
     end
 
     # @return [Results]
     def run
-      server = start
-      settings = server.storage_yml(BUCKET).transform_keys(&:to_sym)
-      workers = Contenders::ALL.keys.to_h { |name| [name, WorkerProcess.new(name, settings)] }
+      @server = start
+      @workers = start_workers
       results = Results.new(@server_name)
       Dir.mktmpdir("benchmark-") do |folder|
         @folder = folder
-        @works.each { |work| results.add(work, measure(work, workers)) }
+        @works.each { |work| results.add(work, measure(work)) }
       end
       results
     ensure
-      workers&.each_value(&:stop)
-      server&.stop
+      @workers&.each_value(&:stop)
+      @server&.stop
     end
 
     private
 
     def start
-      server = @server_name == "memory" ? MemoryServer.start : S3Server.start(@server_name)
+      server = case @server_name
+               when "seaweedfs" then S3Server.start(@server_name)
+               when "line" then MemoryServer.start(line: MemoryServer::Line.of_amazon)
+               else MemoryServer.start
+               end
       server.create_bucket(BUCKET)
       server
     end
 
+    def start_workers
+      settings = @server.storage_yml(BUCKET).transform_keys(&:to_sym)
+      names = @works.flat_map { |work| [*work.contenders, *work.writer] }.uniq
+      names.to_h { |name| [name, WorkerProcess.new(name, settings, rails: @works.first.rails?)] }
+    end
+
     # @return [Hash{String => Array<Hash>}] the rounds of each contender
-    def measure(work, workers)
+    def measure(work)
       @progress.print("#{@server_name}: #{work.title} ")
-      workers.each { |name, worker| worker.begin(task(work, name)) }
-      rounds = workers.transform_values { [] }
-      work.rounds.times do |number|
-        # Nobody is always first, or always after the same one.
-        workers.keys.rotate(number).each { |name| rounds[name] << workers[name].round }
-        @progress.print(".")
-      end
-      workers.each_value(&:finish)
+      store(work) if work.reads?
+      rounds = work.cold ? cold_rounds(work) : warm_rounds(work)
       @progress.puts
       rounds
     end
 
+    def store(work)
+      work.contenders.each do |name|
+        @stored[[work.key(name), work.threads]] ||= @workers[work.owner(name)].prepare(task(work, name)) || true
+      end
+    end
+
+    def warm_rounds(work)
+      work.contenders.each { |name| @workers[name].begin(task(work, name)) }
+      rounds = in_turns(work) { |name| counted(name) }
+      work.contenders.each { |name| @workers[name].finish }
+      rounds
+    end
+
+    # A process of its own for each round.
+    def cold_rounds(work)
+      in_turns(work) do |name|
+        @workers[name].begin(task(work, name))
+        counted(name).tap { @workers[name].finish }
+      end
+    end
+
+    def in_turns(work)
+      rounds = work.contenders.to_h { |name| [name, []] }
+      work.rounds.times do |number|
+        # Nobody is always first, or always after the same one.
+        work.contenders.rotate(number).each { |name| rounds[name] << yield(name) }
+        @progress.print(".")
+      end
+      rounds
+    end
+
+    # @return [Hash{Symbol => Numeric}] what a round cost; with the bytes and requests at the server, if it counts them
+    def counted(name)
+      return @workers[name].round unless @server.respond_to?(:moved)
+
+      before = @server.moved
+      cost = @workers[name].round
+      requests, *bytes = @server.moved.values_at(:requests, :received, :sent)
+                                .zip(before.values_at(:requests, :received, :sent))
+                                .map { |after, start| (after - start).fdiv(cost[:count]) }
+      { **cost, requests: requests, moved: bytes.sum }
+    end
+
     def task(work, contender)
       path, checksum = file(work.size)
-      { work: work.to_h, key: "#{contender}/#{work.title.tr(" ,", "-")}", path: path, checksum: checksum }
+      { work: work.to_h, key: work.key(contender), path: path, checksum: checksum }
     end
 
     # @return [Array(String, String)] path and checksum of a file of random bytes

@@ -1,32 +1,59 @@
 # frozen_string_literal: true
 
+require_relative "../contenders"
+
 module Bench
   # Bytes from which on a file is large.
   LARGE = 8 << 20
 
-  # One thing that every contender does.
+  # One thing that contenders do.
   #
-  # - `kind`: `:upload`, `:download`, `:open` or `:range`
+  # - `kind`: a key of WORDS
   # - `size`: bytes of the object
   # - `threads`: how many do it at the same time
   # - `seconds`: how long a round is at least; it is repeated until then
   # - `rounds`: how many rounds the medians are of
-  Work = Data.define(:kind, :size, :threads, :seconds, :rounds) do
+  # - `cold`: whether each round is one operation in a process that has read nothing of the object before
+  # - `writer`: the contender whose object is read by those that can; nil means that each reads its own
+  # - `contenders`: who does it
+  Work = Data.define(:kind, :size, :threads, :seconds, :rounds, :cold, :writer, :contenders) do
+    # Has the values that most works have.
+    def initialize(kind:, size:, seconds:, rounds:, threads: 1, cold: false, writer: nil,
+                   contenders: Contenders::ALL.keys)
+      super
+    end
+
     # @return [String] such as "8 MiB up" or "1 KiB down, 8 threads"
     def title
-      words = { upload: "#{amount} up", download: "#{amount} down", open: "#{amount} open",
-                range: "64 KiB of #{amount}" }.fetch(kind)
-      threads > 1 ? "#{words}, #{threads} threads" : words
+      words = format(Work::WORDS.fetch(kind), amount)
+      words += ", #{threads} threads" if threads > 1
+      words += ", Amazon's object" if writer
+      cold ? "#{words}, first time" : words
     end
 
     # @return [Boolean] dominated by what a request costs rather than a byte
-    def small? = size < LARGE
+    def small? = size < LARGE && %i[upload download].include?(kind)
 
     # @return [Boolean] a whole file of some size
-    def large? = !small? && kind != :range
+    def large? = size >= LARGE && %i[upload download open].include?(kind)
+
+    # @return [Boolean] done by a Rails application
+    def rails? = %i[attach blob_open redirected proxied].include?(kind)
 
     # @return [Boolean] the object has to be there before
-    def reads? = kind != :upload
+    def reads? = %i[download open range first].include?(kind)
+
+    # @param contender [String]
+    # @return [String] of the object, of which each thread has its own
+    def key(contender)
+      return "#{contender}/#{title.tr(" ,'!", "-")}" unless reads?
+
+      "#{owner(contender)}/#{size}"
+    end
+
+    # @param contender [String]
+    # @return [String] the contender who stores what this one reads
+    def owner(contender) = writer && contender != "plain" ? writer : contender
 
     # @return [String] the size for people
     def amount
@@ -34,4 +61,11 @@ module Bench
       "#{size / bytes} #{unit}"
     end
   end
+
+  # What a work of a kind is called.
+  Work::WORDS = {
+    upload: "%s up", download: "%s down", open: "%s open", range: "64 KiB of %s", first: "first chunk of %s",
+    md5: "MD5 of %s alone", attach: "%s create_and_upload!", blob_open: "%s blob.open",
+    redirected: "%s by a redirected link", proxied: "%s by Rails' proxy"
+  }.freeze
 end

@@ -16,16 +16,25 @@ module Bench
 
     # @param name [String] of the contender
     # @param settings [Hash{Symbol => Object}] see Contenders.build
-    def initialize(name, settings)
+    # @param rails [Boolean] whether it is a Rails application
+    def initialize(name, settings, rails: false)
       @name = name
       library = File.expand_path("../../lib", __dir__)
       # A group of its own, because it has children.
       @pipe = IO.popen([RbConfig.ruby, "-I", library, WORKER], "r+", pgroup: true)
       @pipe.sync = true
-      tell(name: name, settings: settings)
+      tell(name: name, settings: settings, rails: rails)
     end
 
-    # Has it prepare for a work, and waits until it is ready.
+    # Has it store what will be read.
+    # @param task [Hash{Symbol => Object}] the work, and the arguments of Performance
+    # @return [void]
+    def prepare(task)
+      tell(**task, only: "prepare")
+      answer
+    end
+
+    # Has it begin with a work, and waits until it is ready.
     # @param task [Hash{Symbol => Object}] the work, and the arguments of Performance
     # @return [void]
     def begin(task)
@@ -37,7 +46,7 @@ module Bench
     def round
       @pipe.puts("round")
       cost = answer
-      { wall: cost[:wall] / cost[:count], cpu: cost[:cpu] / cost[:count], **cost.slice(:stall, :growth) }
+      { wall: cost[:wall] / cost[:count], cpu: cost[:cpu] / cost[:count], **cost.slice(:count, :stall, :growth) }
     end
 
     # Ends the work.

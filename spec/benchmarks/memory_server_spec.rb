@@ -43,8 +43,9 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
   it "has no latency and no rates unless they are asked for" do
     with_server(described_class::Line.none) do |server|
       body = Random.bytes(20_000_000)
-      expect(seconds { server.put("line", "file", body) }).to be < 0.9
-      expect(seconds { server.get("line", "file") }).to be < 0.2
+      # One of several, because the machine may be busy. At the rates above, none could be as fast.
+      expect(Array.new(5) { seconds { server.put("line", "file", body) } }.min).to be < 0.9
+      expect(Array.new(5) { seconds { server.get("line", "file") } }.min).to be < 0.2
     end
   end
 
@@ -79,8 +80,8 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
   it "speaks what Amazon's SDK for Ruby needs" do
     with_server(described_class::Line.none) do |server|
       settings = server.storage_yml("line").transform_keys(&:to_sym)
-      service = Bench::Contenders.build("plain", { **settings, upload: { multipart_threshold: 5 * mebibyte } })
-      content = random_bytes(12 * mebibyte)
+      service = Bench::Contenders.build("plain", settings)
+      content = random_bytes(17 * mebibyte)
       Tempfile.create(binmode: true) do |file|
         file.write(content)
         service.upload("file", file.tap(&:rewind))

@@ -84,7 +84,12 @@ impl S3 for Memory {
         let description = Description { metadata: input.metadata, content_type: input.content_type };
         let object = Object::new(content, description);
         let e_tag = Some(object.etag.clone());
-        self.buckets()?.bucket(&input.bucket)?.insert(input.key, Arc::new(object));
+        let mut buckets = self.buckets()?;
+        let objects = buckets.bucket(&input.bucket)?;
+        if input.if_none_match.is_some() && objects.contains_key(&input.key) {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        objects.insert(input.key, Arc::new(object));
         answer(PutObjectOutput { e_tag, ..Default::default() })
     }
 

@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+ENV["RAILS_ENV"] = "production"
+
+require "fileutils"
+require "rails"
+require "active_job/railtie"
+require "active_record/railtie"
+require_relative "../../spec/support/untrusted_images"
+require "active_storage/engine"
+require "action_controller/railtie"
+require_relative "../contenders"
+
+module Bench
+  # The smallest Rails application that stores files, as it would run in production.
+  class Application < Rails::Application
+    DATABASE = <<~YAML
+      production:
+        adapter: sqlite3
+        database: bench.sqlite3
+        pool: 16
+        timeout: 20000
+    YAML
+    private_constant :DATABASE
+
+    # Starts it with one service.
+    # @param folder [String] of its database
+    # @param configuration [Hash] its entry of storage.yml
+    # @return [ActiveStorage::Service]
+    def self.boot(folder, configuration)
+      config.root = folder
+      FileUtils.mkdir_p(File.join(folder, "config"))
+      File.write(File.join(folder, "config", "database.yml"), DATABASE)
+      config.active_storage.service_configurations = { "bench" => configuration.transform_keys(&:to_s) }
+      initialize!
+      ActiveStorage::Blob.service
+    end
+
+    config.load_defaults "#{Rails::VERSION::MAJOR}.#{Rails::VERSION::MINOR}"
+    config.eager_load = true
+    config.enable_reloading = false
+    config.secret_key_base = "0" * 64
+    config.hosts.clear
+    config.logger = Logger.new(nil)
+    config.log_level = :info
+    config.active_storage.service = :bench
+    config.active_job.queue_adapter = :inline
+    config.default_url_options = { host: "127.0.0.1" }
+  end
+end
