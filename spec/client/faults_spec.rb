@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "../support/fault_proxy"
+require_relative "../support/faults/fault"
+require_relative "../support/faults/faulty_store"
 
 # Stores and networks fail at any request. What can be tried again is; what cannot leaves the bucket as it was.
 RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
@@ -121,6 +123,70 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       source = StringIO.new(random_bytes(100 * mebibyte))
       expect { faulty.upload(key, source) }.to raise_error(EncryptedS3Service::TransportError)
       expect(source.pos).to be < 60 * mebibyte
+    end
+  end
+
+  describe "whose answers or retries concern another request" do
+    # An answer that comes a second time when the next request is on its way, as from a broken proxy.
+    def with_answer_twice(name)
+      Faults::FaultyStore.run(server.endpoint) do |store|
+        twice = Faults::ALL.find { |fault| fault.name == "answer twice" }
+        store.arm(twice, Faults::Call.new(name, key.split("/").last, 1), always: false)
+        yield new_client(endpoint: store.endpoint), store
+        expect(store.happened).to eq(1)
+      end
+    end
+
+    it "takes no answer to an earlier request for its own" do
+      direct.upload(key, StringIO.new("here"))
+      with_answer_twice("HeadObject") do |client|
+        expect([client.exist?(key), client.exist?("#{key}-not"), client.exist?(key)]).to eq([true, false, true])
+      end
+      with_answer_twice("GetObject") do |client|
+        expect(client.download(key)).to eq("here")
+        expect { client.download("#{key}-not") }.to raise_error(EncryptedS3Service::NotFoundError)
+      end
+    end
+
+    it "works with a store that gives all its answers one id" do
+      direct.upload(key, StringIO.new("here"))
+      same = Class.new(FaultProxy) do
+        def forward(request)
+          head, body = super
+          [head.sub(/^x-amz-request-id:.*?\r/i, "x-amz-request-id: 1\r"), body]
+        end
+      end
+      same.run(server.endpoint) do |store|
+        client = new_client(endpoint: store.endpoint)
+        expect(Array.new(5) { client.download(key) }.uniq).to eq(["here"])
+        # The second answer is doubted, the third shows that ids say nothing here.
+        expect(store.requests.size).to eq(6)
+      end
+    end
+
+    it "tries again however often another store has failed" do
+      proxy.fault("HeadObject", status: 503)
+      broken = faulty(retry_limit: 1)
+      calls = Queue.new((1..120).to_a).close
+      Array.new(30) { Thread.new { broken.exist?(key) rescue nil while calls.pop } }.each(&:join) # rubocop:disable Style/RescueModifier
+      FaultProxy.run(server.endpoint) do |other|
+        other.fault("HeadObject", times: 1, status: 503)
+        expect(new_client(endpoint: other.endpoint, retry_limit: 1).exist?(key)).to be(false)
+      end
+    end
+
+    it "says that credentials have expired" do
+      answer = "<Error><Code>ExpiredToken</Code></Error>"
+      %w[GetObject PutObject].each { |operation| proxy.fault(operation, status: 400, answer: answer) }
+      [-> { faulty.download(key) }, -> { faulty.upload(key, StringIO.new("x")) }].each do |call|
+        expect(&call).to raise_error(EncryptedS3Service::AccessError) { |e| expect(e.store_code).to eq("ExpiredToken") }
+      end
+    end
+
+    it "does not take an error with the status 200 for an object without an envelope" do
+      direct.upload(key, StringIO.new("here"))
+      proxy.fault("GetObject", status: 200, answer: "<Error><Code>InternalError</Code></Error>")
+      expect { faulty.download(key) }.to raise_error(EncryptedS3Service::TransportError, /200 with an error/)
     end
   end
 

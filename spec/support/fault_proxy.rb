@@ -169,7 +169,11 @@ class FaultProxy
       headers[name.downcase] = value.strip
     end
     socket.write("HTTP/1.1 100 Continue\r\n\r\n") if headers["expect"]
-    body = socket.read(headers["content-length"].to_i)
+    length = headers["content-length"].to_i
+    body = socket.read(length)
+    # The client has hung up.
+    return if body.bytesize < length
+
     Request.new(verb, target, headers, body, OpenSSL::Digest.hexdigest("SHA256", body), body.bytesize)
   end
 

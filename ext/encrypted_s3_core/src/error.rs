@@ -188,10 +188,13 @@ impl Error {
         self
     }
 
-    /// Puts the object's name before the message; for errors made where the name is not known.
+    /// Puts the object's name before the message, unless the message has it already; for errors made where the name is
+    /// not known.
     #[must_use]
     pub fn for_object(mut self, key: &str) -> Self {
-        self.message = format!("object {key:?}: {}", self.message);
+        if !self.message.contains(&format!("{key:?}")) {
+            self.message = format!("object {key:?}: {}", self.message);
+        }
         self
     }
 

@@ -21,6 +21,7 @@ mod folder;
 mod memory;
 mod object_settings;
 pub(crate) mod patience;
+mod repeated_answer;
 mod watched_body;
 
 use std::collections::HashMap;

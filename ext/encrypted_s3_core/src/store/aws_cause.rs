@@ -10,6 +10,7 @@ use aws_smithy_types::date_time::Format;
 use rustls::{CertificateError, Error as TlsError};
 
 use super::patience::Stalled;
+use super::repeated_answer::RepeatedAnswer;
 use crate::ErrorKind;
 use crate::error::NetworkCause;
 
@@ -50,6 +51,9 @@ fn recognise(error: &(dyn StdError + 'static)) -> Option<Finding> {
     }
     if let Some(stalled) = error.downcast_ref::<Stalled>() {
         return Some(Finding::new("timeout", stalled.to_string(), "`http_read_timeout` is the limit"));
+    }
+    if let Some(repeated) = error.downcast_ref::<RepeatedAnswer>() {
+        return Some(Finding::new("reset", repeated.to_string(), "Check proxies between this machine and the store"));
     }
     // These types are private to the libraries; their texts are constants.
     let text = error.to_string();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
@@ -209,6 +209,8 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
         .force_path_style(settings.force_path_style)
         .accelerate(settings.accelerate)
         .retry_config(retries.with_max_attempts(settings.max_attempts))
+        // The SDK's own quota of retries is that of a region: one store that is down would use up that of all others.
+        .retry_partition(RetryPartition::custom("store").build())
         .timeout_config(TimeoutConfig::builder().connect_timeout(settings.connect_timeout).build())
         // Both of the SDK's other limits are replaced, see `patience`.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

@@ -70,13 +70,17 @@ fn unreached(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Er
 }
 
 /// Translates a body that broke off, or is not the one that the store announced.
-pub(super) fn body(error: ByteStreamError) -> Error {
-    let mut causes = aws_cause::chain(&error);
+pub(super) fn body(error: ByteStreamError, key: &str) -> Error {
+    broken(&error).for_object(key)
+}
+
+fn broken(error: &ByteStreamError) -> Error {
+    let mut causes = aws_cause::chain(error);
     if causes.any(|cause| cause.is::<aws_smithy_checksums::body::validate::Error>()) {
         return Error::new(ErrorKind::Damaged, "the body does not have the checksum that the store sent with it");
     }
     let what = "the connection broke in the middle of the body";
-    match aws_cause::find(&error) {
+    match aws_cause::find(error) {
         Some(finding) => {
             Error::new(ErrorKind::Transport, format!("{what}: {}", finding.cause)).with_source(finding.cause)
         }
@@ -110,7 +114,7 @@ pub(crate) fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<(
 /// The kind for an error code inside an answer about several objects.
 pub(super) fn kind_of(code: &str) -> ErrorKind {
     match code {
-        "AccessDenied" | "AllAccessDisabled" => ErrorKind::Access,
+        "AccessDenied" | "AllAccessDisabled" | "ExpiredToken" | "InvalidToken" => ErrorKind::Access,
         "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" => {
             ErrorKind::Transport
         }
@@ -151,7 +155,8 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
         (403, "RequestTimeTooSkewed") => {
             subject.error(ErrorKind::Access, &format!("{what}; this machine's clock is wrong"))
         }
-        (401 | 403, _) => subject.error(
+        // Amazon answers 400 to a session token that has expired.
+        (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => subject.error(
             ErrorKind::Access,
             &format!("{what}; check the credentials, the bucket's policy and the machine's clock"),
         ),

@@ -72,6 +72,9 @@ impl Inner {
             request = request.config_override(Config::builder().response_checksum_validation(without));
         }
         let answer = request.send().await.map_err(|error| aws_error::request(&error, subject))?;
+        if is_error(&answer) {
+            return Err(subject.error(ErrorKind::Transport, "the store answered 200 with an error in the body"));
+        }
         let (first, size) = extent(answer.content_range.as_deref(), answer.content_length, subject)?;
         let checked = ask.checksum && has_checksum(&answer);
         let head = head_of(Some(size), answer.e_tag, answer.metadata, subject)?;
@@ -80,7 +83,11 @@ impl Inner {
             return Err(subject.error(ErrorKind::Changed, "the object was replaced meanwhile"));
         }
         let is_part = answer.content_range.is_some();
-        let body = AwsBody { stream: answer.body, part_of: (checked && is_part).then(|| self.connection.clone()) };
+        let body = AwsBody {
+            stream: answer.body,
+            key: subject.key.clone(),
+            part_of: (checked && is_part).then(|| self.connection.clone()),
+        };
         Ok(Object { head, first, body: Body::from_aws(body) })
     }
 }
@@ -89,6 +96,7 @@ impl Inner {
 #[derive(Debug)]
 pub(super) struct AwsBody {
     stream: ByteStream,
+    key: String,
     /// For a part of an object that came with a checksum: where is kept whether those are right.
     part_of: Option<Arc<Connection>>,
 }
@@ -96,7 +104,7 @@ pub(super) struct AwsBody {
 impl AwsBody {
     /// The next bytes, or `None` after the last.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes>> {
-        let next = self.stream.next().await.map(|chunk| chunk.map_err(aws_error::body));
+        let next = self.stream.next().await.map(|chunk| chunk.map_err(|error| aws_error::body(error, &self.key)));
         if let Some(connection) = &self.part_of {
             let wrong = &connection.quirks.wrong_checksums;
             match &next {
@@ -107,6 +115,15 @@ impl AwsBody {
         }
         next
     }
+}
+
+/// Whether an error came with the status of a success, as from some proxies: S3 gives every object an entity tag.
+fn is_error(answer: &GetObjectOutput) -> bool {
+    answer.e_tag.is_none() && answer.metadata.as_ref().is_none_or(|metadata| metadata.is_empty()) && is_xml(answer)
+}
+
+fn is_xml(answer: &GetObjectOutput) -> bool {
+    matches!(answer.content_type.as_deref(), Some("application/xml" | "text/xml"))
 }
 
 fn has_checksum(answer: &GetObjectOutput) -> bool {

@@ -22,6 +22,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tokio::time::Instant;
 
+use super::repeated_answer::AnswerIds;
 use super::watched_body::{Answered, Frames};
 
 /// How long one operation goes on without progress, all attempts and the pauses between them included. What comes after
@@ -181,19 +182,20 @@ impl Intercept for Patience {
 pub(crate) struct WatchedClient {
     inner: SharedHttpClient,
     read_timeout: Duration,
+    ids: Arc<AnswerIds>,
 }
 
 impl WatchedClient {
     /// Requests that are not the store's, for credentials, say, have `read_timeout` for each attempt.
     pub(super) fn new(inner: SharedHttpClient, read_timeout: Duration) -> Self {
-        Self { inner, read_timeout }
+        Self { inner, read_timeout, ids: Arc::default() }
     }
 }
 
 impl HttpClient for WatchedClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(WatchedConnector { inner, read_timeout: self.read_timeout })
+        SharedHttpConnector::new(WatchedConnector { inner, read_timeout: self.read_timeout, ids: self.ids.clone() })
     }
 }
 
@@ -201,11 +203,12 @@ impl HttpClient for WatchedClient {
 struct WatchedConnector {
     inner: SharedHttpConnector,
     read_timeout: Duration,
+    ids: Arc<AnswerIds>,
 }
 
 impl HttpConnector for WatchedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, read_timeout) = (self.inner.clone(), self.read_timeout);
+        let (inner, read_timeout, ids) = (self.inner.clone(), self.read_timeout, self.ids.clone());
         HttpConnectorFuture::new(async move {
             let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let operation = request.extensions_mut().remove::<Operation>();
@@ -214,6 +217,8 @@ impl HttpConnector for WatchedConnector {
             let request = request.map(|body| Frames::watched(body, attempt.clone()));
             let request = HttpRequest::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
             let mut answer = answered(&inner, request, &attempt).await?;
+            // As for any other failure of a connection, the SDK does not use it again and tries anew.
+            ids.note(answer.headers()).map_err(|error| ConnectorError::io(Box::new(error)))?;
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
             let is_object = attempt.operation.streams && answer.status().is_success();
             let most = if is_object { u64::MAX } else { LONGEST_ANSWER };

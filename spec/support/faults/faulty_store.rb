@@ -1,0 +1,262 @@
+# frozen_string_literal: true
+
+require_relative "../fault_proxy"
+require_relative "call"
+
+module Faults
+  # The real S3 server behind a line on which one {Call} meets one {Fault}, once or every time.
+  class FaultyStore < FaultProxy
+    # Where no other socket of this machine is given a port by chance, so that the store can come back to its own.
+    PORTS = (20_000..32_000)
+    # Seconds for which connections are refused when that happens once.
+    AWAY = 0.05
+    ERRORS = {
+      "500" => [500, "InternalError"], "503 SlowDown" => [503, "SlowDown"], "403" => [403, "AccessDenied"],
+      "expired credentials" => [400, "ExpiredToken"], "200 with an error" => [200, "InternalError"]
+    }.freeze
+    private_constant :PORTS, :AWAY, :ERRORS
+
+    # @return [Array<Call>] in the order in which they arrived
+    attr_reader :calls
+
+    # @return [Integer] how often the fault happened
+    attr_reader :happened
+
+    # @param endpoint [String] of the real server
+    # @yieldparam store [FaultyStore] stopped after the block
+    def self.run(endpoint)
+      store = new(URI(endpoint))
+      yield store
+    ensure
+      store&.stop
+    end
+
+    def initialize(backend)
+      super
+      @acceptor.kill.join
+      @listener.close
+      @calls = []
+      @happened = 0
+      listen
+    end
+
+    # From now on the fault happens.
+    # @param fault [Fault, nil]
+    # @param call [Call] as it was recorded in a run without a fault
+    # @param always [Boolean] whether to this call and all that follow and are like it, or to this one only
+    def arm(fault, call, always:)
+      @lock.synchronize do
+        @calls.clear
+        @happened = 0
+        @fault = fault
+        @target = call
+        @always = always
+      end
+    end
+
+    def endpoint = "http://127.0.0.1:#{@port}"
+
+    def stop
+      @acceptor&.kill&.join
+      @away&.kill&.join
+      @listener.close unless @listener.closed?
+      @connections.list.each { |thread| thread.kill.join }
+    end
+
+    private
+
+    def listen
+      @listener = @port ? TCPServer.new("127.0.0.1", @port) : free_port
+      @port = @listener.addr[1]
+      # It would belong to the group of the connections if one of them has begun to listen again.
+      @acceptor = Thread.new { loop { accept } }.tap { |thread| ThreadGroup::Default.add(thread) }
+    end
+
+    def free_port
+      TCPServer.new("127.0.0.1", rand(PORTS))
+    rescue Errno::EADDRINUSE
+      retry
+    end
+
+    def serve(socket)
+      while (request = read_head(socket))
+        call, fault = note(request)
+        break unless fault ? let_fail(fault, call, request, socket) : pass(call, request, socket)
+      end
+    end
+
+    def pass(call, request, socket) = read_body(socket, request) && answer_with(socket, call, *forward(request))
+
+    # @return [Array(Call, String)] and the name of the fault that it meets
+    def note(request)
+      @lock.synchronize do
+        call = Call.of(request, 1)
+        call.ordinal += @calls.count { |other| other.like?(call) }
+        @calls.push(call)
+        call.sent = request.headers["content-length"].to_i
+        next [call, nil] unless @fault && @target.like?(call) && hit?(call)
+
+        @happened += 1
+        [call, @fault.name]
+      end
+    end
+
+    def hit?(call) = @always ? call.ordinal >= @target.ordinal : call.ordinal == @target.ordinal
+
+    # @return [Boolean] whether the connection goes on
+    def let_fail(fault, call, request, socket)
+      case fault
+      when "connection refused" then refuse(socket)
+      when "reset before the request" then reset(socket)
+      when "reset in the request" then reset(socket, request.headers["content-length"].to_i / 2)
+      else
+        read_body(socket, request) && fail_later(fault, call, request, socket)
+      end
+    end
+
+    def fail_later(fault, call, request, socket)
+      case fault
+      when "silence" then wait_for_end(socket)
+      when "wrong bytes sent"
+        answer_with(socket, call, *forward_damaged(request))
+      when *ERRORS.keys then answer_with(socket, call, *error(request, *ERRORS.fetch(fault)))
+      when "request twice"
+        forward(request)
+        answer_with(socket, call, *forward(request))
+      else
+        damage(fault, call, socket, *forward(request))
+      end
+    end
+
+    def damage(fault, call, socket, head, body)
+      half = body.byteslice(0, body.bytesize / 2)
+      case fault
+      when "reset after the request" then reset(socket)
+      when "reset in the answer", "silence in the answer", "body too short"
+        answer_with(socket, call, head, half, announced: body.bytesize)
+        return reset(socket, later: true) if fault == "reset in the answer"
+
+        fault == "body too short" ? false : wait_for_end(socket)
+      when "object too short" then answer_with(socket, call, head, half)
+      when "wrong bytes received" then answer_with(socket, call, head, flipped(body))
+      when "wrong ETag" then answer_with(socket, call, *retagged(head, body))
+      when "answer twice" then answer_twice(socket, call, head, body)
+      else raise ArgumentError, "unknown fault #{fault}"
+      end
+    end
+
+    # The second time it comes when the next request is on its way already, which is when it is taken for an answer to
+    # that one. What comes before is noticed by every HTTP client.
+    def answer_twice(socket, call, head, body)
+      answer_with(socket, call, head, body)
+      (request = read_head(socket)) && read_body(socket, request) && answer_with(socket, call, head, body)
+    end
+
+    # @return [true]
+    def answer_with(socket, call, head, body, announced: nil)
+      call.received = body.bytesize
+      call.tagged = head.match?(/^etag:/i) || body.include?("<ETag>")
+      # What a HEAD says of the length is the object's.
+      head = head.sub(/^content-length:.*?\r\n/i, "") unless call.name == "HeadObject"
+      length = "content-length: #{announced || body.bytesize}\r\n" unless call.name == "HeadObject" || head[/ 204 /]
+      socket.write(head.sub(/\r\n\r\n\z/, "\r\n#{length}\r\n"), body)
+      true
+    end
+
+    def refuse(socket)
+      @lock.synchronize do
+        @acceptor.kill.join
+        @listener.close
+        unless @always
+          @away = Thread.new do
+            sleep AWAY
+            @lock.synchronize { listen }
+          end
+        end
+      end
+      reset(socket)
+    end
+
+    # Closes the connection with a reset. `later` leaves time for what was sent, which a reset may overtake.
+    # @param after [Integer] bytes of the request that are read first
+    # @return [false]
+    def reset(socket, after = 0, later: false)
+      socket.read(after)
+      sleep 0.05 if later
+      socket.setsockopt(Socket::SOL_SOCKET, Socket::SO_LINGER, [1, 0].pack("ii"))
+      socket.close
+      false
+    end
+
+    # Says nothing until the client has hung up.
+    def wait_for_end(socket)
+      nil while socket.readpartial(4096)
+    rescue EOFError
+      false
+    end
+
+    def error(request, status, code)
+      xml = %(<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>#{code}</Code><Message>a test</Message></Error>)
+      ["HTTP/1.1 #{status} Faulty\r\ncontent-type: application/xml\r\n\r\n", request.verb == "HEAD" ? "" : xml]
+    end
+
+    def flipped(body)
+      body.dup.tap { |damaged| damaged.setbyte(body.bytesize / 2, body.getbyte(body.bytesize / 2) ^ 1) }
+    end
+
+    def retagged(head, body)
+      other = OpenSSL::Digest.hexdigest("MD5", "another object")
+      [head.gsub(/^(etag:).*?\r\n/i, "\\1 \"#{other}\"\r\n"),
+       body.gsub(%r{<ETag>.*?</ETag>}, "<ETag>&quot;#{other}&quot;</ETag>")]
+    end
+
+    # What arrives is not what was sent. SeaweedFS compares no checksum; Amazon compares those that it is given.
+    def forward_damaged(request)
+      return error(request, 400, "BadDigest") if request.headers.keys.grep(/\Ax-amz-checksum-|\Acontent-md5\z/).any?
+
+      request.body = flipped(request.body)
+      forward(request)
+    end
+
+    # @return [FaultProxy::Request, nil] without its body
+    def read_head(socket)
+      verb, target = socket.gets("\r\n")&.split
+      return unless target
+
+      headers = {}
+      until (line = socket.gets("\r\n", chomp: true)).to_s.empty?
+        name, value = line.split(":", 2)
+        headers[name.downcase] = value.strip
+      end
+      Request.new(verb, target, headers, nil, nil, 0)
+    end
+
+    # @return [Boolean] false when the client has hung up before the end
+    def read_body(socket, request)
+      socket.write("HTTP/1.1 100 Continue\r\n\r\n") if request.headers["expect"]
+      length = request.headers["content-length"].to_i
+      request.body = socket.read(length)
+      request.body.bytesize == length
+    end
+
+    def forward(request)
+      head, body = super
+      return [head, body] unless head.match?(/^transfer-encoding: *chunked/i)
+
+      [head.sub(/^transfer-encoding:.*?\r\n/i, ""), unchunked(body)]
+    end
+
+    def unchunked(body)
+      whole = "".b
+      until body.empty?
+        line, body = body.split("\r\n", 2)
+        size = line.hex
+        break if size.zero?
+
+        whole << body.byteslice(0, size)
+        body = body.byteslice((size + 2)..)
+      end
+      whole
+    end
+  end
+end
