@@ -202,6 +202,16 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
+    it "gives the first byte when little of it has come" do
+      counted do |client, relay|
+        reader = client.reader(key)
+        expect(reader.read(1)).to eq(data[0])
+        expect(relay.bytes).to be < 5 * mebibyte
+      ensure
+        reader.close
+      end
+    end
+
     it "streams it in one pass" do
       counted do |client, relay|
         read = +""
