@@ -132,6 +132,18 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(EncryptedS3Service::Migration::FormerKey.count).to eq(0)
     end
 
+    it "is forgotten when its file was deleted by a run that was killed before it came to that" do
+      local = blob_of("a text", "a.txt", service_name: "local")
+      keys = described_class::FormerKeys
+      keys.prepare
+      migrate(from: :local, to: :encrypted, delete: false, blobs: only(local))
+      # As far as that run came.
+      keys.claim(only(local), local.key, "local")
+      ActiveStorage::Blob.services.fetch(:local).delete(local.key)
+      expect(migrate(from: :local, to: :encrypted, blobs: only(local))).to have_attributes(removed: 0, failures: [])
+      expect(keys.of(local.id)).to eq({})
+    end
+
     it "does not count for a file that a row names again, in whichever service" do
       migrate(delete: false)
       ActiveStorage::Blob.create!(key: old, filename: "b", byte_size: 9, checksum: blob.checksum,

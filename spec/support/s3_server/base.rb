@@ -58,10 +58,21 @@ module S3Server
     end
 
     # @return [Array<Hash>] the first thousand unfinished multipart uploads, each with :key and :upload_id
-    def multipart_uploads(bucket)
-      ask("/#{bucket}", { "uploads" => "" }).scan(%r{<Upload>.*?</Upload>}m).map do |upload|
+    def multipart_uploads(bucket, prefix: "")
+      ask("/#{bucket}", { "uploads" => "", "prefix" => prefix }).scan(%r{<Upload>.*?</Upload>}m).map do |upload|
         { key: text(upload, "Key"), upload_id: text(upload, "UploadId") }
       end
+    end
+
+    # @return [Integer] parts of an unfinished multipart upload, at most a thousand
+    def parts(bucket, key:, upload_id:)
+      status, _headers, body = request("GET", "/#{bucket}/#{key}", query: { "uploadId" => upload_id })
+      status == 404 ? 0 : body.scan("<PartNumber>").size
+    end
+
+    # @return (see #get)
+    def abort_upload(bucket, key:, upload_id:)
+      request("DELETE", "/#{bucket}/#{key}", query: { "uploadId" => upload_id })
     end
 
     # @return [Hash{String => Object}] the S3 part of a service's entry in storage.yml

@@ -48,7 +48,7 @@ module S3Server
       # No proxy: the server is on this machine or nearby.
       http = Net::HTTP.new(@endpoint.hostname, @endpoint.port, nil)
       http.use_ssl = @endpoint.scheme == "https"
-      http.open_timeout = 5
+      http.open_timeout = 30
       http.read_timeout = patience
       response = http.start { http.request(request) }
       [response.code.to_i, response.to_hash.transform_values { |values| values.join(", ") }, response.body || +""]

@@ -30,12 +30,12 @@ module EncryptedS3Service
       # @return [Boolean] whether the blob names former keys that do not prove themselves
       def doubtful? = @entries.doubtful?
 
-      # Where both services are one place, what is not there is nowhere: it was deleted by a run that was killed before
-      # it came to this.
+      # What is not there was deleted by a run that was killed before it came to this. Where both services are one place
+      # that is true of every former key, otherwise of those that were noted for the old service.
       # @param deleted [Array<String>]
       # @return [void]
       def forget(deleted)
-        gone = @endpoints.shared? ? former - (keys - deleted) : deleted
+        gone = @endpoints.shared? ? former - (keys - deleted) : deleted | lost
         return if gone.empty?
 
         FormerKeys.forget(gone)
@@ -55,6 +55,8 @@ module EncryptedS3Service
         proven = proven.select { |key| Endpoints.random_key?(key) } unless @endpoints.shared?
         (proven + @noted).uniq
       end
+
+      def lost = @noted - keys - named_by_others
 
       def possible = @endpoints.shared? ? former - [blob.key] : (former + [blob.key]).uniq
 

@@ -1,0 +1,94 @@
+# frozen_string_literal: true
+
+require_relative "witness"
+require_relative "workload"
+
+module Kills
+  # Kills processes that do one kind of work, until enough were killed, and compares bucket and database after each.
+  class Campaign
+    # Kills of one round, after which the work is run to its end.
+    ROUND = 6
+    # Seconds after which a process is killed at the latest. Work that has an end is given about as long as it takes.
+    LATEST = 0.05..1.5
+    private_constant :LATEST
+
+    # What was done: `kills`, `finished` (processes that were faster), `unfinished` (multipart uploads that were left),
+    # `probes` (see {Witness#probes}) and `problems`.
+    Report = Struct.new(:name, :kills, :finished, :unfinished, :probes, :problems)
+
+    # @param workload [Workload]
+    # @param kills [Integer]
+    def initialize(workload, kills)
+      @workload = workload
+      @kills = kills
+      @witness = Witness.new(Workload::BUCKET)
+      @report = Report.new(workload.name, 0, 0, 0, 0, [])
+      @latest = LATEST.end / 2
+    end
+
+    # @return [Report]
+    def run
+      round until @report.kills >= @kills || @report.problems.any?
+      @report
+    end
+
+    private
+
+    def round
+      @workload.prepare
+      @told = []
+      left = ROUND
+      left -= 1 while left.positive? && @report.kills < @kills && kill_one
+      note(@workload.finish, @witness.problems(needed: @workload.needed(@told)))
+      @report.unfinished += @witness.unfinished
+      @report.probes += @witness.probes
+      @witness.clear
+    end
+
+    # @return [Boolean] false when the work was at its end before
+    def kill_one
+      reader, writer = IO.pipe
+      pid = start(writer)
+      writer.close
+      reader.gets
+      sleep rand(0.0..@latest)
+      killed = kill(pid)
+      listen(reader)
+      note(@witness.problems(needed: @workload.needed(@told), stray: @workload.objects_before_rows?))
+      adapt(killed)
+      killed
+    end
+
+    def listen(reader)
+      lines = reader.read.lines(chomp: true)
+      reader.close
+      @told.concat(lines.filter_map { |line| line[/\Adone (\w+)\z/, 1] })
+      note(lines.grep(/\Afailed/))
+    end
+
+    def note(*problems) = @report.problems.concat(problems.flatten)
+
+    def adapt(killed)
+      killed ? @report.kills += 1 : @report.finished += 1
+      @latest = (@latest * (killed ? 1.15 : 0.7)).clamp(LATEST)
+    end
+
+    def start(told)
+      fork do
+        told.sync = true
+        told.puts("begun")
+        @workload.run(told)
+      rescue StandardError => e
+        told.puts("failed #{e.full_message(highlight: false).lines.first(5).join.tr("\n", " ")}")
+      ensure
+        exit!(0)
+      end
+    end
+
+    # @return [Boolean] whether it was still at work
+    def kill(pid)
+      Process.kill(:KILL, pid)
+      Process.wait2(pid).last.signaled?
+    end
+  end
+end
