@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "../support/aws_clients"
+require_relative "../support/kms"
 
 RSpec.describe EncryptedS3Service::Client, "instruction files" do
   let(:key) { unique_key }
@@ -103,5 +103,76 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { new_client(envelope_location: "object") }
       .to raise_error(EncryptedS3Service::ConfigurationError,
                       "envelope_location must be one of metadata, instruction_file")
+  end
+
+  describe "when the wrapping key changes" do
+    let(:later) { "l" * 32 }
+    let(:rotating) do
+      new_client(envelope_location: "instruction_file", encryption_key: later, encryption_key_id: "2026",
+                 decryption_keys: { "before" => TestStore::KEY })
+    end
+
+    it "are written anew, and nothing else: the object stays as it is, and Amazon's client reads it" do
+      aws.put_object(bucket: bucket, key: key, body: AwsClients.body(data = random_bytes(3_000_000)))
+      before = object_itself(key).first
+      FaultProxy.run(server.endpoint) do |proxy|
+        client = new_client(endpoint: proxy.endpoint, envelope_location: "instruction_file", encryption_key: later,
+                            encryption_key_id: "2026", decryption_keys: [TestStore::KEY])
+        expect(client.rotate(key, verify: true)).to have_attributes(outcome: :rotated, format: "v2")
+        puts = proxy.requests("PutObject")
+        expect(puts.map { |request| [request.target[/\A[^?]+/], request.bytesize < 1000] })
+          .to eq([["/#{bucket}/#{instruction}", true]])
+      end
+      expect(object_itself(key).first).to eq(before)
+      expect(AwsClients.v2(later, envelope_location: :instruction_file).get_object(bucket: bucket, key: key).body.read)
+        .to be_bytes(data)
+      expect(rotating.rotate(key).outcome).to eq(:current)
+      expect { client.download(key) }.to raise_error(EncryptedS3Service::UnwrapError)
+    end
+
+    it "keep entries of others, under another suffix, too" do
+      AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file, instruction_file_suffix: "-envelope")
+                .put_object(bucket: bucket, key: key, body: "elsewhere")
+      file = JSON.parse(stored("#{key}-envelope").last).merge("owner" => "somebody")
+      server.put(bucket, "#{key}-envelope", JSON.generate(file), { "x-amz-meta-x-amz-crypto-instr-file" => "" })
+      client = new_client(envelope_location: "instruction_file", instruction_file_suffix: "-envelope",
+                          encryption_key: later, decryption_keys: [TestStore::KEY])
+      expect(client.rotate(key).outcome).to eq(:rotated)
+      expect(JSON.parse(stored("#{key}-envelope").last)).to include("owner" => "somebody",
+                                                                    "x-amz-iv" => file["x-amz-iv"])
+      expect(client.download(key)).to eq("elsewhere")
+    end
+
+    it "go to a key in AWS KMS and back" do
+      put_by_aws
+      arn = Kms.create_key
+      location = { envelope_location: "instruction_file" }
+      kms = described_class.new(**Kms.settings(arn, decryption_keys: [TestStore::KEY], **location))
+      expect([kms.rotate(key).outcome, kms.rotate(key).outcome]).to eq(%i[rotated current])
+      expect(described_class.new(**Kms.settings(arn, **location)).download(key)).to eq("in a file")
+      back = new_client(decryption_keys: ["kms:#{arn}"], kms_endpoint: Kms.server.endpoint, **location)
+      expect(back.rotate(key).outcome).to eq(:rotated)
+      expect(aws.get_object(bucket: bucket, key: key).body.read).to eq("in a file")
+    end
+
+    it "are left alone where the object is to be encrypted again, and when they are missing" do
+      put_by_aws
+      before = stored(instruction).last
+      expect(rotating.rotate(key, instruction_files: false).outcome).to eq(:reencrypt)
+      expect(stored(instruction).last).to eq(before)
+      server.delete(bucket, instruction)
+      expect { rotating.rotate(key) }.to raise_error(EncryptedS3Service::EnvelopeError, /no instruction file/)
+    end
+
+    it "are not written over one that came meanwhile" do
+      put_by_aws
+      FaultProxy.run(server.endpoint) do |proxy|
+        client = new_client(endpoint: proxy.endpoint, envelope_location: "instruction_file", encryption_key: later,
+                            decryption_keys: [TestStore::KEY])
+        proxy.fault("PutObject", times: 1) { put_by_aws(key, "newer") }
+        client.rotate(key)
+        expect(client.download(key)).to eq("newer")
+      end
+    end
   end
 end

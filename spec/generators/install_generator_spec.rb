@@ -262,4 +262,18 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.exist?("config/initializers/encrypted_s3_service.rb")).to be(false)
     expect(key_in_credentials).to eq(key)
   end
+
+  it "makes no key where a key in AWS KMS is named" do
+    arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    app.credentials = credentials
+    output = install("--bucket", "contracts", "--kms-key-id", arn)
+    expect(output).not_to match(key_pattern)
+    expect(key_in_credentials).to be_nil
+    script = <<~RUBY
+      puts ActiveStorage::Blob.services.fetch("encrypted_amazon").client.configuration.encryption_key.id
+    RUBY
+    expect(app.rails("runner", script).first.lines(chomp: true)).to include(arn)
+    expect(refusal("--name", "other", "--kms-key-id", arn, "--key", "none")).to include("cannot both be given")
+    expect(refusal("--name", "other", "--kms-key-id", "no key")).to include("--kms-key-id must be the id")
+  end
 end

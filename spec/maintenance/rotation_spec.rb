@@ -3,6 +3,7 @@
 require_relative "../active_storage_helper"
 require_relative "../support/aws_clients"
 require_relative "../support/fault_proxy"
+require_relative "../support/kms"
 require_relative "../support/task_helpers"
 require "encrypted_s3_service/maintenance/rotation/command"
 
@@ -199,16 +200,121 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect([blob.download, other.download]).to eq(["legacy text", "other"])
     end
 
-    it "leaves them unless it is told to encrypt them anew" do
+    it "writes their files anew" do
+      blob = legacy_blob("in a file", AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file))
+      before = object_itself(blob.key)
+      expect(rotate(:legacy, dry_run: true).outcomes).to eq({ rotated: 1 })
+      expect(rotate(:legacy).outcomes).to eq({ rotated: 1 })
+      expect(object_itself(blob.key)).to eq(before)
+      amazon = AwsClients.v2(later_key, envelope_location: :instruction_file)
+      expect(amazon.get_object(bucket: bucket, key: blob.key).body.read).to eq("in a file")
+      expect(rotate(:legacy).outcomes).to eq({ current: 1 })
+    end
+
+    it "leaves legacy ones unless it is told to encrypt them anew, which moves envelopes out of their files, too" do
       blobs = [legacy_blob("in a file", AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file)),
                legacy_blob("legacy text", AwsClients.v1(TestStore::KEY))]
-      expect(rotate(:legacy).outcomes).to eq({ reencrypt: 2 })
+      expect(rotate(:legacy).outcomes).to eq({ rotated: 1, reencrypt: 1 })
       audit = described_class::Audit.new(:legacy).run
       expect(audit).to have_attributes(formats: { "instruction file" => 1, "v1" => 1 }, well?: true)
       expect(rotate(:legacy, reencrypt: true).outcomes).to eq({ reencrypted: 2 })
       expect(blobs.map { |blob| stored_plaintext(blob.key, later_key) }).to eq(["in a file", "legacy text"])
       expect(server.list(bucket) & blobs.map { |blob| "#{blob.key}.instruction" }).to eq([])
       expect(rotate(:legacy, reencrypt: true).outcomes).to eq({ current: 2 })
+    end
+  end
+
+  describe "of objects that must stay as they are" do
+    # Of the servers here this one keeps locks and storage classes.
+    let(:moto) { Aws::S3::Client.new(**store, force_path_style: true) }
+    let(:store) do
+      { endpoint: Kms.server.endpoint, region: "us-east-1", access_key_id: "moto", secret_access_key: "moto" }
+    end
+
+    def locked_entry(**) = { service: "EncryptedS3", bucket: "locked", force_path_style: true, **store, ** }
+
+    around do |example|
+      moto.create_bucket(bucket: "locked", object_lock_enabled_for_bucket: true)
+      resolving("before" => locked_entry(encryption_key: TestStore::KEY),
+                "locked" => locked_entry(encryption_key: later_key, encryption_key_id: "2026",
+                                         decryption_keys: [TestStore::KEY])) { example.run }
+    end
+
+    def stored_before(text)
+      blob_of(text, "a.bin", service_name: "before").tap { |blob| blob.update!(service_name: "locked") }
+    end
+
+    it "leaves archived and locked ones with the reason, and goes on with the rest" do
+      archived, locked, held, free = %w[archived locked held free].map { |text| stored_before(text) }
+      moto.copy_object(bucket: "locked", key: archived.key, copy_source: "locked/#{archived.key}",
+                       storage_class: "DEEP_ARCHIVE", metadata_directive: "COPY")
+      moto.put_object_retention(bucket: "locked", key: locked.key,
+                                retention: { mode: "COMPLIANCE", retain_until_date: Time.now + 86_400 })
+      moto.put_object_legal_hold(bucket: "locked", key: held.key, legal_hold: { status: "ON" })
+      tally = rotate(:locked)
+      expect(tally.outcomes).to eq({ immovable: 3, rotated: 1 })
+      expect(tally.failed).to eq(3)
+      expect(tally.failures.map(&:to_s)).to contain_exactly(
+        /blob #{archived.id}, .*: it is archived \(DEEP_ARCHIVE\). Restore it first/,
+        /blob #{locked.id}, .*: it is locked \(Object Lock, COMPLIANCE until \d{4}-.*old key/,
+        /blob #{held.id}, .*: it is locked \(Object Lock, legal hold\)/
+      )
+      expect([locked, held, free].map { |blob| blob.reload.download }).to eq(%w[locked held free])
+      versions = moto.list_object_versions(bucket: "locked", prefix: locked.key).versions
+      expect(versions.size).to eq(1)
+    end
+
+    it "says so in the report, and the task fails" do
+      blob = stored_before("locked")
+      moto.put_object_legal_hold(bucket: "locked", key: blob.key, legal_hold: { status: "ON" })
+      command = described_class::Command.new({ "SERVICE" => "locked" }, output: output)
+      expect(command.rotate).to be(false)
+      expect(output.string).to include("locked: 1 left: they are archived or locked",
+                                       "1 of 1 object could not be rotated", "legal hold")
+    end
+  end
+
+  describe "with keys in AWS KMS" do
+    let(:arn) { Kms.create_key }
+
+    around do |example|
+      resolving("in kms" => { service: "EncryptedS3", **Kms.settings(arn, decryption_keys: [TestStore::KEY]).compact },
+                "in another" => { service: "EncryptedS3",
+                                  **Kms.settings(Kms.create_key, decryption_keys: ["kms:#{arn}"]).compact }) do
+        example.run
+      end
+    end
+
+    it "goes from AES to KMS and from key to key; the audit counts by the keys' ARNs" do
+      blobs = Array.new(3) { |number| blob_of("file #{number}", "a.bin", service_name: "encrypted") }
+      blobs.each { |blob| blob.update_columns(service_name: "in kms") }
+      expect(rotate(:"in kms").outcomes).to eq({ rotated: 3 })
+      expect(rotate(:"in kms")).to have_attributes(outcomes: { current: 3 }, key_ids_before: { arn => 3 })
+      audit = described_class::Audit.new(:"in kms").run
+      expect(audit).to have_attributes(key_ids: { arn => 3 }, current: 3, well?: true)
+      expect(blobs.map { |blob| blob.reload.download }).to eq(["file 0", "file 1", "file 2"])
+      blobs.each { |blob| blob.update_columns(service_name: "in another") }
+      expect(rotate(:"in another", dry_run: true).outcomes).to eq({ rotated: 3 })
+      expect(rotate(:"in another").outcomes).to eq({ rotated: 3 })
+      expect(blobs.map { |blob| blob.reload.download }).to eq(["file 0", "file 1", "file 2"])
+      expect(described_class::Audit.new(:"in another").run.current).to eq(3)
+    end
+
+    it "encrypts anew under the key in KMS where rotation is not enough" do
+      settings = Kms.settings(arn, security_profile: "v2_and_legacy").compact
+      resolving("strict" => { service: "EncryptedS3", **settings }) do
+        blob = legacy_kms_blob
+        expect(rotate(:strict, reencrypt: true).outcomes).to eq({ reencrypted: 1 })
+        expect(service(:strict).client.download(blob.key)).to eq("long ago")
+        expect(service(:strict).client.envelope(blob.key)).to have_attributes(format: "v2", key_id: arn)
+      end
+    end
+
+    def legacy_kms_blob
+      blob = ActiveStorage::Blob.create_before_direct_upload!(filename: "a", byte_size: 8, checksum: md5("long ago"),
+                                                              service_name: "strict")
+      AwsClients.v1_kms(arn, Kms.client).put_object(bucket: bucket, key: blob.key, body: "long ago")
+      blob
     end
   end
 

@@ -2,6 +2,7 @@
 
 require_relative "../rails_helper"
 require_relative "../support/dummy_process"
+require_relative "../support/kms"
 require "encrypted_s3_service/maintenance/unreadable_files"
 
 RSpec.describe EncryptedS3Service::TenantKeys do
@@ -50,6 +51,37 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     expect(key_id(variant)).to eq(key_id(blob))
   ensure
     FileUtils.rm_f(path)
+  end
+
+  describe "in AWS KMS" do
+    let(:arns) { Array.new(2) { Kms.create_key } }
+    let(:keys) { { "1" => "kms:#{arns[0]}", "2" => { kms_key_id: arns[1], kms_encryption_context: { tenant: "2" } } } }
+
+    # All tenants have of the entry where KMS is.
+    around do |example|
+      entry = Rails.configuration.active_storage.service_configurations["encrypted"]
+      entry["kms_endpoint"] = Kms.server.endpoint
+      example.run
+    ensure
+      entry.delete("kms_endpoint")
+    end
+
+    it "are each tenant's own, with a context of its own" do
+      blobs = [1, 2].map { |tenant| store(tenant) }
+      expect(blobs.map(&:download)).to eq(["of tenant 1", "of tenant 2"])
+      headers = blobs.map { |blob| stored(blob.key).first }
+      expect(headers.map { |header| header["x-amz-meta-encrypted-s3-kms-key"] }).to eq(arns)
+      expect(headers.map { |header| JSON.parse(header["x-amz-meta-x-amz-matdesc"])["tenant"] }).to eq([nil, "2"])
+    end
+
+    it "are destroyed with the tenant's key in KMS" do
+      blob = store(1)
+      FaultProxy.run(Kms.server.endpoint) do |proxy|
+        proxy.fault("Decrypt", status: 400, answer: JSON.generate({ __type: "NotFoundException" }))
+        client = EncryptedS3Service::Client.new(**Kms.settings(arns[0], kms_endpoint: proxy.endpoint))
+        expect { client.download(blob.key) }.to raise_error(EncryptedS3Service::KeyDestroyedError)
+      end
+    end
   end
 
   it "takes records, numbers and texts for tenants, and refuses what cannot be part of a name" do

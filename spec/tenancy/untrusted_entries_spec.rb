@@ -204,6 +204,31 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     expect(EncryptedS3Service::ResolvedServices.new([->(_) { disk }]).fetch("theirs")).to be(disk)
   end
 
+  describe "keys in AWS KMS" do
+    arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    in_kms = [{ encryption_key: nil, kms_key_id: arn }, { encryption_key: "kms:#{arn}" },
+              { decryption_keys: ["kms:#{arn}"] }, { kms_allow_decrypt_with_any_cmk: true },
+              { decryption_keys: { "old" => { kms_key_id: arn } } }]
+
+    it "are used with the entry's own credentials and never with the server's" do
+      in_kms.each do |entry|
+        expect(service(entry)).to be_a(ActiveStorage::Service::EncryptedS3Service)
+        expect { service({ **entry, access_key_id: nil, secret_access_key: nil }) }
+          .to raise_error(refused, /keys in AWS KMS need access_key_id/)
+        with_settings(trusted_resolver: true) do
+          expect(service({ **entry, access_key_id: nil, secret_access_key: nil })).to be_truthy
+        end
+      end
+    end
+
+    it "are at Amazon's, or at another public address" do
+      entry = { encryption_key: nil, kms_key_id: arn }
+      expect { service({ **entry, kms_endpoint: "http://127.0.0.1:8080" }) }.to raise_error(refused, /kms_endpoint/)
+      expect { service({ **entry, kms_region: "a.example.com/" }) }.to raise_error(refused, /kms_region/)
+      expect(service({ **entry, kms_endpoint: "https://198.41.0.4" })).to be_truthy
+    end
+  end
+
   it "shows no key" do
     entry = described_class.new(:theirs, plain_entry)
     expect([entry.inspect, entry.to_json].join).not_to include("kkk")

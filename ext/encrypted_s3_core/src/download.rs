@@ -7,7 +7,7 @@
 
 mod arrival;
 mod index;
-mod instruction_file;
+pub(crate) mod instruction_file;
 mod maps;
 mod origin;
 pub(crate) mod pass;

@@ -11,6 +11,7 @@ mod content_key;
 mod length;
 mod metadata;
 mod rewrap;
+mod rewrap_file;
 mod rfc2047;
 mod v1;
 mod v2;
@@ -29,6 +30,8 @@ pub use content_key::ContentKey;
 pub use length::plaintext_len;
 pub use metadata::MAX_INSTRUCTION_FILE;
 pub use rewrap::Rewrap;
+pub use rewrap_file::RewrapFile;
+pub(crate) use rewrap_file::describe_file;
 
 /// Settings for making and reading envelopes: the keys, the formats and the location of the envelope.
 #[derive(Clone, Debug)]
@@ -195,7 +198,10 @@ pub struct Description {
 
 /// Describes an object by its metadata; returns `None` when the metadata holds no wrapped key, or several.
 pub fn describe<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Description> {
-    let entries = Entries::from_metadata(metadata).ok()?;
+    described(&Entries::from_metadata(metadata).ok()?)
+}
+
+fn described(entries: &Entries) -> Option<Description> {
     let (format, description) = match names::WRAPPED_KEYS.map(|name| entries.holds(name)) {
         [true, false, false] => (Format::V1, names::MATERIAL_DESCRIPTION),
         [false, true, false] => (Format::V2, names::MATERIAL_DESCRIPTION),

@@ -67,7 +67,7 @@ impl KmsKey {
     /// The region in the ARN, if the id is one.
     pub fn region(&self) -> Option<&str> {
         let id = self.id.as_deref().filter(|id| id.starts_with("arn:"))?;
-        id.split(':').nth(3).filter(|region| !region.is_empty())
+        id.split(':').nth(3).filter(|region| !region.is_empty() && is_host_label(region))
     }
 
     /// Whether the key has this ARN; `None` when that cannot be told, because the id is an alias or stands for any key.
@@ -79,6 +79,11 @@ impl KmsKey {
         }
         Some(resource(id) == resource(arn))
     }
+}
+
+/// Whether a text may be a part of a host name.
+fn is_host_label(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The key id in the ARN of a key; anything else as it is.
@@ -148,6 +153,9 @@ pub trait KeyService: std::fmt::Debug + Send + Sync + 'static {
         to: (&KmsKey, &Context),
         blob: &[u8],
     ) -> KmsFuture<Option<KmsRewrapped>>;
+
+    /// The region in which `key` is used, as far as the settings say it.
+    fn region(&self, key: &KmsKey) -> Option<String>;
 
     /// What KMS says of `key`, which is not any key.
     fn describe(&self, key: &KmsKey) -> KmsFuture<KmsDescription>;

@@ -1,5 +1,7 @@
 //! Changes the wrapping key of stored objects. Their bodies stay in the store.
 
+mod instruction_file;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,9 @@ pub struct RotateOptions {
     /// Whether to request the object again and compare its envelope: some stores answer 200 to the copy and change
     /// nothing.
     pub verify: bool,
+    /// Whether the envelope of an object that has it in an instruction file is replaced there. Otherwise such an object
+    /// must be encrypted again.
+    pub instruction_files: bool,
     /// The key in the bucket under which the object was written, if it was renamed since. The object is then bound to
     /// its present key, and its wrapping key is not changed.
     pub renamed_from: Option<String>,
@@ -40,7 +45,7 @@ pub struct RotateOptions {
 /// The outcome for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// The metadata was replaced: the data key is now wrapped with the writing key (with `renamed_from`: the object is
+    /// The metadata or the instruction file was replaced: the data key is now wrapped with the writing key (with `renamed_from`: the object is
     /// now bound to its present key).
     Rotated(Format),
     /// The data key was already wrapped with the writing key (with `renamed_from`: the object was already bound to its
@@ -48,6 +53,8 @@ pub enum Rotation {
     Current(Format),
     /// The object must be encrypted again instead; the text gives the reason.
     Reencrypt(&'static str),
+    /// The object must stay as it is: it is archived or locked. The text gives the reason.
+    Immovable(String),
 }
 
 /// The result of rotating one object.
@@ -59,7 +66,8 @@ pub struct Rotated {
     pub former_key_id: Option<String>,
 }
 
-/// Wraps the data key of the object `key` with the writing key and replaces the metadata, in one step of the store.
+/// Wraps the data key of the object `key` with the writing key and replaces the metadata, or the instruction file where
+/// the envelope is there, in one step of the store.
 /// Readers see the old envelope or the new one, and both open the body. If somebody replaces the object meanwhile,
 /// their object stays.
 ///
@@ -75,33 +83,49 @@ pub async fn rotate(
     let mut last = Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key);
     for _ in 0..ATTEMPTS {
         let head = task::run(store.head(key)).await?;
-        let looked_at = |outcome| Ok(Rotated { outcome, former_key_id: key_id(&head) });
-        let rewrap = match &options.renamed_from {
-            None => envelopes.rewrap(key, &pairs(&head)).await,
-            Some(former) => envelopes.rebind(key, former, &pairs(&head)).await,
-        };
-        let (format, metadata) = match rewrap.map_err(|error| error.for_object(key))? {
-            Rewrap::Current(format) => return looked_at(Rotation::Current(format)),
-            Rewrap::Reencrypt(why) => return looked_at(Rotation::Reencrypt(why)),
-            Rewrap::Metadata(format, metadata) => (format, metadata),
-        };
-        let replacement = Replacement { metadata: metadata.clone(), acl: options.acl.clone() };
-        let replaced = if head.size <= options.largest_copy {
-            task::run(store.replace_metadata(key, &head.etag, replacement)).await
-        } else {
-            copy_in_parts(store.clone(), key, &head, replacement, options.largest_copy.max(1)).await
-        };
-        let rotated = match replaced {
-            Ok(_) if options.verify => verify(&store, key, &head, &metadata).await,
-            replaced => replaced.map(drop),
+        let file = envelopes.instruction_file_for(key, head.entries()).filter(|_| options.instruction_files);
+        let rotated = match file {
+            Some(file) => instruction_file::rotate(&store, envelopes, key, &head, &file, options.verify).await,
+            None => in_metadata(&store, envelopes, key, &head, options).await,
         };
         match rotated {
-            Ok(()) => return looked_at(Rotation::Rotated(format)),
             Err(error) if error.kind() == ErrorKind::Changed => last = error,
-            Err(error) => return Err(error),
+            rotated => return rotated,
         }
     }
     Err(last)
+}
+
+async fn in_metadata(
+    store: &Arc<dyn ObjectStore>,
+    envelopes: &Envelopes,
+    key: &str,
+    head: &ObjectHead,
+    options: &RotateOptions,
+) -> Result<Rotated> {
+    let looked_at = |outcome| Ok(Rotated { outcome, former_key_id: key_id(head) });
+    let rewrap = match &options.renamed_from {
+        None => envelopes.rewrap(key, &pairs(head)).await,
+        Some(former) => envelopes.rebind(key, former, &pairs(head)).await,
+    };
+    let (format, metadata) = match rewrap.map_err(|error| error.for_object(key))? {
+        Rewrap::Current(format) => return looked_at(Rotation::Current(format)),
+        Rewrap::Reencrypt(why) => return looked_at(Rotation::Reencrypt(why)),
+        Rewrap::Metadata(format, metadata) => (format, metadata),
+    };
+    if let Some(why) = &head.immovable {
+        return looked_at(Rotation::Immovable(why.clone()));
+    }
+    let replacement = Replacement { metadata: metadata.clone(), acl: options.acl.clone() };
+    if head.size <= options.largest_copy {
+        task::run(store.replace_metadata(key, &head.etag, replacement)).await?;
+    } else {
+        copy_in_parts(store.clone(), key, head, replacement, options.largest_copy.max(1)).await?;
+    }
+    if options.verify {
+        verify(store, key, head, &metadata).await?;
+    }
+    looked_at(Rotation::Rotated(format))
 }
 
 /// Checks that the store shows the `wanted` metadata, after it answered that it replaced the metadata of `former`.

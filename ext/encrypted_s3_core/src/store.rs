@@ -9,6 +9,7 @@ mod aws_copy;
 mod aws_credentials;
 mod aws_delete;
 pub(crate) mod aws_error;
+mod aws_immovable;
 mod aws_profile_error;
 pub(crate) mod aws_proxy;
 mod aws_read;
@@ -88,6 +89,8 @@ pub struct ObjectHead {
     pub etag: String,
     /// User metadata, names without the `x-amz-meta-` prefix.
     pub metadata: HashMap<String, String>,
+    /// Why the object must not be copied onto itself, as far as the store says so: it is archived or locked.
+    pub immovable: Option<String>,
 }
 
 impl ObjectHead {
@@ -199,6 +202,10 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
         let error = Error::new(ErrorKind::Unsupported, what).for_object(&object.key);
         Box::pin(async move { Err(error) })
     }
+
+    /// Writes a whole object in the place of one, only while the entity tag of that is `etag`: `Changed` otherwise. A
+    /// store that does not know the condition replaces it whatever it is.
+    fn replace(&self, object: NewObject, body: Bytes, etag: &str) -> StoreFuture<Stored>;
 
     /// Begins a multipart upload and returns its id. Nothing is visible under the key until it is completed.
     fn create_multipart(&self, object: NewObject) -> StoreFuture<String>;

@@ -65,7 +65,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("download", method!(Client::download, 1))?;
     class.define_method("download_part", method!(Client::download_part, 3))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
-    class.define_method("rotate", method!(Client::rotate, 4))?;
+    class.define_method("rotate", method!(Client::rotate, 5))?;
     class.define_method("rebind", method!(Client::rebind, 4))?;
     class.define_method("head", method!(Client::head, 1))?;
     class.define_method("metadata", method!(Client::metadata, 1))?;
@@ -182,7 +182,7 @@ impl Client {
 
     /// Wraps an object's data key with the writing key. `acl` is the canned ACL of the object afterwards; objects of
     /// more than `largest_copy` bytes are copied in parts; with `verify` the store is asked for the new envelope
-    /// afterwards.
+    /// afterwards; with `instruction_files` an envelope in such a file is replaced there.
     fn rotate(
         ruby: &Ruby,
         this: &Self,
@@ -190,8 +190,10 @@ impl Client {
         acl: Option<String>,
         largest_copy: u64,
         verify: bool,
+        instruction_files: bool,
     ) -> Result<RHash, Error> {
-        this.replace_envelope(ruby, &key, &RotateOptions { acl, largest_copy, verify, renamed_from: None })
+        let options = RotateOptions { acl, largest_copy, verify, instruction_files, renamed_from: None };
+        this.replace_envelope(ruby, &key, &options)
     }
 
     /// Binds an object to its key that was written under the key `former`. Answers as `rotate` does.
@@ -204,7 +206,8 @@ impl Client {
         largest_copy: u64,
     ) -> Result<RHash, Error> {
         let renamed_from = Some(former);
-        this.replace_envelope(ruby, &key, &RotateOptions { acl, largest_copy, verify: true, renamed_from })
+        let options = RotateOptions { acl, largest_copy, verify: true, instruction_files: false, renamed_from };
+        this.replace_envelope(ruby, &key, &options)
     }
 
     fn replace_envelope(&self, ruby: &Ruby, key: &str, options: &RotateOptions) -> Result<RHash, Error> {
@@ -213,7 +216,8 @@ impl Client {
         let (outcome, format, reason) = match rotated.outcome {
             Rotation::Rotated(format) => ("rotated", Some(format), None),
             Rotation::Current(format) => ("current", Some(format), None),
-            Rotation::Reencrypt(why) => ("reencrypt", None, Some(why)),
+            Rotation::Reencrypt(why) => ("reencrypt", None, Some(why.to_owned())),
+            Rotation::Immovable(why) => ("immovable", None, Some(why)),
         };
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("outcome"), ruby.to_symbol(outcome))?;

@@ -9,9 +9,10 @@ module EncryptedS3Service
 
       # The result of {Client::Rewrap#rotate}.
       # @!attribute outcome [Symbol] `:rotated`; `:current` when the data key was already wrapped by the writing key;
-      #   `:reencrypt` when the object needs {Client::Rewrap#reencrypt}
+      #   `:reencrypt` when the object needs {Client::Rewrap#reencrypt}; `:immovable` when it must stay as it is
+      #   because it is archived or locked
       # @!attribute format [String, nil] `"v2"` or `"v3"`, which rotation does not change
-      # @!attribute reason [String, nil] why the object must be encrypted again
+      # @!attribute reason [String, nil] why the object must be encrypted again, or must stay as it is
       # @!attribute former_key_id [String, nil] the id of the former wrapping key
       Rotated = Data.define(:outcome, :format, :reason, :former_key_id)
 
@@ -26,6 +27,9 @@ module EncryptedS3Service
       # the store copies the object onto itself atomically. Content type, storage class, server-side encryption, tags
       # and other metadata are kept; the ACL is that of `upload.acl`.
       #
+      # An envelope in an instruction file, if the configuration reads those, is replaced there by one small request.
+      # The object stays as it is, so that this also works for objects that are archived or locked.
+      #
       # An object that is not bound to its key (docs/format.md, 4) gets the entry that binds it where `place_binding`
       # is `"verify"`. Nothing proves then that it has always been under this key. An object that is not for the
       # `recovery_keys` gets an entry for them.
@@ -35,6 +39,8 @@ module EncryptedS3Service
       #   are copied in parts of this size
       # @param verify [Boolean] whether to check that the store returns the new envelope, by one more request. Some
       #   stores accept the copy and change nothing
+      # @param instruction_files [Boolean] whether envelopes in instruction files are replaced there; otherwise the
+      #   outcome of such an object is `:reencrypt`
       # @return [Rotated]
       # @raise [NotFoundError]
       # @raise [KeyringError] when no configured key unwraps the object's data key
@@ -43,9 +49,10 @@ module EncryptedS3Service
       # @raise [ChangedError] when the object is replaced repeatedly during the rotation
       # @raise [NotRotatedError] when `verify` is true and the store does not return the new envelope
       # @raise [Error]
-      def rotate(key, largest_copy: LARGEST_COPY, verify: false)
+      def rotate(key, largest_copy: LARGEST_COPY, verify: false, instruction_files: true)
         acl = configuration.object_settings["acl"]
-        answer = unwrapping(key) { |native| native.rotate(object_key(key), acl, largest_copy, verify ? true : false) }
+        switches = [verify, instruction_files].map { |switch| switch ? true : false }
+        answer = unwrapping(key) { |native| native.rotate(object_key(key), acl, largest_copy, *switches) }
         Rotated.new(**answer)
       end
 

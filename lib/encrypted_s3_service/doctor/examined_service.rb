@@ -16,6 +16,12 @@ module EncryptedS3Service
       # Folder of all probes in the bucket.
       PREFIX = "encrypted_s3_service-doctor"
 
+      # @return [Hash{Symbol => Object}] settings that put a new key in the place of the entry's
+      def self.temporary_key
+        { encryption_key: EncryptionKey.generate, encryption_key_id: nil, encryption_key_passphrase: nil,
+          kms_key_id: nil, kms_encryption_context: nil }
+      end
+
       # @return [String] the service's name in storage.yml
       attr_reader :name
 

@@ -2,6 +2,7 @@
 
 require_relative "../keys/encryption_key"
 require_relative "check"
+require_relative "kms_key_check"
 
 module EncryptedS3Service
   class Doctor
@@ -16,7 +17,7 @@ module EncryptedS3Service
       KEEP = "Keep this one, because stored files need it"
       private_constant :SUBJECT, :CUSTODY, :MAKE, :KEEP, :FEWEST_DIFFERENT
 
-      # @return [Finding]
+      # @return [Finding, Array<Finding>]
       def call
         configuration = service.configuration.tap(&:to_native_without_keys)
         key = configuration.encryption_key
@@ -26,15 +27,18 @@ module EncryptedS3Service
         own(key)
       rescue ConfigurationError => e
         # The other checks use a temporary key.
-        service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil)
-        return failed(SUBJECT, "missing. #{MAKE}") if EncryptionKey.blank?(service.options[:encryption_key])
-
-        failed SUBJECT, e.message
+        service.go_on_with(**ExaminedService.temporary_key)
+        failed SUBJECT, missing? ? "missing. #{MAKE}" : e.message
       end
 
       private
 
+      def missing?
+        service.options[:kms_key_id].nil? && EncryptionKey.blank?(service.options[:encryption_key])
+      end
+
       def own(key)
+        return KmsKeyCheck.new(service).call if key.is_a?(KmsKey)
         return if key.custodied?
 
         key.kind == "aes" ? judge(key) : judge_rsa(key)
@@ -52,7 +56,7 @@ module EncryptedS3Service
                     "(config.encrypted_s3_service.key_custody_ttl)"
       rescue Error => e
         # The other checks use a temporary key.
-        service.go_on_with(encryption_key: EncryptionKey.generate, encryption_key_id: nil, decryption_keys: nil)
+        service.go_on_with(**ExaminedService.temporary_key, decryption_keys: nil)
         failed CUSTODY, e.message
       end
 

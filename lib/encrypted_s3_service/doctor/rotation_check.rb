@@ -25,14 +25,19 @@ module EncryptedS3Service
         warning SUBJECT, "impossible: the store reports that it replaced an object's metadata but did not. Rotate " \
                          "with REENCRYPT=true, and keep old keys until then"
       rescue Error => e
+        return warning(SUBJECT, "impossible from keys outside of AWS KMS: #{e.message}") if of_kms?(e)
+
         warning SUBJECT, "impossible (#{answer_in(e)}). Rotate with REENCRYPT=true"
       end
 
       private
 
+      # S3 has no such codes.
+      def of_kms?(error) = error.store_code.to_s.end_with?("Exception")
+
       def with_key(key)
-        service.client(encryption_key: key, encryption_key_id: nil, encryption_key_passphrase: nil,
-                       decryption_keys: nil)
+        service.client(**ExaminedService.temporary_key, encryption_key: key,
+                                                        decryption_keys: nil, kms_allow_decrypt_with_any_cmk: nil)
       end
     end
   end

@@ -22,8 +22,7 @@ module EncryptedS3Service
       private
 
       def without_key
-        service.configuration(encryption_key: EncryptionKey.generate, encryption_key_passphrase: nil)
-               .to_native_without_keys
+        service.configuration(**ExaminedService.temporary_key).to_native_without_keys
         ok SUBJECT, "valid apart from the key"
       rescue ConfigurationError => e
         failed SUBJECT, e.message

@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
+require "json"
 require_relative "../configuration/options"
 require_relative "../errors"
+require_relative "kms_key"
 require_relative "rsa_key"
 require_relative "source"
 
@@ -74,7 +76,7 @@ module EncryptedS3Service
       own = FRAME + @keys.sum { |key| RECORD + (key.bits / 8) }
       entries = { **OTHERS.fetch(format), **(place ? PLACE : {}), NAME => base64(own) }
       names = entries.keys.sum { |name| PREFIX.bytesize + name.bytesize }
-      names + entries.values.sum + base64(wrapped(writing)) + writing.id.to_s.bytesize
+      names + entries.values.sum + base64(wrapped(writing)) + writing.id.to_s.bytesize + context_size(writing)
     end
 
     private
@@ -102,6 +104,8 @@ module EncryptedS3Service
     end
 
     def base64(bytes) = (bytes + 2) / 3 * 4
+
+    def context_size(key) = key.is_a?(KmsKey) ? JSON.generate(key.context, ascii_only: true).bytesize : 0
 
     def wrapped(key) = WRAPPED.fetch(key.kind) { OpenSSL::PKey.read(key.bytes).n.num_bytes }
 

@@ -17,11 +17,14 @@ module EncryptedS3Service
   # one HEAD request each. So it may be killed at any moment and run again. Some stores answer that they have copied an
   # object and have changed nothing: each store has to show the new envelope of the first object that it rotates.
   #
-  # The format of a file stays what it is. What is V2 where V3 is written (`commitment_policy`), in a legacy form, or
-  # has its envelope in an instruction file has to be encrypted anew instead, which moves its body through this process
-  # and gives it the tags and the storage class that the service's `upload` settings say; that happens only where
-  # `reencrypt` is true. Each such file is compared with its blob's checksum on the way and read back afterwards. Files
-  # must not be migrated away meanwhile ({Migration}).
+  # An envelope in an instruction file, where the configuration reads those, is replaced in that file. Other files that
+  # are archived (Glacier) or locked (Object Lock) are left as they are and count as failures, with the reason.
+  #
+  # The format of a file stays what it is. What is V2 where V3 is written (`commitment_policy`), or in a legacy form,
+  # has to be encrypted anew instead, which moves its body through this process and gives it the tags and the storage
+  # class that the service's `upload` settings say; that happens only where `reencrypt` is true, and then for files with
+  # their envelopes in instruction files as well. Each such file is compared with its blob's checksum on the way and
+  # read back afterwards. Files must not be migrated away meanwhile ({Migration}).
   #
   # Variants and preview images are blobs of their own and rotated like others, if they are tracked. Variants that are
   # not (`variants/<key>/…`) have no rows: before the old key is taken away they have to be deleted

@@ -3,32 +3,12 @@
 use super::metadata::names;
 use super::{ContentKey, Envelope, Envelopes, Format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyring::{KeyUse, Keyring, ReEncrypted, Wrapping};
+use crate::keyring::{KeyUse, Keyring};
 use crate::place::{self, Claim, PlaceBinding};
 use crate::secret::DataKey;
 
 /// A metadata entry that changes: its name, and its new value or `None` when it goes away.
 pub(super) type Changed = (&'static str, Option<String>);
-
-/// What KMS has done to a wrapped data key by itself.
-pub(super) enum Rewrapped {
-    /// The writing key had wrapped it already.
-    Current,
-    /// The entries that change.
-    Changed(Vec<Changed>),
-    /// It is no matter of KMS alone.
-    Impossible,
-}
-
-impl Rewrapped {
-    pub(super) fn of(outcome: ReEncrypted, entries: impl FnOnce(Wrapping) -> Vec<Changed>) -> Result<Self> {
-        Ok(match outcome {
-            ReEncrypted::Current => Self::Current,
-            ReEncrypted::Changed(wrapping) => Self::Changed(entries(wrapping)),
-            ReEncrypted::Impossible => Self::Impossible,
-        })
-    }
-}
 
 /// What changing an object's metadata comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,23 +21,23 @@ pub enum Rewrap {
     Reencrypt(&'static str),
 }
 
-/// An object whose metadata can be replaced.
-struct Replaceable {
+/// An object whose metadata or instruction file can be replaced.
+pub(super) struct Replaceable {
     envelope: Envelope,
     claim: Claim,
 }
 
 impl Replaceable {
-    fn format(&self) -> Format {
+    pub(super) fn format(&self) -> Format {
         if matches!(self.envelope, Envelope::V3(_)) { Format::V3 } else { Format::V2 }
     }
 
-    /// Has KMS wrap the data key anew, without seeing it.
-    async fn re_encrypt(&self, keyring: &Keyring) -> Result<Rewrapped> {
+    /// The entries that change when KMS wraps the data key anew, without seeing it; `None` when KMS alone cannot.
+    async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
         match &self.envelope {
             Envelope::V2(envelope) => envelope.re_encrypt(keyring).await,
             Envelope::V3(envelope) => envelope.re_encrypt(keyring).await,
-            Envelope::V1(_) => Ok(Rewrapped::Impossible),
+            Envelope::V1(_) => Ok(None),
         }
     }
 
@@ -82,19 +62,35 @@ impl Envelopes {
     /// # Errors
     /// As [`open`](Envelopes::open).
     pub async fn rewrap(&self, key: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
-        let object = match self.replaceable(self.place, metadata)? {
+        let object = match self.replaceable(self.place, metadata, None)? {
             Ok(object) => object,
             Err(why) => return Ok(Rewrap::Reencrypt(why)),
         };
         let format = object.format();
-        let binds = self.place.writes() && object.claim.is_absent();
+        let changed = self.changes(&object, key, Some(metadata)).await?;
+        Ok(if changed.is_empty() {
+            Rewrap::Current(format)
+        } else {
+            Rewrap::Metadata(format, replaced(metadata, changed))
+        })
+    }
+
+    /// The entries that change when the writing key wraps the data key of an object. Where its own `metadata` can change
+    /// also those that bind it to its `key` and those of the recovery keys.
+    pub(super) async fn changes(
+        &self,
+        object: &Replaceable,
+        key: &str,
+        metadata: Option<&[(String, String)]>,
+    ) -> Result<Vec<Changed>> {
+        let binds = metadata.is_some() && self.place.writes() && object.claim.is_absent();
         // For another recovery entry the data key is needed.
-        if !binds && self.recovery.is_named(pairs(metadata)) {
-            match object.re_encrypt(&self.keyring).await? {
-                Rewrapped::Current => return Ok(Rewrap::Current(format)),
-                Rewrapped::Changed(changed) => return Ok(Rewrap::Metadata(format, replaced(metadata, changed))),
-                Rewrapped::Impossible => {}
-            }
+        let is_recoverable = metadata.is_none_or(|metadata| self.recovery.is_named(pairs(metadata)));
+        if !binds
+            && is_recoverable
+            && let Some(changed) = object.re_encrypt(&self.keyring).await?
+        {
+            return Ok(changed);
         }
         let (content_key, used) = object.envelope.open(&self.keyring).await?;
         object.claim.check(content_key.data_key(), key)?;
@@ -102,13 +98,11 @@ impl Envelopes {
         if binds {
             changed.push(place_entry(content_key.data_key(), key)?);
         }
-        let recovery = self.recovery.update(&content_key, pairs(metadata))?;
-        changed.extend(recovery.map(|(name, value)| (name, Some(value))));
-        Ok(if changed.is_empty() {
-            Rewrap::Current(format)
-        } else {
-            Rewrap::Metadata(format, replaced(metadata, changed))
-        })
+        if let Some(metadata) = metadata {
+            let recovery = self.recovery.update(&content_key, pairs(metadata))?;
+            changed.extend(recovery.map(|(name, value)| (name, Some(value))));
+        }
+        Ok(changed)
     }
 
     /// Binds an object with this `metadata` to its `key`, whatever the setting says: it was written under the key
@@ -118,7 +112,7 @@ impl Envelopes {
     /// As [`open`](Envelopes::open); `Misplaced` when it was written neither under `key` nor under `former`,
     /// `PlaceRequired` when it does not say where it was written.
     pub async fn rebind(&self, key: &str, former: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
-        let object = match self.replaceable(PlaceBinding::Verify, metadata)? {
+        let object = match self.replaceable(PlaceBinding::Verify, metadata, None)? {
             Ok(object) => object,
             Err(why) => return Ok(Rewrap::Reencrypt(why)),
         };
@@ -137,16 +131,18 @@ impl Envelopes {
         Ok(Rewrap::Metadata(format, replaced(metadata, vec![place_entry(data_key, key)?])))
     }
 
-    /// Reads the envelope of an object whose metadata can be replaced; or says why that is not enough.
-    fn replaceable(
+    /// Reads the envelope of an object whose metadata, or whose instruction file, can be replaced; or says why that is
+    /// not enough.
+    pub(super) fn replaceable(
         &self,
         binding: PlaceBinding,
         metadata: &[(String, String)],
+        file: Option<&[u8]>,
     ) -> Result<std::result::Result<Replaceable, &'static str>> {
-        if self.instruction_file_suffix.is_some() && !names::hold_wrapped_key(pairs(metadata)) {
+        if file.is_none() && self.instruction_file_suffix.is_some() && !names::hold_wrapped_key(pairs(metadata)) {
             return Ok(Err("its envelope is in an instruction file"));
         }
-        let envelope = Envelope::read(pairs(metadata), None)?;
+        let envelope = Envelope::read(pairs(metadata), file)?;
         envelope.check(self.policy)?;
         match &envelope {
             Envelope::V1(_) => return Ok(Err("it is in the legacy V1 format")),
@@ -162,7 +158,7 @@ fn place_entry(data_key: &DataKey, key: &str) -> Result<Changed> {
     place::entry(data_key, key).map(|(name, value)| (name, Some(value)))
 }
 
-fn pairs(metadata: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clone {
+pub(super) fn pairs(metadata: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clone {
     metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 

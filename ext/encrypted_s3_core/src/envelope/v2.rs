@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::metadata::{Entries, names};
-use super::rewrap::{Changed, Rewrapped};
+use super::rewrap::Changed;
 use super::{ContentKey, Format, malformed, refuse_v3_entries, unsupported};
 use crate::cbc::Iv;
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, TAG_LEN};
-use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping};
+use crate::keyring::{KeyUse, Keyring, ReEncrypted, Wrap, WrappedKey, Wrapping};
 use crate::secret::{DataKey, fill_random};
 
 /// The content algorithm, and the text that its name binds into the wrapped key.
@@ -121,9 +121,15 @@ impl Envelope {
         Ok(wrapped_entries(keyring.wrap(data_key, GCM).await?))
     }
 
-    /// The same by KMS alone.
-    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Rewrapped> {
-        Rewrapped::of(keyring.re_encrypt(&self.wrapped()).await?, wrapped_entries)
+    /// The same by KMS alone; `None` when it cannot.
+    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
+        Ok(match keyring.re_encrypt(&self.wrapped()).await? {
+            ReEncrypted::Changed(wrapping) => Some(wrapped_entries(wrapping)),
+            ReEncrypted::Current(arn) if self.kms_key.as_ref() == Some(&arn) => Some(Vec::new()),
+            // Written by another client, which does not name the key.
+            ReEncrypted::Current(arn) => Some(vec![(names::KMS_KEY, Some(arn))]),
+            ReEncrypted::Impossible => None,
+        })
     }
 
     fn wrapped(&self) -> WrappedKey<'_> {

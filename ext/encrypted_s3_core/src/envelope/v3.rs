@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::commitment::{Derivation, ID_LEN, Id};
 use super::metadata::{Entries, names};
-use super::rewrap::{Changed, Rewrapped};
+use super::rewrap::Changed;
 use super::{ContentKey, confusion, unsupported};
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce};
-use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping, WritingWrap};
+use crate::keyring::{KeyUse, Keyring, ReEncrypted, Wrap, WrappedKey, Wrapping, WritingWrap};
 use crate::secret::{DataKey, fill_random};
 
 /// AES-256-GCM with HKDF-SHA512 and key commitment: the only suite that is ever stored, and the text that its number
@@ -109,9 +109,15 @@ impl Envelope {
         Ok(wrapped_entries(keyring.wrap(data_key, SUITE).await?))
     }
 
-    /// The same by KMS alone.
-    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Rewrapped> {
-        Rewrapped::of(keyring.re_encrypt(&self.wrapped()).await?, wrapped_entries)
+    /// The same by KMS alone; `None` when it cannot.
+    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
+        Ok(match keyring.re_encrypt(&self.wrapped()).await? {
+            ReEncrypted::Changed(wrapping) => Some(wrapped_entries(wrapping)),
+            ReEncrypted::Current(arn) if self.kms_key.as_ref() == Some(&arn) => Some(Vec::new()),
+            // Written by another client, which does not name the key.
+            ReEncrypted::Current(arn) => Some(vec![(names::KMS_KEY, Some(arn))]),
+            ReEncrypted::Impossible => None,
+        })
     }
 
     fn wrapped(&self) -> WrappedKey<'_> {

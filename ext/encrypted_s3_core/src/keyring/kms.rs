@@ -16,8 +16,8 @@ use crate::task;
 /// What became of a data key that KMS was to wrap anew.
 #[derive(Debug)]
 pub(crate) enum ReEncrypted {
-    /// The writing key had wrapped it already.
-    Current,
+    /// The writing key, with this ARN, had wrapped it already.
+    Current(String),
     /// The writing key has wrapped it now.
     Changed(Wrapping),
     /// KMS cannot do it by itself: one of the keys is not there, or they are in two regions.
@@ -84,18 +84,18 @@ impl Keyring {
         self.check_kind(wrapped.wrap.kind())?;
         let (context, wanted) = (checked_context(wrapped)?, writing.context().bound(wrapped.bind));
         let keys = self.kms_keys_for(wrapped, &context)?;
-        if keys.iter().any(|(_, key)| key.region() != writing.region()) {
+        let kms = self.kms()?;
+        if keys.iter().any(|(_, key)| kms.region(key) != kms.region(writing)) {
             return Ok(ReEncrypted::Impossible);
         }
         let mut refusal = None;
         for (_, key) in keys {
-            let request = self.kms()?.re_encrypt((key, &context), (writing, &wanted), wrapped.bytes);
+            let request = kms.re_encrypt((key, &context), (writing, &wanted), wrapped.bytes);
             match task::run(request).await {
                 Ok(Some(rewrapped)) => {
-                    let arn = &rewrapped.wrapped.key_arn;
-                    let is_current = rewrapped.source_arn == *arn && wrapped.kms_key == Some(arn) && context == wanted;
+                    let is_current = rewrapped.source_arn == rewrapped.wrapped.key_arn && context == wanted;
                     return Ok(if is_current {
-                        ReEncrypted::Current
+                        ReEncrypted::Current(rewrapped.source_arn)
                     } else {
                         ReEncrypted::Changed(wrapping(rewrapped.wrapped, &wanted))
                     });

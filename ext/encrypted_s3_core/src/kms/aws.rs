@@ -164,6 +164,11 @@ impl KeyService for AwsKms {
         })
     }
 
+    fn region(&self, key: &KmsKey) -> Option<String> {
+        let of_settings = || self.0.settings.region.clone().or_else(|| self.0.connection.settings.region.clone());
+        key.region().map(str::to_owned).or_else(of_settings)
+    }
+
     fn describe(&self, key: &KmsKey) -> KmsFuture<KmsDescription> {
         let (inner, region, about) = self.request("DescribeKey", &[key]);
         let id = key.id().map(str::to_owned);

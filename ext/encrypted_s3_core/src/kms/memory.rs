@@ -132,6 +132,10 @@ impl KeyService for MemoryKms {
         }))
     }
 
+    fn region(&self, key: &KmsKey) -> Option<String> {
+        key.region().map(str::to_owned)
+    }
+
     fn describe(&self, key: &KmsKey) -> KmsFuture<KmsDescription> {
         ready(self.begin("DescribeKey", key).map(|()| KmsDescription {
             arn: key.id().unwrap_or_default().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -19,6 +19,7 @@ use super::aws_settings::{AwsStoreSettings, ChecksumUse};
 use super::patience::{self, Patience};
 use super::{
     NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart, aws_copy,
+    aws_immovable,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -113,19 +114,17 @@ impl Inner {
         send(Some(md5_of(body))).await
     }
 
-    /// Stores an object in one request. `if_none_match` is the value of that header.
-    async fn put(
-        &self,
-        object: NewObject,
-        body: Bytes,
-        if_none_match: Option<&str>,
-        subject: &Subject,
-    ) -> Result<Stored> {
+    /// Stores an object in one request.
+    async fn put(&self, object: NewObject, body: Bytes, condition: PutIf<'_>, subject: &Subject) -> Result<Stored> {
         let connected = self.connected().await?;
         let send = |md5: Option<String>| {
             let request = connected.client.put_object().bucket(&self.bucket);
             let request = request.set_expected_bucket_owner(self.owner()).set_content_md5(md5);
-            let request = request.set_if_none_match(if_none_match.map(str::to_owned));
+            let request = match condition {
+                PutIf::Always => request,
+                PutIf::Absent => request.if_none_match("*"),
+                PutIf::Is(etag) => request.if_match(etag),
+            };
             let mut request = describe!(request, object.clone()).body(ByteStream::from(body.clone())).customize();
             if !self.signs_bodies(connected) {
                 request = request.disable_payload_signing();
@@ -152,6 +151,17 @@ impl Inner {
 
 type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
 
+/// What must be under the key of an object that is stored.
+#[derive(Clone, Copy)]
+enum PutIf<'a> {
+    /// Anything or nothing.
+    Always,
+    /// Nothing.
+    Absent,
+    /// The object with this entity tag.
+    Is(&'a str),
+}
+
 /// The MD5 of a request's body, for the header `Content-MD5`.
 fn md5_of(body: &[u8]) -> String {
     let mut md5 = crate::md5::Md5::new();
@@ -174,7 +184,13 @@ impl ObjectStore for AwsStore {
 
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
         let (inner, subject) = (self.inner.clone(), self.subject("PutObject", &object.key));
-        Box::pin(async move { inner.put(object, body, None, &subject).await })
+        Box::pin(async move { inner.put(object, body, PutIf::Always, &subject).await })
+    }
+
+    fn replace(&self, object: NewObject, body: Bytes, etag: &str) -> StoreFuture<Stored> {
+        let (inner, subject) = (self.inner.clone(), self.subject("PutObject", &object.key));
+        let etag = etag.to_owned();
+        Box::pin(async move { inner.put(object, body, PutIf::Is(&etag), &subject).await })
     }
 
     fn put_if_absent(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored> {
@@ -182,7 +198,7 @@ impl ObjectStore for AwsStore {
         Box::pin(async move {
             let unconditionally = &inner.connection.quirks.stores_unconditionally;
             if !unconditionally.load(Ordering::Relaxed) {
-                match inner.put(object, body, Some("*"), &subject).await {
+                match inner.put(object, body, PutIf::Absent, &subject).await {
                     Err(error) if error.answer().is_some_and(|answer| answer.status == 501) => {
                         unconditionally.store(true, Ordering::Relaxed);
                     }
@@ -296,7 +312,9 @@ impl ObjectStore for AwsStore {
             let request = inner.client().await?.head_object().bucket(&inner.bucket).key(&subject.key);
             let answer = request.set_expected_bucket_owner(inner.owner()).send().await;
             let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
-            head_of(answer.content_length, answer.e_tag, answer.metadata, &subject)
+            let immovable = aws_immovable::reason(&answer, SystemTime::now());
+            let head = head_of(answer.content_length, answer.e_tag, answer.metadata, &subject)?;
+            Ok(ObjectHead { immovable, ..head })
         })
     }
 
@@ -335,5 +353,6 @@ pub(super) fn head_of(
     let size = size.and_then(|size| u64::try_from(size).ok()).ok_or_else(|| {
         Error::new(ErrorKind::Transport, "the store did not send the size of the object").for_object(&subject.key)
     })?;
-    Ok(ObjectHead { size, etag: etag.unwrap_or_default(), metadata: metadata.unwrap_or_default() })
+    let (etag, metadata) = (etag.unwrap_or_default(), metadata.unwrap_or_default());
+    Ok(ObjectHead { size, etag, metadata, immovable: None })
 }

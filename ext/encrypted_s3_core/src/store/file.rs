@@ -86,7 +86,7 @@ impl FileStore {
     /// A file has no versions, so there is no entity tag.
     fn describe(&self) -> Result<ObjectHead> {
         let size = self.file.metadata().map_err(|error| failed("read", error))?.len();
-        Ok(ObjectHead { size, etag: String::new(), metadata: self.metadata.clone() })
+        Ok(ObjectHead { size, metadata: self.metadata.clone(), ..ObjectHead::default() })
     }
 
     /// Runs blocking work on a thread that may block.
@@ -107,6 +107,10 @@ impl ObjectStore for FileStore {
             store.progress(|written| written.metadata = object.metadata);
             Ok(Stored::default())
         })
+    }
+
+    fn replace(&self, _object: NewObject, _body: Bytes, _etag: &str) -> StoreFuture<Stored> {
+        self.answer(|_| Err(no_bucket()))
     }
 
     fn create_multipart(&self, object: NewObject) -> StoreFuture<String> {

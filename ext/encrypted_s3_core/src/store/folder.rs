@@ -78,6 +78,10 @@ impl ObjectStore for FolderStore {
         self.write(NewVersion { replaces: Replaces::Nothing, ..NewVersion::of(object) }, body)
     }
 
+    fn replace(&self, object: NewObject, body: Bytes, etag: &str) -> StoreFuture<Stored> {
+        self.write(NewVersion { replaces: Replaces::Version(etag.to_owned()), ..NewVersion::of(object) }, body)
+    }
+
     fn create_multipart(&self, object: NewObject) -> StoreFuture<String> {
         self.answer(move |folder| folder.begin_upload(&NewVersion::of(object)))
     }
@@ -110,7 +114,8 @@ impl ObjectStore for FolderStore {
             }
             let end = last.saturating_add(1).min(found.size);
             let body = Body::from_file(FileBody::new(found.body, first, end));
-            let head = ObjectHead { size: found.size, etag: found.record.etag, metadata: found.record.metadata };
+            let (etag, metadata) = (found.record.etag, found.record.metadata);
+            let head = ObjectHead { size: found.size, etag, metadata, immovable: None };
             Ok(Object { head, first, body })
         })
     }
@@ -119,7 +124,8 @@ impl ObjectStore for FolderStore {
         let key = key.to_owned();
         self.answer(move |folder| {
             let found = folder.open(&key)?;
-            Ok(ObjectHead { size: found.size, etag: found.record.etag, metadata: found.record.metadata })
+            let (etag, metadata) = (found.record.etag, found.record.metadata);
+            Ok(ObjectHead { size: found.size, etag, metadata, immovable: None })
         })
     }
 

@@ -190,7 +190,8 @@ impl State {
             .get(key)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such object").for_object(key))?;
         let metadata = held.object.metadata.iter().cloned().collect();
-        Ok((ObjectHead { size: held.body.len() as u64, etag: held.etag.clone(), metadata }, held.body.clone()))
+        let head = ObjectHead { size: held.body.len() as u64, etag: held.etag.clone(), metadata, immovable: None };
+        Ok((head, held.body.clone()))
     }
 
     /// The object that is to be copied, if it is the wanted version.
@@ -240,6 +241,14 @@ impl ObjectStore for MemoryStore {
             _ if state.unconditional => Err(Error::new(ErrorKind::Unsupported, "conditions are not supported")),
             true => Err(Error::new(ErrorKind::Changed, "there is an object already").for_object(&object.key)),
             false => Ok(state.insert(object.key.clone(), object, body)),
+        })
+    }
+
+    fn replace(&self, object: NewObject, body: Bytes, etag: &str) -> StoreFuture<Stored> {
+        let etag = etag.to_owned();
+        self.answer("replace", move |state| {
+            state.copied(&object.key, &etag)?;
+            Ok(state.insert(object.key.clone(), object, body))
         })
     }
 

@@ -255,7 +255,7 @@ async fn an_instruction_file_goes_with_its_object() {
 async fn a_map_stays_right_when_the_wrapping_key_is_rotated() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
-    let options = RotateOptions { acl: None, largest_copy: u64::MAX, verify: true, renamed_from: None };
+    let options = RotateOptions { largest_copy: u64::MAX, verify: true, ..RotateOptions::default() };
     let rotated = rotate(Arc::new(memory.clone()), &keyring(8), KEY, &options).await.unwrap();
     assert!(matches!(rotated.outcome, Rotation::Rotated(_)));
     let sidecar = body(&memory, SIDECAR);

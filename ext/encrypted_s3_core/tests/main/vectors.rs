@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::Result;
 use encrypted_s3_core::content::Content;
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
-use encrypted_s3_core::envelope::{ContentKey, Envelopes};
+use encrypted_s3_core::envelope::{ContentKey, Envelopes, RewrapFile};
 use encrypted_s3_core::gcm::{Backend, Nonce, Opener, TAG_LEN};
-use encrypted_s3_core::keyring::Key;
+use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::kms::{Context, KmsKey, MemoryKms};
+use encrypted_s3_core::place::PlaceBinding;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
 use encrypted_s3_core::secret::DataKey;
 use encrypted_s3_core::segments::{Checking, Purpose, SEGMENT_LEN, SegmentReader};
@@ -20,7 +21,7 @@ use encrypted_s3_core::store::{MemoryStore, NewObject};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Entries, decrypt, key, open_all, rsa_private, with_policy};
+use crate::support::{Entries, Now as _, decrypt, key, open, open_all, rsa_private, with_policy};
 
 /// How many there are in this repository. A folder that lost some would pass without a sound.
 const TOTAL: usize = 94;
@@ -362,6 +363,30 @@ async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() 
         refused += 1;
     }
     at_least(9, 3, refused);
+}
+
+/// As Java's `reEncryptInstructionFile`: in V3 the object's own entries stay, and with them the commitment.
+#[test]
+fn an_instruction_file_gets_the_data_key_wrapped_by_another_key() {
+    let mut rewrapped = 0;
+    for vector in Vector::all().iter().filter(|vector| vector.is_valid() && !vector.is_legacy()) {
+        let Some(file) = vector.instruction_file() else { continue };
+        let new = || key(Some("new"), &[0x7e; 32]);
+        let both = Envelopes {
+            place: PlaceBinding::Verify,
+            keyring: Keyring::new(vec![new(), vector.key()]).unwrap(),
+            ..vector.envelopes(vector.policy())
+        };
+        let rewrap = both.rewrap_file("an object", &vector.metadata(), file).now().unwrap();
+        let RewrapFile::File(_, file) = rewrap else { panic!("{}: {rewrap:?}", vector.name) };
+        let after = Envelopes { keyring: Keyring::new(vec![new()]).unwrap(), ..vector.envelopes(vector.policy()) };
+        let content = open(&after, &vector.metadata(), Some(&file)).unwrap();
+        vector.check_plaintext(&decrypt(content, &vector.body(), &[]).unwrap());
+        let again = both.rewrap_file("an object", &vector.metadata(), &file).now().unwrap();
+        assert!(matches!(again, RewrapFile::Current(_)), "{}", vector.name);
+        rewrapped += 1;
+    }
+    at_least(5, 3, rewrapped);
 }
 
 /// V1 has no check of its own for a wrong key, and must not have one: it fails as a damaged body does.

@@ -16,7 +16,7 @@ module EncryptedS3Service
       # Blobs per query.
       BATCH = 500
       # Outcomes that count as failures.
-      FAILED = %i[failed missing unencrypted].freeze
+      FAILED = %i[failed missing immovable unencrypted].freeze
       private_constant :BATCH
 
       # A blob and the services that have its objects.

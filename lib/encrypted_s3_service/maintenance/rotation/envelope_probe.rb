@@ -45,7 +45,10 @@ module EncryptedS3Service
       def refused? = !bound? && @client.configuration.place_binding == "require"
 
       # @return [Boolean] whether rotation cannot change its key
-      def anew? = ["v1", "instruction file"].include?(format)
+      def anew? = format == "v1"
+
+      # @return [Boolean] whether its envelope is in an instruction file
+      def in_file? = format == "instruction file"
 
       # @return [Boolean] whether new objects get a format that this one cannot have by rotation
       def old_format? = @client.outdated_format?(format)

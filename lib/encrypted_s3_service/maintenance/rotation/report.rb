@@ -13,6 +13,7 @@ module EncryptedS3Service
         rotated: ["rotated", "to be rotated"], current: ["under the writing key already"] * 2,
         reencrypted: ["encrypted again", "to be encrypted again"],
         reencrypt: ["left: they have to be encrypted again (REENCRYPT=true)"] * 2, missing: %w[missing missing],
+        immovable: ["left: they are archived or locked"] * 2,
         unfinished: ["skipped (upload never finished)"] * 2, failed: %w[failed failed]
       }.freeze
       private_constant :OUTCOMES
@@ -39,10 +40,10 @@ module EncryptedS3Service
       # @return [void]
       def rotation(tallies, failures, dry_run:)
         tallies.sort.each { |_, tally| service(tally, dry_run) }
-        count = failures.count(:missing, :failed)
+        count = failures.count(:missing, :failed, :immovable)
         total = tallies.values.sum(&:total)
         list("#{count} of #{counted(total, "object")} could not be rotated and were not changed",
-             failures, :missing, :failed)
+             failures, :missing, :failed, :immovable)
       end
 
       # @param audit [Audit]

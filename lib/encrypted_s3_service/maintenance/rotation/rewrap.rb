@@ -40,6 +40,7 @@ module EncryptedS3Service
 
       def planned(probe)
         return @reencrypt ? :reencrypted : :reencrypt if probe.anew?
+        return @reencrypt ? :reencrypted : :rotated if probe.in_file?
         return :reencrypted if @reencrypt && probe.old_format?
 
         probe.current? && !probe.to_be_bound? && probe.recoverable? ? :current : :rotated
@@ -53,7 +54,14 @@ module EncryptedS3Service
         rotated = rotate(client, blob.key)
         return reencrypted(service, blob, rotated.former_key_id) if @reencrypt && rotated.outcome == :reencrypt
 
+        return immovable(service, blob, rotated.reason) if rotated.outcome == :immovable
+
         finding(rotated.outcome, client, rotated.format, rotated.former_key_id)
+      end
+
+      def immovable(service, blob, reason)
+        failure = TaskRun::Failure.new(blob_id: blob.id, object: BlobWalk.name_of(blob, service), reason: reason)
+        Finding.new(outcome: :immovable, failure: failure)
       end
 
       # Rotated first, such an object would be copied for nothing.
@@ -69,7 +77,7 @@ module EncryptedS3Service
       # first object that it rotates.
       def rotate(client, key)
         store = client.configuration.then { |place| [place.endpoint, place.region, place.bucket, place.root] }
-        rotated = client.rotate(key, verify: @verify || !@trusted.key?(store))
+        rotated = client.rotate(key, verify: @verify || !@trusted.key?(store), instruction_files: !@reencrypt)
         @trusted[store] = true if rotated.outcome == :rotated
         rotated
       end

@@ -5,9 +5,9 @@ require_relative "../task_run/failures"
 module EncryptedS3Service
   class Rotation
     # The result for one object.
-    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew);
-    #   of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`, `:unfinished` (it is not there, and its blob
-    #   is attached to nothing), `:failed`
+    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew),
+    #   `:immovable` (it is archived or locked); of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`,
+    #   `:unfinished` (it is not there, and its blob is attached to nothing), `:failed`
     # @!attribute format [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`
     # @!attribute key_id [String, nil] of the key that it asked for before
     # @!attribute new_key_id [String, nil] of the key that it asks for now
@@ -39,8 +39,8 @@ module EncryptedS3Service
       attr_reader :service_name
 
       # @return [Hash{Symbol => Integer}] objects by what became of them: `:rotated`, `:current`, `:reencrypted`,
-      #   `:reencrypt` (they have to be encrypted anew), `:missing`, `:unfinished` (not there, and their blobs attached
-      #   to nothing), `:failed`; in a dry run what would
+      #   `:reencrypt` (they have to be encrypted anew), `:immovable` (they are archived or locked), `:missing`,
+      #   `:unfinished` (not there, and their blobs attached to nothing), `:failed`; in a dry run what would
       attr_reader :outcomes
 
       # @return [Hash{String, nil => Integer}] objects by the id of the key that they asked for before
@@ -64,12 +64,12 @@ module EncryptedS3Service
         @old_format = 0
       end
 
-      # @return [Array<TaskRun::Failure>] the objects that failed or are missing, the first thousand of each; they are
-      #   as they were
-      def failures = @run_failures.of(:missing, :failed)
+      # @return [Array<TaskRun::Failure>] the objects that failed, are missing or must stay as they are, the first
+      #   thousand of each; they are as they were
+      def failures = @run_failures.of(:missing, :failed, :immovable)
 
-      # @return [Integer] objects that failed or are missing
-      def failed = outcomes.values_at(:failed, :missing).sum
+      # @return [Integer] objects that failed, are missing or must stay as they are
+      def failed = outcomes.values_at(:failed, :missing, :immovable).sum
 
       # @return [Integer] objects that were looked at
       def total = outcomes.values.sum - outcomes[:unfinished]

@@ -36,6 +36,9 @@ module EncryptedS3Service
                                "otherwise environment). With openbao the key stays with an OpenBao or Vault server, " \
                                "and the application gets a reference"
 
+      class_option :kms_key_id, type: :string, banner: "ARN",
+                                desc: "A key in AWS KMS that makes the keys of files, in the place of a new key"
+
       class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
                              desc: "Environments that use the service by default (production)"
 
@@ -64,7 +67,7 @@ module EncryptedS3Service
       # @raise [Thor::Error] when the credentials cannot be changed
       def store_key
         return say_status(:keep, "the encryption key, if there is one", :blue) if behavior == :revoke
-        return say_status(:skip, "making a key: the entry has one", :blue) if installed?
+        return say_status(:skip, "making a key: the entry has one", :blue) if installed? || kms_key_id
 
         key_place.store unless options[:pretend]
       rescue CredentialsEntry::Refusal => e
@@ -113,6 +116,7 @@ module EncryptedS3Service
         default = "set `#{default_line}` in config/environments/*.rb, then " if environments.empty?
         say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
         return show_custody if key_place.custody?
+        return say("Without the key in AWS KMS the files are lost.") if kms_key_id
 
         say "Keep a copy of the encryption key outside of the bucket. Without the key the files are lost."
         key_place.show
@@ -137,9 +141,21 @@ module EncryptedS3Service
         absent = environments.find { |name| !exist?(environment_file(name)) }
         refuse "--default: #{environment_file(absent)} does not exist." if absent
         check_tenants if options[:tenants]
+        check_kms_key
       end
 
       def refuse(message) = raise(Thor::Error, message)
+
+      def kms_key_id = options[:kms_key_id]
+
+      def check_kms_key
+        return unless kms_key_id
+
+        refuse "--key and --kms-key-id cannot both be given." if options[:key]
+        KmsKey.new(kms_key_id, setting: "--kms-key-id")
+      rescue ConfigurationError => e
+        refuse "#{e.message}."
+      end
 
       def path(relative) = File.join(destination_root, relative)
 

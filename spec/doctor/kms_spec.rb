@@ -1,0 +1,76 @@
+# frozen_string_literal: true
+
+require "encrypted_s3_service/doctor"
+require_relative "../support/kms"
+
+RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" do
+  let(:output) { StringIO.new }
+  let(:arn) { Kms.create_key }
+
+  after { server.list(bucket, prefix: "encrypted_s3_service-doctor/").each { |probe| server.delete(bucket, probe) } }
+
+  def examine(**overrides)
+    entry = { service: "EncryptedS3", **Kms.settings(arn, **overrides).compact }
+    described_class.new({ "encrypted" => entry }, output: output).run
+  end
+
+  # @return [Hash{String => Array(String, String)}] status and text of every line, by what it is about
+  def findings
+    output.string.lines.filter_map { |line| line.chomp.match(/\A  (\w+) +(\S.*?)  +(.*)\z/)&.captures }
+          .to_h { |status, subject, text| [subject, [status, text]] }
+  end
+
+  it "makes and opens a data key, says what that took, and goes on with the store" do
+    expect(examine).to be(true)
+    expect(findings["key"]).to match(["ok", /in AWS KMS: #{Regexp.escape(arn)} made and opened a data key in \d+ ms/])
+    expect(findings["rotation"].first).to eq("ok")
+    expect(findings["round trip, 20 MiB"].first).to eq("ok")
+    expect(server.list(bucket, prefix: "encrypted_s3_service-doctor/")).to eq([])
+  end
+
+  refused = {
+    "AccessDeniedException" => /permission kms:GenerateDataKey/, "DisabledException" => /the key is disabled/,
+    "NotFoundException" => /`kms_key_id` and `kms_region`/
+  }
+  refused.each do |code, advice|
+    it "tells #{code} from other problems, and examines the store all the same" do
+      FaultProxy.run(Kms.server.endpoint) do |proxy|
+        proxy.fault("GenerateDataKey", status: 400, answer: JSON.generate({ __type: code }))
+        expect(examine(kms_endpoint: proxy.endpoint)).to be(false)
+        expect(findings["key"]).to match(["FAILED", advice])
+        expect(findings["round trip, 1 KiB"].first).to eq("ok")
+      end
+    end
+  end
+
+  it "says that a key waits for its deletion, also one that only reads" do
+    former = Kms.create_key
+    Kms.client.schedule_key_deletion(key_id: former[%r{[^/]+\z}], pending_window_in_days: 7)
+    expect(examine(decryption_keys: ["kms:#{former}"])).to be(true)
+    expect(findings["reading keys"]).to match(["warning", /#{Regexp.escape(former)} in AWS KMS is PendingDeletion/])
+    output.reopen(+"")
+    expect(examine(kms_key_id: former)).to be(false)
+    expect(findings["key"]).to match(["FAILED", /is PendingDeletion: it cannot be used/])
+  end
+
+  it "names the permission that is missing for a rotation from other keys" do
+    FaultProxy.run(Kms.server.endpoint) do |proxy|
+      proxy.fault("Encrypt", status: 400, answer: JSON.generate({ __type: "AccessDeniedException" }))
+      examine(kms_endpoint: proxy.endpoint)
+      expect(findings["rotation"]).to match(["warning", /kms:Encrypt/])
+    end
+  end
+
+  it "needs no permission to describe the key" do
+    FaultProxy.run(Kms.server.endpoint) do |proxy|
+      proxy.fault("DescribeKey", status: 400, answer: JSON.generate({ __type: "AccessDeniedException" }))
+      expect(examine(kms_endpoint: proxy.endpoint)).to be(true)
+      expect(findings["key"].first).to eq("ok")
+    end
+  end
+
+  it "says what is wrong with the settings" do
+    expect(examine(kms_key_id: "no id at all")).to be(false)
+    expect(findings["key"]).to match(["FAILED", /kms_key_id must be the id/])
+  end
+end
