@@ -9,7 +9,7 @@ require "tmpdir"
 class PumaCluster
   CONFIGURATION = <<~'RUBY'
     workers 2
-    threads 3, 3
+    threads THREADS, THREADS
     preload_app!
     silence_single_worker_warning
   RUBY
@@ -20,27 +20,33 @@ class PumaCluster
     blob.upload("from-the-master", StringIO.new("stored before the fork"))
     raise "the master cannot read" unless blob.download("from-the-master") == "stored before the fork"
 
+    application = Rails.application
+    SETUP
+
     run(lambda do |request|
-      status, headers, body = Rails.application.call(request)
+      status, headers, body = application.call(request)
       [status, headers.merge("x-worker" => Process.pid.to_s), body]
     end)
   RUBY
   ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
 
+  # @param threads [Integer] of each of the two workers
+  # @param setup [String] Ruby that is run when the application is loaded; it may put another Rack application into
+  #   the place of `application`
   # @yieldparam cluster [PumaCluster] stopped after the block
-  def self.run
+  def self.run(threads: 3, setup: "")
     Dir.mktmpdir do |folder|
-      cluster = new(folder)
+      cluster = new(folder, threads, setup)
       yield cluster
     ensure
       cluster&.stop
     end
   end
 
-  def initialize(folder)
+  def initialize(folder, threads, setup)
     @folder = folder
-    File.write(path("puma.rb"), CONFIGURATION)
-    File.write(path("config.ru"), RACKUP.sub("ENVIRONMENT", ENVIRONMENT))
+    File.write(path("puma.rb"), CONFIGURATION.gsub("THREADS", threads.to_s))
+    File.write(path("config.ru"), RACKUP.sub("ENVIRONMENT", ENVIRONMENT).sub("SETUP") { setup })
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     @pid = Process.spawn("puma", "-C", path("puma.rb"), "-b", "tcp://127.0.0.1:#{@port}", path("config.ru"),
                          %i[out err] => path("log"))
@@ -49,6 +55,9 @@ class PumaCluster
 
   # @yieldparam http [Net::HTTP] a connection
   def connect(&) = Net::HTTP.start("127.0.0.1", @port, nil, read_timeout: 60, &)
+
+  # @return [Array<Integer>] process ids of the workers
+  def workers = File.read("/proc/#{@pid}/task/#{@pid}/children").split.map(&:to_i)
 
   # @return [Process::Status] after everything under way was answered
   def stop
