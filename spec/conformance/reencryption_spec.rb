@@ -3,7 +3,7 @@
 require_relative "cases"
 
 # The suite's ReEncryptTests: another key wraps the data key, and the body stays where it is. Amazon's Java client does
-# so with instruction files, ours with an object's metadata.
+# so with instruction files, ours with an object's metadata, too.
 RSpec.describe "Conformance: re-encryption" do
   include_context "with the conformance server"
 
@@ -36,6 +36,46 @@ RSpec.describe "Conformance: re-encryption" do
         expect { ours(wanted, **config).get(bad) }.to refused(/commitment/)
       end
     end
+
+    describe "from #{from} to #{to}, of an object with an instruction file" do
+      let(:former) { keys[from].first }
+      let(:wanted) { keys[to].last }
+
+      it "writes the file of KC-GCM anew and leaves the object as it is; the new key alone opens it" do
+        Conformance::Peers::Python.new(former, :kc_gcm).put(key, text)
+        before = object_itself(name = with_instruction_file(key))
+        ours(former).reencrypt(name, material(wanted, keyId: "new"), EnforceRotation: "true")
+        expect(ours(wanted, commitmentPolicy: Conformance::Cases::REQUIRE).get(name)).to eq(text)
+        expect { ours(former).get(name) }.to refused
+        expect(object_itself(name)).to eq(before)
+        expect(instruction_file(name).keys).to contain_exactly("x-amz-3", "x-amz-w", "x-amz-m")
+      end
+
+      it "writes the file of GCM anew, and Amazon's Ruby client reads it by the new key" do
+        Conformance::Peers::RubyV2.new(former, :gcm, envelope_location: :instruction_file).put(key, text)
+        before = object_itself(key)
+        ours(former).reencrypt(key, material(wanted), EnforceRotation: "true")
+        ruby = Conformance::Peers::RubyV2.new(wanted, :gcm, envelope_location: :instruction_file)
+        expect([ruby.get(key), ours(wanted).get(key)]).to eq([text, text])
+        expect(object_itself(key)).to eq(before)
+      end
+
+      it "leaves a file of KC-GCM that Amazon's Ruby client of V3 reads" do
+        skip Conformance::Peers::RubyV3.missing if Conformance::Peers::RubyV3.missing
+        Conformance::Peers::RubyV3.new(former, :kc_gcm, envelope_location: :instruction_file).put(key, text)
+        ours(former).reencrypt(key, material(wanted))
+        ruby = Conformance::Peers::RubyV3.new(wanted, :kc_gcm, envelope_location: :instruction_file)
+        expect(ruby.get(key)).to eq(text)
+      end
+    end
+  end
+
+  it "of an instruction file is under its own suffix, where a request asks for one" do
+    Conformance::Peers::RubyV2.new(Conformance::Cases::AES, :gcm, envelope_location: :instruction_file,
+                                                                  instruction_file_suffix: ".instruction-rsa")
+                              .put(key, text)
+    ours.reencrypt(key, material(Conformance::Cases::RSA), InstructionFileSuffix: "instruction-rsa")
+    expect(ours(Conformance::Cases::RSA).get(key, InstructionFileSuffix: ".instruction-rsa")).to eq(text)
   end
 
   it "with the same key is refused where rotation is enforced, and changes nothing otherwise" do
