@@ -29,19 +29,23 @@ module Bench
 
     # @param discard [String, nil] bodies of keys that begin so are thrown away
     # @param line [Line]
+    # @param zeros [String, nil] Base64 of a wrapping key, with which bodies that were thrown away can be read, if their
+    #   plaintext was zeros
     # @return [MemoryServer] started
-    def self.start(discard: nil, line: Line.none)
+    def self.start(discard: nil, line: Line.none, zeros: nil)
       built = system("cargo", "build", "--release", "--locked", "--quiet", "--target-dir", TARGET,
                      "--manifest-path", File.join(ROOT, "benchmarks", "memory_server", "Cargo.toml"))
       raise S3Server::Error, "the memory server could not be built" unless built
 
-      new(discard, line).start
+      new(discard, line, zeros).start
     end
 
     # @param discard [String, nil] see {start}
     # @param line [Line]
-    def initialize(discard = nil, line = Line.none)
+    # @param zeros [String, nil] see {start}
+    def initialize(discard = nil, line = Line.none, zeros = nil)
       super()
+      @zeros = zeros
       @discard = discard
       @line = line
     end
@@ -56,7 +60,7 @@ module Bench
       port = free_ports(1).first
       @endpoint = "http://127.0.0.1:#{port}"
       settings = { "PORT" => port, "DISCARD" => @discard, "ACCESS_KEY_ID" => access_key_id,
-                   "SECRET_ACCESS_KEY" => secret_access_key, "LATENCY" => @line.latency,
+                   "SECRET_ACCESS_KEY" => secret_access_key, "ZEROS" => @zeros, "LATENCY" => @line.latency,
                    "UP" => @line.up, "DOWN" => @line.down }
       run(File.join(TARGET, "release", "memory_server"),
           env: settings.to_h { |name, value| ["MEMORY_SERVER_#{name}", value&.to_s] })

@@ -77,6 +77,22 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
     end
   end
 
+  # For benchmarks/largest.rb. An object of other bytes is refused, so that the check there checks something.
+  it "makes a body of zeros again that was thrown away, as it was encrypted" do
+    server = described_class.start(discard: "away/", zeros: [TestStore::KEY].pack("m0"))
+    server.create_bucket("line")
+    with_client(server) do |client|
+      zeros = "\0" * (17 * mebibyte)
+      client.upload("away/zeros", StringIO.new(zeros))
+      expect(client.download("away/zeros")).to be_bytes(zeros)
+      expect(client.download_chunk("away/zeros", (10 * mebibyte)..)).to be_bytes(zeros[0, 7 * mebibyte])
+      client.upload("away/others", StringIO.new("other bytes"))
+      expect { client.download("away/others") }.to raise_error(EncryptedS3Service::TamperedError)
+    end
+  ensure
+    server&.stop
+  end
+
   it "speaks what Amazon's SDK for Ruby needs" do
     with_server(described_class::Line.none) do |server|
       settings = server.storage_yml("line").transform_keys(&:to_sym)

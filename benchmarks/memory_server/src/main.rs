@@ -6,6 +6,8 @@
 //! - `MEMORY_SERVER_PORT`: on 127.0.0.1; default 0, any free one
 //! - `MEMORY_SERVER_ACCESS_KEY_ID`, `MEMORY_SERVER_SECRET_ACCESS_KEY`: required
 //! - `MEMORY_SERVER_DISCARD`: bodies of keys that begin so are counted and thrown away, for uploads larger than memory
+//! - `MEMORY_SERVER_ZEROS`: Base64 of the wrapping key of a client that encrypts zeros; such bodies are made again when
+//!   they are read
 //! - `MEMORY_SERVER_LATENCY`: milliseconds before each request is answered; default 0
 //! - `MEMORY_SERVER_UP`, `MEMORY_SERVER_DOWN`: bytes per second that each connection carries from and to the client;
 //!   default: as fast as it goes
@@ -16,6 +18,7 @@
 mod line;
 mod objects;
 mod service;
+mod zeros;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -32,14 +35,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::line::{Connection, Line, Moved};
 use crate::service::Memory;
+use crate::zeros::Zeros;
 
 /// The path of the numbers. No bucket has such a name.
 const MOVED: &str = "/-/moved";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let discard = text("DISCARD").ok();
-    let mut builder = S3ServiceBuilder::new(Memory::new(discard));
+    let zeros = text("ZEROS").ok().map(|key| Zeros::new(&key)).transpose()?;
+    let mut builder = S3ServiceBuilder::new(Memory::new(text("DISCARD").ok(), zeros));
     builder.set_auth(SimpleAuth::from_single(text("ACCESS_KEY_ID")?, text("SECRET_ACCESS_KEY")?));
     let service = builder.build();
     let line = Line {

@@ -10,6 +10,9 @@ use futures::{Stream, StreamExt, stream};
 use s3s::dto::{ETag, Metadata, StreamingBlob};
 use s3s::{S3Result, s3_error};
 
+/// Bytes that are kept of the end of a body that is thrown away: an encrypted object's tag.
+const TAIL: usize = 16;
+
 /// The bytes of an object or a part, as they came in; without chunks when they were thrown away.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
@@ -17,6 +20,8 @@ pub struct Content {
     chunks: Vec<(u64, Bytes)>,
     /// How many bytes there were.
     pub length: u64,
+    /// The last 16 bytes of a body that was thrown away.
+    pub tail: Bytes,
 }
 
 impl Content {
@@ -30,6 +35,8 @@ impl Content {
                 content.push(chunk);
             } else {
                 content.length += chunk.len() as u64;
+                let last = [&content.tail[..], &chunk[chunk.len().saturating_sub(TAIL)..]].concat();
+                content.tail = Bytes::copy_from_slice(&last[last.len().saturating_sub(TAIL)..]);
             }
         }
         Ok(content)
@@ -45,6 +52,7 @@ impl Content {
     /// Adds what another has; nothing is copied.
     pub fn append(&mut self, other: Self) {
         let length = self.length + other.length;
+        self.tail = other.tail;
         for (_, chunk) in other.chunks {
             self.push(chunk);
         }

@@ -7,6 +7,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::objects::{Buckets, Content, Description, Object, Upload, next_etag, next_number};
+use crate::zeros::Zeros;
 
 type Answer<T> = S3Result<S3Response<T>>;
 
@@ -19,12 +20,13 @@ fn answer<T>(output: T) -> Answer<T> {
 pub struct Memory {
     buckets: Mutex<Buckets>,
     discard: Option<String>,
+    zeros: Option<Zeros>,
 }
 
 impl Memory {
-    /// An empty one; `discard` is the prefix of keys whose bodies are thrown away.
-    pub fn new(discard: Option<String>) -> Self {
-        Self { buckets: Mutex::default(), discard }
+    /// An empty one; `discard` is the prefix of keys whose bodies are thrown away. With `zeros` they can be read.
+    pub fn new(discard: Option<String>, zeros: Option<Zeros>) -> Self {
+        Self { buckets: Mutex::default(), discard, zeros }
     }
 
     fn buckets(&self) -> S3Result<MutexGuard<'_, Buckets>> {
@@ -32,7 +34,8 @@ impl Memory {
     }
 
     fn keeps(&self, key: &str) -> bool {
-        !self.discard.as_ref().is_some_and(|prefix| key.starts_with(prefix))
+        // The segment map beside an object is small.
+        key.ends_with(".segments") || !self.discard.as_ref().is_some_and(|prefix| key.starts_with(prefix))
     }
 
     /// The object that a request copies.
@@ -110,18 +113,23 @@ impl S3 for Memory {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
         let input = request.input;
         let object = self.object(&input.bucket, &input.key, input.if_match.as_ref())?;
-        if object.content.is_discarded() {
-            return Err(s3_error!(InvalidObjectState, "its body was thrown away"));
-        }
         let length = object.content.length;
         let range = match input.range {
             Some(range) => range.check(length).map_err(|_| s3_error!(InvalidRange))?,
             None => 0..length,
         };
+        let body = match &self.zeros {
+            _ if !object.content.is_discarded() => StreamingBlob::wrap(object.content.read(&range)),
+            Some(zeros) => {
+                let metadata = object.description.metadata.clone().unwrap_or_default();
+                StreamingBlob::wrap(zeros.read(&metadata, object.content.tail.clone(), length, range.clone())?)
+            }
+            None => return Err(s3_error!(InvalidObjectState, "its body was thrown away")),
+        };
         let described = |_| format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
         answer(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
-            body: Some(StreamingBlob::wrap(object.content.read(&range))),
+            body: Some(body),
             content_length: Some(size(range.end - range.start)?),
             content_range: input.range.map(described),
             content_type: object.description.content_type.clone(),
