@@ -32,6 +32,8 @@ pub use metadata::MAX_INSTRUCTION_FILE;
 pub use rewrap::Rewrap;
 pub use rewrap_file::RewrapFile;
 pub(crate) use rewrap_file::describe_file;
+#[cfg(feature = "testing")]
+pub use rfc2047::decode as decode_header;
 
 /// Settings for making and reading envelopes: the keys, the formats and the location of the envelope.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ module EncryptedS3Service
       # @return [Range<Integer>, nil] the bytes that will probably be sent, guessed while the size of the file is not
       #   known yet; nil when all of them may be needed
       def self.likely(header)
-        first, last = header&.match(/\Abytes=(\d{1,15})-(\d{0,15})\z/)&.captures
+        first, last = header&.b&.match(/\Abytes=(\d{1,15})-(\d{0,15})\z/)&.captures
         return unless first
 
         last = last.empty? ? nil : last.to_i
@@ -34,7 +34,8 @@ module EncryptedS3Service
       def initialize(header, size, content_type)
         @size = size
         @content_type = content_type
-        @wanted = header && Rack::Utils.get_byte_ranges(header, size)
+        # As bytes, because a header in invalid UTF-8 is an error to Rack where a server hands it over as text.
+        @wanted = header && Rack::Utils.get_byte_ranges(header.b, size)
         @ranges = in_order(@wanted || whole_file)
       end
 

@@ -48,7 +48,7 @@ module EncryptedS3Service
         type, subtype = essence.split("/", 2)
         return UNKNOWN unless essence.match?(%r{\A#{TOKEN}/#{TOKEN}\z})
 
-        plain = "#{type}/#{subtype.delete_prefix("x-")}"
+        plain = "#{type}/#{subtype.sub(/\Ax-(?=.)/, "")}"
         SYNONYMS.fetch(plain, plain)
       end
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// The text that the writer sent, as far as that can be told; text without an encoded word comes back as it is.
-pub(super) fn decode(text: &str) -> Cow<'_, str> {
+pub fn decode(text: &str) -> Cow<'_, str> {
     match decode_words(text) {
         Some(decoded) => Cow::Owned(undo_latin_1(&decoded).unwrap_or(decoded)),
         None => Cow::Borrowed(text),
