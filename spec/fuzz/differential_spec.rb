@@ -5,9 +5,9 @@ require_relative "../spec_helper"
 require_relative "../support/mutations"
 require_relative "../support/verifiers"
 
-# Two readers that share no code with the gem, and one verdict. One is OpenSSL in Ruby. The other is any Python file with
-# `decrypt(metadata, instruction_file, body, key, options)`, which `FUZZ_VERIFIER` names; it raises when the object is not
-# to be read.
+# Two readers that share no code with the gem, and one verdict. One is OpenSSL in Ruby. The other is any Python file
+# with `decrypt(metadata, instruction_file, body, key, options)`, which `FUZZ_VERIFIER` names; it raises when the object
+# is not to be read.
 RSpec.describe "An object and any change of it" do
   include Mutations
 

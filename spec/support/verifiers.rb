@@ -33,7 +33,7 @@ module Verifiers
     def read(metadata, body, key)
       key = { kind: "aes", base64: [key].pack("m0") }
       @input.puts(JSON.generate(metadata: metadata, body: [body].pack("m0"), key: key))
-      answer = @output.gets or raise "the Python verifier ended"
+      answer = @output.gets&.chomp or raise "the Python verifier ended"
       answer.start_with?("!") ? nil : answer.unpack1("m0")
     end
   end
