@@ -37,7 +37,7 @@ RSpec.describe "A Puma cluster under load", patience: 3600,
   end
 
   def draw(samples, done, seconds)
-    title = "#{(seconds / 60.0).round(1)} minutes, 2 workers with 4 threads each: " \
+    title = "#{(seconds / 60.0).round(1)} minutes, 2 workers of 4 threads: " \
             "#{done.map { |what, number| "#{number} #{what}" }.join(", ")}"
     File.write(File.expand_path("../../docs/soak.svg", __dir__), Soak::Plot.new(samples, title).to_svg)
     RSpec.configuration.reporter.message("  #{title}")

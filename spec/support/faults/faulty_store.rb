@@ -57,8 +57,9 @@ module Faults
     def endpoint = "http://127.0.0.1:#{@port}"
 
     def stop
-      @acceptor&.kill&.join
+      # In this order: it may be about to listen again.
       @away&.kill&.join
+      @acceptor&.kill&.join
       @listener.close unless @listener.closed?
       @connections.list.each { |thread| thread.kill.join }
     end

@@ -29,7 +29,7 @@ module Soak
       <<~SVG
         <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 #{WIDTH} #{height}" font-family="sans-serif" font-size="12">
         <rect width="#{WIDTH}" height="#{height}" fill="#ffffff"/>
-        <text x="#{LEFT}" y="18" font-size="14">#{@title}</text>
+        <text x="#{LEFT}" y="18" font-size="13">#{@title}</text>
         #{panels.join("\n")}
         <text x="#{LEFT}" y="#{height - 12}">minutes; one line for each worker</text>
         </svg>

@@ -1,0 +1,115 @@
+# frozen_string_literal: true
+
+require_relative "fault"
+
+module Faults
+  # The page docs/faults.md: made of the results of all trials, and read again to compare those of a short run with it.
+  class Table
+    PATH = File.expand_path("../../../docs/faults.md", __dir__)
+    # What stands in the table for an outcome.
+    MARKS = { "done" => "✓", "TransportError" => "T", "AccessError" => "A", "StoreError" => "S", "ChangedError" => "C",
+              "TamperedError" => "I", "TruncatedError" => "I", "IntegrityError" => "I", "EnvelopeError" => "E",
+              "UnwrapError" => "E" }.freeze
+    WAYS = { false => "The fault happens once", true => "The fault happens every time" }.freeze
+    private_constant :WAYS
+
+    # @param results [Array<Trial::Result>] of all trials
+    # @param operations [Array<Operation>] in the order of the page
+    # @return [String] the page
+    def self.page(results, operations) = new(results, operations).page
+
+    # @param result [Trial::Result]
+    # @param page [String]
+    # @return [Boolean] whether the page says that this may be the outcome
+    def self.says?(page, result)
+      part = page.split("## ").find { |section| section.start_with?(WAYS.fetch(result.always)) }
+      row = part.to_s.lines.find { |line| line.start_with?("| #{result.operation} |") }
+      cell = row.to_s.split("|").map(&:strip)[2 + ALL.index(result.fault)].to_s
+      result.outcome == "done" || cell.include?(MARKS.fetch(result.outcome))
+    end
+
+    def initialize(results, operations)
+      @results = results
+      @operations = operations
+    end
+
+    # @return [String]
+    def page
+      parts = WAYS.map { |always, title| "## #{title}\n\n#{matrix(always)}" }
+      [introduction, legend, *parts, "## What remains\n\n#{residue}"].join("\n")
+    end
+
+    private
+
+    def introduction
+      calls = @results.map { |result| [result.operation, result.call.to_s] }.uniq.size
+      <<~MARKDOWN
+        # Faults
+
+        <!-- Written by `rake faults`. The specs compare it with what they see. -->
+
+        Each operation of this gem was run against a real S3 server behind a line that fails. The line records the S3
+        calls that the operation makes. Then the operation is repeated with each fault at each of these calls: once, and
+        every time. That is #{@operations.size} operations, #{calls} calls, #{ALL.size} faults and #{@results.size} runs.
+
+        After each run this holds:
+
+        - It succeeds, or raises the error that is documented for the fault. The message names the object and shows no key
+          and no signature.
+        - The bucket is as it was before, or as it is after a success. There is no part of a file, and no stored part of an
+          upload. An older object under the key is untouched.
+        - What was given out is a beginning of the file. No other byte was.
+        - It is over in #{@results.map(&:seconds).max.ceil} seconds at `http_read_timeout: 3` and `retry_limit: 2`.
+        - No connection, thread, file descriptor or temporary file is left.
+
+      MARKDOWN
+    end
+
+    def legend
+      rows = ALL.each_with_index.map { |fault, index| "| #{index + 1} | #{fault} | #{promise(fault)} |" }
+      <<~MARKDOWN
+        | | fault | an operation that meets it |
+        |---|---|---|
+        #{rows.join("\n")}
+
+        ✓ stands for success, T for `TransportError`, A for `AccessError`, S for `StoreError`, C for `ChangedError`, I for
+        `IntegrityError` and what inherits from it, E for `EnvelopeError` or `UnwrapError`. The numbers are runs. An empty
+        field: the fault cannot happen there.
+
+      MARKDOWN
+    end
+
+    def promise(fault)
+      return "succeeds" if fault.passes
+
+      errors = fault.errors.filter_map { |error| MARKS[error] }.uniq.join(", ")
+      fault.passes.nil? ? "succeeds after a retry if it happens once, else #{errors}" : "succeeds, or #{errors}"
+    end
+
+    def matrix(always)
+      rows = @operations.map do |operation|
+        results = @results.select { |result| result.operation == operation && result.always == always }
+        cells = ALL.map { |fault| cell(results.select { |result| result.fault == fault }) }
+        "| #{[operation, *cells].join(" | ")} |"
+      end
+      "| |#{(1..ALL.size).map { |number| " #{number} |" }.join}\n|#{"---|" * (ALL.size + 1)}\n#{rows.join("\n")}\n"
+    end
+
+    def cell(results)
+      counts = results.map { |result| MARKS.fetch(result.outcome) }.tally
+      MARKS.values.uniq.filter_map { |mark| "#{mark} #{counts[mark]}" if counts[mark] }.join(" ")
+    end
+
+    def residue
+      left = @results.select { |result| result.residue.positive? }
+      where = left.map { |result| "#{result.fault} at #{result.call.name}" }.tally
+      <<~MARKDOWN
+        When the answer to CreateMultipartUpload is lost, or the store cannot be told to abort, the store keeps an upload
+        that nobody knows of. It ends by the lifecycle rule for incomplete multipart uploads, see
+        [operations](operations.md#permissions). This happened in #{left.size} runs:
+
+        #{where.sort.map { |what, number| "- #{what}: #{number}" }.join("\n")}
+      MARKDOWN
+    end
+  end
+end

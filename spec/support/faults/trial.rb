@@ -1,0 +1,178 @@
+# frozen_string_literal: true
+
+require_relative "world"
+
+module Faults
+  # One operation, one fault at one of its S3 calls.
+  class Trial
+    # What was found.
+    # @!attribute outcome [String] `"done"` or the name of an error's class
+    # @!attribute residue [Integer] multipart uploads without parts that are left
+    # @!attribute met [Boolean] whether the fault happened
+    # @!attribute problems [Array<String>] what was not as it has to be
+    Result = Data.define(:operation, :call, :fault, :always, :outcome, :seconds, :residue, :met,
+                         :problems) do
+      def to_s
+        "#{operation}, #{call}, #{fault} #{always ? "every time" : "once"}: #{outcome} after #{seconds.round(1)} s" \
+          "#{problems.map { |problem| "\n    #{problem}" }.join}"
+      end
+    end
+
+    # Seconds that an operation may take: what docs/operations.md says for the default settings, and some for a busy
+    # machine.
+    LONGEST = 60
+    # Seconds for what goes on in the background: an abort, connections that are idle.
+    BACKGROUND = 20
+    SECRETS = [TestStore::KEY, World::LATER[:encryption_key], [TestStore::KEY].pack("m0"), TestStore::KEY.unpack1("H*"),
+               "X-Amz-", "Signature", "AWS4-HMAC"].freeze
+    private_constant :LONGEST, :BACKGROUND, :SECRETS
+
+    # The calls that an operation makes when nothing fails: those that it makes each time.
+    # @param operation [Operation]
+    # @return [Array<Call>]
+    # @raise [RuntimeError] when it does not succeed
+    def self.calls_of(operation)
+      others = record(operation).map(&:to_s)
+      record(operation).select { |call| others.include?(call.to_s) }
+    end
+
+    # @api private
+    def self.record(operation)
+      # A call that is repeated because the machine is slow is none of the operation's.
+      World.open({ **operation.settings, http_read_timeout: 30 }) do |world|
+        operation.prepare.call(world)
+        world.store.arm(nil, nil, always: false)
+        result = operation.run.call(world)
+        raise "#{operation} fails without any fault" unless operation.right.call(world, result)
+
+        world.store.calls.dup
+      end
+    end
+
+    def initialize(operation, call, fault, always)
+      @operation = operation
+      @call = call
+      @fault = fault
+      @always = always
+    end
+
+    # @return [Boolean] whether it takes seconds
+    def long? = @always && @fault.name.start_with?("silence")
+
+    # @return [Result]
+    def result
+      @problems = []
+      World.open(@operation.settings) do |world|
+        @world = world
+        @operation.prepare.call(world)
+        before = world.snapshot
+        world.store.arm(@fault, @call, always: @always)
+        error, value, seconds = timed
+        judge(error, value, before, seconds)
+        Result.new(operation: @operation, call: @call, fault: @fault, always: @always, outcome: outcome_of(error),
+                   seconds: seconds, residue: world.unfinished_uploads.size, met: world.store.happened.positive?,
+                   problems: @problems)
+      end
+    ensure
+      # It holds the bytes of the files.
+      @world = nil
+    end
+
+    private
+
+    def timed
+      started = now
+      value = @operation.run.call(@world)
+      [nil, value, now - started]
+    rescue StandardError => e
+      [e, nil, now - started]
+    end
+
+    def judge(error, value, before, seconds)
+      problem("it took #{seconds.round(1)} s") if seconds > LONGEST
+      judge_outcome(outcome_of(error), error)
+      judge_message(error) if error
+      judge_bytes(error)
+      judge_bucket(error, value, before)
+      judge_leaks
+    end
+
+    # An answer to HEAD has no body that could say why.
+    def expired_head? = @fault.name == "expired credentials" && @call.name == "HeadObject"
+
+    def judge_outcome(outcome, error)
+      allowed = @fault.passes?(always: @always) ? [] : @fault.errors
+      allowed += ["StoreError"] if expired_head?
+      allowed = ["done"] if @operation.spares.include?(@call.to_s[/\A.*(?= \()/])
+      return if outcome == "done" || allowed.include?(outcome)
+
+      problem("it ended with #{error.class}: #{error.message.lines.first}")
+    end
+
+    # @return [String]
+    def outcome_of(error)
+      case error
+      when nil then "done"
+      when Told then error.message[/\A(?:EncryptedS3Service|ActiveStorage)::(\w+)/, 1] || error.message
+      when EncryptedS3Service::Error then error.class.name.split("::").last
+      when ->(other) { other.class.name.start_with?("ActiveStorage::") && other.cause } then outcome_of(error.cause)
+      else error.class.name
+      end
+    end
+
+    def judge_message(error)
+      texts = [error.message, error.full_message(highlight: false), error.cause&.message].join.b
+      problem("the message does not name the object: #{error.message}") unless names_object?(error)
+      secrets = SECRETS + [TestStore.server.secret_access_key]
+      problem("the message shows a secret: #{error.message}") if secrets.any? { |secret| texts.include?(secret.b) }
+    end
+
+    # A migration stores an object of its own first, to see where the two services lead.
+    def names_object?(error) = error.message.include?(@world.folder) || error.message.include?("migration-probe-")
+
+    # What was given out is a beginning of what has to come, whatever came after it.
+    def judge_bytes(error)
+      return if @world.seen.empty? || error.nil?
+
+      whole = @operation.expected.call(@world)
+      problem("#{@world.seen.bytesize} wrong bytes were given out") unless whole&.start_with?(@world.seen)
+    end
+
+    def judge_bucket(error, value, before)
+      right = -> { @operation.right.call(@world, value || {}) }
+      if error.nil?
+        problem("it says that it is done, and it is not") unless right.call
+      else
+        same = -> { @world.snapshot == before }
+        problem("it leaves something between before and after") unless same.call || right.call || partly?
+      end
+      left = waited { @world.orphaned_parts }
+      problem("#{left} parts are orphaned") if left.positive? && !away?
+    end
+
+    # Whether the store cannot even be told to forget the parts.
+    def away? = @always && (@fault.name == "connection refused" || @call.name == "AbortMultipartUpload")
+
+    def partly? = @operation.partly.call(@world)
+
+    def judge_leaks
+      left = waited { @world.store.open_connections }
+      problem("#{left} connections are open") if left.positive?
+    end
+
+    # @return [Integer] the first zero, or the last number within some seconds
+    def waited
+      deadline = now + BACKGROUND
+      loop do
+        number = yield
+        return number if number.zero? || now > deadline
+
+        sleep 0.05
+      end
+    end
+
+    def problem(text) = @problems.push(text)
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+end
