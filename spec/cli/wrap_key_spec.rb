@@ -54,7 +54,8 @@ RSpec.describe "The command encrypted_s3_service wrap-key" do
     settings = TestStore.settings
     store = { "AWS_ACCESS_KEY_ID" => settings[:access_key_id], "AWS_SECRET_ACCESS_KEY" => settings[:secret_access_key],
               "AWS_REGION" => settings[:region], "ENCRYPTION_KEY" => reference }
-    output, errors, status = run("decrypt", "s3://#{bucket}/#{object}", "--endpoint", settings[:endpoint], "--path-style",
+    address = "s3://#{bucket}/#{object}"
+    output, errors, status = run("decrypt", address, "--endpoint", settings[:endpoint], "--path-style",
                                  env: { **environment, **store })
     expect([output, errors, status]).to eq(["in custody", "", 0])
   end

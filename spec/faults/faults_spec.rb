@@ -32,9 +32,8 @@ RSpec.describe "An operation that meets a fault" do
       new_client.exist?(unique_key)
       left = Faults::Leaks.new(URI(server.endpoint).port)
       # The database of the dummy application has 10 connections.
-      chosen.partition do |operation, _|
-        client_operations.include?(operation)
-      end.zip(all ? [20, 8] : [10, 8]) do |some, threads|
+      groups = chosen.partition { |operation, _| client_operations.include?(operation) }
+      groups.zip(all ? [20, 8] : [10, 8]) do |some, threads|
         results.concat(Faults::Survey.new(some.to_h, short: !all, threads: threads).results)
       end
       leaks.merge!(left.found)
