@@ -54,7 +54,8 @@ RSpec.describe "The tasks in a Rails application" do
 
     it "examines all services when it is told none" do
       output, = rake("encrypted_s3_service:doctor", env: { "DUMMY_SECRET_ACCESS_KEY" => "wrong" })
-      names = YAML.unsafe_load(File.read(File.expand_path("../dummy/config/storage.yml", __dir__)).gsub(/<%=.*?%>/, ""))
+      storage = File.read(File.expand_path("../dummy/config/storage.yml", __dir__))
+      names = YAML.unsafe_load(storage.gsub(/^<%[^=].*%>$/, "").gsub(/<%=.*?%>/, "x"))
                   .select { |_, entry| entry["service"] == "EncryptedS3" }.keys
       expect(output.scan(/^(\w+): bucket/).flatten).to eq(names)
     end
