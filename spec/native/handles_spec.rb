@@ -12,7 +12,7 @@ RSpec.describe EncryptedS3Service::Native do
     native.upload(key, { content_type: "a/b", checksum: nil, size: nil, settings: {}, **options })
   end
 
-  it "survives the garbage collector at every allocation" do
+  it "survives the garbage collector at every allocation", patience: 400 do
     GC.stress = true
     client.upload(key, StringIO.new("stressed"), checksum: "cqxuGR1iFgVuNCvS0YfDxg==") rescue nil # rubocop:disable Style/RescueModifier
     client.upload(key, StringIO.new("stressed"))
