@@ -160,6 +160,16 @@ class FaultProxy
   end
 
   def read_request(socket)
+    request = read_head(socket)
+    return unless request && read_body(socket, request)
+
+    request.sha256 = OpenSSL::Digest.hexdigest("SHA256", request.body)
+    request.bytesize = request.body.bytesize
+    request
+  end
+
+  # @return [Request, nil] without its body
+  def read_head(socket)
     verb, target = socket.gets("\r\n")&.split
     return unless target
 
@@ -168,13 +178,15 @@ class FaultProxy
       name, value = line.split(":", 2)
       headers[name.downcase] = value.strip
     end
-    socket.write("HTTP/1.1 100 Continue\r\n\r\n") if headers["expect"]
-    length = headers["content-length"].to_i
-    body = socket.read(length)
-    # The client has hung up.
-    return if body.bytesize < length
+    Request.new(verb, target, headers, nil, nil, 0)
+  end
 
-    Request.new(verb, target, headers, body, OpenSSL::Digest.hexdigest("SHA256", body), body.bytesize)
+  # @return [Boolean] false when the client has hung up before the end
+  def read_body(socket, request)
+    socket.write("HTTP/1.1 100 Continue\r\n\r\n") if request.headers["expect"]
+    length = request.headers["content-length"].to_i
+    request.body = socket.read(length)
+    request.body.bytesize == length
   end
 
   def answer(action)

@@ -219,27 +219,6 @@ module Faults
       forward(request)
     end
 
-    # @return [FaultProxy::Request, nil] without its body
-    def read_head(socket)
-      verb, target = socket.gets("\r\n")&.split
-      return unless target
-
-      headers = {}
-      until (line = socket.gets("\r\n", chomp: true)).to_s.empty?
-        name, value = line.split(":", 2)
-        headers[name.downcase] = value.strip
-      end
-      Request.new(verb, target, headers, nil, nil, 0)
-    end
-
-    # @return [Boolean] false when the client has hung up before the end
-    def read_body(socket, request)
-      socket.write("HTTP/1.1 100 Continue\r\n\r\n") if request.headers["expect"]
-      length = request.headers["content-length"].to_i
-      request.body = socket.read(length)
-      request.body.bytesize == length
-    end
-
     def forward(request)
       head, body = super
       return [head, body] unless head.match?(/^transfer-encoding: *chunked/i)
