@@ -4,7 +4,7 @@ require_relative "../support/counting_relay"
 require_relative "../support/fault_proxy"
 require_relative "../support/quirky_stores"
 require_relative "../support/ruby_process"
-require_relative "../support/segment_maps"
+require_relative "../support/segment_map"
 
 # Large objects are read by their segments: little is fetched, and every byte is authenticated before it is returned.
 RSpec.describe EncryptedS3Service::Client, "reading a large object by its segments" do
@@ -38,7 +38,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
     end
   end
 
-  def store_sidecar(content = SegmentMaps.sidecar(*stored(key), TestStore::KEY))
+  def store_sidecar(content = SegmentMap.of(*stored(key), TestStore::KEY))
     server.put(bucket, sidecar, content, {})
   end
 
@@ -238,7 +238,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
     end
 
     it "finds out that the map is wrong, says so, and reads the object all the same" do
-      map = SegmentMaps.sidecar(*stored(key), TestStore::KEY)
+      map = SegmentMap.of(*stored(key), TestStore::KEY)
       map.setbyte(-1, map.getbyte(-1) ^ 1)
       store_sidecar(map)
       log = logged { expect(new_client.download(key)).to be_bytes(data) }
