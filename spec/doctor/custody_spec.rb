@@ -2,9 +2,11 @@
 
 require "encrypted_s3_service/doctor"
 require_relative "../support/custody"
+require_relative "../support/doctor_findings"
 
 RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
   include Custody
+  include DoctorFindings
 
   let(:output) { StringIO.new }
   let(:transit_key) { bao.transit_key }
@@ -16,12 +18,6 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
   def examine(**overrides)
     entry = { service: "EncryptedS3", **server.storage_yml(bucket).transform_keys(&:to_sym), **overrides }
     described_class.new({ "encrypted" => entry }, output: output).run
-  end
-
-  # @return [Hash{String => Array(String, String)}] status and text of every line, by what it is about
-  def findings
-    output.string.lines.filter_map { |line| line.chomp.match(/\A  (\w+) +(\S.*?)  +(.*)\z/)&.captures }
-          .to_h { |status, subject, text| [subject, [status, text]] }
   end
 
   it "has the custodian return the key, and says for how long an outage of it is survived" do

@@ -1,12 +1,15 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service/doctor"
+require_relative "../support/doctor_findings"
 require_relative "../support/fault_proxy"
 require_relative "../support/http_proxy_server"
 require_relative "../support/quirky_stores"
 require_relative "../support/tls_proxy"
 
 RSpec.describe EncryptedS3Service::Doctor do
+  include DoctorFindings
+
   let(:key) { EncryptedS3Service::EncryptionKey.generate }
   let(:output) { StringIO.new }
 
@@ -21,12 +24,6 @@ RSpec.describe EncryptedS3Service::Doctor do
   end
 
   def examine(**) = described_class.new({ "encrypted" => entry(**) }, output: output).run
-
-  # @return [Hash{String => Array(String, String)}] status and text of every line, by what it is about
-  def findings
-    output.string.lines.filter_map { |line| line.chomp.match(/\A  (\w+) +(\S.*?)  +(.*)\z/)&.captures }
-          .to_h { |status, subject, text| [subject, [status, text]] }
-  end
 
   def statuses = findings.transform_values(&:first)
 

@@ -1,9 +1,12 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service/doctor"
+require_relative "../support/doctor_findings"
 require_relative "../support/kms"
 
 RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" do
+  include DoctorFindings
+
   let(:output) { StringIO.new }
   let(:arn) { Kms.create_key }
 
@@ -12,12 +15,6 @@ RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" 
   def examine(**overrides)
     entry = { service: "EncryptedS3", **Kms.settings(arn, **overrides).compact }
     described_class.new({ "encrypted" => entry }, output: output).run
-  end
-
-  # @return [Hash{String => Array(String, String)}] status and text of every line, by what it is about
-  def findings
-    output.string.lines.filter_map { |line| line.chomp.match(/\A  (\w+) +(\S.*?)  +(.*)\z/)&.captures }
-          .to_h { |status, subject, text| [subject, [status, text]] }
   end
 
   it "makes and opens a data key, says what that took, and goes on with the store" do
