@@ -8,7 +8,7 @@ require_relative "../support/faults/survey"
 require_relative "../support/faults/table"
 
 # Every operation, with every fault at every S3 call. `rake faults` runs all trials and writes docs/faults.md. Without
-# that, each fault happens once to each operation, and the outcome is compared with the page.
+# that, every other fault happens once to each operation, and the outcome is compared with the page.
 RSpec.describe "An operation that meets a fault" do
   include TaskHelpers
 
@@ -28,12 +28,10 @@ RSpec.describe "An operation that meets a fault" do
     ENV["TMPDIR"] = folder
     resolving(Faults::World.entries) do
       chosen = operations.select { |operation, _| wanted.include?(operation.name) }
-      # What the process gets with its first request and keeps is no leak.
-      new_client.exist?(unique_key)
-      left = Faults::Leaks.new(URI(server.endpoint).port)
+      left = Faults::Leaks.new(Faults::FaultyStore::PORTS, except: URI(server.endpoint).port)
       # The database of the dummy application has 10 connections.
       groups = chosen.partition { |operation, _| client_operations.include?(operation) }
-      groups.zip(all ? [20, 8] : [10, 8]) do |some, threads|
+      groups.zip([20, 8]) do |some, threads|
         results.concat(Faults::Survey.new(some.to_h, short: !all, threads: threads).results)
       end
       leaks.merge!(left.found)
@@ -49,7 +47,7 @@ RSpec.describe "An operation that meets a fault" do
       found = results.select { |result| result.operation == operation }
       expect(found).not_to be_empty
       # How many ranges are under way depends on time, so that a call may not come.
-      expect(found.count(&:met)).to be >= found.size * 0.9
+      expect(found.count(&:met)).to be >= (found.size * 0.8).floor
       expect(found.reject { |result| result.problems.empty? }.join("\n")).to eq("")
       expect(leaks).to eq({})
     end

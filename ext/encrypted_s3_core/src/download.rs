@@ -14,6 +14,7 @@ pub(crate) mod pass;
 pub(crate) mod ranges;
 mod saving;
 mod segmented;
+pub(crate) mod small;
 mod stored_map;
 mod target;
 

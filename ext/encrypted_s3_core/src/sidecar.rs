@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::download::small;
 use crate::segments::{self, MARK_LEN, Map};
-use crate::store::{NewObject, ObjectSettings, ObjectStore, Reading};
+use crate::store::{NewObject, ObjectSettings, ObjectStore};
 use crate::{Error, ErrorKind, Result};
 
 /// The MIME type of stored maps.
@@ -83,18 +84,10 @@ pub async fn is_at(store: Arc<dyn ObjectStore>, key: &str) -> Result<bool> {
 
 /// The first bytes of an object: as many as tell what it is, or fewer if it has fewer.
 async fn beginning(store: &Arc<dyn ObjectStore>, key: &str) -> Result<Vec<u8>> {
-    let range = Some((0, MARK_LEN as u64 - 1));
-    let mut bytes = Vec::new();
-    let mut body = match store.get(key, Reading { range, if_match: None }).await {
-        Ok(object) => object.body,
+    match small::read(store, key, MARK_LEN).await {
+        Ok((_, bytes)) => Ok(bytes),
         // The object is empty.
-        Err(error) if error.kind() == ErrorKind::InvalidRange => return Ok(bytes),
-        Err(error) => return Err(error),
-    };
-    while bytes.len() < MARK_LEN
-        && let Some(piece) = body.next().await
-    {
-        bytes.extend_from_slice(&piece?);
+        Err(error) if error.kind() == ErrorKind::InvalidRange => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
-    Ok(bytes)
 }

@@ -14,7 +14,7 @@ module Faults
       "500" => [500, "InternalError"], "503 SlowDown" => [503, "SlowDown"], "403" => [403, "AccessDenied"],
       "expired credentials" => [400, "ExpiredToken"], "200 with an error" => [200, "InternalError"]
     }.freeze
-    private_constant :PORTS, :AWAY, :ERRORS
+    private_constant :AWAY, :ERRORS
 
     # @return [Array<Call>] in the order in which they arrived
     attr_reader :calls

@@ -3,14 +3,16 @@
 require "tmpdir"
 
 module Faults
-  # What a process may leave behind: sockets, files without a name, threads, temporary files.
+  # What a process may leave behind: connections to stores, files without a name, threads, temporary files.
   class Leaks
     # Seconds until the last background work is over.
     PATIENCE = 10
 
-    # @param known_port [Integer] connections to it are kept for the next request and are no leak
-    def initialize(known_port)
-      @known_port = format(":%<port>04X", port: known_port)
+    # @param ports [Range<Integer>] of the stores whose connections are counted
+    # @param except [Integer] the port of the server itself, to which connections are kept for the next request
+    def initialize(ports, except:)
+      @ports = ports
+      @except = except
       @before = counts
     end
 
@@ -30,15 +32,18 @@ module Faults
 
     def counts
       targets = Dir.children("/proc/self/fd").filter_map { |name| target(name) }
-      { sockets: (targets.grep(/\Asocket:/) - known_connections).uniq.size,
+      { connections: targets.intersection(connections).size,
         nameless_files: targets.count { |target| target.end_with?("(deleted)") },
         threads: Thread.list.size, temporary_files: Dir.children(Dir.tmpdir).size }
     end
 
-    def known_connections
+    # @return [Array<String>] those from this machine to a store, as descriptors show them
+    def connections
       lines = File.readlines("/proc/net/tcp").drop(1).map(&:split)
-      lines.select { |line| line[2].end_with?(@known_port) }.map { |line| "socket:[#{line[9]}]" }
+      lines.select { |line| store?(line[2][/\h+\z/].hex) }.map { |line| "socket:[#{line[9]}]" }
     end
+
+    def store?(port) = @ports.cover?(port) && port != @except
 
     def target(name)
       File.readlink("/proc/self/fd/#{name}")

@@ -7,8 +7,8 @@ module Faults
   # The trials of several operations, many at once: most of the time is spent waiting.
   class Survey
     # @param operations [Hash{Operation => Integer}] and their numbers
-    # @param short [Boolean] whether each fault happens at the first or the last call only, once or every time; which of
-    #   them depends on the number of the operation
+    # @param short [Boolean] whether an operation meets every other fault only, at its first or its last call, once or
+    #   every time; which, depends on the number of the operation
     # @param threads [Integer]
     def initialize(operations, short:, threads:)
       @operations = operations
@@ -62,7 +62,9 @@ module Faults
     def chosen(calls, turn)
       return calls.product([false, true]) if calls.empty? || !@short
 
-      [[turn % 4 < 2 ? calls.first : calls.last, turn.odd?]]
+      return [] if turn.odd?
+
+      [[turn % 8 < 4 ? calls.first : calls.last, turn % 4 < 2]]
     end
   end
 end

@@ -49,8 +49,8 @@ module Faults
         <!-- Written by `rake faults`. The specs compare it with what they see. -->
 
         Each operation of this gem was run against a real S3 server behind a line that fails. The line records the S3
-        calls that the operation makes. Then the operation is repeated with each fault at each of these calls: once, and
-        every time. That is #{@operations.size} operations, #{calls} calls, #{ALL.size} faults and #{@results.size} runs.
+        calls that the operation makes. Then the operation is repeated with each fault at each of these calls, once and
+        every time. Of calls that are alike (parts, ranges) the first and the last are taken. That is #{@operations.size} operations, #{calls} calls, #{ALL.size} faults and #{@results.size} runs.
 
         After each run this holds:
 
@@ -59,7 +59,7 @@ module Faults
         - The bucket is as it was before, or as it is after a success. There is no part of a file, and no stored part of an
           upload. An older object under the key is untouched.
         - What was given out is a beginning of the file. No other byte was.
-        - It is over in #{@results.map(&:seconds).max.ceil} seconds at `http_read_timeout: 3` and `retry_limit: 2`.
+        - It is over in #{@results.map(&:seconds).max.ceil} seconds with an `http_read_timeout` of 3 to 8 seconds and `retry_limit: 2`.
         - No connection, thread, file descriptor or temporary file is left.
 
       MARKDOWN

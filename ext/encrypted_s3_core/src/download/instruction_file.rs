@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::small;
 use crate::envelope::{Envelopes, MAX_INSTRUCTION_FILE};
-use crate::store::{Object, ObjectHead, ObjectStore, Reading};
+use crate::store::{ObjectHead, ObjectStore};
 use crate::task;
 use crate::{ErrorKind, Result};
 
@@ -35,13 +36,5 @@ async fn fetch(store: Arc<dyn ObjectStore>, file: String) -> Result<Vec<u8>> {
 
 /// Returns the properties and the bytes of an instruction file, at most one byte more than [`MAX_INSTRUCTION_FILE`].
 pub(crate) async fn fetch_whole(store: Arc<dyn ObjectStore>, file: String) -> Result<(ObjectHead, Vec<u8>)> {
-    let range = Some((0, MAX_INSTRUCTION_FILE as u64));
-    let Object { head, mut body, .. } = store.get(&file, Reading { range, if_match: None }).await?;
-    let mut bytes = Vec::new();
-    while bytes.len() <= MAX_INSTRUCTION_FILE
-        && let Some(piece) = body.next().await
-    {
-        bytes.extend_from_slice(&piece?);
-    }
-    Ok((head, bytes))
+    small::read(&store, &file, MAX_INSTRUCTION_FILE + 1).await
 }

@@ -1,0 +1,45 @@
+//! Reading of small objects in one request.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
+use crate::{ErrorKind, Result};
+
+/// How many times an object is read whose body breaks off. Requests that fail are repeated by the store.
+const ATTEMPTS: u32 = 3;
+
+/// Returns the properties of an object and its first bytes, `most` of them or as many as it has.
+///
+/// # Errors
+/// Those of the store, `InvalidRange` for an empty object among them.
+pub(crate) async fn read(store: &Arc<dyn ObjectStore>, key: &str, most: usize) -> Result<(ObjectHead, Vec<u8>)> {
+    let range = Some((0, (most as u64).saturating_sub(1)));
+    let began = Instant::now();
+    let mut left = ATTEMPTS;
+    loop {
+        let Object { head, body, .. } = store.get(key, Reading { range, if_match: None }).await?;
+        left -= 1;
+        match drain(body, most).await {
+            Ok(bytes) => return Ok((head, bytes)),
+            Err(error) => {
+                let is_broken = matches!(error.kind(), ErrorKind::Transport | ErrorKind::Damaged);
+                // A body that falls silent takes its time: one more must fit into the store's patience.
+                if !is_broken || left == 0 || began.elapsed() > store.patience() / 2 {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+async fn drain(mut body: Body, most: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() < most
+        && let Some(piece) = body.next().await
+    {
+        bytes.extend_from_slice(&piece?);
+    }
+    Ok(bytes)
+}
