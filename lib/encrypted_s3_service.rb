@@ -23,6 +23,10 @@ module EncryptedS3Service
 
     # @return [Logger] `Rails.logger` in a Rails application, else one that writes to standard error
     def logger = @logger ||= Logger.new($stderr, progname: "encrypted_s3_service")
+
+    # @return [Boolean] whether the extension was built with the FIPS build of AWS-LC. Such an extension loads in FIPS
+    #   mode only. See docs/fips.md
+    def fips? = Native.fips?
   end
 
   autoload :DecryptionEvents, "encrypted_s3_service/decryption_events"

@@ -15,27 +15,39 @@ class Toolchain
     "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang*"
   ].freeze
 
-  # What brings a C compiler and libclang, by the words that /etc/os-release has for the system.
+  # What the FIPS build of aws-lc is built with besides: how each program is asked for its version.
+  FIPS_PROGRAMS = { cmake: %w[cmake --version], go: %w[go version] }.freeze
+
+  # What brings a C compiler, libclang, cmake and Go, by the words that /etc/os-release has for the system.
   PACKAGES = {
-    /debian|ubuntu/ => { compiler: "apt-get install build-essential", libclang: "apt-get install libclang-dev" },
-    /alpine/ => { compiler: "apk add build-base", libclang: "apk add clang-dev" },
-    /fedora|rhel|centos|amzn/ => { compiler: "dnf install gcc make", libclang: "dnf install clang-devel" },
-    /suse/ => { compiler: "zypper install gcc make", libclang: "zypper install clang-devel" },
-    /arch/ => { compiler: "pacman -S base-devel", libclang: "pacman -S clang" },
-    /darwin/ => { compiler: "xcode-select --install", libclang: "xcode-select --install" }
+    /debian|ubuntu/ => { compiler: "apt-get install build-essential", libclang: "apt-get install libclang-dev",
+                         cmake: "apt-get install cmake", go: "apt-get install golang-go" },
+    /alpine/ => { compiler: "apk add build-base", libclang: "apk add clang-dev",
+                  cmake: "apk add cmake", go: "apk add go" },
+    /fedora|rhel|centos|amzn/ => { compiler: "dnf install gcc make", libclang: "dnf install clang-devel",
+                                   cmake: "dnf install cmake", go: "dnf install golang" },
+    /suse/ => { compiler: "zypper install gcc make", libclang: "zypper install clang-devel",
+                cmake: "zypper install cmake", go: "zypper install go" },
+    /arch/ => { compiler: "pacman -S base-devel", libclang: "pacman -S clang",
+                cmake: "pacman -S cmake", go: "pacman -S go" },
+    /darwin/ => { compiler: "xcode-select --install", libclang: "xcode-select --install",
+                  cmake: "brew install cmake", go: "brew install go" }
   }.freeze
-  UNKNOWN_SYSTEM = { compiler: "install GCC or Clang", libclang: "install libclang" }.freeze
+  UNKNOWN_SYSTEM = { compiler: "install GCC or Clang", libclang: "install libclang",
+                     cmake: "install CMake", go: "install Go" }.freeze
 
   RUSTUP = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 
   # @param manifest [String] path of the workspace's Cargo.toml, which says what version of Rust is needed
-  def initialize(manifest)
+  # @param fips [Boolean] whether aws-lc's FIPS build is wanted, which takes cmake and Go
+  def initialize(manifest, fips: false)
     @manifest = manifest
+    @fips = fips
   end
 
   # @return [Array<String>] a line for each thing that is missing or too old
   def problems
-    found = [cargo_problem, compiler_problem, libclang_problem].compact
+    found = [cargo_problem, compiler_problem, libclang_problem, *fips_problems].compact
     # Without cargo nothing can be asked of it.
     found.empty? ? [crates_problem].compact : found
   end
@@ -65,6 +77,14 @@ class Toolchain
 
     "libclang is not installed, or not where it is looked for (LIBCLANG_PATH names its folder). " \
       "Get it: #{package(:libclang)}"
+  end
+
+  def fips_problems
+    return [] unless @fips
+
+    FIPS_PROGRAMS.reject { |_, command| output(*command) }.map do |name, _|
+      "There is no #{name}, which the FIPS build of aws-lc is built with. Get it: #{package(name)}"
+    end
   end
 
   # rb_sys uses this gem where it is installed.

@@ -30,16 +30,16 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     program("rustc", "echo 'host: x86_64-unknown-linux-gnu'")
   end
 
-  define_method(:configure) do |**environment|
+  define_method(:configure) do |*arguments, **environment|
     rb_sys = Gem.loaded_specs.fetch("rb_sys").full_require_paths.flat_map { |path| ["-I", path] }
     settings = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => "/anywhere", "RUBYOPT" => nil, "CC" => nil }
-    Open3.capture2e({ **settings, **environment.transform_keys(&:to_s) }, RbConfig.ruby, *rb_sys, extconf,
+    Open3.capture2e({ **settings, **environment.transform_keys(&:to_s) }, RbConfig.ruby, *rb_sys, extconf, *arguments,
                     chdir: File.join(@folder, "build"))
   end
 
   # @return [Array<String>] the lines that begin with a dash
-  def complaints(**)
-    said, status = configure(**)
+  def complaints(*, **)
+    said, status = configure(*, **)
     expect(status).not_to be_success, said
     expect(File).not_to exist(File.join(@folder, "build", "Makefile"))
     said.lines(chomp: true).grep(/\A- /)
@@ -86,5 +86,37 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     cargo(oldest, crates: "echo 'error: failed' >&2; echo '  Could not resolve host: index.crates.io' >&2; exit 101")
     program("cc", "exit 0")
     expect(complaints).to match([/crates cannot be downloaded \(Could not resolve host.*HTTPS_PROXY.*gem install/])
+  end
+
+  describe "for FIPS" do
+    before do
+      cargo(oldest)
+      program("cc", "exit 0")
+    end
+
+    def features = File.read(File.join(@folder, "build", "Makefile"))[/^RB_SYS_CARGO_FEATURES \?= (.*)$/, 1]
+
+    [[["--enable-fips"], {}], [[], { ENCRYPTED_S3_SERVICE_FIPS: "1" }]].each do |arguments, environment|
+      name = [*arguments, *environment.map { |variable| variable.join("=") }].join
+
+      it "says that cmake and Go are missing, with what brings them: #{name}" do
+        expect(complaints(*arguments, **environment))
+          .to match([/\A- There is no cmake.*Get it: \S+ .*cmake/i, /\A- There is no go.*Get it: \S+ .*go/i])
+      end
+
+      it "builds with the FIPS build of aws-lc where both are there: #{name}" do
+        program("cmake", "exit 0")
+        program("go", "exit 0")
+        said, status = configure(*arguments, **environment)
+        expect(status).to be_success, said
+        expect(features).to eq("fips")
+      end
+    end
+
+    it "is not built unless it is asked for" do
+      said, status = configure(ENCRYPTED_S3_SERVICE_FIPS: "0")
+      expect(status).to be_success, said
+      expect(features.to_s).to eq("")
+    end
   end
 end

@@ -7,6 +7,12 @@
 
 #![deny(unsafe_code)]
 
+// The C functions of aws-lc, under one name for both of its builds.
+#[cfg(feature = "fips")]
+extern crate aws_lc_fips_sys as aws_lc_ffi;
+#[cfg(all(feature = "aws-lc", not(feature = "fips")))]
+extern crate aws_lc_sys as aws_lc_ffi;
+
 mod buffer;
 pub mod cbc;
 pub mod content;
@@ -14,7 +20,9 @@ pub mod deletion;
 pub mod download;
 pub mod envelope;
 pub mod error;
+pub mod fips;
 pub mod gcm;
+mod kdf;
 pub mod keyring;
 pub mod kms;
 pub mod local;

@@ -5,13 +5,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kdf::{Hkdf, Hmac};
 use crate::secret::DataKey;
 
 /// The name of the metadata entry, without the `x-amz-meta-` prefix.
@@ -129,14 +127,11 @@ fn decode(value: &str) -> Option<[u8; VALUE_LEN]> {
 }
 
 fn value(data_key: &DataKey, key: &str) -> Result<[u8; VALUE_LEN]> {
-    let internal = || Error::new(ErrorKind::Internal, "HKDF refused a length");
     let mut place_key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha512>::new(Some(SALT), data_key.expose())
-        .expand(PLACE_KEY, place_key.as_mut_slice())
-        .map_err(|_| internal())?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(place_key.as_slice()).map_err(|_| internal())?;
+    Hkdf::new(SALT, data_key.expose()).expand(&[PLACE_KEY], place_key.as_mut_slice())?;
+    let mut mac = Hmac::new(place_key.as_slice())?;
     mac.update(key.as_bytes());
-    Ok(mac.finalize().into_bytes().into())
+    Ok(mac.finish())
 }
 
 fn misplaced() -> Error {

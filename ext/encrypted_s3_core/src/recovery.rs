@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Sha256, Sha512};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::envelope::{ContentKey, Format};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kdf::{Hkdf, Hmac};
 use crate::keyring::{FINGERPRINT_LEN, RsaKey};
 use crate::secret::DataKey;
 
@@ -89,7 +88,7 @@ impl Recovery {
             value.extend_from_slice(&u16::try_from(wrapped.len()).map_err(|_| internal())?.to_be_bytes());
             value.extend_from_slice(&wrapped);
         }
-        let tag = tag(data_key, content_key, &value)?.finalize().into_bytes();
+        let tag = tag(data_key, content_key, &value)?;
         value.extend_from_slice(&tag);
         Ok(Some((ENTRY, STANDARD.encode(value))))
     }
@@ -187,7 +186,8 @@ impl Entry {
     /// [`ErrorKind::Malformed`] when it was changed, or belongs to another object.
     pub(crate) fn check(&self, content_key: &ContentKey) -> Result<()> {
         let (statement, stored) = self.0.split_at_checked(self.0.len().saturating_sub(TAG_LEN)).ok_or_else(changed)?;
-        tag(content_key.data_key(), content_key, statement)?.verify_slice(stored).map_err(|_| changed())
+        let tag = tag(content_key.data_key(), content_key, statement)?;
+        if bool::from(tag.as_slice().ct_eq(stored)) { Ok(()) } else { Err(changed()) }
     }
 }
 
@@ -198,11 +198,9 @@ pub fn fingerprints<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) 
     entry.map(|entry| entry.records().map(|(name, _)| hex(&name)).collect()).unwrap_or_default()
 }
 
-fn tag(data_key: &DataKey, content_key: &ContentKey, statement: &[u8]) -> Result<Hmac<Sha256>> {
+fn tag(data_key: &DataKey, content_key: &ContentKey, statement: &[u8]) -> Result<[u8; TAG_LEN]> {
     let mut recovery_key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha512>::new(Some(SALT), data_key.expose())
-        .expand(RECOVERY_KEY, recovery_key.as_mut_slice())
-        .map_err(|_| internal())?;
+    Hkdf::new(SALT, data_key.expose()).expand(&[RECOVERY_KEY], recovery_key.as_mut_slice())?;
     let mut id = [0; ID_LEN];
     let object_id = content_key.object_id();
     id.get_mut(..object_id.len()).ok_or_else(internal)?.copy_from_slice(object_id);
@@ -211,11 +209,11 @@ fn tag(data_key: &DataKey, content_key: &ContentKey, statement: &[u8]) -> Result
         Format::V2 => 2,
         Format::V3 => 3,
     };
-    let mut mac = Hmac::<Sha256>::new_from_slice(recovery_key.as_slice()).map_err(|_| internal())?;
+    let mut mac = Hmac::new(recovery_key.as_slice())?;
     mac.update(&[format]);
     mac.update(&id);
     mac.update(statement);
-    Ok(mac)
+    Ok(mac.finish())
 }
 
 fn hex(bytes: &[u8]) -> String {

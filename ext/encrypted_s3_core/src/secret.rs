@@ -99,18 +99,22 @@ impl fmt::Debug for WrappingKey {
     }
 }
 
-/// Fills `buffer`, which is not empty, from the operating system's random source.
+/// Fills `buffer`, which is not empty, from the operating system's random source; with the feature `fips` from the
+/// generator of aws-lc's module, which the operating system seeds.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] when the source fails or hands out zeros only. With a source that is
 /// broken in this way every object would be encrypted with the same key and nonce, and nothing would show it.
 pub(crate) fn fill_random(buffer: &mut [u8]) -> Result<()> {
+    #[cfg(feature = "fips")]
+    return fill_from(buffer, aws_lc_rs::rand::fill);
+    #[cfg(not(feature = "fips"))]
     fill_from(buffer, getrandom::fill)
 }
 
-fn fill_from(
+fn fill_from<E: std::error::Error + Send + Sync + 'static>(
     buffer: &mut [u8],
-    source: impl FnOnce(&mut [u8]) -> std::result::Result<(), getrandom::Error>,
+    source: impl FnOnce(&mut [u8]) -> std::result::Result<(), E>,
 ) -> Result<()> {
     source(buffer).map_err(|error| {
         Error::new(ErrorKind::Internal, "the operating system's random source failed").with_source(error)
@@ -130,7 +134,7 @@ mod tests {
     fn a_random_source_that_returns_zeros_is_refused() {
         let error = fill_from(&mut [7; 12], |buffer| {
             buffer.fill(0);
-            Ok(())
+            Ok::<_, getrandom::Error>(())
         });
         assert!(matches!(error, Err(error) if error.kind() == ErrorKind::Internal));
     }

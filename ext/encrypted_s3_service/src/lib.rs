@@ -26,14 +26,19 @@ mod store;
 mod survey;
 mod upload;
 
-use magnus::{Module, Ruby};
+use encrypted_s3_core::fips;
+use magnus::{Module, Object, Ruby, function};
 
 /// Defines `EncryptedS3Service::Native`. The error classes and the version were already defined in Ruby.
+///
+/// Raises a `LoadError` when a FIPS build does not run in FIPS mode.
 #[magnus::init(name = "encrypted_s3_service")]
 fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
+    fips::check().map_err(|error| magnus::Error::new(ruby.exception_load_error(), error.to_string()))?;
     process::watch();
     let native = ruby.define_module("EncryptedS3Service")?.define_module("Native")?;
     native.const_set("VERSION", env!("CARGO_PKG_VERSION"))?;
+    native.define_singleton_method("fips?", function!(|| fips::BUILT, 0))?;
     client::init(ruby, native)?;
     local::init(native)?;
     upload::init(ruby, native)?;

@@ -2,12 +2,11 @@
 //! the key of the content and a value that only this data key gives (S3 Encryption Client specification, key
 //! derivation). Two data keys that open one ciphertext can be found for AES-GCM alone; not with this.
 
-use hkdf::Hkdf;
-use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kdf::Hkdf;
 use crate::secret::{DATA_KEY_LEN, DataKey};
 
 /// Length of the message id and of the commitment in bytes.
@@ -23,17 +22,17 @@ const DERIVE_LABEL: &[u8] = b"\x00\x73DERIVEKEY";
 pub(super) type Id = [u8; ID_LEN];
 
 /// What both values are made from.
-pub(super) struct Derivation(Hkdf<Sha512>);
+pub(super) struct Derivation(Hkdf);
 
 impl Derivation {
     pub(super) fn new(data_key: &DataKey, message_id: &Id) -> Self {
-        Self(Hkdf::new(Some(message_id), data_key.expose()))
+        Self(Hkdf::new(message_id, data_key.expose()))
     }
 
     /// The value that is stored with the object.
     pub(super) fn commitment(&self) -> Result<Id> {
         let mut commitment = [0; ID_LEN];
-        self.0.expand(COMMIT_LABEL, &mut commitment).map_err(|_| internal())?;
+        self.0.expand(&[COMMIT_LABEL], &mut commitment)?;
         Ok(commitment)
     }
 
@@ -54,11 +53,7 @@ impl Derivation {
     /// The key of the content.
     pub(super) fn content_key(&self) -> Result<DataKey> {
         let mut key = Zeroizing::new([0; DATA_KEY_LEN]);
-        self.0.expand(DERIVE_LABEL, key.as_mut_slice()).map_err(|_| internal())?;
+        self.0.expand(&[DERIVE_LABEL], key.as_mut_slice())?;
         DataKey::from_bytes(key.as_slice())
     }
-}
-
-fn internal() -> Error {
-    Error::new(ErrorKind::Internal, "HKDF refused a length")
 }

@@ -5,7 +5,7 @@
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
-use aws_lc_sys::{
+use aws_lc_ffi::{
     EVP_CIPHER_CTX, EVP_CIPHER_CTX_ctrl, EVP_CIPHER_CTX_free, EVP_CIPHER_CTX_new, EVP_CTRL_AEAD_GET_TAG,
     EVP_CTRL_AEAD_SET_TAG, EVP_CipherFinal_ex, EVP_CipherInit_ex, EVP_CipherUpdate, EVP_aes_256_ctr, EVP_aes_256_gcm,
 };

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use aws_lc_sys::{MD5_CTX, MD5_Final, MD5_Init, MD5_Update};
+use aws_lc_ffi::{MD5_CTX, MD5_Final, MD5_Init, MD5_Update};
 
 use super::DIGEST_LEN;
 

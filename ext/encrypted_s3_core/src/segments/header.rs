@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use hkdf::Hkdf;
-use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::SEGMENT_LEN;
 use crate::envelope::{ContentKey, Format};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::gcm::gmac::MacKey;
+use crate::kdf::Hkdf;
 
 /// The length of the header in bytes.
 pub const HEADER_LEN: usize = STATEMENT_LEN + COMMITMENT_LEN;
@@ -118,13 +117,13 @@ impl Header {
 
 /// Derives values from the data key of one object.
 pub(super) struct Derivation {
-    hkdf: Hkdf<Sha512>,
+    hkdf: Hkdf,
     descriptor: [u8; DESCRIPTOR_LEN],
 }
 
 impl Derivation {
     pub(super) fn new(key: &ContentKey) -> Self {
-        let hkdf = Hkdf::new(Some(SALT), key.data_key().expose());
+        let hkdf = Hkdf::new(SALT, key.data_key().expose());
         Self { hkdf, descriptor: descriptor(key) }
     }
 
@@ -147,7 +146,7 @@ impl Derivation {
     }
 
     fn expand(&self, info: &[&[u8]], output: &mut [u8]) -> Result<()> {
-        self.hkdf.expand_multi_info(info, output).map_err(|_| Error::new(ErrorKind::Internal, "HKDF refused a length"))
+        self.hkdf.expand(info, output)
     }
 }
 

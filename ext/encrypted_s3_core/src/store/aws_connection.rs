@@ -286,7 +286,9 @@ pub(crate) fn http_client(
     proxy: Option<&Proxy>,
     https: bool,
 ) -> Result<WatchedClient> {
-    #[cfg(feature = "aws-lc")]
+    #[cfg(feature = "fips")]
+    let provider = tls::rustls_provider::CryptoMode::AwsLcFips;
+    #[cfg(all(feature = "aws-lc", not(feature = "fips")))]
     let provider = tls::rustls_provider::CryptoMode::AwsLc;
     #[cfg(not(feature = "aws-lc"))]
     let provider = tls::rustls_provider::CryptoMode::Ring;
