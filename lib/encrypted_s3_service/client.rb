@@ -296,7 +296,7 @@ module EncryptedS3Service
 
     # @return [Download]
     def opened(key, report, first = 0, length = nil)
-      handle = unwrapping(key) { |native| Download.new(native.download_part(object_key(key), first, length), key) }
+      handle = unwrapping(key) { |native| Download.new(native.download(object_key(key), first, length), key) }
       handle.tap { report&.merge!(handle.used, size: handle.size) }
     rescue EnvelopeError
       refuse_segment_map(key) if segment_map?(key)

@@ -82,6 +82,9 @@ module EncryptedS3Service
     # Bytes up to which an object is decrypted in memory.
     DEFAULT_MEMORY_LIMIT = 16 * MEBIBYTE
 
+    # Smallest `memory_limit` in bytes. Files of up to this size never have a segment map.
+    SMALLEST_MEMORY_LIMIT = MEBIBYTE
+
     # @return [String, nil] nil with {#root}, or if it is missing and {#complete?} is false
     attr_reader :bucket
 
@@ -301,7 +304,7 @@ module EncryptedS3Service
 
     def read_encryption(settings)
       @segment_index = settings.boolean(:segment_index, true)
-      @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, MEBIBYTE..)
+      @memory_limit = settings.integer(:memory_limit, DEFAULT_MEMORY_LIMIT, SMALLEST_MEMORY_LIMIT..)
       @keyring = Keyring.new(settings, @tolerant)
       @encryption_key = @keyring.writing
       @recovery_keys = RecoveryKeys.new(settings, @tolerant)

@@ -297,6 +297,14 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(run(*address)).to match(["", /the recovery key is encrypted, and ENCRYPTION_KEY_PASSPHRASE is missing/, 1])
     end
 
+    it "says that the entry for recovery keys was changed" do
+      store
+      headers, body = stored(key)
+      restore(key, headers.merge("x-amz-meta-encrypted-s3-recovery" => "AAEC"), body)
+      expect(run("inspect", "s3://#{bucket}/#{key}", *connection).first)
+        .to match(/^recovery keys: +\(the entry is damaged\)$/)
+    end
+
     it "says which recovery keys an object names, and what is wrong" do
       store
       expect(run("inspect", "s3://#{bucket}/#{key}",

@@ -44,6 +44,19 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
+  it "tries again however often KMS at another address has failed" do
+    behind_proxy do |broken, client|
+      broken.fault("GenerateDataKey", status: 500)
+      calls = Queue.new((1..120).to_a).close
+      failing = -> { client.upload(unique_key, StringIO.new("x")) rescue nil } # rubocop:disable Style/RescueModifier
+      Array.new(30) { Thread.new { failing.call while calls.pop } }.each(&:join)
+      behind_proxy do |proxy, other|
+        proxy.fault("GenerateDataKey", times: 1, status: 500)
+        expect(other.upload(key, StringIO.new("after a pause"))).to include(bytes: 13)
+      end
+    end
+  end
+
   it "takes a key id, an ARN or an alias, and names the key in the object by its ARN" do
     [arn, arn[%r{[^/]+\z}], Kms.create_alias(arn), "kms:#{arn}"].each do |id|
       client = client_for(id)

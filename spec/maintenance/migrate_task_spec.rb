@@ -41,15 +41,15 @@ RSpec.describe "encrypted_s3_service:migrate" do
   end
 
   it "may be killed and run again: in the end every file is moved once, and none is lost" do
-    keys = create_files(2000, "local")
-    killed = [rand(1..900), rand(1000..1900)].map { |count| migrate_and_kill(at: count) }
+    keys = create_files(500, "local")
+    killed = [rand(1..200), rand(250..450)].map { |count| migrate_and_kill(at: count) }
     expect(killed.map(&:termsig)).to eq([9, 9])
     before = moved
-    expect(before).to be_between(1000, 1999)
+    expect(before).to be_between(250, 499)
 
-    output, status = migrate(*arguments, "DELETE=true", "CONFIRM=2000")
+    output, status = migrate(*arguments, "DELETE=true", "CONFIRM=500")
     expect(status).to be_success, output
-    expect(output).to match(/^#{2000 - before} files \([\d.]+ .?B\) moved/).and match(/^2000 files .* deleted/)
+    expect(output).to match(/^#{500 - before} files \([\d.]+ .?B\) moved/).and match(/^500 files .* deleted/)
 
     blobs = ActiveStorage::Blob.order(:id).to_a
     expect(blobs.map(&:key)).to eq(keys)

@@ -61,7 +61,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that ends in the middle
       entry, key = input
       native = EncryptedS3Service::Client.new(**entry).send(:native)
       forgotten = Array.new(10) do
-        [native.download(key), native.upload(key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })]
+        [native.download(key, 0, nil), native.upload(key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })]
       end
       forgotten.each { |_, upload| upload.write("y") }
     RUBY

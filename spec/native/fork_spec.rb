@@ -70,7 +70,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
     expect(seen).to eq([5_242_880, "works", 5_242_880, 2_097_152])
 
     native = client.send(:native)
-    handle = native.download(key)
+    handle = native.download(key, 0, nil)
     upload = native.upload(unique_key, { content_type: "a/b", checksum: nil, size: nil, settings: {} })
     upload.write("x")
     errors = [-> { handle.read }, -> { upload.write("y") }, -> { upload.finish }].map { |call| in_child(&call) }

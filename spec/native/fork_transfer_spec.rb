@@ -71,7 +71,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that forks in the middl
   end
 
   download = <<~'RUBY'
-    download = client.send(:native).download(key)
+    download = client.send(:native).download(key, 0, nil)
     chunks = []
     reading = Thread.new { while (chunk = download.read); chunks << chunk; end }
     $stdin.gets

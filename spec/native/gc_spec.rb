@@ -62,6 +62,21 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     expect(stored_plaintext(key)).to be_bytes(data)
   end
 
+  it "survives it at every allocation of a small file's upload, download and range" do
+    said = stressed(<<~'RUBY', key)
+      key, = input
+      chunks = []
+      GC.stress = true
+      client.upload(key, StringIO.new("stressed"))
+      read = client.download(key)
+      client.download(key) { |chunk| chunks << chunk }
+      range = client.download_chunk(key, 2..4)
+      GC.stress = false
+      puts read, chunks.join, range
+    RUBY
+    expect(said).to eq(%w[stressed stressed res])
+  end
+
   it "survives it at every allocation of an error" do
     said = stressed(<<~'RUBY', key)
       key, = input
@@ -144,9 +159,10 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
       gate = proxy.hold("UploadPart", part: 2)
       elsewhere do
         native = new_client(endpoint: proxy.endpoint, **entry).send(:native)
-        begin_upload(native).write(random_bytes(11 * mebibyte))
+        upload = begin_upload(native)
+        upload.write(random_bytes(11 * mebibyte))
+        gate.arrived
       end
-      gate.arrived
       expect(eventually { proxy.requests("AbortMultipartUpload").any? && traces_of(key).empty? }).to be(true)
     end
   end
@@ -155,7 +171,10 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     client.upload(key, StringIO.new(random_bytes(50 * mebibyte)))
     FaultProxy.run(server.endpoint) do |proxy|
       gate = proxy.hold("GetObject", skip: 1)
-      elsewhere { new_client(endpoint: proxy.endpoint, **entry, segment_index: false).send(:native).download(key) }
+      elsewhere do
+        native = new_client(endpoint: proxy.endpoint, **entry, segment_index: false).send(:native)
+        native.download(key, 0, nil)
+      end
       # The first range has come, and four are under way at once.
       4.times { gate.arrived }
       GC.start
@@ -172,7 +191,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     held = ObjectSpace.memsize_of(upload)
     upload.finish
     finished = ObjectSpace.memsize_of(upload)
-    download = native.download(key)
+    download = native.download(key, 0, nil)
     download.read
     read = ObjectSpace.memsize_of(download)
     download.close

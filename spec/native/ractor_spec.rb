@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Native, "in a Ractor", if: defined?(Ractor) d
   it "cannot take part in a transfer: neither an upload nor a download that is under way does" do
     options = '{ content_type: "a/b", checksum: nil, size: nil, settings: {} }'
     handles = { upload: "client.send(:native).upload(key, #{options})",
-                reader: "(client.upload(key, StringIO.new('x')) && client.send(:native).download(key))" }
+                reader: "(client.upload(key, StringIO.new('x')) && client.send(:native).download(key, 0, nil))" }
     handles.each_value do |handle|
       expect(refused("result.call(Ractor.new(#{handle}) { |other| other.class })").first).to eq("TypeError")
     end

@@ -60,11 +60,11 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
     end
     blobs = Array.new(16) do |thread|
       Thread.new do
-        Array.new(4) { |number| [customer, other_customer].rotate(thread + number).first.with_s3_settings { upload } }
+        Array.new(2) { |number| [customer, other_customer].rotate(thread + number).first.with_s3_settings { upload } }
       end
     end.flat_map(&:value)
     encrypted, plain = blobs.partition { |blob| blob.service_name == "encrypted" }
-    expect([encrypted.size, plain.size]).to eq([32, 32])
+    expect([encrypted.size, plain.size]).to eq([16, 16])
     expect(encrypted.map { |blob| encrypted_in_bucket?(blob, blob.filename.to_s) }).to all(be(true))
     expect(plain.map { |blob| server.head(bucket, blob.key)[0] }).to all(eq(404))
   ensure

@@ -15,18 +15,6 @@ pub enum Content {
 }
 
 impl Content {
-    /// Returns how many of the `body_len` bytes of the body are ciphertext. The others are its trailer.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Truncated`], [`ErrorKind::TooLarge`] or [`ErrorKind::Cbc`] when no message has this length.
-    pub fn text_len(&self, body_len: u64) -> Result<u64> {
-        match self {
-            Self::Gcm(_) => gcm::plaintext_len(body_len),
-            Self::Cbc(_) if body_len > 0 && body_len.is_multiple_of(cbc::BLOCK_LEN as u64) => Ok(body_len),
-            Self::Cbc(_) => Err(cbc::failed()),
-        }
-    }
-
     /// Decrypts the next bytes of the ciphertext: whole blocks for a legacy object, any number otherwise.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod segmented;
 pub(crate) mod small;
 mod stored_map;
 mod target;
+mod trailer;
 
 use std::fs::File;
 use std::io::Write;
@@ -109,9 +110,7 @@ impl Download {
         plan: &DownloadPlan,
         key: &str,
     ) -> Result<Self> {
-        let origin = Arc::new(Origin::new(store, envelopes, plan, key));
-        let begun = origin.begin(Part::WHOLE).await?;
-        Self::begun(origin, begun, Part::WHOLE).await
+        Self::open_part(store, envelopes, plan, key, 0, None).await
     }
 
     /// Like [`open`](Self::open), for a caller that will then go to the byte `first`, with [`begin_at`](Self::begin_at)

@@ -17,7 +17,6 @@ mod v1;
 mod v2;
 mod v3;
 
-use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::Sealer;
 use crate::keyring::{KeyUse, Keyring, RsaKey};
@@ -77,9 +76,7 @@ impl Format {
 /// An envelope that was opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// Decrypts the body and checks it.
-    pub content: Content,
-    /// The keys from which `content` was made.
+    /// What the body is decrypted and checked with.
     pub content_key: ContentKey,
     /// The format of the object.
     pub format: Format,
@@ -135,8 +132,8 @@ impl Envelopes {
         Ok((content_key, entries))
     }
 
-    /// Reads the envelope of the object under `key` and unwraps its data key. Returns the content decryptor, which also
-    /// checks the body, and the wrapping key that was used. `key` is the whole key in the bucket.
+    /// Reads the envelope of the object under `key` and unwraps its data key. Returns the key of the content and
+    /// the wrapping key that was used. `key` is the whole key in the bucket.
     ///
     /// `metadata` is the object's own metadata as (name, value) pairs, without the `x-amz-meta-` prefix and in any
     /// case; it may include entries of other programs. `instruction_file` is the body of the instruction file, of which
@@ -168,7 +165,7 @@ impl Envelopes {
             None => envelope.open(&self.keyring).await?,
         };
         claim.check(content_key.data_key(), key)?;
-        Ok(Opened { content: content_key.content()?, format: content_key.format(), content_key, key: used })
+        Ok(Opened { format: content_key.format(), content_key, key: used })
     }
 
     /// Returns the key of the instruction file of an object with this `metadata`; `None` if no instruction file has to

@@ -1,5 +1,6 @@
 //! `EncryptedS3Service::Native::Client`: one bucket with its keys.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use encrypted_s3_core::deletion;
@@ -61,9 +62,9 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.undef_default_alloc_func();
     class.define_singleton_method("new", function!(Client::new, 1))?;
     class.define_singleton_method("written_format", function!(written_format, 1))?;
+    class.define_singleton_method("recovery_fingerprints", function!(recovery_fingerprints, 1))?;
     class.define_method("upload", method!(Client::upload, 2))?;
-    class.define_method("download", method!(Client::download, 1))?;
-    class.define_method("download_part", method!(Client::download_part, 3))?;
+    class.define_method("download", method!(Client::download, 3))?;
     class.define_method("download_file", method!(Client::download_file, 3))?;
     class.define_method("rotate", method!(Client::rotate, 5))?;
     class.define_method("rebind", method!(Client::rebind, 4))?;
@@ -146,20 +147,8 @@ impl Client {
         call(ruby, CoreUpload::begin(store, &envelopes, this.parts, &key, options)).map(Upload::new)
     }
 
-    fn download(ruby: &Ruby, this: &Self, key: String) -> Result<Download, Error> {
-        let Connected { store, envelopes } = this.connected();
-        let reading = this.reading();
-        call(ruby, CoreDownload::open(store, &envelopes, &reading, &key)).map(Download::new)
-    }
-
-    /// As `download`, for a caller that will then go to the byte `first` and read `length` bytes.
-    fn download_part(
-        ruby: &Ruby,
-        this: &Self,
-        key: String,
-        first: u64,
-        length: Option<u64>,
-    ) -> Result<Download, Error> {
+    /// For a caller that will go to the byte `first` and read `length` bytes, or all of the rest for `nil`.
+    fn download(ruby: &Ruby, this: &Self, key: String, first: u64, length: Option<u64>) -> Result<Download, Error> {
         let Connected { store, envelopes } = this.connected();
         let reading = this.reading();
         let opened = CoreDownload::open_part(store, &envelopes, &reading, &key, first, length);
@@ -295,6 +284,11 @@ impl Client {
 /// Returns the name of the format that a client with this `commitment_policy` and `security_profile` writes.
 fn written_format(ruby: &Ruby, settings: RHash) -> Result<&'static str, Error> {
     options::policy(ruby, settings).map(|policy| policy.written_format().name())
+}
+
+/// Returns the fingerprints of the recovery keys that an object with this metadata names.
+fn recovery_fingerprints(metadata: HashMap<String, String>) -> Vec<String> {
+    recovery::fingerprints(metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 impl Drop for Client {

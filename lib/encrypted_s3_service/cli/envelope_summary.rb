@@ -106,16 +106,8 @@ module EncryptedS3Service
       def recovery_keys
         return unless @entries.key?(RECOVERY)
 
-        bytes = @entries[RECOVERY].unpack1("m0")
-        fingerprints = []
-        at = 2
-        while at < bytes.bytesize - 32
-          fingerprints << bytes.byteslice(at, 8).unpack1("H*")
-          at += 10 + bytes.byteslice(at + 8, 2).unpack1("n").to_i
-        end
-        fingerprints.join(", ")
-      rescue ArgumentError
-        "(the entry is damaged)"
+        fingerprints = Native::Client.recovery_fingerprints(@entries.slice(RECOVERY))
+        fingerprints.empty? ? "(the entry is damaged)" : fingerprints.join(", ")
       end
 
       def plaintext

@@ -27,6 +27,11 @@ module EncryptedS3Service
 
       def failed(subject, text) = Finding.new(:failed, subject, text)
 
+      # @param subject [String]
+      # @param error [AccessError]
+      # @return [Finding] for a check that needs more permissions than the entry has
+      def forbidden(subject, error) = skipped(subject, "not allowed (#{answer_in(error)}). See the permissions")
+
       # @param error [Error]
       # @return [String] HTTP status and S3 code of the store's response
       def answer_in(error)

@@ -49,10 +49,9 @@ module EncryptedS3Service
         EncryptedS3Service.forget_keys
         keys = configuration.keys.select(&:custodied?)
         keys.each { |key| key.copy.wipe }
-        ok CUSTODY, "#{custodian} returned #{keys.map do |key|
-                                               "the key #{key.id || "without an id"}"
-                                             end.join(", ")}. An " \
-                    "outage of it is survived for #{EncryptedS3Service.key_custody_ttl.to_i} seconds at most " \
+        names = keys.map { |key| "the key #{key.id || "without an id"}" }
+        ok CUSTODY, "#{custodian} returned #{names.join(", ")}. An outage of it is survived for " \
+                    "#{EncryptedS3Service.key_custody_ttl.to_i} seconds at most " \
                     "(config.encrypted_s3_service.key_custody_ttl)"
       rescue Error => e
         # The other checks use a temporary key.

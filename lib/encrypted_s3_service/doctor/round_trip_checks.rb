@@ -23,7 +23,7 @@ module EncryptedS3Service
 
         judge_stored(plaintext)
       rescue AccessError => e
-        skipped subject, "not allowed (#{answer_in(e)}). See the permissions"
+        forbidden(subject, e)
       rescue Error => e
         failed subject, reason(e)
       ensure

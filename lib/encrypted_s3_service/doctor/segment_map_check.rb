@@ -10,8 +10,8 @@ module EncryptedS3Service
     # @api private
     class SegmentMapCheck < Check
       SUBJECT = "segment maps"
-      # The smallest `memory_limit` in bytes, so that a small probe gets a map.
-      LIMIT = 1 << 20
+      # Bytes. A small probe gets a map with it.
+      LIMIT = Configuration::SMALLEST_MEMORY_LIMIT
       MAGIC = "ES3SEGMT"
       ADVICE = "Allow s3:PutObject, s3:GetObject and s3:DeleteObject on keys that end in .segments, or set " \
                "`segment_index: false`"
@@ -26,7 +26,7 @@ module EncryptedS3Service
 
         judge
       rescue AccessError => e
-        skipped SUBJECT, "not allowed (#{answer_in(e)}). See the permissions"
+        forbidden(SUBJECT, e)
       rescue Error => e
         failed SUBJECT, reason(e)
       end

@@ -17,7 +17,7 @@ module EncryptedS3Service
         left = delete(%w[1 2].map { |number| service.probe("several/#{number}") })
         left.empty? ? ok(SUBJECT, "works") : failed(SUBJECT, "the store reports deleted objects that still exist")
       rescue AccessError => e
-        skipped SUBJECT, "not allowed (#{answer_in(e)}). See the permissions"
+        forbidden(SUBJECT, e)
       rescue Error => e
         failed SUBJECT, reason(e)
       end

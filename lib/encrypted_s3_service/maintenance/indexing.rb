@@ -17,10 +17,6 @@ module EncryptedS3Service
     # Default number of files processed at once.
     CONCURRENCY = 4
 
-    # The smallest `memory_limit`, in bytes: files of this size never have a map.
-    SMALLEST = 1 << 20
-    private_constant :SMALLEST
-
     # What was done for one service.
     class Tally
       # @return [String]
@@ -63,7 +59,7 @@ module EncryptedS3Service
     # @raise [KeyDestroyedError] when its key is destroyed
     def initialize(service, blobs: ActiveStorage::Blob.all, dry_run: false, concurrency: CONCURRENCY, rate: nil,
                    failures: nil, output: nil)
-      large = blobs.where(ActiveStorage::Blob.arel_table[:byte_size].gt(SMALLEST))
+      large = blobs.where(ActiveStorage::Blob.arel_table[:byte_size].gt(Configuration::SMALLEST_MEMORY_LIMIT))
       @walk = Rotation::BlobWalk.new(service, large, concurrency: concurrency, rate: rate, failures: failures,
                                                      output: output)
       @selection = @walk.selection

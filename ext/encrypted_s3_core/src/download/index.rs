@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use super::origin::{Unlocked, unlock};
 use super::ranges::{RangePlan, Ranges};
-use super::{instruction_file, pass};
-use crate::cbc::BLOCK_LEN;
-use crate::envelope::{ContentKey, Envelopes, Opened};
+use super::{pass, small};
+use crate::envelope::Envelopes;
 use crate::segments::{self, HEADER_LEN, Layout, Map, NoMap, Purpose};
-use crate::store::{ObjectHead, ObjectSettings, ObjectStore, Reading};
+use crate::store::{ObjectHead, ObjectSettings, ObjectStore};
 use crate::{Error, ErrorKind, Result, sidecar, task};
 
 /// How many times an object that gets another envelope meanwhile is begun again.
@@ -81,42 +81,38 @@ impl Indexing<'_> {
             return Ok(Indexed::Small);
         }
         let Some(place) = segments::sidecar_key(self.key) else { return Ok(Indexed::Impossible) };
-        let (key, text_len) = self.open(&head).await?;
-        if key.is_legacy() {
+        let object = self.unlock(&head).await?;
+        if object.content_key.is_legacy() {
             return Ok(Indexed::Impossible);
         }
-        if self.is_present(place, &key, text_len).await? {
+        if self.is_present(place, &object).await? {
             return Ok(Indexed::Present);
         }
         if self.options.dry_run {
             return Ok(Indexed::Lacking);
         }
-        let map = self.checked(&head, &key, text_len).await?;
+        let map = self.checked(&head, object).await?;
         let (store, name, settings) = (self.store.clone(), self.key.to_owned(), self.options.settings.clone());
         task::run(async move { sidecar::put(store, &name, &map, settings).await }).await?;
         Ok(Indexed::Stored)
     }
 
-    /// The key of the content, and the length of the text.
-    async fn open(&self, head: &ObjectHead) -> Result<(ContentKey, u64)> {
-        let file = instruction_file::read(self.store.clone(), self.envelopes, head, self.key).await?;
-        let Opened { content, content_key, .. } =
-            self.envelopes.open(self.key, head.entries(), file.as_deref()).await?;
-        Ok((content_key, content.text_len(head.size)?))
+    async fn unlock(&self, head: &ObjectHead) -> Result<Unlocked> {
+        unlock(&self.store, self.envelopes, head, self.key).await
     }
 
     /// Whether there is a map of this object, or one that a later version has stored.
     ///
     /// # Errors
     /// `Rejected` when another object is in its place.
-    async fn is_present(&self, place: String, key: &ContentKey, text_len: u64) -> Result<bool> {
+    async fn is_present(&self, place: String, object: &Unlocked) -> Result<bool> {
         let found = match task::run(beginning(self.store.clone(), place.clone())).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             found => found?,
         };
         let (size, header) = found;
-        match Map::read_part(&header, &[], 0..0, key, text_len) {
-            Ok(_) => Ok(Some(size) == Layout::of(text_len).sidecar_len()),
+        match Map::read_part(&header, &[], 0..0, &object.content_key, object.size) {
+            Ok(_) => Ok(Some(size) == Layout::of(object.size).sidecar_len()),
             Err(NoMap::Version(_)) => Ok(true),
             Err(NoMap::OtherObject | NoMap::Commitment | NoMap::Derivation | NoMap::Legacy) => Ok(false),
             Err(NoMap::Length) if segments::may_be_replaced(&header) => Ok(false),
@@ -124,35 +120,24 @@ impl Indexing<'_> {
         }
     }
 
-    /// Reads all of the object once, in one version, and returns its map. `key` and `text_len` are those of `head`.
-    async fn checked(&self, head: &ObjectHead, key: &ContentKey, text_len: u64) -> Result<Map> {
-        // Ranges end at a block boundary, as for every reader.
-        let size = self.plan.size.max(1).next_multiple_of(BLOCK_LEN as u64);
-        let plan = RangePlan { size, ..self.plan };
+    /// Reads all of the object once, in one version, and returns its map. `object` is what `head` said.
+    async fn checked(&self, head: &ObjectHead, mut object: Unlocked) -> Result<Map> {
+        let plan = self.plan.ending_with_segments();
         let (now, ranges) = Ranges::open(self.store.clone(), self.key, plan, 0..u64::MAX).await?;
-        if now == *head {
-            return pass::checked(ranges, key, text_len, Purpose::Storing).await;
+        if now != *head {
+            // It was replaced, or has another envelope, since its head was read.
+            object = self.unlock(&now).await?;
         }
-        // It was replaced, or has another envelope, since its head was read.
-        let (key, text_len) = self.open(&now).await?;
-        pass::checked(ranges, &key, text_len, Purpose::Storing).await
+        pass::checked(ranges, &object.content_key, object.size, Purpose::Storing).await
     }
 }
 
 /// The size of an object and its first [`HEADER_LEN`] bytes, or fewer if it has fewer.
 async fn beginning(store: Arc<dyn ObjectStore>, key: String) -> Result<(u64, Vec<u8>)> {
-    let range = Some((0, HEADER_LEN as u64 - 1));
-    let mut object = match store.get(&key, Reading { range, if_match: None }).await {
+    let (head, bytes) = match small::read(&store, &key, HEADER_LEN).await {
         // The object is empty.
         Err(error) if error.kind() == ErrorKind::InvalidRange => return Ok((0, Vec::new())),
-        object => object?,
+        read => read?,
     };
-    let mut bytes = Vec::new();
-    while bytes.len() < HEADER_LEN
-        && let Some(piece) = object.body.next().await
-    {
-        bytes.extend_from_slice(&piece?);
-    }
-    bytes.truncate(HEADER_LEN);
-    Ok((object.head.size, bytes))
+    Ok((head.size, bytes))
 }

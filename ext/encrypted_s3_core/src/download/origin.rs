@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::maps::Maps;
-use super::ranges::{RangePlan, Ranges};
+use super::ranges::Ranges;
 use super::stored_map::{self, Asked};
 use super::{DownloadPlan, Used, instruction_file};
 use crate::envelope::{self, ContentKey, Envelopes, Opened};
@@ -88,7 +88,7 @@ impl Origin {
         let is_large = wants_sidecar(part.first, self.plan.memory_limit);
         let span = if is_known || is_large { part.segments() } else { Part::WHOLE.segments() };
         let asked = (is_large && !is_known && self.plan.segment_index).then(|| stored_map::ask(&self.store, &self.key));
-        let open = |span| Ranges::open(self.store.clone(), &self.key, self.range_plan(), span);
+        let open = |span| Ranges::open(self.store.clone(), &self.key, self.plan.ranges.ending_with_segments(), span);
         let opened = match open(span).await {
             // The size of the object is needed to report this.
             Err(error) if error.kind() == ErrorKind::InvalidRange => open(Part::WHOLE.segments()).await,
@@ -120,11 +120,7 @@ impl Origin {
 
     /// Opens the envelope of the object.
     pub(super) async fn unlock(&self, head: &ObjectHead) -> Result<Unlocked> {
-        let file = instruction_file::read(self.store.clone(), &self.envelopes, head, &self.key).await?;
-        let opened = self.envelopes.open(&self.key, head.entries(), file.as_deref()).await;
-        let Opened { content, content_key, format, key } = opened.map_err(|error| error.for_object(&self.key))?;
-        let size = content.text_len(head.size).map_err(|error| error.for_object(&self.key))?;
-        Ok(Unlocked { content_key, size, used: Used { format, key } })
+        unlock(&self.store, &self.envelopes, head, &self.key).await
     }
 
     /// Returns the maps of the process, and the name of this version there. `None` when nothing is kept of it.
@@ -144,13 +140,23 @@ impl Origin {
         let is_known = |maps: &Arc<Maps>| name.is_some_and(|(store, bucket)| maps.knows(&store, &bucket, &self.key));
         self.plan.maps.as_ref().is_some_and(is_known)
     }
+}
 
-    /// Ranges end where a segment ends, so that each can be checked and decrypted when it arrives.
-    fn range_plan(&self) -> RangePlan {
-        let ranges = self.plan.ranges;
-        let size = ranges.size.max(1).checked_next_multiple_of(SEGMENT).unwrap_or(ranges.size);
-        RangePlan { size, ..ranges }
-    }
+/// Opens the envelope of the object `key` with this `head`.
+///
+/// # Errors
+/// Those of [`Envelopes::open`], and of reading an instruction file.
+pub(super) async fn unlock(
+    store: &Arc<dyn ObjectStore>,
+    envelopes: &Envelopes,
+    head: &ObjectHead,
+    key: &str,
+) -> Result<Unlocked> {
+    let file = instruction_file::read(store.clone(), envelopes, head, key).await?;
+    let opened = envelopes.open(key, head.entries(), file.as_deref()).await;
+    let Opened { content_key, format, key: used } = opened.map_err(|error| error.for_object(key))?;
+    let size = content_key.text_len(head.size).map_err(|error| error.for_object(key))?;
+    Ok(Unlocked { content_key, size, used: Used { format, key: used } })
 }
 
 /// The size of the ciphertext in bytes, and the identifier of the body.

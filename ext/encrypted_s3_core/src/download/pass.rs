@@ -1,6 +1,7 @@
 //! One pass over a whole object that checks it and makes its map.
 
 use super::ranges::Ranges;
+use super::trailer::Cut;
 use crate::Result;
 use crate::envelope::ContentKey;
 use crate::segments::{Checking, Map, Purpose};
@@ -12,16 +13,12 @@ use crate::segments::{Checking, Map, Purpose};
 /// `Auth`, or `Cbc`, when the object is not the one that was encrypted; the errors of reading it.
 pub(crate) async fn checked(mut ranges: Ranges, key: &ContentKey, size: u64, purpose: Purpose) -> Result<Map> {
     let mut checking = Checking::start(key, purpose)?;
-    let mut left = size;
-    let mut trailer = Vec::new();
+    let mut cut = Cut::after(size);
     while let Some(mut bytes) = ranges.next().await? {
-        let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        trailer.extend_from_slice(bytes.bytes_from(text));
-        bytes.truncate(text);
+        cut.apply(&mut bytes);
         // The plaintext is dropped unseen. Only the check and the map are wanted.
         checking.update(bytes.bytes_from(0))?;
-        left -= text as u64;
     }
-    let (map, _padding) = checking.finish(&trailer)?;
+    let (map, _padding) = checking.finish(cut.trailer())?;
     Ok(map)
 }

@@ -41,6 +41,12 @@ impl RangePlan {
     /// The most requests at the same time that are worth their memory. One connection of a real store brings several
     /// times more than it takes, so a download needs fewer of them than an upload.
     pub const MOST_REQUESTS: usize = 4;
+
+    /// Ranges end where a segment ends, so that each can be checked and decrypted when it arrives.
+    pub(super) fn ending_with_segments(self) -> Self {
+        let size = self.size.max(1).checked_next_multiple_of(SEGMENT_LEN as u64).unwrap_or(self.size);
+        Self { size, ..self }
+    }
 }
 
 /// The values that all requests for one object share.

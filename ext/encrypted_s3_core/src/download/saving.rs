@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::arrival::ANEW;
 use super::origin::{Begun, Origin, Part};
 use super::target::Target;
+use super::trailer::Cut;
 use super::{Written, unwritable};
 use crate::md5::Digester;
 use crate::{Error, ErrorKind, Result};
@@ -39,24 +40,20 @@ async fn write(origin: &Origin, begun: Begun, target: &Target<'_>, digest: bool)
     let Begun { mut ranges, unlocked, .. } = begun;
     let mut content = unlocked.content_key.content()?;
     let mut md5 = digest.then(Digester::new);
-    let mut left = unlocked.size;
-    let mut trailer = Vec::new();
+    let mut cut = Cut::after(unlocked.size);
     let mut file = target.file;
     let named = |error: Error| error.for_object(&origin.key);
     while let Some(mut bytes) = ranges.next().await.map_err(named)? {
-        let text = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        trailer.extend_from_slice(bytes.bytes_from(text));
-        bytes.truncate(text);
+        cut.apply(&mut bytes);
         content.update(bytes.bytes_from(0)).map_err(named)?;
         file.write_all(bytes.bytes()).map_err(|error| unwritable(&origin.key, error))?;
         if let Some(md5) = &mut md5 {
             md5.update(bytes.bytes()).await;
         }
-        left -= text as u64;
         // Everything may have arrived already. Without this the caller could not be interrupted.
         tokio::task::yield_now().await;
     }
-    content.finish(&trailer).map_err(named)?;
+    content.finish(cut.trailer()).map_err(named)?;
     let md5 = match md5 {
         Some(md5) => Some(STANDARD.encode(md5.finish().await?)),
         None => None,

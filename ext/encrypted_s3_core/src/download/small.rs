@@ -41,5 +41,6 @@ async fn drain(mut body: Body, most: usize) -> Result<Vec<u8>> {
     {
         bytes.extend_from_slice(&piece?);
     }
+    bytes.truncate(most);
     Ok(bytes)
 }

@@ -8,7 +8,7 @@ use super::{v2, v3};
 use crate::cbc::{self, Iv};
 use crate::content::Content;
 use crate::error::Result;
-use crate::gcm::{Backend, Nonce, Opener, Sealer};
+use crate::gcm::{Backend, Nonce, Opener, Sealer, plaintext_len};
 use crate::secret::DataKey;
 
 /// The data key of one object and what its content is encrypted with (`docs/format.md`, 2).
@@ -72,6 +72,19 @@ impl ContentKey {
     /// Whether the content has no authentication tag.
     pub fn is_legacy(&self) -> bool {
         matches!(self.form, Form::Cbc { .. })
+    }
+
+    /// Returns how many of the `body_len` bytes of the body are ciphertext. The others are its trailer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`](crate::ErrorKind::Truncated), [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) or
+    /// [`ErrorKind::Cbc`](crate::ErrorKind::Cbc) when no message has this length.
+    pub fn text_len(&self, body_len: u64) -> Result<u64> {
+        match &self.form {
+            Form::V2(_) | Form::V3 { .. } => plaintext_len(body_len),
+            Form::Cbc { .. } if body_len > 0 && body_len.is_multiple_of(cbc::BLOCK_LEN as u64) => Ok(body_len),
+            Form::Cbc { .. } => Err(cbc::failed()),
+        }
     }
 
     /// The key and nonce of AES-256-GCM and its additional data; `None` for legacy CBC.

@@ -1,14 +1,17 @@
 //! Other metadata for an object whose body stays: its data key wrapped by the writing key, or bound to another place.
 
 use super::metadata::names;
-use super::{ContentKey, Envelope, Envelopes, Format};
+use super::{ContentKey, Envelope, Envelopes, Format, v2, v3};
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyring::{KeyUse, Keyring};
+use crate::keyring::{KeyUse, Keyring, ReEncrypted, WrappedKey, Wrapping};
 use crate::place::{self, Claim, PlaceBinding};
 use crate::secret::DataKey;
 
 /// A metadata entry that changes: its name, and its new value or `None` when it goes away.
 pub(super) type Changed = (&'static str, Option<String>);
+
+/// Gives the entries of a wrapped data key in one format.
+type Entries = fn(Wrapping) -> Vec<Changed>;
 
 /// What changing an object's metadata comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +35,35 @@ impl Replaceable {
         if matches!(self.envelope, Envelope::V3(_)) { Format::V3 } else { Format::V2 }
     }
 
-    /// The entries that change when KMS wraps the data key anew, without seeing it; `None` when KMS alone cannot.
-    async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
+    /// The wrapped data key, and what gives the entries of another wrap in the same format; `None` for V1.
+    fn wrapped(&self) -> Option<(WrappedKey<'_>, Entries)> {
         match &self.envelope {
-            Envelope::V2(envelope) => envelope.re_encrypt(keyring).await,
-            Envelope::V3(envelope) => envelope.re_encrypt(keyring).await,
-            Envelope::V1(_) => Ok(None),
+            Envelope::V1(_) => None,
+            Envelope::V2(envelope) => Some((envelope.wrapped(), v2::wrapped_entries)),
+            Envelope::V3(envelope) => Some((envelope.wrapped(), v3::wrapped_entries)),
         }
     }
 
+    /// The entries that change when KMS wraps the data key anew, without seeing it; `None` when KMS alone cannot.
+    async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
+        let Some((wrapped, entries)) = self.wrapped() else { return Ok(None) };
+        Ok(match keyring.re_encrypt(&wrapped).await? {
+            ReEncrypted::Changed(wrapping) => Some(entries(wrapping)),
+            ReEncrypted::Current(arn) if wrapped.kms_key == Some(arn.as_str()) => Some(Vec::new()),
+            // Written by another client, which does not name the key.
+            ReEncrypted::Current(arn) => Some(vec![(names::KMS_KEY, Some(arn))]),
+            ReEncrypted::Impossible => None,
+        })
+    }
+
+    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
+    /// writing key and the envelope says so.
     async fn rewrap(&self, keyring: &Keyring, key: &ContentKey, used: Option<&KeyUse>) -> Result<Vec<Changed>> {
-        match (&self.envelope, used) {
-            (Envelope::V2(envelope), Some(used)) => envelope.rewrap(keyring, key.data_key(), used).await,
-            (Envelope::V3(envelope), Some(used)) => envelope.rewrap(keyring, key.data_key(), used).await,
-            _ => Ok(Vec::new()),
+        let (Some((wrapped, entries)), Some(used)) = (self.wrapped(), used) else { return Ok(Vec::new()) };
+        if used.is_writing && keyring.describes_writing_key(&wrapped) {
+            return Ok(Vec::new());
         }
+        Ok(entries(keyring.wrap(key.data_key(), wrapped.bind).await?))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{ContentKey, Format, malformed, refuse_v3_entries, unsupported};
 use crate::cbc::Iv;
 use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, TAG_LEN};
-use crate::keyring::{KeyUse, Keyring, ReEncrypted, Wrap, WrappedKey, Wrapping};
+use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping};
 use crate::secret::{DataKey, fill_random};
 
 /// The content algorithm, and the text that its name binds into the wrapped key.
@@ -39,7 +39,7 @@ pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, 
 }
 
 /// The entries that go with the wrapped key; `None` for one that must not be there.
-fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
+pub(super) fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
     vec![
         (names::V2_KEY, Some(STANDARD.encode(wrapping.bytes))),
         (names::WRAP_ALGORITHM, Some(wrapping.wrap.v2_name().to_owned())),
@@ -112,27 +112,8 @@ impl Envelope {
         }
     }
 
-    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
-    /// writing key and the envelope says so.
-    pub(super) async fn rewrap(&self, keyring: &Keyring, data_key: &DataKey, used: &KeyUse) -> Result<Vec<Changed>> {
-        if used.is_writing && keyring.describes_writing_key(&self.wrapped()) {
-            return Ok(Vec::new());
-        }
-        Ok(wrapped_entries(keyring.wrap(data_key, GCM).await?))
-    }
-
-    /// The same by KMS alone; `None` when it cannot.
-    pub(super) async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
-        Ok(match keyring.re_encrypt(&self.wrapped()).await? {
-            ReEncrypted::Changed(wrapping) => Some(wrapped_entries(wrapping)),
-            ReEncrypted::Current(arn) if self.kms_key.as_ref() == Some(&arn) => Some(Vec::new()),
-            // Written by another client, which does not name the key.
-            ReEncrypted::Current(arn) => Some(vec![(names::KMS_KEY, Some(arn))]),
-            ReEncrypted::Impossible => None,
-        })
-    }
-
-    fn wrapped(&self) -> WrappedKey<'_> {
+    /// The wrapped data key.
+    pub(super) fn wrapped(&self) -> WrappedKey<'_> {
         WrappedKey {
             wrap: self.wrap,
             bytes: &self.wrapped_key,

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_kms::Client;
-use aws_sdk_kms::config::retry::RetryConfig;
-use aws_sdk_kms::config::timeout::TimeoutConfig;
-use aws_sdk_kms::config::{Region, StalledStreamProtectionConfig};
+use aws_sdk_kms::config::Region;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, KeySpec, KeyUsageType};
 use zeroize::Zeroizing;
@@ -16,9 +14,7 @@ use super::aws_error::{self, Request};
 use super::{Context, KeyService, KmsDescription, KmsFuture, KmsKey, KmsRewrapped, KmsWrapped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
-use crate::store::aws_connection::{Connection, Shared, http_client, is_plain_http, of_environment};
-use crate::store::aws_proxy::Proxy;
-use crate::store::aws_settings::RetryMode;
+use crate::store::aws_connection::{Connection, Shared, of_environment, own_retries};
 use crate::store::patience::Patience;
 
 /// Where KMS is.
@@ -74,21 +70,9 @@ impl Inner {
     fn connect(&self, shared: &Shared, region: &str) -> Result<Client> {
         let settings = &self.connection.settings;
         let endpoint = self.settings.endpoint.clone().or_else(|| of_environment(&shared.config, "KMS"));
-        let is_secure = !endpoint.as_deref().is_some_and(is_plain_http);
-        if is_secure {
-            shared.require_authorities()?;
-        }
-        let retries = match settings.retry_mode {
-            RetryMode::Standard => RetryConfig::standard(),
-            RetryMode::Adaptive => RetryConfig::adaptive(),
-        };
-        let proxy = Proxy::of(settings, is_secure);
-        let mut config = aws_sdk_kms::config::Builder::from(&shared.config)
-            .http_client(http_client(settings, &shared.trust, proxy.as_ref(), is_secure)?)
+        let mut config = aws_sdk_kms::config::Builder::from(&shared.for_service(settings, endpoint.as_deref())?)
             .region(Region::new(region.to_owned()))
-            .retry_config(retries.with_max_attempts(settings.max_attempts))
-            .timeout_config(TimeoutConfig::builder().connect_timeout(settings.connect_timeout).build())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .retry_partition(own_retries())
             .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO });
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);

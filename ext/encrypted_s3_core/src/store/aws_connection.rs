@@ -131,9 +131,32 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The configuration of a client whose service is at `endpoint`, or at Amazon's address for `None`: the shared one
+    /// with the proxy, retries and time limits of `settings`. Both of the SDK's other time limits are replaced by
+    /// [`Patience`], which the client needs as an interceptor.
+    ///
     /// # Errors
     /// `Configuration` when no certificate authority is trusted, so that there can be no TLS.
-    pub(crate) fn require_authorities(&self) -> Result<()> {
+    pub(crate) fn for_service(&self, settings: &ConnectionSettings, endpoint: Option<&str>) -> Result<SdkConfig> {
+        let is_secure = is_secure(endpoint);
+        if is_secure {
+            self.require_authorities()?;
+        }
+        let proxy = Proxy::of(settings, is_secure);
+        let retries = match settings.retry_mode {
+            RetryMode::Standard => RetryConfig::standard(),
+            RetryMode::Adaptive => RetryConfig::adaptive(),
+        };
+        let config = self.config.to_builder();
+        Ok(config
+            .http_client(http_client(settings, &self.trust, proxy.as_ref(), is_secure)?)
+            .retry_config(retries.with_max_attempts(settings.max_attempts))
+            .timeout_config(TimeoutConfig::builder().connect_timeout(settings.connect_timeout).build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build())
+    }
+
+    fn require_authorities(&self) -> Result<()> {
         if !self.trust.is_empty() {
             return Ok(());
         }
@@ -183,14 +206,9 @@ impl Connection {
 
 /// The client for `settings`.
 fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> {
-    let trust = &shared.trust;
     let endpoint = settings.endpoint.clone().or_else(|| of_environment(&shared.config, "S3"));
-    let is_secure = !endpoint.as_deref().is_some_and(is_plain_http);
-    if is_secure {
-        shared.require_authorities()?;
-    }
-    let shared = &shared.config;
-    let region = match (shared.region(), &endpoint) {
+    let service = shared.for_service(settings, endpoint.as_deref())?;
+    let region = match (service.region(), &endpoint) {
         (Some(region), _) => region.clone(),
         (None, Some(_)) => Region::new("us-east-1"),
         (None, None) => {
@@ -198,22 +216,11 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
             return Err(Error::new(ErrorKind::Configuration, what));
         }
     };
-    let proxy = Proxy::of(settings, is_secure);
-    let retries = match settings.retry_mode {
-        RetryMode::Standard => RetryConfig::standard(),
-        RetryMode::Adaptive => RetryConfig::adaptive(),
-    };
-    let mut config = aws_sdk_s3::config::Builder::from(shared)
-        .http_client(http_client(settings, trust, proxy.as_ref(), is_secure)?)
+    let mut config = aws_sdk_s3::config::Builder::from(&service)
         .region(region)
         .force_path_style(settings.force_path_style)
         .accelerate(settings.accelerate)
-        .retry_config(retries.with_max_attempts(settings.max_attempts))
-        // The SDK's own quota of retries is that of a region: one store that is down would use up that of all others.
-        .retry_partition(RetryPartition::custom("store").build())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(settings.connect_timeout).build())
-        // Both of the SDK's other limits are replaced, see `patience`.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .retry_partition(own_retries())
         .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO })
         .request_checksum_calculation(match settings.request_checksums {
             ChecksumUse::WhenSupported => RequestChecksumCalculation::WhenSupported,
@@ -223,10 +230,17 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
             ChecksumUse::WhenSupported => ResponseChecksumValidation::WhenSupported,
             ChecksumUse::WhenRequired => ResponseChecksumValidation::WhenRequired,
         });
+    let is_secure = is_secure(endpoint.as_deref());
     if let Some(endpoint) = endpoint {
         config = config.endpoint_url(with_last_slash(endpoint));
     }
     Ok(Connected { client: Client::from_conf(config.build()), is_secure })
+}
+
+/// A quota of retries for one client. The SDK's own quota is that of a region: one server that is down would use up that
+/// of all others.
+pub(crate) fn own_retries() -> RetryPartition {
+    RetryPartition::custom("one client").build()
 }
 
 /// What Amazon's tools share: profile, region, credentials.
@@ -266,9 +280,9 @@ pub(crate) fn of_environment(shared: &SdkConfig, service: &str) -> Option<String
     of_service.or_else(|| shared.endpoint_url().map(str::to_owned))
 }
 
-/// Whether an address is reached without TLS.
-pub(crate) fn is_plain_http(endpoint: &str) -> bool {
-    endpoint.to_ascii_lowercase().starts_with("http:")
+/// Whether an address is reached over TLS, as Amazon's own are.
+fn is_secure(endpoint: Option<&str>) -> bool {
+    !endpoint.is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http:"))
 }
 
 /// The SDK writes the bucket's name right behind the path of an address: `/storage/v1/s3` would become
@@ -280,7 +294,7 @@ fn with_last_slash(mut endpoint: String) -> String {
     endpoint
 }
 
-pub(crate) fn http_client(
+fn http_client(
     settings: &ConnectionSettings,
     trust: &Trust,
     proxy: Option<&Proxy>,

@@ -213,7 +213,7 @@ fn objects_of_a_writer_in_another_language_open_by_every_recovery_key_that_they_
         for at in object["recovery_keys"].as_array().unwrap() {
             let at = usize::try_from(at.as_u64().unwrap()).unwrap();
             let opened = reader(at).open(key, pairs(&metadata), None).now().unwrap();
-            let plaintext = decrypt(opened.content, &unhex(object["body"].as_str().unwrap()), &[7]).unwrap();
+            let plaintext = decrypt(opened.content_key, &unhex(object["body"].as_str().unwrap()), &[7]).unwrap();
             assert_eq!(plaintext, object["plaintext"].as_str().unwrap().as_bytes());
             let fingerprint = VECTORS["keys"][at]["fingerprint"].as_str().unwrap().to_owned();
             assert!(recovery::fingerprints(pairs(&metadata)).contains(&fingerprint));

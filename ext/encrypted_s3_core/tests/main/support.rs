@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::content::Content;
-use encrypted_s3_core::envelope::Envelopes;
+use encrypted_s3_core::envelope::{ContentKey, Envelopes};
 use encrypted_s3_core::gcm::{Backend, Opener, Sealer, TAG_LEN, plaintext_len};
 use encrypted_s3_core::keyring::{Key, Keyring, RsaKey};
 use encrypted_s3_core::policy::Policy;
@@ -45,9 +45,13 @@ pub fn with_policy(policy: Policy, keys: Vec<Key>) -> Envelopes {
     Envelopes { policy, ..envelopes(keys) }
 }
 
-pub fn open(envelopes: &Envelopes, entries: &[(String, String)], instruction_file: Option<&[u8]>) -> Result<Content> {
+pub fn open(
+    envelopes: &Envelopes,
+    entries: &[(String, String)],
+    instruction_file: Option<&[u8]>,
+) -> Result<ContentKey> {
     let entries = entries.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    envelopes.open("an object", entries, instruction_file).now().map(|opened| opened.content)
+    envelopes.open("an object", entries, instruction_file).now().map(|opened| opened.content_key)
 }
 
 pub fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
@@ -97,8 +101,9 @@ pub fn open_all<B: Backend>(mut opener: Opener<B>, body: &[u8], lengths: &[usize
 }
 
 /// Decrypts a whole body of any format and hands out what was checked.
-pub fn decrypt(mut content: Content, body: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
-    let length = usize::try_from(content.text_len(body.len() as u64)?).unwrap();
+pub fn decrypt(key: ContentKey, body: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
+    let length = usize::try_from(key.text_len(body.len() as u64)?).unwrap();
+    let mut content = key.content()?;
     // CBC takes whole blocks.
     let lengths: Vec<usize> = match &content {
         Content::Gcm(_) => lengths.to_vec(),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::Result;
-use encrypted_s3_core::content::Content;
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::{ContentKey, Envelopes, RewrapFile};
 use encrypted_s3_core::gcm::{Backend, Nonce, Opener, TAG_LEN};
@@ -175,12 +174,12 @@ impl Vector {
     }
 
     /// Requests to KMS run in tasks.
-    fn open(&self, envelopes: &Envelopes) -> Result<Content> {
+    fn open(&self, envelopes: &Envelopes) -> Result<ContentKey> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let metadata = self.metadata();
         let entries = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let opened = envelopes.open("an object", entries, self.instruction_file());
-        runtime.block_on(opened).map(|opened| opened.content)
+        runtime.block_on(opened).map(|opened| opened.content_key)
     }
 
     /// Whether the object is none of V2 and V3 as they are written today.

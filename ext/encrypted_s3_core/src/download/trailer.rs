@@ -1,0 +1,29 @@
+//! Where the ciphertext of a body ends.
+
+use crate::buffer::Buffer;
+
+/// Separates the ciphertext of a body from its trailer. It gets the bytes of the body in order.
+pub(super) struct Cut {
+    left: u64,
+    trailer: Vec<u8>,
+}
+
+impl Cut {
+    /// `size` is the number of bytes of ciphertext.
+    pub(super) fn after(size: u64) -> Self {
+        Self { left: size, trailer: Vec::new() }
+    }
+
+    /// Takes the bytes of the trailer out of the next `bytes`. Those of the ciphertext stay.
+    pub(super) fn apply(&mut self, bytes: &mut Buffer) {
+        let text = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+        self.trailer.extend_from_slice(bytes.bytes_from(text));
+        bytes.truncate(text);
+        self.left -= text as u64;
+    }
+
+    /// The trailer, as far as it has come.
+    pub(super) fn trailer(&self) -> &[u8] {
+        &self.trailer
+    }
+}
