@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
   end
 
   ["../outside", "/etc/outside", "a/../../outside", "..", "Ähre/\u{1F600}", "a\0b", "k" * 1024, "日" * 341].each do |key|
-    it "keeps #{key[0, 20].inspect} (#{key.bytesize} bytes) inside of the folder" do
+    it "keeps inside of the folder what is stored as #{key[0, 20].inspect[1..-2]} (#{key.bytesize} bytes)" do
       store(key)
       expect(client.download(key)).to eq("a contract")
       expect(Dir.children(@folder)).to eq(["files"])
