@@ -26,6 +26,8 @@ Gem::Specification.new do |spec|
   spec.metadata["rubygems_mfa_required"] = "true"
 
   spec.add_dependency "activestorage", ">= 7.1"
+  # Ruby 4.0 does not count it among the gems that need no mention any more.
+  spec.add_dependency "logger", ">= 1.4.2"
   spec.add_dependency "railties", ">= 7.1"
   spec.add_dependency "rb_sys", "~> 0.9"
 end

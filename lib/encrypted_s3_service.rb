@@ -41,7 +41,6 @@ module EncryptedS3Service
   autoload :KeyReference, "encrypted_s3_service/keys/reference"
   autoload :KmsKey, "encrypted_s3_service/keys/kms_key"
   autoload :KeylessClient, "encrypted_s3_service/client/keyless"
-  autoload :OpenBao, "encrypted_s3_service/keys/open_bao"
   autoload :RecoveryClient, "encrypted_s3_service/client/recovery"
 
   # These need Rails.

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "cgi"
+require "erb"
 require_relative "format"
 require_relative "../contenders"
 
@@ -102,7 +102,7 @@ module Bench
     end
 
     def text(words, left, baseline, style = nil)
-      @shapes << %(<text x="#{left}" y="#{baseline}"#{%( class="#{style}") if style}>#{CGI.escapeHTML(words)}</text>)
+      @shapes << %(<text x="#{left}" y="#{baseline}"#{%( class="#{style}") if style}>#{ERB::Util.h(words)}</text>)
     end
   end
 end

@@ -45,6 +45,13 @@ RSpec.describe EncryptedS3Service::NativeLoader do
     expect(ours).to eq(plain)
   end
 
+  it "loads without a warning when Ruby gives all of them" do
+    lib = File.expand_path("../../lib", __dir__)
+    output, status = Open3.capture2e(RbConfig.ruby, "-w", "-W:deprecated", "-W:experimental", "-I", lib,
+                                     "-e", 'require "encrypted_s3_service"')
+    expect([output, status.success?]).to eq(["", true])
+  end
+
   it "works without Rails" do
     script = <<~RUBY
       require "encrypted_s3_service"
