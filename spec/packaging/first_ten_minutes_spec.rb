@@ -23,6 +23,7 @@ RSpec.describe "The first ten minutes with the gem" do
      "bin/rails generate model Contract title:string", "bin/rails db:migrate",
      "bin/rails generate encrypted_s3_service:install #{generator_options.join(" ")}",
      "bin/rails encrypted_s3_service:doctor"].each { |command| in_shop(command) }
+    write("app/models/contract.rb", "class Contract < ApplicationRecord\n  has_one_attached :pdf\nend\n")
   end
 
   after(:context) { FileUtils.rm_rf(@folder) }
@@ -63,10 +64,23 @@ RSpec.describe "The first ten minutes with the gem" do
 
   def rails_line(line) = ENV["RAILS_PATH"] ? "gem \"rails\", path: #{ENV["RAILS_PATH"].dump}\n" : line
 
+  def write(path, text)
+    FileUtils.mkdir_p(File.dirname(File.join(@shop, path)))
+    File.write(File.join(@shop, path), text)
+  end
+
+  def read(path) = File.read(File.join(@shop, path))
+
+  def expect_ciphertext(key, text)
+    headers, body = stored(key)
+    expect(headers).to include("x-amz-meta-x-amz-3").or include("x-amz-meta-x-amz-key-v2")
+    expect(body).not_to include(text)
+  end
+
   it "end with a service in storage.yml, its key in the credentials, and the environment that uses it" do
-    expect(File.read(File.join(@shop, "config/storage.yml"))).to match(/^encrypted_amazon:\n +service: EncryptedS3$/)
+    expect(read("config/storage.yml")).to match(/^encrypted_amazon:\n +service: EncryptedS3$/)
     expect(in_shop("bin/rails credentials:show")).to match(/^ +encryption_key: /)
-    expect(File.read(File.join(@shop, "config/environments/development.rb")))
+    expect(read("config/environments/development.rb"))
       .to match(/^ +config.active_storage.service = :encrypted_amazon$/)
   end
 
@@ -76,19 +90,102 @@ RSpec.describe "The first ten minutes with the gem" do
   end
 
   it "end with a file that is ciphertext in the bucket and itself in the application" do
-    File.write(File.join(@shop, "app/models/contract.rb"), <<~RUBY)
-      class Contract < ApplicationRecord
-        has_one_attached :pdf
-      end
-    RUBY
-    File.write(File.join(@shop, "first.rb"), <<~RUBY)
+    write("first.rb", <<~RUBY)
       contract = Contract.create!(pdf: { io: StringIO.new("the first contract"), filename: "first.txt" })
       puts contract.pdf.key, contract.reload.pdf.download
     RUBY
     key, text = in_shop("bin/rails runner first.rb").lines(chomp: true).last(2)
     expect(text).to eq("the first contract")
-    headers, body = stored(key)
-    expect(headers).to include("x-amz-meta-x-amz-3").or include("x-amz-meta-x-amz-key-v2")
-    expect(body).not_to include("contract")
+    expect_ciphertext(key, "contract")
+  end
+
+  # "Per tenant" of the README, typed into the same application.
+  describe "with --tenants" do
+    generate = "bin/rails generate encrypted_s3_service:install --tenants"
+
+    # What an application has of its own: it knows its customers, and takes their files.
+    application = {
+      "config/routes.rb" => <<~RUBY,
+        Rails.application.routes.draw do
+          post "session/:id" => "sessions#create"
+          post "contracts" => "contracts#create"
+        end
+      RUBY
+      "app/controllers/sessions_controller.rb" => <<~RUBY,
+        class SessionsController < ApplicationController
+          def create = (session[:organisation_id] = params[:id]) && head(:ok)
+        end
+      RUBY
+      "app/controllers/contracts_controller.rb" => <<~RUBY,
+        class ContractsController < ApplicationController
+          def create
+            StoreJob.perform_later
+            contract = Contract.create!(pdf: { io: StringIO.new("by a form"), filename: "form.txt" })
+            render plain: contract.pdf.key
+          end
+        end
+      RUBY
+      "app/jobs/store_job.rb" => <<~RUBY,
+        class StoreJob < ApplicationJob
+          def perform = Contract.create!(pdf: { io: StringIO.new("by a job"), filename: "job.txt" })
+        end
+      RUBY
+      # A visitor of each kind of customer. The job runs in a worker, after the request.
+      "visits.rb" => <<~'RUBY'
+        require "action_dispatch/testing/integration"
+        ActionController::Base.allow_forgery_protection = false
+        ActiveJob::Base.queue_adapter = queue = ActiveJob::QueueAdapters::TestAdapter.new
+        { "encrypting" => true, "plain" => false }.each do |customer, encrypted|
+          visitor = ActionDispatch::Integration::Session.new(Rails.application)
+          visitor.host!("localhost")
+          visitor.post("/session/#{Organisation.create!(encrypted: encrypted).id}")
+          visitor.post("/contracts")
+          ActiveJob::Base.execute(queue.enqueued_jobs.find { |job| job["job_class"] == "StoreJob" })
+          queue.enqueued_jobs.clear
+          Contract.last(2).each do |contract|
+            puts [customer, contract.pdf.blob.service_name, contract.pdf.key, contract.pdf.download].join(" ")
+          end
+        end
+      RUBY
+    }
+
+    before(:context) do
+      application.each { |path, text| write(path, text) }
+      [generate, "bin/rails db:migrate",
+       "sed -i 's/service = :encrypted_amazon/service = :local/' config/environments/development.rb"]
+        .each { |command| in_shop(command) }
+    end
+
+    it "write the four files of \"Per tenant\", a migration, and what finds the tenant" do
+      expect(read("app/models/organisation.rb")).to include(
+        "include EncryptedS3Service::Tenant", "encrypts_files_with :encrypted_amazon, if: :encrypted?"
+      )
+      expect(read("config/initializers/encrypted_s3_service.rb").gsub(/^ +/, "").lines(chomp: true)).to include(
+        'config.encrypted_s3_service.current_tenant = "Current.organisation"',
+        'config.encrypted_s3_service.active_storage_concerns = "FindsOrganisation"'
+      )
+      expect(read("app/controllers/application_controller.rb")).to include(
+        "  include FindsOrganisation\n  include EncryptedS3Service::Controller\n"
+      )
+      expect(read("app/jobs/application_job.rb")).to include("  include EncryptedS3Service::Job\n")
+      expect(@said[generate]).not_to include("Could not be added")
+    end
+
+    it "end with the files of those customers encrypted who want it, from requests and from jobs" do
+      went = in_shop("bundle exec ruby -r ./config/environment visits.rb")
+             .lines(chomp: true).map { |line| line.split(" ", 4) }
+      expect(went.map { |customer, service, _, text| [customer, service, text] }).to contain_exactly(
+        ["encrypting", "encrypted_amazon", "by a form"], ["encrypting", "encrypted_amazon", "by a job"],
+        ["plain", "local", "by a form"], ["plain", "local", "by a job"]
+      )
+      encrypted = went.select { |customer,| customer == "encrypting" }
+      encrypted.each { |_, _, key,| expect_ciphertext(key, "by a") }
+    end
+
+    it "still end with a doctor who finds nothing wrong" do
+      said = in_shop("bin/rails encrypted_s3_service:doctor")
+      expect(said).to match(/^ +ok/)
+      expect(said).not_to match(/^ +FAILED/)
+    end
   end
 end
