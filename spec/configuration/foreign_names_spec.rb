@@ -72,7 +72,8 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
     client = Aws::S3::Client.new(region: "x", stub_responses: true, access_key_id: "a", secret_access_key: "b")
     # What the SDK's code sets for itself is no option.
     own = %i[api endpoint_cache retry_quota client_rate_limiter regional_endpoint sigv4_name sigv4_region protocol
-             clock_skew http_idle_timeout defaults_mode_config_resolver]
+             clock_skew http_idle_timeout defaults_mode_config_resolver
+             stubs stubs_mutex api_requests api_requests_mutex]
     options = client.config.members - own - described_class::NAMES
     unanswered = options.reject { |name| described_class::ForeignNames::REASONS.key?(name) }
     expect(unanswered).to eq([])

@@ -62,12 +62,13 @@ module EncryptedS3Service
         thread_count: "is called concurrency here", executor: OBJECTS,
         spool_folder: "is no longer needed: large objects are read without temporary files. Remove it",
         **%i[
-          access_grants account_id active_endpoint_cache adaptive_retry_wait_to_fill api client_side_monitoring
-          client_side_monitoring_client_id client_side_monitoring_host client_side_monitoring_port
-          client_side_monitoring_publisher convert_params correct_clock_skew defaults_mode
-          disable_host_prefix_injection disable_request_compression disable_s3_express_session_auth
-          endpoint_cache_max_entries endpoint_cache_max_threads endpoint_cache_poll_interval endpoint_discovery
-          endpoint_provider event_stream_handler express_credentials_provider ignore_configured_endpoint_urls
+          access_grants account_id active_endpoint_cache adaptive_retry_wait_to_fill api
+          auth_scheme_preference client_side_monitoring client_side_monitoring_client_id
+          client_side_monitoring_host client_side_monitoring_port client_side_monitoring_publisher
+          convert_params correct_clock_skew defaults_mode disable_host_prefix_injection
+          disable_request_compression disable_s3_express_session_auth endpoint_cache_max_entries
+          endpoint_cache_max_threads endpoint_cache_poll_interval endpoint_discovery endpoint_provider
+          event_stream_handler express_credentials_provider ignore_configured_endpoint_urls
           input_event_stream_handler on_chunk_received on_chunk_sent output_event_stream_handler plugins
           raise_response_errors request_min_compression_size_bytes require_https_for_sse_cpk
           s3_disable_multiregion_access_points sdk_ua_app_id sigv4_signer sigv4a_signing_region_set
