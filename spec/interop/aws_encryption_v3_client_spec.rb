@@ -1,43 +1,15 @@
 # frozen_string_literal: true
 
-require_relative "../support/aws_clients"
+require_relative "../support/amazons_client"
 
 # Amazon's Ruby client of the format with key commitment. Gems of the SDK before October 2025 do not have it.
 RSpec.describe "Aws::S3::EncryptionV3::Client" do
   before { skip "aws-sdk-s3 #{Aws::S3::GEM_VERSION} has no such client" unless defined?(Aws::S3::EncryptionV3) }
 
   let(:client) { new_client(commitment_policy: "require_encrypt_require_decrypt") }
-  let(:key) { unique_key }
   let(:aws) { AwsClients.v3(TestStore::KEY) }
 
-  def read_by_aws(name = key) = aws.get_object(bucket: bucket, key: name).body.read
-
-  sizes = { "0 bytes" => 0, "1 byte" => 1, "15 bytes" => 15, "16 bytes" => 16, "17 bytes" => 17,
-            "5 MiB - 1" => 5_242_879, "5 MiB" => 5_242_880, "5 MiB + 1" => 5_242_881, "20 MiB" => 20_971_520 }
-
-  sizes.each do |name, size|
-    it "reads what we write: #{name}" do
-      client.upload(key, StringIO.new(data = random_bytes(size)), checksum: md5(data))
-      expect(read_by_aws).to be_bytes(data)
-    end
-
-    it "writes what we read: #{name}" do
-      aws.put_object(bucket: bucket, key: key, body: AwsClients.body(data = random_bytes(size)))
-      chunks = []
-      client.download(key) { |chunk| chunks << chunk }
-      expect([chunks.join, client.download(key)]).to all(be_bytes(data))
-      expect(client.size(key)).to eq(size)
-      expect(client.download_chunk(key, (size / 2)..)).to be_bytes(data.byteslice((size / 2)..)) if size.positive?
-    end
-  end
-
-  ["ü/ñ/日本語.pdf", "a b+c & d.txt", "🔐"].each do |name|
-    it "finds the same object under the key #{name}" do
-      client.upload(ours = unique_key(name), StringIO.new("ours"))
-      aws.put_object(bucket: bucket, key: theirs = unique_key(name), body: "theirs")
-      expect([read_by_aws(ours), client.download(theirs)]).to eq(%w[ours theirs])
-    end
-  end
+  include_examples "a client of Amazon's that shares its objects with ours"
 
   it "reads by an RSA key what we wrote for it, and we what it writes" do
     rsa = OpenSSL::PKey::RSA.new(2048)
