@@ -1,0 +1,121 @@
+# frozen_string_literal: true
+
+require_relative "../support/examined_service"
+require_relative "../support/http_proxy_server"
+require_relative "../support/quirky_stores"
+require_relative "../support/tls_proxy"
+
+RSpec.describe EncryptedS3Service::Doctor do
+  include_context "with an entry to examine"
+
+  describe "of the store" do
+    it "says when nobody answers, and stops there" do
+      examine(endpoint: "http://127.0.0.1:1")
+      expect(findings["endpoint"]).to match(["FAILED", %r{http://127\.0\.0\.1:1 does not respond: .*connection}i])
+      expect(findings.keys.last).to eq("endpoint")
+    end
+
+    it "says when its certificate is not trusted" do
+      skip "needs the plain server" unless server.endpoint.start_with?("http:")
+      examine(endpoint: server.endpoint.sub("http:", "https:"))
+      expect(findings["endpoint"]).to match(["FAILED", /does not respond: /])
+    end
+
+    it "fails a clock that is more than five minutes off, in either direction" do
+      { 400 => "behind", -400 => "ahead of" }.each do |seconds, word|
+        SkewedStore.run(server.endpoint, seconds) do |store|
+          output.truncate(output.rewind)
+          expect(examine(endpoint: store.endpoint)).to be(false)
+          expect(findings["clock"]).to match(["FAILED", /\A(399|400|401) seconds #{word} the store's.*NTP/])
+        end
+      end
+    end
+
+    it "lets a clock be that is a little off" do
+      SkewedStore.run(server.endpoint, 120) do |store|
+        examine(endpoint: store.endpoint)
+        expect(findings["clock"]).to match(["ok", /\A(119|120|121) seconds behind the store's/])
+      end
+    end
+
+    it "says which credential is wrong" do
+      expect(examine(secret_access_key: "wrong")).to be(false)
+      expect(findings["credentials"]).to match(["FAILED", /SignatureDoesNotMatch.*secret_access_key/])
+      expect(findings.keys.last).to eq("credentials")
+    end
+
+    it "says when the bucket is missing" do
+      examine(bucket: "no-such-bucket")
+      expect(statuses["credentials"]).to eq("ok")
+      expect(findings["bucket"]).to match(["FAILED", /"no-such-bucket" does not exist/])
+    end
+
+    it "says when everybody may read the bucket" do
+      OpenStore.run(server.endpoint, server) do |store|
+        expect(examine(endpoint: store.endpoint)).to be(true)
+        expect(findings["public access"]).to match(["warning", /anybody can read.*ciphertext/])
+      end
+    end
+
+    it "says what to set for a store that refuses checksums, and goes on without them" do
+      ChecksumRefusingStore.run(server.endpoint) do |store|
+        expect(examine(endpoint: store.endpoint)).to be(false)
+        expect(findings["checksums"])
+          .to match(["FAILED", /400 InvalidArgument.*Set `request_checksum_calculation: when_required`/])
+        expect(statuses.values.count("FAILED")).to eq(1)
+        expect_nothing_left
+      end
+    end
+
+    it "is content with such a store when that is set" do
+      ChecksumRefusingStore.run(server.endpoint) do |store|
+        expect(examine(endpoint: store.endpoint, request_checksum_calculation: "when_required")).to be(true)
+        expect(findings["checksums"]).to match(["ok", /as this store needs it/])
+      end
+    end
+  end
+
+  describe "of a service behind a proxy of the environment" do
+    names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy]
+
+    around do |example|
+      before = names.to_h { |name| [name, ENV.delete(name)] }
+      example.run
+    ensure
+      ENV.update(before)
+    end
+
+    let(:endpoint) { "http://s3.proxied.test:#{URI(server.endpoint).port}" }
+
+    it "goes through it and names it, without its password" do
+      HttpProxyServer.run(URI(endpoint).port) do |proxy|
+        ENV["http_proxy"] = proxy.url("me:s3cret")
+        expect(examine(endpoint: endpoint)).to be(true)
+        expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(proxy.url).port} of the env")
+      end
+      expect(output.string).not_to include("s3cret")
+    end
+
+    it "goes through the one of the entry if there are two" do
+      ENV["http_proxy"] = "http://nowhere.test:1"
+      HttpProxyServer.run(URI(endpoint).port) do |proxy|
+        examine(endpoint: endpoint, http_proxy: proxy.url)
+        expect(findings["endpoint"].last).to include("through the proxy 127.0.0.1:#{URI(proxy.url).port} responds")
+      end
+    end
+
+    it "names none where the store is reached directly" do
+      ENV.update("http_proxy" => "http://nowhere.test:1", "HTTPS_PROXY" => "http://nowhere.test:1")
+      expect(examine).to be(true)
+      expect(findings["endpoint"].last).not_to include("proxy")
+    end
+  end
+
+  it "says what is wrong with a certificate, and not to look at the network" do
+    TlsProxy.run(URI(server.endpoint), :expired) do |tls|
+      examine(endpoint: tls.endpoint)
+      expect(findings["endpoint"]).to match(["FAILED", /does not respond: .*certificate/i])
+      expect(findings["endpoint"].last).not_to include("network")
+    end
+  end
+end
