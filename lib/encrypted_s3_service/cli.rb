@@ -13,7 +13,7 @@ module EncryptedS3Service
   # The command `encrypted_s3_service`: reads, writes and explains a single object, in a bucket or in a local file,
   # without the application that stored it and without Rails.
   class CLI
-    # Exit status when it was told something that makes no sense.
+    # Exit status for arguments that make no sense.
     USAGE_ERROR = 2
 
     # @param arguments [Array<String>]
@@ -27,7 +27,7 @@ module EncryptedS3Service
       @environment = environment
     end
 
-    # @return [Integer] the exit status: 0, 1 when it failed, 2 when it was told something that makes no sense
+    # @return [Integer] the exit status: 0, 1 after a failure, 2 when the arguments make no sense
     def run
       options = Options.parse(@arguments)
       return say(options.text) if options.text
@@ -42,13 +42,13 @@ module EncryptedS3Service
       fail_with(130, "interrupted")
     end
 
-    # Says what an object's envelope says of it. Needs no key.
+    # Prints the contents of an object's envelope. Needs no key.
     # @param options [Options]
     # @return [void]
     # @raise [Error]
     # @api private
     def inspect_object(options)
-      # Only the bucket is asked; a key that is never used satisfies the configuration.
+      # Only the bucket is read. The configuration requires a key, so it gets one that is never used.
       object = object_of(options.source, options, key: EncryptionKey.generate)
       if (mapped = object.mapped)
         return @output.puts("#{options.source} is no encrypted object: it is the segment map of #{mapped}.")
@@ -60,7 +60,7 @@ module EncryptedS3Service
     # Decrypts an object into a file or to the standard output.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] before the first byte, when the object is not what was encrypted
+    # @raise [Error] before the first byte, when the object is not the one that was encrypted
     # @api private
     def decrypt(options)
       object = object_of(options.source, options, **recovery(options))
@@ -88,7 +88,7 @@ module EncryptedS3Service
     # Binds a renamed object to its key.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] when it was written under another key than the one that is said
+    # @raise [Error] when it was written under another key than the given one
     # @api private
     def rebind(options)
       changed = object_of(options.source, options).rebind(options.from)
@@ -96,7 +96,8 @@ module EncryptedS3Service
                    "#{" already" unless changed}")
     end
 
-    # Makes a key, or takes one from a file, and prints the reference that OpenBao alone can turn into the key again.
+    # Makes a key, or takes one from a file, and prints its reference. Only OpenBao can turn the reference into the key
+    # again.
     # @param options [Options]
     # @return [void]
     # @raise [Error]
@@ -112,7 +113,7 @@ module EncryptedS3Service
       @output.puts custodian.wrap(key.bytes, key: options.source)
     end
 
-    # What became of an object that was to be indexed.
+    # The results of indexing an object, as messages say them.
     INDEXED = {
       stored: "has a segment map now", present: "had a segment map already",
       small: "is too small for a segment map; it is read whole", impossible: "is in a legacy form, which has none"
@@ -122,7 +123,7 @@ module EncryptedS3Service
     # Stores an object's segment map.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] when the object is not what was encrypted; no map is stored then
+    # @raise [Error] when the object is not the one that was encrypted; no map is stored then
     # @api private
     def index(options)
       outcome = object_of(options.source, options).index
@@ -148,7 +149,7 @@ module EncryptedS3Service
 
     private
 
-    # What to do about an object that is not where it was written: whoever has renamed it knows where that was.
+    # Advice for an object that is not where it was written. The person who renamed it knows its former key.
     def advice(error, options)
       return [] unless error.is_a?(TamperedError) && error.code == "misplaced" && options.action == :decrypt
 
@@ -171,7 +172,7 @@ module EncryptedS3Service
       end
     end
 
-    # With a recovery key no other is needed; one that is never used satisfies the configuration.
+    # A recovery key needs no other key. The configuration requires one, so it gets one that is never used.
     def recovery(options)
       return {} unless options.recovery_key
 
@@ -180,7 +181,7 @@ module EncryptedS3Service
         key: EncryptionKey.generate }
     end
 
-    # To a terminal it would be a mess at best; a file's content may also hold control sequences.
+    # On a terminal binary data is unreadable at best, and a file's content may also hold control sequences.
     def write(chunk)
       raise FileError, "plaintext is not written to a terminal; say where to: --output FILE" if @output.tty?
 

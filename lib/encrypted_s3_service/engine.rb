@@ -77,7 +77,7 @@ module EncryptedS3Service
       EncryptedS3Service.logger = ::Rails.logger
     end
 
-    # A worker of a server that loads the application before it forks asks the custodian itself.
+    # A worker of a server that loads the application before it forks requests the keys itself.
     initializer "encrypted_s3_service.key_custody" do
       ActiveSupport::ForkTracker.after_fork { EncryptedS3Service.forget_keys }
     end

@@ -8,8 +8,8 @@ module EncryptedS3Service
     rescue_from(ActiveStorage::IntegrityError, UnsupportedOperationError) { refuse(422) }
     rescue_from(TooLargeError) { refuse(413) }
 
-    # The body is the file, whatever its content type. Rails would otherwise read JSON or form data into memory and
-    # parse it when it logs or wraps the request's parameters.
+    # The body is the file, for any content type. Otherwise Rails would read JSON or form data into memory and parse it
+    # when it logs or wraps the request's parameters.
     # @api private
     def process(*)
       request.set_header("action_dispatch.request.request_parameters", {})

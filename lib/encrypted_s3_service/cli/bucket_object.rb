@@ -28,7 +28,7 @@ module EncryptedS3Service
         @client = recovery_key ? RecoveryClient.new(recovery_key, configuration) : Client.new(configuration)
       end
 
-      # @return [Array(Integer, Hash{String => String})] the body's size as it is stored, and the entries
+      # @return [Array(Integer, Hash{String => String})] bytes of the stored body, and the entries
       # @raise [NotFoundError]
       # @raise [Error]
       def metadata
@@ -42,7 +42,7 @@ module EncryptedS3Service
       def read(&) = @client.download(@key, &)
 
       # @param former [String] the key that it was written under
-      # @return [Boolean] whether that made a difference
+      # @return [Boolean] whether the object had to be changed
       # @raise [Error]
       def rebind(former) = @client.rebind(@key, from: former)
 
@@ -54,7 +54,8 @@ module EncryptedS3Service
       # @raise [Error]
       def indexed? = @client.segment_map?("#{@key}#{Configuration::SEGMENTS_SUFFIX}")
 
-      # @return [String, nil] the address of the object whose segment map it is; nil when it is none
+      # @return [String, nil] the address of the object to which this segment map belongs; nil when it is not a segment
+      #   map
       # @raise [Error]
       def mapped
         @place.delete_suffix(Configuration::SEGMENTS_SUFFIX) if @client.segment_map?(@key)

@@ -4,20 +4,20 @@ require "json"
 
 module EncryptedS3Service
   class CLI
-    # What an object's envelope says of it, in words. Nothing of this is authenticated, and no wrapped key is shown.
+    # Describes an object's envelope in words. None of it is authenticated, and no wrapped key is shown.
     # @api private
     class EnvelopeSummary
       # The entry that marks a format, and the format.
       FORMATS = { "x-amz-key" => :v1, "x-amz-key-v2" => :v2, "x-amz-3" => :v3 }.freeze
-      # What formats are called.
+      # Names of the formats for people.
       NAMES = {
         v1: "V1 (legacy: read only with --security-profile v2_and_legacy or v3_and_legacy)",
         v2: "V2 (Amazon S3 EncryptionV2)", v3: "V3 (with key commitment)"
       }.freeze
-      # V3's short names of what wraps a data key, and of the algorithm suite.
+      # V3's short names of wrapping algorithms and of the algorithm suite.
       WRAPS = { "02" => "AES/GCM", "12" => "kms+context", "22" => "RSA-OAEP-SHA1" }.freeze
       SUITES = { "115" => "AES-256-GCM, HKDF-SHA512, key commitment (suite 115)" }.freeze
-      # What is written before the ids of keys that V3 abbreviates, and where they are.
+      # The entries for material descriptions, which hold key ids. V3 abbreviates the name.
       DESCRIPTIONS = %w[x-amz-m x-amz-matdesc].freeze
       # The entry that binds an object to its key (docs/format.md, 4).
       PLACE = "encrypted-s3-place"
@@ -35,7 +35,7 @@ module EncryptedS3Service
       # @param place [String]
       # @param size [Integer] bytes of the stored body
       # @param entries [Hash{String => String}] names without the `x-amz-meta-` prefix
-      # @param indexed [Boolean, nil] whether its segment map is stored; nil when nobody has looked
+      # @param indexed [Boolean, nil] whether its segment map is stored; nil when that was not checked
       def initialize(place, size, entries, indexed: nil)
         @place = place
         @indexed = indexed
@@ -120,7 +120,7 @@ module EncryptedS3Service
 
       def cbc? = format == :v1 || @entries["x-amz-cek-alg"].to_s.include?("CBC")
 
-      # Whoever can write to the bucket chooses these texts, and a terminal would obey some.
+      # These texts come from anyone who can write to the bucket, and a terminal would obey control characters in them.
       def printable(value) = value.to_s[0, 200].scrub("?").gsub(/[^[:print:]]/, "?")
     end
   end

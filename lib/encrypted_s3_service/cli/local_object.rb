@@ -62,7 +62,7 @@ module EncryptedS3Service
         OutputFile.refuse_existing(@metadata_path, force)
         OutputFile.write(@path, force: force) do |body|
           _bytes, entries = Native::Local.seal(@configuration.to_native, @name, file.fileno, body.fileno)
-          # In here, because a body without its metadata would be of no use to anybody.
+          # Inside of the block, because a body without its metadata would be useless.
           OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
         end
       end
@@ -76,7 +76,7 @@ module EncryptedS3Service
       end
 
       def read_metadata
-        # All of a legacy or V2 envelope may be in the instruction file.
+        # A legacy or V2 envelope may be entirely in the instruction file.
         return {} if @instruction_file && !File.exist?(@metadata_path)
 
         MetadataFile.read(@metadata_path)

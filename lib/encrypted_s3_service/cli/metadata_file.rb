@@ -7,7 +7,7 @@ module EncryptedS3Service
     # An object's metadata in JSON.
     # @api private
     module MetadataFile
-      # How the entries are called in HTTP.
+      # The prefix of the entries' names in HTTP.
       PREFIX = /\Ax-amz-meta-/i
       private_constant :PREFIX
 
@@ -25,7 +25,7 @@ module EncryptedS3Service
         raise FileError, "#{path} #{e.message}"
       end
 
-      # @param text [String] what `aws s3api head-object` or `get-object` prints, or an object of names and values
+      # @param text [String] the output of `aws s3api head-object` or `get-object`, or a JSON object of names and values
       # @return [Hash{String => String}]
       # @raise [FileError]
       def parse(text)

@@ -4,10 +4,10 @@ require "optparse"
 
 module EncryptedS3Service
   class CLI
-    # What the command is told.
+    # The command's arguments.
     # @api private
     class Options
-      # What it is told makes no sense.
+      # The arguments make no sense.
       class Error < StandardError; end
 
       # The actions, with the methods that do them.
@@ -50,16 +50,16 @@ module EncryptedS3Service
       TEXT
       private_constant :ACTIONS, :BANNER, :EPILOGUE
 
-      # @return [Symbol] the method that does it
+      # @return [Symbol] the method that performs the action
       attr_reader :action
 
-      # @return [String] what is read
+      # @return [String] the file or object to read
       attr_reader :source
 
-      # @return [String, nil] what is written; nil is the standard output
+      # @return [String, nil] the file or object to write; nil is the standard output
       attr_reader :target
 
-      # @return [String, nil] what is to be printed instead of doing anything
+      # @return [String, nil] a text to print instead of performing an action
       attr_reader :text
 
       # @return [Array<String>] paths; the first key writes

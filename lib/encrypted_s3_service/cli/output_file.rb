@@ -10,14 +10,14 @@ module EncryptedS3Service
       module_function
 
       # @param path [String]
-      # @param force [Boolean] whether one that is there is replaced
-      # @yieldparam file [File] beside it, under another name
+      # @param force [Boolean] whether to replace an existing file
+      # @yieldparam file [File] a temporary file beside it
       # @return [void]
-      # @raise [FileError] when there is one
+      # @raise [FileError] when the file exists
       def write(path, force:)
         refuse_existing(path, force)
         partial = File.join(File.dirname(path), ".#{File.basename(path)[0, 200]}.#{SecureRandom.hex(6)}.part")
-        # Readable like any other file when it is done; nobody else looks into it before.
+        # Readable like any other file when it is complete, and only by its owner before.
         File.open(partial, File::RDWR | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
           yield file
           file.chmod(0o666 & ~File.umask)
@@ -38,7 +38,7 @@ module EncryptedS3Service
         raise FileError, "#{path} is there already; --force overwrites it"
       end
 
-      # A rename would replace what somebody has put there meanwhile; a link does not.
+      # A rename would replace a file that somebody has put there meanwhile; a link does not.
       def put_in_place(partial, path, force)
         return File.rename(partial, path) if force
 

@@ -4,10 +4,10 @@ require "json"
 
 module EncryptedS3Service
   class CLI
-    # What a destruction report says, in a few lines. The signature is to be checked before.
+    # Summarizes a destruction report in a few lines. Check the signature first.
     # @api private
     class ReportSummary
-      # @param report [String] JSON, or the page, of which nothing more is said
+      # @param report [String] JSON, or the HTML page, which is not summarized
       def initialize(report)
         @report = JSON.parse(report)
       rescue JSON::ParserError

@@ -8,9 +8,9 @@ module EncryptedS3Service
     # Where keys and settings come from: files, the environment, an entry of a `storage.yml`.
     # @api private
     class ServiceSettings
-      # What a configuration has to have and nobody asks of a local file.
+      # A configuration must have a bucket, and a local file has none.
       NO_BUCKET = "none"
-      # What belongs to a key in AWS KMS.
+      # The settings of a key in AWS KMS.
       NO_KMS = { kms_key_id: nil, kms_encryption_context: nil, kms_allow_decrypt_with_any_cmk: nil }.freeze
       private_constant :NO_BUCKET, :NO_KMS
 
@@ -50,7 +50,7 @@ module EncryptedS3Service
 
       def configuration(settings, key) = Configuration.new(**settings, **(key ? only(key) : keys(settings)))
 
-      # Without what belongs to other keys.
+      # Leaves out the settings of other keys.
       def only(key)
         { encryption_key: key, encryption_key_id: nil, encryption_key_passphrase: nil, decryption_keys: nil, **NO_KMS }
       end
@@ -96,7 +96,7 @@ module EncryptedS3Service
         raise ConfigurationError, "#{@options.config} is no YAML#{line}"
       end
 
-      # Messages of what goes wrong in there could quote a secret.
+      # The messages of errors in the template could quote a secret.
       def evaluate(text)
         ERB.new(text, trim_mode: "<>").result
       rescue NameError

@@ -3,8 +3,9 @@
 require_relative "../errors"
 
 module EncryptedS3Service
-  # What code for Rails' S3Service calls on `service.client`, an Aws::S3::Resource, and on `service.bucket.client`, an
-  # Aws::S3::Client. None of it can work with encrypted objects; each raises and names the alternative.
+  # The methods that code for Rails' S3Service calls on `service.client`, an Aws::S3::Resource, and on
+  # `service.bucket.client`, an Aws::S3::Client. None of them can work with encrypted objects; each raises and names the
+  # alternative.
   # @api private
   module AmazonNames
     FOR_SERVICES = "it would read ciphertext and store plaintext"

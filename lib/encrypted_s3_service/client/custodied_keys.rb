@@ -5,12 +5,12 @@ require_relative "../configuration/confidential"
 module EncryptedS3Service
   class Client
     # The native client of a service whose keys a custodian keeps. It has the keys for as long as {KeyCustody} has them,
-    # and is then dropped and built anew. Connections are kept: they belong to the process.
+    # and is then dropped and built again. Connections are kept: they belong to the process.
     # @api private
     class CustodiedKeys
       include Confidential
 
-      # A native client, and until when it may be used.
+      # A native client, and the time until which it may be used.
       Slot = Struct.new(:native, :ends_at, :generation) do
         include Confidential
 
@@ -49,12 +49,12 @@ module EncryptedS3Service
         @slot = nil unless usable?(slot)
       end
 
-      # @return [Native::Client] one without keys
+      # @return [Native::Client] a client without keys
       def keyless = @keyless ||= Native::Client.new(@configuration.to_native_without_keys)
 
       # @yieldreturn [String, nil] the id of the key that an object needs
-      # @return [KeyringError, nil] why the custodian did not return that key; for an object that names no known key the
-      #   first refusal there was
+      # @return [KeyringError, nil] why the custodian did not return that key; for an object that names no known key,
+      #   the first refusal
       def refusal
         refusals = @refusals
         return if refusals.empty?
@@ -85,7 +85,7 @@ module EncryptedS3Service
         copies&.each(&:wipe)
       end
 
-      # Without a reading key the objects under other keys can be read all the same.
+      # If a reading key is missing, objects under other keys can still be read.
       def native_key(key, copies, refusals)
         return key.to_native unless key.custodied?
 
@@ -98,7 +98,7 @@ module EncryptedS3Service
         nil
       end
 
-      # A key that was refused is asked for again soon.
+      # A key that was refused is requested again soon.
       def ends_at(copies, refusals)
         again = refusals.each_value.map { |error| custody.now + KeyCustody::RETRY_AFTER.fetch(error.retryable?) }
         [*copies.map(&:ends_at), *again].min

@@ -4,7 +4,7 @@ require "delegate"
 
 module EncryptedS3Service
   class Client
-    # A download of the native client that logs, when it is closed, what an operator must know.
+    # A download of the native client. When it is closed, it logs the events that an operator must know of.
     # @api private
     class Download < SimpleDelegator
       # @param native [Native::Download]

@@ -5,13 +5,13 @@ module EncryptedS3Service
     # Segment maps of objects that were stored without one.
     module Index
       # Stores the segment map of an object (`<key>.segments`, docs/format.md, 3) if the object has none: because
-      # another client or an older version wrote it, or because the upload was interrupted. The object is read whole
-      # once, and its map is stored only if its authentication tag is right.
+      # another client or an older version wrote it, or because the upload was interrupted. The whole object is read
+      # once, and its map is stored only if the authentication tag is right.
       #
       # @param key [String] UTF-8
-      # @param dry_run [Boolean] whether to read and store nothing and only say whether the object lacks a map
-      # @return [Symbol] `:stored`; `:present` when it has a map, of which only the header is checked; `:small` when it
-      #   has at most `memory_limit` bytes; `:impossible` for an object in a legacy form, or whose key is too long;
+      # @param dry_run [Boolean] whether to read and store nothing and only report whether the object lacks a map
+      # @return [Symbol] `:stored`; `:present` when it already has a map, whose header alone is checked; `:small` when
+      #   it has at most `memory_limit` bytes; `:impossible` for an object in a legacy form, or whose key is too long;
       #   `:lacking` in a dry run
       # @raise [NotFoundError]
       # @raise [KeyringError] when no configured key unwraps the object's data key

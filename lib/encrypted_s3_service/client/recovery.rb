@@ -4,7 +4,7 @@ require_relative "../client"
 
 module EncryptedS3Service
   # A client that reads objects with a private recovery key alone (`recovery_keys`, docs/format.md, 7). It can also list
-  # and delete; it writes nothing.
+  # and delete, but not write.
   #
   # @example
   #   key = EncryptedS3Service::RecoveryClient.read_key("recovery.pem", passphrase: "…")
@@ -13,7 +13,7 @@ module EncryptedS3Service
   class RecoveryClient < Client
     # Reads a private recovery key.
     # @param path [String] of a file in PEM
-    # @param passphrase [String, nil] of an encrypted one
+    # @param passphrase [String, nil] of an encrypted key
     # @return [String] its DER
     # @raise [ConfigurationError] when it is not a private RSA key
     def self.read_key(path, passphrase: nil)

@@ -26,8 +26,8 @@ module EncryptedS3Service
 
       # Seconds until a connection attempt fails, as in Amazon's SDK for Ruby.
       DEFAULT_OPEN_TIMEOUT = 15.0
-      # Seconds without progress until an attempt fails. Amazon's SDK for Ruby has 60; less here, so that a retry fits
-      # into a minute.
+      # Seconds without progress until an attempt fails. Amazon's SDK for Ruby has 60. This is less, so that a retry
+      # fits into a minute.
       DEFAULT_READ_TIMEOUT = 20.0
       # Seconds until an unused connection is closed.
       DEFAULT_IDLE_TIMEOUT = 90.0

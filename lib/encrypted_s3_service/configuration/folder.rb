@@ -22,7 +22,7 @@ module EncryptedS3Service
         File.absolute_path(root).freeze
       end
 
-      # @param settings [Options] an entry, or what it has under `upload`
+      # @param settings [Options] an entry, or its settings under `upload`
       # @param names [Array<Symbol>] settings that mean nothing without a bucket
       # @return [void]
       # @raise [ConfigurationError] when one of them is given

@@ -12,12 +12,12 @@ module EncryptedS3Service
     class Options
       include Confidential
 
-      # What a long name consists of, and a random key does not.
+      # Matches a long name made of words. A random key does not match.
       WORDS = %r{\A[a-z0-9]{1,19}(?:[_.:/ -]+[a-z0-9]{1,19})*\z}
       private_constant :WORDS
 
-      # How a name in a settings hash is shown in messages. Where the two sides of a Hash of keys were exchanged, or
-      # YAML is indented wrongly, a key is in the place of a name.
+      # How a name in a settings hash is shown in messages. A key can be in the place of a name, if the two sides of a
+      # Hash of keys were exchanged or YAML is indented wrongly.
       # @param name [Symbol, String, Integer]
       # @return [String] the name, or a remark in its place when it could be a key
       def self.label(name)

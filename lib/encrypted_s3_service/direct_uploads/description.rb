@@ -4,25 +4,26 @@ require "json"
 
 module EncryptedS3Service
   module DirectUploads
-    # The form of a client's description of a file: its entries have to be of the right kind and of a sensible size.
-    # Active Storage stores whatever it gets. Wrong kinds end in errors of the database (status 500), and a name or
-    # metadata of megabytes end up in a row, in every link to the file and in the headers of redirects.
+    # Checks the form of a client's description of a file: its entries must be of the right kind and of a sensible size.
+    # Active Storage stores any value. Wrong kinds end in errors of the database (status 500), and a name or metadata of
+    # megabytes end up in a row, in every link to the file and in the headers of redirects.
     # @api private
     module Description
       # Maximum bytes of a file name. File systems allow 255.
       NAME_LIMIT = 1024
       # Maximum bytes of a content type or of a checksum.
       WORD_LIMIT = 255
-      # Maximum bytes of the metadata as JSON: what the column holds in MySQL.
+      # Maximum bytes of the metadata as JSON: the capacity of the column in MySQL.
       METADATA_LIMIT = 65_535
       # Largest number of bytes that the column `byte_size` holds.
       LARGEST_SIZE = (1 << 63) - 1
       private_constant :NAME_LIMIT, :WORD_LIMIT, :METADATA_LIMIT, :LARGEST_SIZE
 
       class << self
-        # @param blob [Object] what the client sent as `blob`
+        # @param blob [Object] the value that the client sent as `blob`
         # @return [void]
-        # @raise [DirectUploadInvalidError] when it is not a set of entries. Nothing at all is left to Rails (400)
+        # @raise [DirectUploadInvalidError] when it is not a set of entries. A missing or empty value is left to Rails
+        #   (400)
         def refuse_formless(blob)
           refuse("`blob` must be an object.") unless blob.blank? || blob.is_a?(ActionController::Parameters)
         end

@@ -5,7 +5,7 @@ require_relative "../native"
 
 module EncryptedS3Service
   class Doctor
-    # Requests to a bucket that only the doctor needs. They use the service's credentials, proxy, certificates and
+    # Requests that only the doctor needs. They use the service's credentials, proxy, certificates and
     # timeouts like all other requests.
     # @api private
     class Bucket

@@ -24,11 +24,11 @@ module EncryptedS3Service
     # All checks of one service. Each check relies only on the ones before it.
     # @api private
     class Examination
-      # Checks of the store, all of which run.
+      # Checks of the store. All of them run.
       STORE = [ChecksumCheck, AnswerChecksumCheck, PutCheck, GetCheck, ListCheck, AbortCheck, PublicCheck,
                SmallRoundTripCheck, MultipartRoundTripCheck, RecoveryCheck, RotationCheck, SegmentMapCheck,
                SeveralDeletesCheck, DeleteCheck, VersioningCheck].freeze
-      # Checks of a folder in the place of a bucket.
+      # Checks of a folder that is used instead of a bucket.
       FOLDER = [SmallRoundTripCheck, MultipartRoundTripCheck, RecoveryCheck, RotationCheck, SegmentMapCheck,
                 SeveralDeletesCheck].freeze
       LIFECYCLE = "add a rule to the bucket that aborts incomplete uploads (AbortIncompleteMultipartUpload): a " \

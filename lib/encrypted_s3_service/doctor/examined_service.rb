@@ -16,7 +16,7 @@ module EncryptedS3Service
       # Folder of all probes in the bucket.
       PREFIX = "encrypted_s3_service-doctor"
 
-      # @return [Hash{Symbol => Object}] settings that put a new key in the place of the entry's
+      # @return [Hash{Symbol => Object}] settings that replace the entry's key with a new one
       def self.temporary_key
         { encryption_key: EncryptionKey.generate, encryption_key_id: nil, encryption_key_passphrase: nil,
           kms_key_id: nil, kms_encryption_context: nil }
@@ -118,7 +118,7 @@ module EncryptedS3Service
         false
       end
 
-      # A folder needs no connection, and so no settings of one.
+      # A folder needs no connection and none of its settings.
       def few_retries = root ? {} : { retry_limit: 1 }
 
       def fails?

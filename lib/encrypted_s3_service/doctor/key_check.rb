@@ -6,7 +6,7 @@ require_relative "kms_key_check"
 
 module EncryptedS3Service
   class Doctor
-    # Checks that there is a key of the right length that is not guessable.
+    # Checks that there is a key of the right length that cannot be guessed.
     # @api private
     class KeyCheck < Check
       SUBJECT = "key"
@@ -44,7 +44,7 @@ module EncryptedS3Service
         key.kind == "aes" ? judge(key) : judge_rsa(key)
       end
 
-      # The keys are requested anew, because the ones of before could be kept although they are revoked by now.
+      # The keys are requested again, because this process may keep keys that have been revoked meanwhile.
       def examine_custody(configuration)
         EncryptedS3Service.forget_keys
         keys = configuration.keys.select(&:custodied?)

@@ -6,7 +6,7 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Checks the keys in AWS KMS: makes a data key by the writing key, has it opened again and compares the two.
+    # Checks the keys in AWS KMS: requests a data key under the writing key, has it decrypted and compares the two.
     # @api private
     class KmsKeyCheck < Check
       SUBJECT = "key"

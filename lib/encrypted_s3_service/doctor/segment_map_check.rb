@@ -5,12 +5,12 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Checks that the segment map of a large file is stored beside it, read, and deleted with it. Without it files are
-    # stored and read all the same, but a part of a file costs the whole.
+    # Checks that the segment map of a large file is stored beside it, read, and deleted with it. Files can be stored
+    # and read without it, but reading a part of a file then costs as much as reading the whole file.
     # @api private
     class SegmentMapCheck < Check
       SUBJECT = "segment maps"
-      # Bytes. A small probe gets a map with it.
+      # Bytes. With this limit a small probe gets a map.
       LIMIT = Configuration::SMALLEST_MEMORY_LIMIT
       MAGIC = "ES3SEGMT"
       ADVICE = "Allow s3:PutObject, s3:GetObject and s3:DeleteObject on keys that end in .segments, or set " \
@@ -66,7 +66,7 @@ module EncryptedS3Service
         false
       end
 
-      # The finding says what the log would.
+      # The finding already says what would be logged.
       def quietly
         before = EncryptedS3Service.logger
         EncryptedS3Service.logger = Logger.new(nil)

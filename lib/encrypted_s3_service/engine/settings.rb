@@ -115,14 +115,14 @@ module EncryptedS3Service
       # @return [Hash{Symbol, String => #call, #[]}, nil]
       setting :tenant_keys, :key_sources
 
-      # Returns keys that the configuration has only references of (`encryption_key: "openbao:…"` or `"custodian:…"`).
+      # Returns keys for which the configuration has only references (`encryption_key: "openbao:…"` or `"custodian:…"`).
       # {OpenBao} is one.
       # @return [#unwrap, nil] receives a reference (String, without `#KEY_ID`) and returns 32 bytes; by default
       #   {OpenBao.from_environment}
       setting :key_custodian, :custodian
 
       # Seconds for which a process keeps a key that the custodian returned. A revoked key is used for no longer than
-      # this, and an outage of the custodian can be survived for as long at most.
+      # this, and the application survives an outage of the custodian for no longer than this.
       # @return [Numeric, ActiveSupport::Duration] 5 minutes by default
       setting :key_custody_ttl, :seconds, default: 5.minutes, within: (1..86_400)
 

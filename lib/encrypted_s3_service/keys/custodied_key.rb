@@ -7,8 +7,8 @@ require_relative "encryption_key"
 require_relative "reference"
 
 module EncryptedS3Service
-  # A wrapping key of which the configuration has only a reference. The key itself is requested from the custodian when
-  # it is needed; see {KeyCustody}.
+  # A wrapping key that the configuration only refers to. The key itself is requested from the custodian when it is
+  # needed; see {KeyCustody}.
   # @api private
   class CustodiedKey
     include Confidential
@@ -42,7 +42,7 @@ module EncryptedS3Service
     # @return [Boolean] true: the key is with a custodian
     def custodied? = true
 
-    # @return [String] the same for the same key, wherever it comes from, and no secret
+    # @return [String] the same for the same key from any source, and no secret
     def fingerprint = @reference.key_id || @reference.text
 
     # Requests the key, unless this process has it.
@@ -50,12 +50,12 @@ module EncryptedS3Service
     # @raise [KeyringError]
     def copy = EncryptedS3Service.key_custody.copy(@reference)
 
-    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secret
+    # @return [Hash{Symbol => Object}] the key for the native client; it holds the secret
     # @raise [KeyringError]
     def to_native = native_with(copy.bytes)
 
     # @param bytes [String]
-    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secret
+    # @return [Hash{Symbol => Object}] the key for the native client; it holds the secret
     def native_with(bytes) = { id: @id, kind: kind, key: bytes }
 
     private

@@ -9,11 +9,11 @@ require_relative "secret_bytes"
 # Keys that a custodian keeps.
 module EncryptedS3Service
   # The keys of this process that a custodian keeps. A key is requested when it is first needed, kept for {#ttl}
-  # seconds, and then wiped. The time counts from before the request was sent, on a clock that nobody sets, so a key
-  # that is revoked at the custodian is not used for longer than that.
+  # seconds, and then wiped. The time starts before the request is sent, on a clock that nobody can set, so a key that
+  # is revoked at the custodian is not used for longer than that.
   #
-  # However many threads need a key, one of them asks and the others wait for the answer. A refusal is remembered for a
-  # few seconds, so that a custodian in trouble is not asked for every file.
+  # If many threads need a key, one of them asks and the others wait for the answer. A refusal is remembered for a few
+  # seconds, so that a custodian in trouble is not asked for every file.
   # @api private
   class KeyCustody
     include Confidential
@@ -21,14 +21,15 @@ module EncryptedS3Service
     # Default of `config.encrypted_s3_service.key_custody_ttl` in seconds.
     DEFAULT_TTL = 300
 
-    # Seconds until a custodian is asked again after a failure that may pass, and after any other refusal.
+    # Seconds until a custodian is asked again: after a temporary failure, and after any other refusal.
     RETRY_AFTER = { true => 5, false => 30 }.freeze
 
-    # One that also counts while the machine sleeps.
+    # A clock that also counts while the machine sleeps.
     CLOCK = Process.const_defined?(:CLOCK_BOOTTIME) ? Process::CLOCK_BOOTTIME : Process::CLOCK_MONOTONIC
     private_constant :CLOCK
 
-    # What is known of one reference: the key, or why there is none, until `ends_at`. `lock` is held while asking.
+    # The answer for one reference: the key, or the reason why there is none, until `ends_at`. `lock` is held while
+    # asking.
     Entry = Struct.new(:lock, :bytes, :error, :ends_at) do
       include Confidential
 
@@ -44,7 +45,7 @@ module EncryptedS3Service
     end
     private_constant :Entry
 
-    # A copy of a key for whoever needs it now; to be wiped after use.
+    # A copy of a key for immediate use. The caller must wipe it.
     # @!attribute bytes [String] 32 bytes
     # @!attribute ends_at [Float] when the key must be forgotten, on {KeyCustody#now}'s clock
     Copy = Struct.new(:bytes, :ends_at) do
@@ -71,7 +72,7 @@ module EncryptedS3Service
       @process = Process.pid
     end
 
-    # @return [Integer] changes when all keys are forgotten before their time; in a forked child as well
+    # @return [Integer] changes when all keys are forgotten early, and in a forked child
     def generation
       forget if @process != Process.pid
       @generation
@@ -106,7 +107,7 @@ module EncryptedS3Service
       release
     end
 
-    # Tells whoever has been given copies when keys are over their time.
+    # Registers a holder of copies. It is told to release them when keys have expired.
     # @param holder [#release] is kept only as long as others keep it
     # @return [void]
     def tell(holder)
@@ -117,7 +118,7 @@ module EncryptedS3Service
 
     def public_attributes = { keys: @entries.size }
 
-    # A child process begins without the keys of its parent.
+    # A child process starts without the keys of its parent.
     def entry_of(reference)
       @lock.synchronize do
         start_again if @process != Process.pid
@@ -164,11 +165,11 @@ module EncryptedS3Service
       keep(entry, reference, now + [RETRY_AFTER.fetch(e.retryable?), ttl].min, error: e)
       raise
     ensure
-      # A custodian of the application may go on using its String.
+      # A custodian of the application may keep using its String.
       SecretBytes.wipe(bytes) if bytes.is_a?(String) && @custodian.call.is_a?(OpenBao)
     end
 
-    # Of an entry that was forgotten meanwhile nothing is kept.
+    # A result for an entry that was forgotten meanwhile is not kept.
     def keep(entry, reference, ends_at, bytes: nil, error: nil)
       @lock.synchronize do
         return SecretBytes.wipe(bytes.to_s) unless current?(entry, reference)
@@ -205,7 +206,7 @@ module EncryptedS3Service
                           "was made for: its id is not #{reference.key_id}. Correct the reference."
     end
 
-    # Nobody may need a key again, and it must be wiped all the same. The thread ends with the last key.
+    # A key must be wiped even if no caller comes for it again. The thread ends with the last key.
     def watch
       @changes << true
       return if @watch&.alive?
@@ -221,8 +222,8 @@ module EncryptedS3Service
 
     def release = @lock.synchronize { @holders.keys }.each(&:release)
 
-    # Wipes what is over its time.
-    # @return [Float, nil] when the next key is over its time; nil when there is none
+    # Wipes expired keys.
+    # @return [Float, nil] when the next key expires; nil when there is none
     def sweep
       @lock.synchronize do
         over, kept = @entries.partition { |_, entry| entry.ends_at && entry.ends_at <= now && !entry.lock.locked? }
@@ -233,7 +234,7 @@ module EncryptedS3Service
 
     class << self
       # @param subject [String] the key or setting
-      # @return [String] a message for the lack of a custodian
+      # @return [String] the message for a missing custodian
       def missing(subject)
         "#{subject} is with a key custodian, and none is configured: set config.encrypted_s3_service.key_custodian " \
           "(without Rails: EncryptedS3Service.key_custodian), or BAO_ADDR in the environment for OpenBao"
@@ -250,7 +251,7 @@ module EncryptedS3Service
       forget_keys
     end
 
-    # @return [#unwrap, nil] what was set here, in the application's settings, or for OpenBao in the environment
+    # @return [#unwrap, nil] the custodian set here, in the application's settings, or for OpenBao in the environment
     def key_custodian
       @key_custodian || (settings.key_custodian if respond_to?(:settings)) || OpenBao.from_environment
     end

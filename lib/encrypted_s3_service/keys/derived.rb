@@ -6,26 +6,26 @@ require_relative "encryption_key"
 
 module EncryptedS3Service
   # Tenants' keys that need no table: each is derived from one master key and the tenant's id (HKDF with SHA-256, RFC
-  # 5869). Whoever has the master key can derive all of them, so one of them is destroyed only where a salt of the
-  # tenant, kept in the database and nowhere else, goes into it:
+  # 5869). The master key is enough to derive all of them. To destroy one tenant's key, derive it with a salt as well,
+  # and keep the tenant's salt in the database and nowhere else:
   #
   #     EncryptedS3Service::DerivedKeys.new(master_key, salt: ->(id) { Organisation.find_by(id: id)&.key_salt })
   class DerivedKeys
     include Confidential
 
-    # What the keys are for: another use of the same master key gets other keys.
+    # Separates these keys from those of other uses of the same master key.
     PURPOSE = "encrypted_s3_service tenant key 1"
-    # The fewest bytes of a salt.
+    # Minimum bytes of a salt.
     SALT_SIZE = 16
     private_constant :PURPOSE
 
     # @param master_key [String] as `encryption_key` has it
     # @param salt [#call, nil] given a tenant's id (String); returns at least 16 random bytes, or nil when the tenant's
     #   key is destroyed
-    # @raise [ConfigurationError] when the master key is none
+    # @raise [ConfigurationError] when the master key is not an AES key
     def initialize(master_key, salt: nil)
       key = EncryptionKey.new(master_key)
-      # What is made from a public key is no secret.
+      # A key derived from a public key is no secret.
       raise ConfigurationError, "the tenants' master key must have 32 bytes, not be of RSA" unless key.kind == "aes"
 
       @master = key.bytes
@@ -34,7 +34,7 @@ module EncryptedS3Service
 
     # @param id [String] the tenant's
     # @return [String, nil] 32 bytes; nil when the key is destroyed
-    # @raise [ConfigurationError] when the salt is too short to keep anybody from guessing it
+    # @raise [ConfigurationError] when the salt is too short and could be guessed
     def call(id)
       salt = @salt ? @salt.call(id) : ""
       return if salt.nil?

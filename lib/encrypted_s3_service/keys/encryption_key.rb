@@ -9,20 +9,20 @@ require_relative "source"
 require_relative "rsa_key"
 
 module EncryptedS3Service
-  # A key that wraps every object's own data key, and the name it has in the objects' metadata: 256 bits for AES, or an
-  # RSA key, whose public half writes and whose private half also reads.
+  # A key that wraps the data keys of objects, and its name in the objects' metadata: 256 bits for AES, or an RSA key,
+  # whose public half writes and whose private half also reads.
   class EncryptionKey
     include Confidential
 
     # Bytes in an AES key that writes.
     SIZE = 32
-    # Bytes in an AES key that reads what other clients wrote.
+    # Bytes in an AES key that reads objects of other clients.
     READING_SIZES = [16, 24, 32].freeze
     # Characters an id may have: it travels in an HTTP header.
     MAXIMUM_ID_SIZE = 128
-    # What marks a key as Base64.
+    # The prefix of a Base64 key.
     PREFIX = "base64:"
-    # How to make one, as error messages say it.
+    # How to make a key, for error messages.
     RECIPE = %q(ruby -rsecurerandom -e 'puts "base64:" + SecureRandom.base64(32)')
 
     ID_LABEL = "encrypted_s3_service/key-id"
@@ -34,32 +34,32 @@ module EncryptedS3Service
     # @return [String] `"aes"`, `"rsa_private"` or `"rsa_public"`
     attr_reader :kind
 
-    # @return [String, nil] what is written into the material description of every object; nil writes `{}`
+    # @return [String, nil] the id in the material description of every object; nil writes `{}`
     attr_reader :id
 
     # @return [String] the id that is derived from the key
     # @api private
     attr_reader :fingerprint
 
-    # @return [String] a fresh key as a configuration takes it: `base64:` and the Base64 of 32 random bytes
+    # @return [String] a new key in the form of a setting: `base64:` and the Base64 of 32 random bytes
     def self.generate = "#{PREFIX}#{SecureRandom.base64(SIZE)}"
 
-    # @param value [Object] what a configuration has for a key
-    # @return [Boolean] whether there is no key in it; `base64:` with nothing behind it is what a template leaves of a
-    #   secret that is not there
+    # @param value [Object] the value of a setting for a key
+    # @return [Boolean] whether it contains no key; a template with a missing secret leaves `base64:` with nothing
+    #   behind it
     def self.blank?(value)
       empty = ["", PREFIX, KeySource::PREFIX, *KeyReference::SCHEMES]
       value.nil? || (value.is_a?(String) && empty.include?(value.b.strip))
     end
 
-    # The id that is derived from an AES key: the same in every process without any setting, and of no use for finding
+    # The id that is derived from an AES key: the same in every process without any setting. It does not help to find
     # the key.
     # @param bytes [String]
     # @return [String] 16 hexadecimal digits
     def self.id_of(bytes) = OpenSSL::HMAC.hexdigest("SHA256", bytes, ID_LABEL)[0, 16]
 
     # @param id [Object]
-    # @param setting [String] what the key is called in messages
+    # @param setting [String] the name of the key in messages
     # @return [void]
     # @raise [ConfigurationError] unless it is `""` or can be stored with every object
     # @api private
@@ -76,9 +76,9 @@ module EncryptedS3Service
     #   holds one of these
     # @param id [String, nil] printable ASCII of at most 128 characters; nil derives one from the key, `""` means none
     # @param passphrase [String, nil] of an encrypted PEM
-    # @param setting [String] what the key is called in messages
+    # @param setting [String] the name of the key in messages
     # @param sizes [Array<Integer>] bytes that an AES key may have
-    # @raise [ConfigurationError] when any of it is not that; the message never quotes the key
+    # @raise [ConfigurationError] when an argument is invalid; the message never quotes the key
     def initialize(value, id: nil, passphrase: nil, setting: "encryption_key", sizes: [SIZE])
       @setting = setting
       @sizes = sizes
@@ -97,7 +97,7 @@ module EncryptedS3Service
     # @api private
     def custodied? = false
 
-    # @return [Hash{Symbol => Object}] what the native client takes; it holds the secret
+    # @return [Hash{Symbol => Object}] the key for the native client; it holds the secret
     # @api private
     def to_native = { id: @id, kind: @kind, key: @bytes }
 

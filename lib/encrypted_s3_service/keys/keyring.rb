@@ -7,14 +7,14 @@ require_relative "../errors"
 require_relative "../configuration/options"
 
 module EncryptedS3Service
-  # The keys of one service: the one that writes, and any number of others that read. An object names its key by id; one
-  # that names none, or one that is not there, is tried with each key in this order.
+  # The keys of one service: the one that writes, and any number of others that read. An object names its key by id. If
+  # it names none, or one that is not in the keyring, each key is tried in this order.
   # @api private
   class Keyring
-    # What an entry of `decryption_keys` may have where it is a Hash.
+    # Names that a Hash in `decryption_keys` may have.
     ENTRY_NAMES = %i[id key passphrase].freeze
 
-    # @return [EncryptionKey, CustodiedKey, KmsKey, nil] the one that writes
+    # @return [EncryptionKey, CustodiedKey, KmsKey, nil] the writing key
     attr_reader :writing
 
     # @return [String, nil] which setting lacks its key
@@ -22,13 +22,13 @@ module EncryptedS3Service
 
     # @param settings [Configuration::Options]
     # @param tolerant [Boolean] whether the file of a key may be missing
-    # @raise [ConfigurationError] when a key is not one, or two have the same id
+    # @raise [ConfigurationError] when a key is not valid, or two have the same id
     def initialize(settings, tolerant)
       @tolerant = tolerant
       @kms = { context: settings.raw(:kms_encryption_context) || {}, region: settings.string(:kms_region) }.freeze
       @writing = read_writing(settings)
       @reading = read_entries(settings).filter_map { |id, value| read_entry(settings, id, value) }
-      # Tried last: KMS then takes the key from the object.
+      # Tried last: KMS then uses the key that the object names.
       any = KmsKey.any(context: @kms[:context]) if settings.boolean(:kms_allow_decrypt_with_any_cmk, false)
       @all = unique([@writing, *@reading, any].compact)
       refuse_context_without_key(settings)
@@ -38,10 +38,10 @@ module EncryptedS3Service
     # @return [Array<EncryptionKey, CustodiedKey>] the writing key first
     def keys = @all
 
-    # @return [Boolean] whether a custodian keeps a key of them
+    # @return [Boolean] whether a custodian keeps at least one of the keys
     def custodied? = @all.any?(&:custodied?)
 
-    # @return [Array<Hash>] what the native client takes, the writing key first; it holds the secrets
+    # @return [Array<Hash>] the keys for the native client, the writing key first; they hold the secrets
     # @raise [KeyringError] when a custodian does not return a key
     def to_native = @all.map(&:to_native)
 
@@ -98,7 +98,7 @@ module EncryptedS3Service
       settings.refuse :kms_encryption_context, "needs a key in AWS KMS: set kms_key_id"
     end
 
-    # @return [Array] pairs of an id, or a number for the want of one, and a value
+    # @return [Array] pairs of an id, or of a number if there is none, and a value
     def read_entries(settings)
       case (entries = settings.raw(:decryption_keys))
       when nil then []
@@ -129,13 +129,13 @@ module EncryptedS3Service
       EncryptionKey.blank?(value) || (@tolerant && KeySource.missing?(value))
     end
 
-    # Where assets are precompiled there may be no key yet; anywhere else this is refused by who asks for {#missing}.
+    # Where assets are precompiled there may be no key yet. Anywhere else the caller of {#missing} refuses this.
     def lacking(setting, value)
       @missing ||= KeySource.missing?(value) ? "#{setting}: the file is missing" : "#{setting} is missing"
       nil
     end
 
-    # A key that is listed again under its own id, as the writing one easily is, is one key.
+    # A key that is listed again under its own id is one key. This often happens to the writing key.
     def unique(keys)
       keys = keys.uniq { |key| [key.id, key.fingerprint] }
       twice = keys.grep_v(KmsKey).filter_map(&:id).tally.find { |_, count| count > 1 }

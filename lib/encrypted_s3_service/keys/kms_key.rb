@@ -4,23 +4,24 @@ require_relative "../configuration/options"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A key in AWS KMS. It never leaves KMS, which makes and opens the data keys of objects by one request each.
+  # A key in AWS KMS. It never leaves KMS, which generates and decrypts the data keys of objects, with one request for
+  # each.
   class KmsKey
-    # What marks the id of a KMS key where keys of several kinds are allowed.
+    # The prefix of a KMS key id where keys of several kinds are allowed.
     PREFIX = "kms:"
-    # What a Hash for such a key has.
+    # Names that a Hash for such a key has.
     NAMES = %i[kms_key_id kms_encryption_context].freeze
     # A key id, the ARN of a key, an alias, or the ARN of an alias. The region becomes a part of a host name.
     ID = %r{\A(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key/[\w-]+|alias/[\w:/-]+)|alias/[\w:/-]+|[\w-]{1,128})\z}
     private_constant :ID
 
-    # @return [String, nil] the key's id as it is configured; nil stands for any key, which reads and does not write
+    # @return [String, nil] the configured id of the key; nil stands for any key, which reads and does not write
     attr_reader :id
 
     # @return [Hash{String => String}] the encryption context of its objects, without the reserved entry
     attr_reader :context
 
-    # @param value [Object] what a configuration has for a key
+    # @param value [Object] the value of a setting for a key
     # @return [Boolean] whether it is a key in KMS: a String that begins with `kms:`, or a Hash with `kms_key_id`
     def self.given?(value)
       return value.transform_keys(&:to_sym).key?(:kms_key_id) if value.is_a?(Hash)
@@ -33,7 +34,7 @@ module EncryptedS3Service
     # @param value [String, Hash] `kms:` and an id, or a Hash of `kms_key_id` and `kms_encryption_context`
     # @param context [Hash] the encryption context, unless the Hash has one
     # @param region [String, nil] `kms_region`
-    # @param setting [String] what the key is called in messages
+    # @param setting [String] the name of the key in messages
     # @return [KmsKey]
     # @raise [ConfigurationError]
     def self.parse(value, context:, region:, setting:)
@@ -46,17 +47,17 @@ module EncryptedS3Service
     end
 
     # @param context [Hash] the encryption context of its objects
-    # @return [KmsKey] whatever key an object's data key names
+    # @return [KmsKey] stands for the key that an object's data key names, whichever it is
     # @raise [ConfigurationError]
     def self.any(context:) = new(nil, any: true, context: context)
 
     # @param id [String, nil] a key id, an ARN or an alias
     # @param context [Hash] texts by name
     # @param region [String, nil] `kms_region`
-    # @param setting [String] what the key is called in messages
+    # @param setting [String] the name of the key in messages
     # @param any [Boolean] whether there is no id, because any key may read
-    # @raise [ConfigurationError] when it is no id of a KMS key, of another region, or the context has other values than
-    #   texts
+    # @raise [ConfigurationError] when it is not the id of a KMS key, is in another region, or the context has values
+    #   other than texts
     def initialize(id, context: {}, region: nil, setting: "kms_key_id", any: false)
       @id = (any ? nil : check(id, region, setting))&.dup.freeze
       @context = read(context).freeze
@@ -76,14 +77,14 @@ module EncryptedS3Service
     # @api private
     def fingerprint = [@id, @context]
 
-    # @return [Boolean] whether the id is an alias, which does not tell which key it stands for
+    # @return [Boolean] whether the id is an alias, which does not tell its key
     def alias? = !id.nil? && id.match?(%r{\A(arn:.*:)?alias/})
 
     # @param arn [String] of a key
-    # @return [Boolean] whether it is this key's; false for an alias
+    # @return [Boolean] whether it is the ARN of this key; false for an alias
     def arn?(arn) = !id.nil? && !alias? && arn[%r{[^/]*\z}] == id[%r{[^/]*\z}]
 
-    # @return [Hash{Symbol => Object}] what the native client takes
+    # @return [Hash{Symbol => Object}] the key for the native client
     # @api private
     def to_native = { id: @id, kind: kind, context: @context }
 

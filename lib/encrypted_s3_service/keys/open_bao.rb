@@ -12,7 +12,7 @@ require_relative "secret_bytes"
 
 module EncryptedS3Service
   # The custodian OpenBao, or HashiCorp Vault: a wrapping key is stored in the configuration as the ciphertext of a
-  # transit key, and the server decrypts it for whoever may use the transit key.
+  # transit key, and the server decrypts it for clients that may use the transit key.
   #
   #     # config/initializers/encrypted_s3_service.rb
   #     Rails.application.config.encrypted_s3_service.key_custodian = EncryptedS3Service::OpenBao.new(
@@ -44,7 +44,7 @@ module EncryptedS3Service
     # @param address [String] URL of the server; `http:` only for this machine, unless `allow_http` is true
     # @param namespace [String, nil]
     # @param mount [String] path of the transit engine
-    # @param token [String, #call, nil] a token, or what returns one
+    # @param token [String, #call, nil] a token, or an object whose `call` returns one
     # @param token_file [String, nil] path of a file with a token, as an agent keeps it; read again when the token is
     #   refused
     # @param app_role [Hash, nil] login by AppRole: `role_id:`, `secret_id:` (may be `file:` and a path), `mount:`

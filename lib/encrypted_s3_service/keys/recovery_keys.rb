@@ -12,7 +12,7 @@ module EncryptedS3Service
   # is wrapped once more under each of them, in a metadata entry of the object (docs/format.md, 7).
   # @api private
   class RecoveryKeys
-    # The most keys.
+    # Maximum number of keys.
     MAXIMUM = 8
     # Bytes of user metadata that S3 stores for an object.
     METADATA_LIMIT = 2048
@@ -20,7 +20,7 @@ module EncryptedS3Service
     # The prefix of each entry, which some stores count and others do not.
     PREFIX = "x-amz-meta-"
     NAME = "encrypted-s3-recovery"
-    # Bytes of the entry besides the keys: version, count and tag; and of each key besides what it wraps.
+    # Bytes of the entry without the keys (version, count and tag), and of each key without the wrapped data key.
     FRAME = 34
     RECORD = 10
     # The other entries of an object by format: their names, and their values without the wrapped key and the key id.
@@ -30,7 +30,7 @@ module EncryptedS3Service
       "v3" => { "x-amz-3" => 0, "x-amz-w" => 2, "x-amz-c" => 3, "x-amz-d" => 40, "x-amz-i" => 40, "x-amz-m" => 14 }
     }.freeze
     PLACE = { "encrypted-s3-place" => 44 }.freeze
-    # Bytes of a data key wrapped by AES, and of one wrapped by AWS KMS with its context, at most.
+    # Maximum bytes of a data key wrapped by AES, and of one wrapped by AWS KMS with its context.
     WRAPPED = { "aes" => 60, "kms" => 480 }.freeze
     private_constant :PREFIX, :NAME, :FRAME, :RECORD, :OTHERS, :PLACE, :WRAPPED
 
@@ -52,7 +52,7 @@ module EncryptedS3Service
     # @return [Array<String>] binary DER of each key
     def to_native = @keys.map(&:der)
 
-    # @return [Array<String>] 16 hexadecimal digits of each key, as objects name it
+    # @return [Array<String>] 16 hexadecimal digits of each key, as in the objects' metadata
     def fingerprints = @keys.map { |key| key.fingerprint[0, 16] }
 
     # Refuses more keys than fit into an object's metadata.
@@ -71,7 +71,7 @@ module EncryptedS3Service
              "#{@keys.size} keys of #{@keys.map(&:bits).join(", ")} bits are too many: give fewer or smaller ones"
     end
 
-    # @return [Integer] bytes of an object's metadata at most, names and prefixes included
+    # @return [Integer] maximum bytes of an object's metadata, including names and prefixes
     def metadata_size(writing, format, place:)
       own = FRAME + @keys.sum { |key| RECORD + (key.bits / 8) }
       entries = { **OTHERS.fetch(format), **(place ? PLACE : {}), NAME => base64(own) }

@@ -3,8 +3,8 @@
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A reference to a key that a custodian keeps. It stands in the configuration in the key's place and is no secret: the
-  # custodian alone can turn it into the key.
+  # A reference to a key that a custodian keeps. It replaces the key in the configuration and is no secret: only the
+  # custodian can turn it into the key.
   #
   #     openbao:TRANSIT_KEY:CIPHERTEXT#KEY_ID       of OpenBao or Vault, as `encrypted_s3_service wrap-key` prints it
   #     custodian:ANYTHING#KEY_ID                   of any other custodian
@@ -20,14 +20,14 @@ module EncryptedS3Service
     OPENBAO = %r{\Aopenbao:(?<key>\w(?:[\w.-]*\w)?):(?<ciphertext>[a-z]+:v\d+:[A-Za-z0-9+/]+=*)\z}
     private_constant :FORM, :OPENBAO
 
-    # @return [String] what the custodian gets: the reference without `#KEY_ID`
+    # @return [String] the text for the custodian: the reference without `#KEY_ID`
     attr_reader :text
 
     # @return [String, nil] the id that is derived from the key; nil when the reference does not say it
     attr_reader :key_id
 
-    # @param value [Object] what a configuration has for a key
-    # @return [Boolean] whether it is a reference, if perhaps a wrong one
+    # @param value [Object] the value of a setting for a key
+    # @return [Boolean] whether it is a reference, valid or not
     def self.reference?(value)
       value.is_a?(String) && value.b.lstrip.start_with?(*SCHEMES)
     end
@@ -41,7 +41,7 @@ module EncryptedS3Service
 
     # @param value [String]
     # @param setting [String] the name of the setting, for messages
-    # @raise [ConfigurationError] when it has another form
+    # @raise [ConfigurationError] when the reference is not valid
     def initialize(value, setting)
       match = FORM.match(value.strip)
       raise ConfigurationError, "#{setting} is not a valid reference to a key: #{hint(value)}" unless match

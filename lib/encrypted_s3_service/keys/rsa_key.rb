@@ -8,7 +8,7 @@ module EncryptedS3Service
   # `Aws::S3::EncryptionV2::Client` takes it. Messages name the setting and never quote the key or its passphrase.
   # @api private
   class RsaKey
-    # Bits of the modulus: less is breakable, and what more bits wrap does not fit into S3's metadata with the rest.
+    # Bits of the modulus: fewer are breakable, and a data key wrapped with more does not fit into S3's metadata.
     BITS = (2048..4096)
 
     LABEL = /-----BEGIN ([A-Z0-9 ]+)-----/
@@ -19,8 +19,8 @@ module EncryptedS3Service
     }.freeze
     private_constant :LABEL, :FOREIGN
 
-    # @param value [Object] what a configuration has for a key
-    # @return [Boolean] whether it is one for this class, if perhaps a wrong one
+    # @param value [Object] the value of a setting for a key
+    # @return [Boolean] whether it is a key for this class, valid or not
     def self.looks_like?(value)
       value.is_a?(OpenSSL::PKey::PKey) || (value.is_a?(String) && value.b.match?(LABEL))
     end

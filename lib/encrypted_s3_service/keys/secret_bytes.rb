@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Copies of secrets that can be wiped. Ruby may have moved a String in memory before, so wiping is the most that Ruby
+  # Copies of secrets that can be wiped. Ruby may have moved a String in memory before, so wiping is the best that Ruby
   # code can do and no guarantee.
   # @api private
   module SecretBytes

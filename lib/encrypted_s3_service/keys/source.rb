@@ -3,10 +3,10 @@
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A key that a configuration gives in place or names a file of.
+  # A key that a configuration gives as a value or as the path of a file.
   # @api private
   module KeySource
-    # What marks a String as the path of a file.
+    # The prefix of the path of a file.
     PREFIX = "file:"
     # Bytes of a file that could be a key; the largest has about 3,500.
     MAXIMUM_SIZE = 64 * 1024
@@ -16,7 +16,7 @@ module EncryptedS3Service
 
     # @param value [Object] a path behind `file:`, a Pathname, or the key itself
     # @param setting [String] the name of the setting, for messages
-    # @return [Object] what the file holds without a line break at its end, or the value as it is
+    # @return [Object] the contents of the file without a line break at the end, or the value as it is
     # @raise [ConfigurationError] when the file cannot be read
     def resolve(value, setting)
       path = path_of(value) or return value
@@ -24,14 +24,14 @@ module EncryptedS3Service
       text = File.binread(path, MAXIMUM_SIZE + 1) || ""
       raise ConfigurationError, "#{setting}: the file #{path} is too large for a key" if text.bytesize > MAXIMUM_SIZE
 
-      # A raw key of 32 bytes may end in what looks like a line break.
+      # The last byte of a raw key of 32 bytes may be a line break.
       text.bytesize == EncryptionKey::SIZE ? text : text.chomp
     rescue SystemCallError => e
       raise ConfigurationError, "#{setting}: the file #{path} cannot be read: #{e.class.name.delete_prefix("Errno::")}"
     end
 
     # @param value [Object]
-    # @return [Boolean] whether it names a file that is not there
+    # @return [Boolean] whether it names a missing file
     def missing?(value)
       path = path_of(value)
       !path.nil? && !File.exist?(path)

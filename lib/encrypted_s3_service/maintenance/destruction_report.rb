@@ -10,25 +10,25 @@ require_relative "task_run/workers"
 require_relative "unreadable_files"
 
 module EncryptedS3Service
-  # The proof that the files of destroyed keys cannot be opened: a signed report of which objects there are, under which
-  # key ids, that each was tried and did not open, and when.
+  # The proof that the files of destroyed keys cannot be opened: a signed report that lists the objects and their key
+  # ids and states that each was tried and did not open, and when.
   #
   #     signature = EncryptedS3Service::ReportSignature.new("file:key.pem")
   #     report = EncryptedS3Service::DestructionReport.new(signature: signature)
   #     report.run.write("tmp/customer-42")   # customer-42.json, .json.sig, .html, .html.sig
   #
-  # It names blobs and objects and not files: names of files are often personal data. All of it is held in memory, some
-  # kilobytes for each file.
+  # It names blobs and objects but not files, because names of files are often personal data. The report is held in
+  # memory, some kilobytes for each file.
   class DestructionReport
-    # Objects that are tried at once.
+    # Number of objects tried at once.
     CONCURRENCY = 4
-    # Blobs that are loaded at once.
+    # Blobs per query.
     BATCH = 500
     private_constant :BATCH
 
-    # @param files [UnreadableFiles] whose files are tried
+    # @param files [UnreadableFiles] the files to try
     # @param signature [ReportSignature] with the private key
-    # @param concurrency [Integer] objects that are tried at once
+    # @param concurrency [Integer] number of objects tried at once
     def initialize(files = UnreadableFiles.new, signature:, concurrency: CONCURRENCY)
       @files = files
       @signature = signature

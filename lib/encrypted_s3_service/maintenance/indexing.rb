@@ -4,25 +4,25 @@ require "encrypted_s3_service"
 require_relative "rotation/blob_walk"
 
 module EncryptedS3Service
-  # Stores the segment maps (`<key>.segments`) of large files that have none, while the application runs: of files that
+  # Stores the segment maps (`<key>.segments`) of large files that have none, while the application runs. Such files
   # were stored before there were maps, by other clients, or while `segment_index` was false.
   #
   #     EncryptedS3Service::Indexing.new(:encrypted_amazon).run
   #     EncryptedS3Service::Indexing.new(nil, blobs: organisation.blobs).run_all
   #
-  # Each such file is read whole once and checked ({Client::Index#index}); nothing of it is kept. A file that has a map
-  # costs two small requests, so a run may be killed at any moment and repeated. Files of at most `memory_limit` bytes
-  # cost none.
+  # Each such file is read completely once and checked ({Client::Index#index}). Its content is not kept. A file that has
+  # a map costs two small requests, so a run may be killed at any moment and repeated. Files of at most `memory_limit`
+  # bytes cost no request.
   class Indexing
     # Default number of files processed at once.
     CONCURRENCY = 4
 
-    # What was done for one service.
+    # The results for one service.
     class Tally
       # @return [String]
       attr_reader :service_name
 
-      # @return [Hash{Symbol => Integer}] objects by what became of them: `:stored`, `:present`, `:small`,
+      # @return [Hash{Symbol => Integer}] objects by result: `:stored`, `:present`, `:small`,
       #   `:impossible` (legacy forms), `:lacking` (in a dry run), `:disabled` (the service's `segment_index` is false),
       #   `:missing`, `:unfinished` (not there, and their blobs attached to nothing) and `:failed`
       attr_reader :outcomes
@@ -47,10 +47,10 @@ module EncryptedS3Service
     attr_reader :run_failures
 
     # Checks the arguments without accessing the store.
-    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; also a tenant's. Of a mirror, all
-    #   services that encrypt. nil takes all services that the blobs name, in one go ({#run_all})
+    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; also a tenant's. For a mirror: all its
+    #   services that encrypt. nil takes all services that the blobs name, in one run ({#run_all})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are indexed, if they are in the service
-    # @param dry_run [Boolean] whether nothing is read or stored, and the run only says which files lack a map
+    # @param dry_run [Boolean] whether to read and store nothing and only report which files lack a map
     # @param concurrency [Integer] number of files processed at once
     # @param rate [Numeric, nil] maximum number of objects per second
     # @param failures [String, nil] path of a file to write with one line per failure
@@ -67,10 +67,10 @@ module EncryptedS3Service
       @dry_run = dry_run
     end
 
-    # @return [Tally] what was done for the one service; what failed is in it, and nothing is raised for it
+    # @return [Tally] the results for the one service. Failures are counted in it and not raised
     def run = run_all.fetch(selection.only) { Tally.new(selection.only) }
 
-    # @return [Hash{String => Tally}] what was done, by the names of services, of those that have large files
+    # @return [Hash{String => Tally}] the results of the services that have large files, by name
     def run_all
       tallies = Hash.new { |all, name| all[name] = Tally.new(name) }
       @walk.each(@dry_run ? "checked" : "processed", method(:index), moving: !@dry_run) do |name, findings|

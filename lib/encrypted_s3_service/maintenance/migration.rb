@@ -56,17 +56,18 @@ module EncryptedS3Service
       end
     end
 
-    # What was done: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `corrected`
+    # The results: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `corrected`
     # (Integer, rows that got the right checksum or size), `removed` (Integer, files whose old copies were deleted),
-    # `plan` ({Plan}, what was to be deleted; nil unless something was to be), `confirmed` (Boolean, false when the plan
-    # was not agreed to), `doubtful` (Array, ids of at most a thousand blobs that name former keys which do not prove
-    # themselves: nothing was deleted for those), `unfinished` (Integer, blobs without a file that are attached to
-    # nothing: uploads that were never finished; they are left), `failed` (Integer) and `failures` (Array<Failure>, the
-    # first thousand of them).
+    # `plan` ({Plan}, the old files to delete; nil if there were none), `confirmed` (Boolean, false when the plan was
+    # not agreed to), `doubtful` (Array, ids of at most a thousand blobs whose noted former keys cannot be proved;
+    # nothing was deleted for those), `unfinished` (Integer, blobs without a file that are attached to nothing: uploads
+    # that were never finished; they are left), `failed` (Integer) and `failures` (Array<Failure>, the first thousand of
+    # them).
     Result = Data.define(:moved, :bytes, :corrected, :removed, :plan, :confirmed, :doubtful, :unfinished, :failed,
                          :failures)
 
-    # Creates the table for the keys of old files, where a migration of the application is to do that and not the task:
+    # Creates the table for the keys of old files, for applications that do this in a migration of their own and not in
+    # the task:
     #
     #     def up = EncryptedS3Service::Migration.create_former_keys_table(connection)
     #
@@ -78,13 +79,13 @@ module EncryptedS3Service
     # @param from [Symbol, String] name of the present service
     # @param to [Symbol, String] name of the new service, which can be a tenant's (see {TenantKeys})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are moved, if they are in `from`. It need not
-    #   ask for the service, and must not if old files are to be deleted, since their blobs are in `to` then
+    #   filter by service, and must not if old files are to be deleted, because their blobs are in `to` by then
     # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included; if `blobs` is
     #   all of them, also those of blobs that were purged since
     # @param confirm [#call] receives the {Plan} before anything is deleted, and returns whether to continue
     # @param dry_run [Boolean] whether to change nothing and only report the files to move and the missing files
-    # @param repair_checksums [Boolean] whether a file is taken as it is when its row has no checksum of it (an ETag, a
-    #   placeholder, nothing), and the row gets the right one. Its size, too, if that does not fit
+    # @param repair_checksums [Boolean] whether to accept the present content of a file if its row has no usable
+    #   checksum (an ETag, a placeholder, nothing), and to correct the row. A wrong size is corrected as well
     # @param concurrency [Integer] number of files processed at once
     # @param failures [String, nil] path of a file to write with one line per failure
     # @param output [IO, nil] receives progress and failures
@@ -118,7 +119,7 @@ module EncryptedS3Service
 
     private
 
-    # Files gone through, their bytes, and uploads that were never finished.
+    # Processed files, their bytes, and uploads that were never finished.
     Pass = Struct.new(:files, :bytes, :unfinished) do
       # @return [Pass] before its first file
       # @api private
@@ -156,7 +157,7 @@ module EncryptedS3Service
       found.bytes += moved.bytes
     end
 
-    # Does `step` for all blobs that are in the service `name`.
+    # Runs `step` for all blobs in the service `name`.
     def pass(verb, name, step, purged: false)
       result = Pass.begin
       @progress.begin(verb, @blobs.where(service_name: name))
@@ -170,7 +171,7 @@ module EncryptedS3Service
       @progress.finish
     end
 
-    # A variant is found with its original and by itself.
+    # A variant is found both with its original and by itself.
     def blobs_of(ids, name)
       TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids, service_name: name).order(:id).to_a }
                    .reject { |blob| @failed_ids.include?(blob.id) }
@@ -180,8 +181,8 @@ module EncryptedS3Service
       @workers.each(items, step) { |item, outcome| count(result, item, outcome) }
     end
 
-    # Relatives before those they belong to: a relation that asks for the service in which a blob is finds a picture as
-    # long as one of its variants is still to be moved.
+    # Relatives come before their originals: a relation that filters by the service of a blob then finds a picture as
+    # long as one of its variants is not moved yet.
     def each_group(&)
       @blobs.in_batches(of: BATCH) do |batch|
         Relatives.generations(batch.ids).reverse_each(&)

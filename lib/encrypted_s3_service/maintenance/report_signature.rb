@@ -11,9 +11,9 @@ module EncryptedS3Service
   class ReportSignature
     include Confidential
 
-    # What the name of a report's signature ends with.
+    # The suffix of a signature's file name.
     SUFFIX = ".sig"
-    # How to make a key, as messages say it.
+    # How to make a key, for error messages.
     RECIPE = "openssl genpkey -algorithm ed25519 -out report-key.pem"
     ALGORITHM = "ED25519"
     private_constant :ALGORITHM
@@ -21,7 +21,7 @@ module EncryptedS3Service
     # @param key [String] an Ed25519 key in PEM, or `file:` and the path of one; the private key signs, the public one
     #   verifies
     # @param passphrase [String, nil] of an encrypted PEM
-    # @param setting [String] what the key is called in messages
+    # @param setting [String] the name of the key in messages
     # @raise [ConfigurationError] when it is not such a key
     def initialize(key, passphrase: nil, setting: "report_signing_key")
       text = KeySource.resolve(key, setting)
@@ -35,7 +35,7 @@ module EncryptedS3Service
     # @return [String] 64 hexadecimal digits, the SHA-256 of the public key (`SubjectPublicKeyInfo`)
     def fingerprint = OpenSSL::Digest.hexdigest("SHA256", @key.public_to_der)
 
-    # @return [String] the public key in PEM, for whoever checks the report
+    # @return [String] the public key in PEM, for those who check the report
     def public_key = @key.public_to_pem
 
     # @param data [String]
@@ -49,7 +49,7 @@ module EncryptedS3Service
 
     # @param data [String]
     # @param signature [String] 64 bytes
-    # @return [Boolean] whether the signature was made with the private half of this key, of exactly this data
+    # @return [Boolean] whether the private half of this key made the signature, for exactly this data
     def valid?(data, signature)
       @key.verify(nil, signature, data)
     rescue OpenSSL::PKey::PKeyError

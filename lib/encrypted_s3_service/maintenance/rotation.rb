@@ -12,23 +12,23 @@ module EncryptedS3Service
   #     EncryptedS3Service::Rotation.new(:encrypted_amazon).run
   #     EncryptedS3Service::Rotation.new(:"encrypted_amazon@42", blobs: organisation.blobs).run
   #
-  # Bodies stay where they are; the store copies each object onto itself with another envelope, in one step in which
-  # readers see either ({Client::Rewrap#rotate}). Files under the writing key already are left alone, at the price of
-  # one HEAD request each. So it may be killed at any moment and run again. Some stores answer that they have copied an
-  # object and have changed nothing: each store has to show the new envelope of the first object that it rotates.
+  # Bodies stay where they are. The store copies each object onto itself with another envelope, in one step in which
+  # readers see either ({Client::Rewrap#rotate}). Files already under the writing key are left alone and cost one HEAD
+  # request each. So a run may be killed at any moment and repeated. Some stores answer that they have copied an object
+  # and have changed nothing: each store must show the new envelope of the first object that it rotates.
   #
-  # An envelope in an instruction file, where the configuration reads those, is replaced in that file. Other files that
-  # are archived (Glacier) or locked (Object Lock) are left as they are and count as failures, with the reason.
+  # If the configuration reads instruction files, an envelope in such a file is replaced there. Other files that are
+  # archived (Glacier) or locked (Object Lock) are left alone and count as failures, with the reason.
   #
-  # The format of a file stays what it is. What is V2 where V3 is written (`commitment_policy`), or in a legacy form,
-  # has to be encrypted anew instead, which moves its body through this process and gives it the tags and the storage
-  # class that the service's `upload` settings say; that happens only where `reencrypt` is true, and then for files with
-  # their envelopes in instruction files as well. Each such file is compared with its blob's checksum on the way and
-  # read back afterwards. Files must not be migrated away meanwhile ({Migration}).
+  # The format of a file stays the same. A V2 file where V3 is written (`commitment_policy`), or a file in a legacy
+  # form, must be encrypted again instead. This moves its body through this process and gives it the tags and the
+  # storage class of the service's `upload` settings. It happens only if `reencrypt` is true, and then also to files
+  # with their envelopes in instruction files. Each such file is compared with its blob's checksum on the way and read
+  # back afterwards. Files must not be migrated away meanwhile ({Migration}).
   #
-  # Variants and preview images are blobs of their own and rotated like others, if they are tracked. Variants that are
-  # not (`variants/<key>/…`) have no rows: before the old key is taken away they have to be deleted
-  # (`service.delete_prefixed("variants/")`), and are then made anew when they are asked for.
+  # Variants and preview images are blobs of their own and rotated like others, if they are tracked. Untracked variants
+  # (`variants/<key>/…`) have no rows: delete them before you remove the old key
+  # (`service.delete_prefixed("variants/")`). They are generated again when they are requested.
   class Rotation
     autoload :Audit, "encrypted_s3_service/maintenance/rotation/audit"
 
@@ -44,14 +44,13 @@ module EncryptedS3Service
     attr_reader :run_failures
 
     # Checks the arguments without accessing the store.
-    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; that of a tenant's service, too (see
-    #   {TenantKeys}). Of a mirror all services that encrypt are meant. nil takes all services that the blobs name, in
-    #   one go ({#run_all})
+    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; also a tenant's (see {TenantKeys}). For
+    #   a mirror: all its services that encrypt. nil takes all services that the blobs name, in one run ({#run_all})
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are rotated, if they are in the service
-    # @param reencrypt [Boolean] whether files for which rotation is not enough are encrypted anew
-    # @param dry_run [Boolean] whether nothing is changed, and the run only says what it would do. It goes by what the
-    #   objects say of themselves: nothing is unwrapped, so files without a key's id count as to be rotated
-    # @param verify [Boolean] whether the store has to show the new envelope of every object, by one more HEAD request
+    # @param reencrypt [Boolean] whether to encrypt files again for which rotation is not enough
+    # @param dry_run [Boolean] whether to change nothing and only report what a run would do. The report relies on the
+    #   objects' metadata: nothing is unwrapped, so files without a key id count as files to rotate
+    # @param verify [Boolean] whether the store must show the new envelope of every object, by one more HEAD request
     #   each
     # @param concurrency [Integer] number of files processed at once
     # @param rate [Numeric, nil] maximum number of objects per second
@@ -68,11 +67,11 @@ module EncryptedS3Service
       @step = Rewrap.new(@walk, reencrypt: reencrypt, dry_run: dry_run, verify: verify)
     end
 
-    # @return [Tally] what was done for the one service; what failed is in it, and nothing is raised for it
+    # @return [Tally] the results for the one service. Failures are counted in it and not raised
     # @raise [NotRotatedError] when the store does not return the new envelope of an object: the old key is still needed
     def run = run_all[selection.only]
 
-    # @return [Hash{String => Tally}] what was done, by the names of services, of those that have files
+    # @return [Hash{String => Tally}] the results of the services that have files, by name
     # @raise (see #run)
     def run_all
       tallies = Hash.new { |all, name| all[name] = Tally.new(name, run_failures) }

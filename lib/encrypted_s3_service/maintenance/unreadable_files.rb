@@ -6,7 +6,7 @@ require_relative "../tenancy/tenant_keys"
 module EncryptedS3Service
   # Files of tenants whose keys are destroyed.
   class UnreadableFiles
-    # What there is of one service: `service_name` (String), `count` (Integer, files) and `bytes` (Integer, of their
+    # The files of one service: `service_name` (String), `count` (Integer, files) and `bytes` (Integer, of their
     # plaintext together).
     Line = Data.define(:service_name, :count, :bytes)
 

@@ -34,7 +34,7 @@ module EncryptedS3Service
       def initialize(header, size, content_type)
         @size = size
         @content_type = content_type
-        # As bytes, because a header in invalid UTF-8 is an error to Rack where a server hands it over as text.
+        # Compared as bytes, because Rack raises for a header in invalid UTF-8 that a server passes as text.
         @wanted = header && Rack::Utils.get_byte_ranges(header.b, size)
         @ranges = in_order(@wanted || whole_file)
       end

@@ -1,16 +1,16 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Refuses rows of attachments that are made around the attribute, as by `ActiveStorage::Attachment.create!`,
-  # `contract.pictures_blobs << blob` and gems that clone records, when the file is elsewhere than it has to be. The
-  # attribute's own way is the subject of {AttachmentValidator}.
+  # Refuses attachment rows that do not come from the attribute, as from `ActiveStorage::Attachment.create!`,
+  # `contract.pictures_blobs << blob` and gems that clone records, when the file is on another service than required.
+  # {AttachmentValidator} checks assignments to the attribute.
   # @api private
   module AttachmentRows
     # Prepended to ActiveStorage::Attached::Changes::CreateOne, and so in CreateOneOfMany.
     module Change
       private
 
-      # AttachmentValidator looks at what the attribute was given, which says more than the row.
+      # AttachmentValidator reads the value that was assigned to the attribute, which says more than the row.
       def build_attachment = super.tap { |attachment| attachment.encrypted_s3_by_attribute = true }
     end
 
@@ -22,7 +22,7 @@ module EncryptedS3Service
         attr_accessor :encrypted_s3_by_attribute
 
         validate :refuse_blob_elsewhere, if: -> { new_record? || blob_id_changed? }, unless: :encrypted_s3_by_attribute
-        # What is given to the row later on does not come from the attribute.
+        # Later changes of the row do not come from the attribute.
         after_save { self.encrypted_s3_by_attribute = nil }
       end
 

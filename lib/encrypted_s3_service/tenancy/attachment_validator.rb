@@ -89,7 +89,7 @@ module EncryptedS3Service
       change.respond_to?(:attachable) ? [[change.attachable, change.attachment]] : []
     end
 
-    # Strong parameters are of this class: what a client sends does not choose the service.
+    # Strong parameters are of this class: a client's parameters do not choose the service.
     def names_service?(attachable)
       return false unless attachable.is_a?(Hash) && !attachable.is_a?(ActiveSupport::HashWithIndifferentAccess)
 

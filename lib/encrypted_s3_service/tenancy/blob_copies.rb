@@ -57,7 +57,7 @@ module EncryptedS3Service
 
     # Included in ActiveStorage::Blob.
     module Blob
-      # @return [BlobCopy, nil] the copy of which this is the new blob, until it is stored
+      # @return [BlobCopy, nil] the copy that makes this new blob, until it is stored
       attr_accessor :encrypted_s3_copy
     end
 

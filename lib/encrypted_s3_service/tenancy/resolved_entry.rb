@@ -107,7 +107,7 @@ module EncryptedS3Service
       check_endpoint if @entry[:endpoint].present?
     end
 
-    # With the server's credentials a tenant could have the keys of others used.
+    # With the server's credentials a tenant could make the server use the keys of others.
     def check_kms
       if uses_kms? && blank?(@entry[:access_key_id])
         refuse "keys in AWS KMS need access_key_id and secret_access_key in the same entry"

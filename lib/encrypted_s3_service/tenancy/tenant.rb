@@ -84,7 +84,7 @@ module EncryptedS3Service
     #
     # @yield
     # @return [Object] the block's result
-    # @raise [ConfigurationError] when the class declares no service or one that does not exist; the block is not run
+    # @raise [ConfigurationError] when the class declares no service or a missing one; the block is not run
     #   then
     def with_s3_settings(&)
       attribute = s3_current_attribute

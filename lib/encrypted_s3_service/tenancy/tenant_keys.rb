@@ -25,12 +25,13 @@ module EncryptedS3Service
   # A key source is any object that responds to `call(id)` or `[](id)` and returns a value of `encryption_key`: a Hash,
   # {DerivedKeys}, or a lambda of the application. The id is a String; a Hash can also have Symbols or Integers as ids.
   # If the source returns nil, the key is destroyed and the tenant's files are unreadable for good; they can still be
-  # deleted. A key can also be a reference to one that a custodian keeps, see {OpenBao}. Keys are not read from files
+  # deleted. The source can also return a reference to a key that a custodian keeps, see {OpenBao}. Keys are not read
+  # from files
   # (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
   module TenantKeys
     # Separates the entry's name and the tenant's id.
     SEPARATOR = "@"
-    # Characters of an id, all of which are safe in a URL.
+    # Characters of an id. All of them are safe in a URL.
     ID = /\A[\w.~-]{1,100}\z/
     private_constant :ID
 

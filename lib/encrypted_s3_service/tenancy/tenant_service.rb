@@ -59,7 +59,7 @@ module EncryptedS3Service
 
     def public_attributes = { base: @base, id: @id }
 
-    # The context of the entry is that of its own key; a tenant's key in KMS without one has the same.
+    # The encryption context of the entry belongs to its own key. A tenant's key in KMS without a context gets the same.
     def keys_of_the_entry = KmsKey.given?(@key) ? %i[kms_key_id] : Configuration::KMS_NAMES
 
     def tenants_name(name) = :"#{name}#{TenantKeys::SEPARATOR}#{@id}"

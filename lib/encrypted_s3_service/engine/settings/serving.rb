@@ -19,8 +19,8 @@ module EncryptedS3Service
       # @return [Integer] 65,536 by default: 2 GB can take 9 hours
       setting :direct_upload_slowest_rate, :integer, default: 64 * 1024, within: (1..)
 
-      # Maximum number of requests of a process that wait for the first byte of a large file, which may first have to be
-      # fetched completely. Others get 503 and `Retry-After`.
+      # Maximum number of requests of a process that wait for the first byte of a large file, because the file may have
+      # to be fetched completely first. Others get 503 and `Retry-After`.
       # @return [Integer] 16 by default
       setting :large_reads_limit, :integer, default: 16, within: (1..)
 

@@ -11,13 +11,13 @@ require_relative "../secret_bytes"
 
 module EncryptedS3Service
   class OpenBao
-    # Requests to one server, each in a connection of its own: they are minutes apart, and a connection that is kept
-    # open would be shared by forked processes. Redirects are not followed, because the token would go with them.
+    # Requests to one server. Each has a connection of its own: requests are minutes apart, and an open connection would
+    # be shared by forked processes. Redirects are not followed, because the token would go with them.
     # @api private
     class Connection
       include Confidential
 
-      # What the server answered.
+      # An answer of the server.
       # @!attribute status [Integer]
       # @!attribute data [Hash]
       Answer = Struct.new(:status, :data) do
@@ -37,15 +37,15 @@ module EncryptedS3Service
         def public_attributes = { status: status }
       end
 
-      # Requests in all for one question, where a failure may pass.
+      # Maximum number of requests for one question, if a failure is temporary.
       ATTEMPTS = 2
       # Seconds between two requests.
       PAUSE = 0.2
-      # Bytes of an answer that are read at most.
+      # Maximum bytes of an answer.
       LARGEST_ANSWER = 256 * 1024
       # Hosts that are this machine.
       LOCAL = /\A(localhost|127(\.\d+){3}|\[?::1\]?)\z/
-      # Statuses of a failure that may pass; 503 with "sealed" does not pass by itself.
+      # Statuses of temporary failures. 503 with "sealed" is not temporary.
       PASSING = [429, 500, 502, 503, 504].freeze
 
       NETWORK = [SystemCallError, SocketError, IOError, Timeout::Error, OpenSSL::SSL::SSLError, Net::ProtocolError,
@@ -71,10 +71,10 @@ module EncryptedS3Service
       # @return [String] the server's address for messages
       def place = "#{@uri.scheme}://#{@uri.host}:#{@uri.port}"
 
-      # Runs a question of several requests within the time limit.
+      # Runs a question that takes several requests within the time limit.
       # @raise [CustodianError] when it takes longer
       def within_limit(&)
-        # Limits for each read would let a server that sends one byte at a time go on for ever.
+        # With limits for each read only, a server that sends one byte at a time could go on for ever.
         Timeout.timeout(@limits[:time_limit], &)
       rescue Timeout::Error
         raise CustodianError, "#{place} did not answer within #{@limits[:time_limit]} seconds. #{ADVICE}"
@@ -83,7 +83,7 @@ module EncryptedS3Service
       # @param path [String] below `/v1/`
       # @param body [Hash]
       # @param token [String, nil]
-      # @return [Answer] of any status but those that may pass
+      # @return [Answer] of any status except temporary failures
       # @raise [CustodianError] when the server cannot be reached, is sealed or in trouble
       def post(path, body, token: nil)
         ask(path, token) { |uri| Net::HTTP::Post.new(uri).tap { |message| message.body = JSON.generate(body) } }
@@ -95,7 +95,7 @@ module EncryptedS3Service
       # @raise (see #post)
       def get(path, token:) = ask(path, token) { |uri| Net::HTTP::Get.new(uri) }
 
-      # What every message about a server out of reach ends with.
+      # The end of every message about a server that cannot be reached.
       ADVICE = "Keys that were unwrapped before stay until their time to live ends; then their files cannot be used " \
                "until the custodian answers. Check the server and the network."
 
@@ -117,7 +117,7 @@ module EncryptedS3Service
                                   "the network unencrypted. If the network between is encrypted, set allow_http: true"
       end
 
-      # A failure that may pass is tried once more.
+      # A temporary failure is tried once more.
       def ask(path, token, &)
         (ATTEMPTS - 1).times do
           answer = attempt(path, token, &)
@@ -204,7 +204,7 @@ module EncryptedS3Service
         "#{place} #{what}. #{ADVICE}"
       end
 
-      # Without the address that some libraries put in.
+      # Removes the address that some libraries add.
       def problem(error)
         case error
         when Errno::ECONNREFUSED then "connection refused"

@@ -13,7 +13,8 @@ module EncryptedS3Service
 
       # Where Kubernetes puts the token of a pod's service account.
       SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-      # Seconds before its end in which a token is not used any more, and the share of its time where that is less.
+      # The end of a token's lifetime, in which it is no longer used: these seconds, or this share of it if that is
+      # less.
       MARGIN = 5
       MARGIN_SHARE = 0.2
       FILE = "file:"
@@ -25,7 +26,7 @@ module EncryptedS3Service
       # @param token_file [String, nil] path
       # @param app_role [Hash, nil]
       # @param kubernetes [Hash, nil]
-      # @raise [ConfigurationError] unless there is exactly one of them
+      # @raise [ConfigurationError] unless exactly one of them is given
       def initialize(connection, token:, token_file:, app_role:, kubernetes:)
         given = { token: token, token_file: token_file, app_role: app_role, kubernetes: kubernetes }.compact
         unless given.one?
@@ -40,7 +41,7 @@ module EncryptedS3Service
       end
 
       # @param refused [String, nil] a token that the server has refused
-      # @return [String, nil] a token; nil when there is no other than the refused one
+      # @return [String, nil] a token; nil when there is only the refused one
       # @raise [CustodianError] when the login fails
       def token(refused: nil)
         @lock.synchronize do

@@ -47,7 +47,7 @@ module EncryptedS3Service
         raise ConfigurationError, "#{key.inspect} cannot be the name of a transit key" unless key.match?(KEY)
 
         @connection.within_limit do
-          # A request to encrypt makes a key that is not there.
+          # A request to encrypt creates a missing key.
           refuse_missing(key) if details(key).status == 404
           answer = ask("encrypt/#{key}", plaintext: [bytes].pack("m0"))
           refuse(answer, key, nil) unless answer.success?
@@ -111,7 +111,7 @@ module EncryptedS3Service
                                  "deleted, the files under it are unreadable for good"
       end
 
-      # A version that may not decrypt can be allowed again, one that was removed cannot come back.
+      # A version that may not decrypt can be allowed again; a version that was removed cannot come back.
       def refuse_version(key, ciphertext, said)
         first = details(key).data.dig("data", "min_available_version").to_i
         if ciphertext.to_s[/:v(\d+):/, 1].to_i < first

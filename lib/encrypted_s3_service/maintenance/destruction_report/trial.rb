@@ -6,8 +6,8 @@ require_relative "../../tenancy/service_entries"
 
 module EncryptedS3Service
   class DestructionReport
-    # Tries to open one stored object: with the key of its service, and with the keys that the service's entry in
-    # `storage.yml` has.
+    # Tries to open one stored object: with the key of its service, and with the keys of the service's entry in
+    # `storage.yml`.
     # @api private
     class Trial
       # @param part [ActiveStorage::Service] an EncryptedS3 service
@@ -19,7 +19,7 @@ module EncryptedS3Service
         @clients[base] = Client.new(**entry.except(:service)) if entry
       end
 
-      # @return [Hash{String => Array<String>}] ids of the keys that are tried, by services
+      # @return [Hash{String => Array<String>}] ids of the tried keys, by services
       def key_ids
         @clients.transform_values do |client|
           client.is_a?(KeylessClient) ? [] : client.configuration.keys.filter_map(&:id)
@@ -27,7 +27,7 @@ module EncryptedS3Service
       end
 
       # @param key [String] the object's key
-      # @return [Hash{Symbol => Object}] what is known of the object, and what became of the attempts: `result:` is
+      # @return [Hash{Symbol => Object}] the object's envelope and the results of the attempts: `result:` is
       #   `"unreadable"`, `"gone"` (nothing is stored), `"opened"`, or `"not tried"` (the store or the key's custodian
       #   did not answer, or the object is damaged)
       def call(key)
@@ -57,7 +57,7 @@ module EncryptedS3Service
         { with: name, error: e.code, message: e.message, by_key: by_key?(e) }
       end
 
-      # Whether the object cannot be opened for the lack of a key, and not because something did not answer.
+      # Whether the object cannot be opened because a key is missing, and not because a server did not answer.
       def by_key?(error) = error.is_a?(KeyringError) && !error.is_a?(CustodianError)
 
       def result(tries)

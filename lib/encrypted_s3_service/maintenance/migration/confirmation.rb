@@ -7,7 +7,7 @@ module EncryptedS3Service
     # Confirms the number of old files to delete, by `CONFIRM=number` or by typing it at a terminal.
     # @api private
     class Confirmation
-      # @param number [Integer, nil] that was given
+      # @param number [Integer, nil] the value of `CONFIRM`
       # @param output [IO]
       # @param input [IO] used only if it is a terminal
       def initialize(number, output:, input: $stdin)

@@ -41,8 +41,8 @@ module EncryptedS3Service
         content.bytes if flip(blob, content)
       end
 
-      # Whoever purges a blob deletes its file where the row said when it was read. Copies of blobs whose rows are gone
-      # are deleted here, so that nothing is left that nobody knows of.
+      # A blob that is purged loses its file where the row said when it was read. Copies of blobs whose rows are gone
+      # are deleted here, because no row would lead to them.
       # @param ids [Array]
       # @return [void]
       def finish(ids)
@@ -90,7 +90,8 @@ module EncryptedS3Service
         end
       end
 
-      # A key that an application chose may be that of another file there. What an earlier run has copied is the same.
+      # A key that an application chose may belong to another file there. A copy made by an earlier run has the same
+      # content.
       def refuse_other_file(target, key, content)
         return if Endpoints.random_key?(key) || !target.exist?(key)
 
@@ -110,7 +111,7 @@ module EncryptedS3Service
         true
       end
 
-      # Compare and set: the row is left alone when it is gone or names another service or key by now.
+      # Compare and set: a row that is gone, or that names another service or key by now, is left alone.
       def change(blob, columns)
         row = row_of(blob, @endpoints.from_name, blob.key)
         changed = TaskRun::Rows.locked(row) do |current|
@@ -124,8 +125,8 @@ module EncryptedS3Service
         changed == 1
       end
 
-      # Where keys stay the same, a run in the other direction may have deleted this very copy, for its old file, just
-      # before the row named it. The file that was copied is still there then. Without the table there was no such run.
+      # If keys stay the same, a run in the other direction may have deleted this very copy, as its old file, just
+      # before the row named it. The source still exists then. Without the table there was no such run.
       def refuse_deleted_copy(blob, key)
         return if !FormerKeys.table? || @endpoints.targets.all? { |target| target.exist?(key) }
 

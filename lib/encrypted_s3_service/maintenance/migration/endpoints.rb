@@ -35,9 +35,9 @@ module EncryptedS3Service
         @to = TaskRun::Services.fetch(@to_name)
       end
 
-      # A mirror stores by jobs that look at the default service only, and answers for its first service alone: here
-      # every service that it consists of gets the file, and each is asked.
-      # @return [Array<ActiveStorage::Service>] those that have to have the file in the end
+      # A mirror stores by jobs that look at the default service only, and answers for its first service alone. Here
+      # each of its services gets the file, and each is asked.
+      # @return [Array<ActiveStorage::Service>] the services that must have the file in the end
       def targets = TaskRun::Services.parts_of(@to)
 
       # Whether both services store files in the same place, so that a copy under the same key would overwrite its
@@ -57,10 +57,10 @@ module EncryptedS3Service
       # @return [String] the key in the new service: the same, or {.moved_key} if that would overwrite the old file
       def new_key(key) = shared? ? self.class.moved_key(to_name, key) : key
 
-      # Always the same for the same key, so that a copy that was begun before is overwritten.
+      # Always the same for the same key, so that an incomplete copy of an earlier run is overwritten.
       # @param to_name [String] the name of the service that gets the copy
-      # @param key [String] the former one. Who does not know it cannot guess the new one, nor find a former key that
-      #   leads to a given one
+      # @param key [String] the former one. Without it the new one cannot be guessed. Nor can anyone find a former key
+      #   that leads to a given new one
       # @return [String] a key as Active Storage would make it
       def self.moved_key(to_name, key)
         OpenSSL::Digest.hexdigest("SHA256", "#{to_name}\0#{key}").to_i(16).to_s(KEY_BASE).rjust(KEY_LENGTH, "0")
@@ -71,7 +71,8 @@ module EncryptedS3Service
       def from_names = TaskRun::Services.parts_of(@from).map { |part| part.name.to_s }
 
       # @param name [String] of a service
-      # @return [Boolean] whether its files are where those of the old service are, as far as the settings show it
+      # @return [Boolean] whether its files are in the same place as those of the old service, as far as the settings
+      #   show it
       def old_place?(name)
         @old_places ||= Concurrent::Map.new
         @old_places.compute_if_absent(name) do
@@ -81,13 +82,13 @@ module EncryptedS3Service
         end
       end
 
-      # A key that an application chose may be that of another file elsewhere; one that Active Storage or {.moved_key}
-      # made is the key of one file in all the world.
+      # A key that an application chose may belong to another file elsewhere. A key made by Active Storage or
+      # {.moved_key} belongs to one file only.
       # @param key [String]
-      # @return [Boolean] whether it was made, by chance or from another one
+      # @return [Boolean] whether it was made at random or from another key
       def self.random_key?(key) = key.match?(/\A[a-z0-9]{#{KEY_LENGTH}}\z/o)
 
-      # @return [Array<String>] names of all services between which files may have been moved before
+      # @return [Array<String>] names of all services between which earlier runs may have moved files
       def names = [from_name, to_name, *configured_names].uniq
 
       private
@@ -104,7 +105,7 @@ module EncryptedS3Service
 
       def names_of(service) = TaskRun::Services.parts_of(service).map { |part| name_of(part) }
 
-      # What tells the place of a service among those of its kind; nil where it is not known.
+      # The place of a service, to compare with others of its kind; nil where it is not known.
       def name_of(service)
         if service.respond_to?(:client) && service.client.respond_to?(:configuration)
           configuration = service.client.configuration

@@ -4,21 +4,21 @@ require_relative "../task_run/rows"
 
 module EncryptedS3Service
   class Migration
-    # The keys that files had before they were moved, in a table of this gem's own until the old files are deleted. A
+    # The keys that files had before they were moved, kept in a table of this gem until the old files are deleted. A
     # process may be killed between the two, and a file that no row names would stay for ever.
     #
-    # Why a table, and not an entry in the metadata of the blob: what is deleted must not depend on what a client can
-    # write, and `metadata` is a parameter of direct uploads. A signed entry there would be safe from clients, but not
-    # from everything else that writes that column as a whole (an analysis that has loaded the row before, a process
-    # with another version of this gem, `update_columns`), it would be worth nothing after a change of
-    # `secret_key_base`, and it would go with the row when a file is purged. The price of a table is `CREATE TABLE`,
-    # which the task does by itself when it needs the table for the first time.
+    # A table is used instead of an entry in the blob's metadata, because deletions must not depend on data that a
+    # client can write, and `metadata` is a parameter of direct uploads. A signed entry there would be safe from
+    # clients, but not from everything else that writes that column as a whole (an analysis that has loaded the row
+    # before, a process with another version of this gem, `update_columns`). It would be worthless after a change of
+    # `secret_key_base`, and it would disappear with the row when a file is purged. The price of a table is `CREATE
+    # TABLE`, which the task runs when it first needs the table.
     # @api private
     module FormerKeys
       # The name of the table.
       TABLE = "encrypted_s3_service_former_keys"
-      # Seconds for which a deletion that has begun is taken to be under way: longer than a request to a store takes
-      # with all its repetitions.
+      # Seconds for which a started deletion counts as under way: longer than a request to a store takes with all its
+      # retries.
       CLAIM_LASTS = 30 * 60
       private_constant :CLAIM_LASTS
 
@@ -61,7 +61,7 @@ module EncryptedS3Service
         end
       end
 
-      # Notes the key of a file that is being moved, in the transaction that changes the blob's row.
+      # Notes the key of a file, in the transaction that changes the blob's row.
       # @param blob [ActiveStorage::Blob] as it was before
       # @return [void]
       def add(blob)
@@ -78,12 +78,12 @@ module EncryptedS3Service
         TaskRun::Rows.connected { FormerKey.where(blob_id: blob_id.to_s).order(:id).pluck(:key, :service_name).to_h }
       end
 
-      # Announces that an old file is about to be deleted, so that no blob comes to name it meanwhile. No lock is held
-      # while the store is asked.
+      # Announces that an old file is about to be deleted, so that no blob starts to name it meanwhile. No lock is held
+      # during the request to the store.
       # @param row [ActiveRecord::Relation] of the blob whose old file it is
       # @param key [String]
       # @param service_name [String] of the service that has it
-      # @return [Boolean] false when the row is not there, or another blob names the file: it must not be deleted
+      # @return [Boolean] false when the row does not exist, or another blob names the file: it must not be deleted
       def claim(row, key, service_name)
         claimed = TaskRun::Rows.locked(row) do |blob|
           next if named?(key, except: blob.id)
@@ -97,7 +97,7 @@ module EncryptedS3Service
 
       # The same for the old file of a blob that was purged.
       # @param id [Object] of a {FormerKey}
-      # @return [Boolean] false when the blob is there, or any blob names the file
+      # @return [Boolean] false when the blob still exists, or any blob names the file
       def claim_purged(id)
         TaskRun::Rows.connected do
           FormerKey.transaction do
@@ -112,7 +112,7 @@ module EncryptedS3Service
 
       # @param key [String]
       # @param except [Object, nil] the id of a blob
-      # @return [Boolean] whether a blob has this key, in whichever service
+      # @return [Boolean] whether a blob has this key, in any service
       def named?(key, except: nil) = ActiveStorage::Blob.where(key: key).where.not(id: except).exists?
 
       # @param key [String]
@@ -121,7 +121,7 @@ module EncryptedS3Service
         table? && FormerKey.exists?(key: key, deleting_since: CLAIM_LASTS.seconds.ago..)
       end
 
-      # @param keys [Array<String>] of files that are not there any more
+      # @param keys [Array<String>] of files that no longer exist
       # @return [void]
       def forget(keys)
         TaskRun::Rows.connected { FormerKey.where(key: keys).delete_all }

@@ -5,19 +5,19 @@ require_relative "../task_run/rows"
 module EncryptedS3Service
   class Migration
     # Former keys as the first versions of this gem kept them: a list in the metadata of a blob. A client can write
-    # there, too, so an entry counts only if it proves itself: a file that was moved within one place got a key that is
+    # there, too, so an entry counts only if it can be proved: a file that was moved within one place got a key that is
     # a digest of its former one, and nobody can choose a former key that fits.
     # @api private
     class OldEntries
       # The name of the entry in the metadata.
       NAME = "encrypted_s3_service_former_keys"
-      # Entries of one blob that are looked at. A client may have written any number.
+      # Maximum number of entries to examine for one blob. A client may have written any number.
       MOST = 50
       private_constant :MOST
 
       # @param blob [ActiveStorage::Blob]
       # @param names [Array<String>] of services between which it may have been moved
-      # @param known [Array<String>] former keys of it that are certain
+      # @param known [Array<String>] its former keys that are certain
       def initialize(blob, names, known)
         @entries = Array(blob.metadata[NAME]).grep(String).uniq.last(MOST)
         @names = names
@@ -28,11 +28,11 @@ module EncryptedS3Service
       # @return [Array<String>] keys that the blob certainly had, the latest last
       attr_reader :proven
 
-      # @return [Boolean] whether there are others, for which nothing may be deleted
+      # @return [Boolean] whether there are other entries, for which nothing may be deleted
       def doubtful? = (@entries - @proven - @known).any?
 
       # @param row [ActiveRecord::Relation] of the blob
-      # @param gone [Array<String>] keys whose files are not there any more
+      # @param gone [Array<String>] keys whose files no longer exist
       # @return [void]
       def forget(row, gone)
         return unless @entries.intersect?(gone)
@@ -45,7 +45,7 @@ module EncryptedS3Service
 
       private
 
-      # From the key that the blob has now, back along the digests.
+      # Starts at the blob's present key and follows the digests back.
       def prove(certain)
         followers = @entries.to_h { |key| [key, @names.map { |name| Endpoints.moved_key(name, key) }] }
         found = []

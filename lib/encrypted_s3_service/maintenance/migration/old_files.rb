@@ -21,17 +21,18 @@ module EncryptedS3Service
         @entries = OldEntries.new(blob, endpoints.names, noted.keys)
       end
 
-      # @return [Array<String>] keys under which there is a file that no other blob names, the latest last. The blob's
-      #   own key is among them where the two services keep their files in different places
+      # @return [Array<String>] keys of files that no other blob names, the latest last. If the two services keep their
+      #   files in different places, the blob's own key is among them
       def keys
         @keys ||= (possible - named_by_others).select { |key| @endpoints.from.exist?(key) }
       end
 
-      # @return [Boolean] whether the blob names former keys that do not prove themselves
+      # @return [Boolean] whether the blob names former keys that cannot be proved
       def doubtful? = @entries.doubtful?
 
-      # What is not there was deleted by a run that was killed before it came to this. Where both services are one place
-      # that is true of every former key, otherwise of those that were noted for the old service.
+      # Forgets former keys without an object: an earlier run deleted it and was killed before it removed the row. If
+      # both services are one place, that applies to every former key, otherwise to those that were noted for the old
+      # service.
       # @param deleted [Array<String>]
       # @return [void]
       def forget(deleted)
@@ -42,7 +43,7 @@ module EncryptedS3Service
         @entries.forget(row, gone)
       end
 
-      # @return [ActiveRecord::Relation] the blob's row, as long as it names the new service, and none of its old files
+      # @return [ActiveRecord::Relation] the blob's row, if it names the new service and none of its old files
       def row
         ActiveStorage::Blob.where(id: blob.id, service_name: @endpoints.to_name, key: blob.key)
       end

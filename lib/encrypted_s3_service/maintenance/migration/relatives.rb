@@ -8,7 +8,7 @@ module EncryptedS3Service
       module_function
 
       # @param ids [Array] of blobs
-      # @return [Array<Array>] these, those that belong to them, those that belong to those, and so on
+      # @return [Array<Array>] these blobs, then the blobs that belong to them, and so on
       def generations(ids)
         generations = [ids]
         known = ids.to_set

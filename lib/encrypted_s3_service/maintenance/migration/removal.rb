@@ -29,7 +29,7 @@ module EncryptedS3Service
         blob.byte_size.to_i * deleted.size if deleted.any?
       end
 
-      # Deletes the old file of a blob that was purged after it was moved: nobody can want it any more.
+      # Deletes the old file of a blob that was purged after it was moved. Nothing refers to it any more.
       # @param former [FormerKey]
       # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
       def purged(former)
@@ -57,8 +57,8 @@ module EncryptedS3Service
         raise Error, "The old file is kept, because more files would be deleted than the confirmed number."
       end
 
-      # Without a checksum in the row, the latest old file is what the copy is compared with. And a file with a key that
-      # an application chose may be another one, which happens to have the same key there.
+      # If the row has no checksum, the copy is compared with the latest old file. A file with a key that an application
+      # chose is also compared, because another file may happen to have the same key there.
       def compare(blob, old_keys)
         content = TaskRun::ContentCheck.new(blob, repair: true)
         read = old_keys.reject { |key| Endpoints.random_key?(key) }
@@ -85,7 +85,7 @@ module EncryptedS3Service
 
       # An application may choose keys by itself.
       def prefix_named?(prefix)
-        # With the sign that escapes: SQLite has none of its own.
+        # With an escape character, because SQLite has no default.
         below = ActiveStorage::Blob.arel_table[:key].matches("#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%", "\\")
         TaskRun::Rows.connected { ActiveStorage::Blob.where(below).exists? }
       end

@@ -7,9 +7,9 @@ module EncryptedS3Service
     module Selection
       module_function
 
-      # @param scope [String, nil] the name of one of `config.encrypted_s3_service.migration_scopes`; what stands behind
-      #   a colon is given to it
-      # @param attachment [String, nil] `Model#name`, as it is in the column record_type of the attachments
+      # @param scope [String, nil] the name of one of `config.encrypted_s3_service.migration_scopes`; the text behind a
+      #   colon is passed to it
+      # @param attachment [String, nil] `Model#name`, with the model as in the attachments' column `record_type`
       # @return [ActiveRecord::Relation] of ActiveStorage::Blob
       # @raise [ConfigurationError]
       def blobs(scope: nil, attachment: nil)

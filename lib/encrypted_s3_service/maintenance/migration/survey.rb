@@ -11,7 +11,7 @@ module EncryptedS3Service
       KEPT = 1_000
       private_constant :KEPT
 
-      # @return [Array] ids of blobs, the first thousand, that name former keys which do not prove themselves
+      # @return [Array] ids of blobs, the first thousand, that name former keys that cannot be proved
       attr_reader :doubtful
 
       # @param endpoints [Endpoints]

@@ -10,18 +10,18 @@ module EncryptedS3Service
     #     audit = EncryptedS3Service::Rotation::Audit.new(:encrypted_amazon).run
     #     audit.key_ids   # => { "2026" => 1200, "2024" => 3 }
     class Audit
-      # What was counted of one service: `formats` (a Hash, objects by format: `"v1"`, `"v2"`, `"v3"`,
+      # The counts for one service: `formats` (a Hash, objects by format: `"v1"`, `"v2"`, `"v3"`,
       # `"instruction file"`), `key_ids` (a Hash, objects by the id of the key that they ask for, which may be nil),
-      # `current` (Integer, objects that ask for the key that new objects get) and `unfinished` (Integer, objects that
-      # are not there and whose blobs are attached to nothing: uploads never finished), `unbound` (Integer, objects
-      # without an entry that binds them to their keys), `unrecoverable` (Integer, objects that are not for the
-      # `recovery_keys` of their service).
+      # `current` (Integer, objects that ask for the key that new objects get) and `unfinished` (Integer, missing
+      # objects whose blobs are attached to nothing: uploads never finished), `unbound` (Integer, objects without an
+      # entry that binds them to their keys), `unrecoverable` (Integer, objects that are not for the `recovery_keys` of
+      # their service).
       Counts = Struct.new(:formats, :key_ids, :current, :unfinished, :unbound, :unrecoverable) do
         # @return [Integer] encrypted objects
         def total = key_ids.values.sum
       end
 
-      # @return [Hash{String => Counts}] by the names of services, of those that have files
+      # @return [Hash{String => Counts}] of the services that have files, by name
       attr_reader :counts
 
       # @return [ServiceSelection]
@@ -32,13 +32,13 @@ module EncryptedS3Service
       # @api private
       attr_reader :run_failures
 
-      # @param service [Symbol, String, ActiveStorage::Service, nil] see {Rotation#initialize}; nil looks at all
-      #   services in one go, and the answer is in {#counts}
-      # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are looked at, if they are in the service
+      # @param service [Symbol, String, ActiveStorage::Service, nil] see {Rotation#initialize}; nil checks all services
+      #   in one run, and the result is in {#counts}
+      # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are checked, if they are in the service
       # @param concurrency [Integer] number of files checked at once
       # @param rate [Numeric, nil] maximum number of objects per second
-      # @param failures [String, nil] path of a file that gets a line for each object with which something is wrong
-      # @param output [IO, nil] where progress and failures are shown
+      # @param failures [String, nil] path of a file that gets one line per object with a problem
+      # @param output [IO, nil] receives progress and failures
       # @raise [ConfigurationError] when the service does not exist or does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(service, blobs: ActiveStorage::Blob.all, concurrency: CONCURRENCY, rate: nil, failures: nil,
@@ -57,7 +57,7 @@ module EncryptedS3Service
         self
       end
 
-      # @return [String, nil] the service, if it is one
+      # @return [String, nil] the service's name, if there is only one
       def service_name = selection.only
 
       # @return [Hash{String => Integer}] of the one service; see {Counts}

@@ -32,7 +32,7 @@ module EncryptedS3Service
       # @param service [Symbol, String, ActiveStorage::Service, nil] see {ServiceSelection}
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob, of any services
       # @param concurrency [Integer]
-      # @param rate [Numeric, nil] the most objects a second
+      # @param rate [Numeric, nil] maximum number of objects per second
       # @param failures [String, nil] path of a file
       # @param output [IO, nil]
       # @raise [ConfigurationError]
@@ -48,9 +48,9 @@ module EncryptedS3Service
 
       # Runs a step for every file, several at once.
       # @param verb [String] past participle for the progress line
-      # @param step [#call] is given an item for {#objects}, in a thread, and returns an Array of {Finding}, one for
+      # @param step [#call] receives an item for {#objects}, in a thread, and returns an Array of {Finding}, one for
       #   each service
-      # @param moving [Boolean] whether the bytes of files are moved, so that time goes by size, too
+      # @param moving [Boolean] whether the bytes of files are moved, so that the time also depends on the size
       # @yieldparam service_name [String]
       # @yieldparam findings [Array<Finding>]
       # @return [void]
@@ -68,12 +68,12 @@ module EncryptedS3Service
         @failures.close
       end
 
-      # Looks at the objects of one blob, each in its turn.
+      # Processes the objects of one blob, one after the other.
       # @param item [Item]
       # @yieldparam service [ActiveStorage::Service::EncryptedS3Service]
       # @yieldparam blob [ActiveStorage::Blob]
       # @yieldreturn [Finding]
-      # @return [Array<Finding>] less what was purged meanwhile
+      # @return [Array<Finding>] without objects that were purged meanwhile
       def objects(item)
         item.services.filter_map do |service|
           @pace.wait

@@ -8,7 +8,7 @@ module EncryptedS3Service
       # @return [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`; nil when there is no envelope
       attr_reader :format
 
-      # @return [String, nil] of the key that the object asks for
+      # @return [String, nil] the id of the key that the object asks for
       attr_reader :key_id
 
       # @param client [Client]
@@ -25,14 +25,14 @@ module EncryptedS3Service
         @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")
       end
 
-      # Without an id it is not known.
+      # Unknown if the envelope has no key id.
       # @return [Boolean] whether the data key is wrapped by the writing key
       def current? = !key_id.nil? && @client.writing_key?(key_id)
 
       # @return [Boolean] whether it has an entry that binds it to a key of the bucket
       def bound? = @bound
 
-      # @return [Boolean] whether rotation gives it such an entry
+      # @return [Boolean] whether rotation adds such an entry
       def to_be_bound? = !bound? && @client.configuration.place_binding == "verify"
 
       # @return [Boolean] whether it names the recovery keys of the service, if there are any
@@ -41,7 +41,7 @@ module EncryptedS3Service
         wanted.empty? || wanted == @recovery
       end
 
-      # @return [Boolean] whether it is refused for the lack of one
+      # @return [Boolean] whether it is refused because it has none
       def refused? = !bound? && @client.configuration.place_binding == "require"
 
       # @return [Boolean] whether rotation cannot change its key

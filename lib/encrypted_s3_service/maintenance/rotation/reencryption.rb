@@ -22,19 +22,19 @@ module EncryptedS3Service
       # @raise [StandardError] when the object does not match the blob; it is unchanged then
       def run
         content = TaskRun::ContentCheck.new(@blob, repair: true)
-        # Without a checksum in the row, what the object is now is what it has to be.
+        # If the row has no checksum, the object as it is now sets the expected one.
         content.source(@service, @blob.key) unless content.announced
         @client.reencrypt(@blob.key, checksum: content.announced)
         refuse_old_envelope
         content.copy(@service, @blob.key)
         delete_instruction_file
-        # Purged meanwhile: nobody would know of the object that has just been stored.
+        # Purged meanwhile: no row would lead to the object that has just been stored.
         @client.delete(@blob.key) unless TaskRun::Rows.connected { ActiveStorage::Blob.exists?(@blob.id) }
       end
 
       private
 
-      # The old object would be read back without any difference.
+      # Reading back the old object would show no difference.
       def refuse_old_envelope
         envelope = @client.envelope(@blob.key)
         return if envelope.format == @client.configuration.written_format && @client.writing_key?(envelope.key_id)

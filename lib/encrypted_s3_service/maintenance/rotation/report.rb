@@ -8,7 +8,7 @@ module EncryptedS3Service
     # Prints the results of a task.
     # @api private
     class Report
-      # Outcomes, in words, done and as a dry run has them.
+      # Outcomes in words, of a run and of a dry run.
       OUTCOMES = {
         rotated: ["rotated", "to be rotated"], current: ["under the writing key already"] * 2,
         reencrypted: ["encrypted again", "to be encrypted again"],

@@ -6,13 +6,13 @@ require_relative "tally"
 
 module EncryptedS3Service
   class Rotation
-    # Puts the objects of one blob under the writing key, or says what would have to be done for that.
+    # Puts the objects of one blob under the writing key, or reports which step that needs.
     # @api private
     class Rewrap
       # @param walk [BlobWalk]
       # @param reencrypt [Boolean]
       # @param dry_run [Boolean]
-      # @param verify [Boolean] whether the store has to show the new envelope of every object, not only of the first
+      # @param verify [Boolean] whether the store must show the new envelope of every object, not only of the first
       def initialize(walk, reencrypt:, dry_run:, verify:)
         @walk = walk
         @reencrypt = reencrypt
@@ -64,7 +64,7 @@ module EncryptedS3Service
         Finding.new(outcome: :immovable, failure: failure)
       end
 
-      # Rotated first, such an object would be copied for nothing.
+      # If it were rotated first, such an object would be copied for nothing.
       # @return [Client::Rewrap::Envelope, nil] nil unless it is V2 where V3 is written
       def outdated_envelope(client, key)
         return unless client.outdated_format?("v2")
@@ -73,8 +73,8 @@ module EncryptedS3Service
         envelope if client.outdated_format?(envelope.format)
       end
 
-      # Some stores answer 200 to a copy and change nothing. Each store has to show that it is not one of them, by the
-      # first object that it rotates.
+      # Some stores answer 200 to a copy and change nothing. Each store must show the new envelope of the first object
+      # that it rotates.
       def rotate(client, key)
         store = client.configuration.then { |place| [place.endpoint, place.region, place.bucket, place.root] }
         rotated = client.rotate(key, verify: @verify || !@trusted.key?(store), instruction_files: !@reencrypt)

@@ -10,10 +10,10 @@ module EncryptedS3Service
       # @return [String, nil] the name of the only service
       attr_reader :only
 
-      # @return [Array<String>] names of services whose keys are destroyed, as far as blobs with them were met
+      # @return [Array<String>] names of services with destroyed keys, as far as the run has met their blobs
       attr_reader :keyless
 
-      # @return [Hash{String => String}] why a service that a blob names cannot be had
+      # @return [Hash{String => String}] why a service that a blob names is not available
       attr_reader :unknown
 
       # @param only [Symbol, String, ActiveStorage::Service, nil] one service; nil takes all
@@ -26,12 +26,12 @@ module EncryptedS3Service
       end
 
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
-      # @return [ActiveRecord::Relation] those that may be in the services
+      # @return [ActiveRecord::Relation] the blobs that may be in the services
       def among(blobs) = only ? blobs.where(service_name: only) : blobs
 
-      # @param name [String] of a service, as a blob has it
-      # @return [Array<ActiveStorage::Service::EncryptedS3Service>] those that it consists of and that encrypt; none if
-      #   it is skipped
+      # @param name [String] the service's name in a blob's row
+      # @return [Array<ActiveStorage::Service::EncryptedS3Service>] its parts that encrypt; none if the service is
+      #   skipped
       def parts(name)
         return @parts if only
         return [] if keyless.include?(name) || unknown.key?(name)

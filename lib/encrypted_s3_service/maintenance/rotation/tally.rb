@@ -5,16 +5,16 @@ require_relative "../task_run/failures"
 module EncryptedS3Service
   class Rotation
     # The result for one object.
-    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (it has to be encrypted anew),
-    #   `:immovable` (it is archived or locked); of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`,
-    #   `:unfinished` (it is not there, and its blob is attached to nothing), `:failed`
+    # @!attribute outcome [Symbol] `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (must be encrypted again),
+    #   `:immovable` (archived or locked); of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`,
+    #   `:unfinished` (missing, and its blob is attached to nothing), `:failed`
     # @!attribute format [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`
     # @!attribute key_id [String, nil] of the key that it asked for before
     # @!attribute new_key_id [String, nil] of the key that it asks for now
     # @!attribute old_format [Boolean] whether it is V2 although new objects are V3
     # @!attribute bound [Boolean, nil] of an audit, whether it is bound to its key
     # @!attribute recoverable [Boolean, nil] of an audit, whether it is for the recovery keys
-    # @!attribute failure [TaskRun::Failure, nil] which it is and why it failed
+    # @!attribute failure [TaskRun::Failure, nil] the object and the reason of its failure
     Finding = Data.define(:outcome, :format, :key_id, :new_key_id, :old_format, :bound, :recoverable, :failure) do
       # @api private
       def initialize(outcome:, format: nil, key_id: nil, new_key_id: nil, old_format: false, bound: nil,
@@ -38,15 +38,15 @@ module EncryptedS3Service
       # @return [String]
       attr_reader :service_name
 
-      # @return [Hash{Symbol => Integer}] objects by what became of them: `:rotated`, `:current`, `:reencrypted`,
-      #   `:reencrypt` (they have to be encrypted anew), `:immovable` (they are archived or locked), `:missing`,
-      #   `:unfinished` (not there, and their blobs attached to nothing), `:failed`; in a dry run what would
+      # @return [Hash{Symbol => Integer}] objects by result: `:rotated`, `:current`, `:reencrypted`, `:reencrypt` (must
+      #   be encrypted again), `:immovable` (archived or locked), `:missing`, `:unfinished` (missing, and their blobs
+      #   attached to nothing), `:failed`. In a dry run: the expected results
       attr_reader :outcomes
 
       # @return [Hash{String, nil => Integer}] objects by the id of the key that they asked for before
       attr_reader :key_ids_before
 
-      # @return [Hash{String, nil => Integer}] and that they ask for now
+      # @return [Hash{String, nil => Integer}] objects by the id of the key that they ask for now
       attr_reader :key_ids_after
 
       # @return [Integer] objects that are V2 although new ones are V3
@@ -65,13 +65,13 @@ module EncryptedS3Service
       end
 
       # @return [Array<TaskRun::Failure>] the objects that failed, are missing or must stay as they are, the first
-      #   thousand of each; they are as they were
+      #   thousand of each; they are unchanged
       def failures = @run_failures.of(:missing, :failed, :immovable)
 
       # @return [Integer] objects that failed, are missing or must stay as they are
       def failed = outcomes.values_at(:failed, :missing, :immovable).sum
 
-      # @return [Integer] objects that were looked at
+      # @return [Integer] objects that were checked
       def total = outcomes.values.sum - outcomes[:unfinished]
 
       # @param findings [Array<Finding>]

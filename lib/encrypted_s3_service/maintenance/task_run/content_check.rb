@@ -6,13 +6,12 @@ require_relative "progress"
 
 module EncryptedS3Service
   module TaskRun
-    # What a file has to be, by which copies are compared: its size and its checksum as the row has them, or where the
-    # row has no checksum that is usable, the SHA-256 of what the source has. The source is read first.
+    # The expected content of a file, with which copies are compared: size and checksum as in the row, or, if the row
+    # has no usable checksum, the SHA-256 of the source. The source is read first.
     # @api private
     class ContentCheck
       # @param blob [ActiveStorage::Blob]
-      # @param repair [Boolean] whether the source is right where the row has no usable checksum, or an ETag or a size
-      #   that does not fit
+      # @param repair [Boolean] whether to trust the source if the row has no usable checksum, or a wrong size or ETag
       def initialize(blob, repair: false)
         @blob = blob
         @repair = repair
@@ -31,12 +30,12 @@ module EncryptedS3Service
       # @return [Boolean] whether copies can be compared with the row alone, without reading the source
       def noted? = !@noted.algorithm.nil? && !@noted.doubtful?
 
-      # @return [Hash] what Active Storage itself tells a service of the blob: type, disposition, name
+      # @return [Hash] the blob's description as Active Storage passes it to a service: type, disposition, name
       def description = @blob.send(:service_metadata)
 
-      # Columns of the row that are wrong. Known when the source was read; the file had the row's checksum then, or is
-      # to be taken as it is.
-      # @return [Hash{Symbol => Object}] `checksum` and `byte_size`, those that are to be written anew
+      # Columns of the row that are wrong. Known after the source was read, which had the row's checksum or is accepted
+      # as it is.
+      # @return [Hash{Symbol => Object}] `checksum` and `byte_size`, those that must be corrected
       def corrections
         return {} unless @source
 
@@ -49,9 +48,9 @@ module EncryptedS3Service
       # @return [Integer] bytes of the file
       def bytes = @source ? @source.bytes : @size
 
-      # Reads the source and compares it with what the row says.
+      # Reads the source and compares it with the row.
       # @param service [ActiveStorage::Service]
-      # @param key [String] under which it is there
+      # @param key [String] the file's key in this service
       # @yieldparam chunk [String]
       # @return [void]
       # @raise [IntegrityError]
@@ -62,9 +61,9 @@ module EncryptedS3Service
         @source = found
       end
 
-      # Reads a copy and compares it with the source, or with the row where the source was not read.
+      # Reads a copy and compares it with the source, or with the row if the source was not read.
       # @param service [ActiveStorage::Service]
-      # @param key [String] under which it is there
+      # @param key [String] the file's key in this service
       # @return [void]
       # @raise [IntegrityError]
       def copy(service, key)
@@ -78,7 +77,8 @@ module EncryptedS3Service
 
       private
 
-      # What a service has: `bytes`, and the Base64 of those digests that are needed, `noted` being that of the row.
+      # The file that was read from a service: `bytes`, and the Base64 of the required digests, `noted` being that of
+      # the row.
       Found = Data.define(:bytes, :noted, :md5, :sha256) do
         def initialize(bytes:, noted: nil, md5: nil, sha256: nil) = super
       end
@@ -95,7 +95,7 @@ module EncryptedS3Service
         Found.new(bytes: bytes, **digests.transform_values(&:base64digest))
       end
 
-      # An MD5 alone takes most of the time of such a pass: none is computed that nobody will look at.
+      # An MD5 takes most of the time of such a pass, so it is computed only if it is needed.
       def needed_digests
         names = { noted: @noted.algorithm }
         names.merge!(md5: "md5", sha256: "sha256") unless noted? && @noted.well_written?
@@ -107,7 +107,7 @@ module EncryptedS3Service
           refuse_other_size(service, found) unless @repair
           return
         end
-        # Whoever has the right digest has all of the file, and it is the row's size that is wrong.
+        # A matching digest proves that the file is complete, so the row's size is wrong.
         return if found.noted == @noted.base64 || (@repair && @noted.doubtful?)
 
         refuse_other_size(service, found)
@@ -128,7 +128,7 @@ module EncryptedS3Service
 
       def repair_hint = " REPAIR_CHECKSUMS=true accepts the file and corrects the row."
 
-      # Composed files have no checksum, and Active Storage knows of it.
+      # Composed files have no checksum, and Active Storage notes that.
       def rewrite_checksum?
         return @repair && !@blob.metadata["composed"] if @noted.blank?
 

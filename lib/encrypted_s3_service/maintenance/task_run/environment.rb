@@ -16,10 +16,10 @@ module EncryptedS3Service
       end
 
       # @param name [String]
-      # @return [String, nil] nil where it is empty, too
+      # @return [String, nil] nil when it is missing or empty
       def text(name) = @variables[name].presence
 
-      # Other values are refused: a typing error must not disable a dry run.
+      # Other values are refused, because a typing error must not disable a dry run.
       # @param name [String]
       # @return [Boolean]
       # @raise [ConfigurationError]
@@ -32,7 +32,7 @@ module EncryptedS3Service
       end
 
       # @param name [String]
-      # @param numbers [Range<Integer>] that are allowed
+      # @param numbers [Range<Integer>] the allowed numbers
       # @param default [Integer, nil]
       # @return [Integer, nil]
       # @raise [ConfigurationError]
@@ -47,12 +47,12 @@ module EncryptedS3Service
       end
 
       # @param default [Integer]
-      # @return [Integer] files at once
+      # @return [Integer] number of files processed at once
       # @raise [ConfigurationError]
       def concurrency(default) = number("CONCURRENCY", Workers::SIZES, default)
 
       # @param name [String]
-      # @return [Float, nil] objects a second
+      # @return [Float, nil] objects per second
       # @raise [ConfigurationError]
       def rate(name)
         return unless text(name)
@@ -64,12 +64,12 @@ module EncryptedS3Service
       end
 
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
-      # @return [ActiveRecord::Relation] those of the file that `RETRY` names, if it names one
+      # @return [ActiveRecord::Relation] the blobs in the file that `RETRY` names, or all if it names none
       # @raise [ConfigurationError]
       def retried(blobs)
         path = text("RETRY") or return blobs
 
-        # Read before FAILURES may write the same file anew.
+        # Read first, because FAILURES may name the same file.
         blobs.where(id: Failures.ids_in(path))
       end
     end

@@ -15,9 +15,9 @@ module EncryptedS3Service
       end
 
       # @param title [String]
-      # @param failures [Enumerable<#to_s>] those that are in memory
-      # @param count [Integer] how many there were
-      # @param file [String, nil] the path of the file that has all of them
+      # @param failures [Enumerable<#to_s>] the failures in memory
+      # @param count [Integer] number of all failures
+      # @param file [String, nil] the path of the file with all of them
       # @return [void]
       def show(title, failures, count, file: nil)
         return if count.zero?

@@ -4,8 +4,8 @@ require_relative "../../errors"
 
 module EncryptedS3Service
   module TaskRun
-    # A file with which something went wrong: `blob_id`, `object` (String or nil, where it is) and `reason` (String or
-    # nil, without anything of the file's content or name).
+    # A failed file: `blob_id`, `object` (String or nil, its place) and `reason` (String or nil, without any part of the
+    # file's content or name).
     Failure = Data.define(:blob_id, :object, :reason) do
       # @param blob_id [Object]
       # @param error [Exception]
@@ -23,17 +23,17 @@ module EncryptedS3Service
       def to_s = [["blob #{blob_id}", object].compact.join(", "), reason].compact.join(": ")
     end
 
-    # Failures of a run: the first thousand of each kind in memory, all of them in a file if the run was given one.
+    # Failures of a run: the first thousand of each kind in memory, and all of them in a file if the run has one.
     # @api private
     class Failures
-      # How many of a kind are kept in memory.
+      # Maximum number of failures of each kind in memory.
       KEPT = 1_000
 
       # @return [String, nil] the path of the file
       attr_reader :path
 
-      # @param path [String, nil] of a file, which is written anew: a line for each failure, which begins with the
-      #   blob's id and a tabulator
+      # @param path [String, nil] of a file, which is overwritten: one line per failure, which begins with the blob's id
+      #   and a tab
       # @raise [ConfigurationError] when the file cannot be written
       def initialize(path = nil)
         @path = path
@@ -60,8 +60,8 @@ module EncryptedS3Service
       # @return [Array<Failure>] the first thousand of each
       def of(*kinds) = kinds.flat_map { |kind| @kept.fetch(kind, []) }
 
-      # @param kinds [Array<Symbol>] all without any
-      # @return [Integer] how many there were
+      # @param kinds [Array<Symbol>] all kinds if none is given
+      # @return [Integer] number of failures
       def count(*kinds) = kinds.empty? ? @counts.values.sum : @counts.values_at(*kinds).sum
 
       # @return [void]

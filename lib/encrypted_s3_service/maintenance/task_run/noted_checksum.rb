@@ -4,23 +4,23 @@ require "openssl"
 
 module EncryptedS3Service
   module TaskRun
-    # What a row says of its file's checksum. Active Storage writes the Base64 of an MD5; imports from Paperclip,
-    # CarrierWave or a bucket's listing leave the MD5 in hex, an ETag, a placeholder or nothing.
+    # The checksum in a row. Active Storage writes the Base64 of an MD5. Imports from Paperclip, CarrierWave or a
+    # bucket's listing leave the MD5 in hex, an ETag, a placeholder or nothing.
     # @api private
     class NotedChecksum
-      # Digests by the characters of their hex.
+      # Digests by the length of their hex.
       HEX = { 32 => "md5", 40 => "sha1", 64 => "sha256", 128 => "sha512" }.freeze
-      # Digests by their bytes.
+      # Digests by their length in bytes.
       BYTES = { 16 => "md5", 20 => "sha1", 32 => "sha256", 64 => "sha512" }.freeze
-      # The digest of nothing: of a file that is not empty, it is a placeholder.
+      # Digests of an empty file. In the row of a file that is not empty, such a digest is a placeholder.
       EMPTY = BYTES.values.to_h { |name| [name, OpenSSL::Digest.digest(name, "")] }.freeze
-      # The digest's name before it: `md5:…`, `md5=…`, `sha256-…` of web pages, `{MD5}…` of directories.
+      # The digest's name as a prefix: `md5:…`, `md5=…`, `sha256-…` of web pages, `{MD5}…` of directories.
       NAMED = /\A(?:\{(md5|sha-?(?:1|256|512))\}|(md5|sha-?(?:1|256|512))[:=-])(.+)\z/i
-      # Hex in pairs, as fingerprints are written.
+      # Hex in pairs, as in fingerprints.
       PAIRS = /\A\h\h(?:[:-]\h\h)+\z/
       private_constant :HEX, :BYTES, :EMPTY, :NAMED, :PAIRS
 
-      # @return [String, nil] the name of the digest, as OpenSSL has it; nil where the row has none that is usable
+      # @return [String, nil] OpenSSL's name of the digest; nil when the row has no usable one
       attr_reader :algorithm
 
       # @return [String, nil] the Base64 of the digest
@@ -39,22 +39,22 @@ module EncryptedS3Service
         @empty = digest == EMPTY[algorithm]
       end
 
-      # @return [Boolean] whether there is nothing
+      # @return [Boolean] whether the column is empty
       def blank? = @text.empty?
 
-      # A store's ETag in quotes is mostly an MD5, but not where the store encrypts by itself. And the digest of nothing
-      # is what importers write who have none.
-      # @return [Boolean] whether a file of another digest may be right all the same
+      # A store's ETag in quotes is usually an MD5, but not if the store itself encrypts. Importers that have no digest
+      # write the digest of an empty file.
+      # @return [Boolean] whether a file with another digest may still be right
       def doubtful? = @empty || @text.match?(%r{\A(?:W/)?"})
 
-      # @return [String, nil] as {Checksum} takes it; nil for a digest that is not computed there
+      # @return [String, nil] in the form that {Checksum} takes; nil for a digest that it does not compute
       def announced
         return @base64 if @algorithm == "md5"
 
         "#{@algorithm}:#{@base64}" if %w[sha256 sha512].include?(@algorithm)
       end
 
-      # @return [Boolean] whether the column has it as Active Storage writes it, or a service of Rails 8.2
+      # @return [Boolean] whether the column has the form of Active Storage, or of a service of Rails 8.2
       def well_written? = !@algorithm.nil? && !announced.nil? && [@base64, announced].include?(@column)
 
       private
@@ -64,7 +64,7 @@ module EncryptedS3Service
       end
 
       def read
-        # Not without the quotes: a Base64 may begin with W/, too.
+        # Only with quotes, because a Base64 text may also begin with W/.
         text = @text[%r{\A(?:W/)?"(.*)"\z}, 1] || @text
         named = NAMED.match(text)
         named ? prefixed((named[1] || named[2]).downcase.delete("-"), named[3]) : plain(text)
@@ -85,7 +85,7 @@ module EncryptedS3Service
         algorithm == name ? [name, digest] : [nil, nil]
       end
 
-      # JavaScript and other languages also write Base64 for addresses, and without the signs at its end.
+      # JavaScript and other languages also write URL-safe Base64 and Base64 without padding.
       def decoded(text)
         bare = text.tr("-_", "+/").sub(/={1,2}\z/, "")
         bare.ljust((bare.size + 3) / 4 * 4, "=").unpack1("m0")

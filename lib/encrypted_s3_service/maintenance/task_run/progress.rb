@@ -5,11 +5,11 @@ require "active_support/number_helper"
 
 module EncryptedS3Service
   module TaskRun
-    # Shows the progress of a task: on a terminal in one line that is rewritten, otherwise by a new line every ten
+    # Shows the progress of a task: on a terminal in one line that is rewritten, otherwise in a new line every ten
     # seconds.
     #
-    # By hand and not `ruby-progressbar`: that estimates the time left by one number, where files and their bytes both
-    # count here, and would be one more gem in every application that stores files.
+    # `ruby-progressbar` is not used: it estimates the remaining time from one number, but here files and bytes both
+    # count, and it would be one more gem in every application that stores files.
     # @api private
     class Progress
       # Seconds between two lines, on a terminal and elsewhere.
@@ -21,7 +21,7 @@ module EncryptedS3Service
       private_constant :PAUSES, :WIDTH, :MOST_REPORTS
 
       # @param bytes [Integer]
-      # @return [String] such as `1.2 MB`, in English whatever the application's language is
+      # @return [String] such as `1.2 MB`, in English in any application
       def self.size(bytes) = ActiveSupport::NumberHelper.number_to_human_size(bytes, locale: :en)
 
       # @param seconds [Numeric]
@@ -38,7 +38,7 @@ module EncryptedS3Service
       # @return [String] such as `1 file` or `340 files`
       def self.counted(count, noun = "file") = "#{count} #{noun.pluralize(count)}"
 
-      # Keys of objects and ids of keys may be chosen by others, and a terminal would obey some.
+      # Keys of objects and key ids may come from others, and a terminal would obey control characters in them.
       # @param text [String]
       # @return [String] without control characters
       def self.printable(text) = text.scrub("?").gsub(/[^[:print:]]/, "?")
@@ -54,9 +54,9 @@ module EncryptedS3Service
       # @return [void]
       def say(text) = @output&.puts(text)
 
-      # @param verb [String] what happens to files
-      # @param blobs [ActiveRecord::Relation] that it will happen to, relatives aside
-      # @param moving [Boolean] whether their bytes are moved, so that time goes by size, too
+      # @param verb [String] names the action on each file
+      # @param blobs [ActiveRecord::Relation] the blobs to process, without their relatives
+      # @param moving [Boolean] whether their bytes are moved, so that the time also depends on the size
       # @return [void]
       def begin(verb, blobs, moving: true)
         return unless @output
@@ -68,7 +68,7 @@ module EncryptedS3Service
         @began = @shown = now
       end
 
-      # @param bytes [Integer] that were moved of a file that was dealt with
+      # @param bytes [Integer] moved bytes of the finished file
       # @return [void]
       def add(bytes = 0)
         return unless @output
@@ -133,7 +133,8 @@ module EncryptedS3Service
 
       def left = elapsed * (1 - share) / share
 
-      # Many small files take their time by number, large ones by size; the slower of the two counts.
+      # With many small files the time depends on their number, with large ones on their size. The slower of the two
+      # counts.
       def share
         shares = [@seen.fdiv([@files, @seen].max)]
         shares << @done_bytes.fdiv(@bytes) if @bytes.positive?

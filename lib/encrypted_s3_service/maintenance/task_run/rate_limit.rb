@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   module TaskRun
-    # Limits how often all threads together pass per second, at even intervals.
+    # Limits how often all threads together pass in a second, at even intervals.
     # @api private
     class RateLimit
       # @param rate [Numeric, nil] passes a second; nil lets all pass at once

@@ -2,14 +2,14 @@
 
 module EncryptedS3Service
   module TaskRun
-    # Short questions to the database. A connection is held for the time of a query, not for that of a request to the
-    # store, and no query is answered from the cache of queries, in which a row that is gone by now would still be.
+    # Short queries to the database. A connection is held during a query and not during a request to the store. The
+    # query cache is not used, because it could still contain a row that is gone by now.
     # @api private
     module Rows
       module_function
 
       # @yield with a connection
-      # @return [Object] what the block returns
+      # @return [Object] the block's result
       def connected(&)
         ActiveStorage::Blob.connection_pool.with_connection { ActiveStorage::Blob.uncached(&) }
       end
@@ -20,13 +20,13 @@ module EncryptedS3Service
         connected { ActiveStorage::Blob.exists?(id: blob.id, service_name: blob.service_name, key: blob.key) }
       end
 
-      # Changes a row by what is in it, if it is still there. It is locked by a write first, since SQLite fails when a
-      # transaction that began with reading wants to write after another one has. Nothing else may be done in the
-      # block: no lock is held over a request to a store.
+      # Changes a row depending on its contents, if it still exists. The row is locked by a write first, because SQLite
+      # fails when a transaction that began with a read wants to write after another one has. Do nothing else in the
+      # block: no lock may be held during a request to a store.
       # @param row [ActiveRecord::Relation] of one blob
       # @yieldparam blob [ActiveStorage::Blob] as it is now
       # @yieldreturn [Object]
-      # @return [Object, nil] what the block returns; nil when there is no such row
+      # @return [Object, nil] the block's result; nil when there is no such row
       def locked(row)
         connected do
           ActiveStorage::Blob.transaction do
@@ -35,10 +35,10 @@ module EncryptedS3Service
         end
       end
 
-      # Rows of direct uploads that were announced and never finished have no object. Every application has some: they
-      # are no loss, and a task that failed because of them would always fail.
+      # Direct uploads that were announced and never finished leave rows without objects. Every application has some.
+      # They are no loss, and a task that failed because of them would always fail.
       # @param blob [ActiveStorage::Blob] without an object
-      # @return [Boolean] whether nothing is attached to it, so that nobody misses the object
+      # @return [Boolean] whether nothing is attached to it, so that its object is not missed
       def unfinished_upload?(blob)
         connected { !ActiveStorage::Attachment.exists?(blob_id: blob.id) }
       end

@@ -5,7 +5,7 @@ require_relative "../../tenancy/service_parts"
 
 module EncryptedS3Service
   module TaskRun
-    # Services that a task is told of.
+    # The services that a task is given by name.
     # @api private
     module Services
       module_function
@@ -21,11 +21,11 @@ module EncryptedS3Service
       end
 
       # @param service [ActiveStorage::Service]
-      # @return [Array<ActiveStorage::Service>] what a mirror consists of; any other consists of itself
+      # @return [Array<ActiveStorage::Service>] the services of a mirror; any other service is its own only part
       def parts_of(service) = ServiceParts.new(service).to_a
 
       # @param service [ActiveStorage::Service]
-      # @return [Array<ActiveStorage::Service>] those of its parts that encrypt
+      # @return [Array<ActiveStorage::Service>] its parts that encrypt
       def encrypted_parts_of(service)
         parts_of(service).select { |part| part.respond_to?(:client) && part.client.is_a?(Client) }
       end

@@ -4,8 +4,8 @@ module EncryptedS3Service
   module TaskRun
     # A pool of threads that process items.
     #
-    # By hand and not a `Concurrent::FixedThreadPool`: its `kill` does not wait for its threads, so that uploads under
-    # way would not be aborted when a task is interrupted, and it drops a task whose thread was killed without a word.
+    # `Concurrent::FixedThreadPool` is not used: its `kill` does not wait for its threads, so that running uploads would
+    # not be aborted when a task is interrupted, and it silently drops a task whose thread was killed.
     # @api private
     class Workers
       # Allowed numbers of threads.
@@ -24,9 +24,9 @@ module EncryptedS3Service
       # @param items [Array]
       # @param step [#call] is given each item, in a thread
       # @yieldparam item [Object]
-      # @yieldparam outcome [Object, StandardError] what the step returned or raised, in the caller's thread
+      # @yieldparam outcome [Object, StandardError] the step's result or error, in the caller's thread
       # @return [void]
-      # @raise [Exception] what a step raised, if that ends the run (see {#fatal?})
+      # @raise [Exception] the error of a step, if it ends the run (see {#fatal?})
       def each(items, step)
         waiting = Queue.new(items).close
         done = Queue.new
@@ -38,14 +38,14 @@ module EncryptedS3Service
           yield item, outcome
         end
       ensure
-        # After an interruption: uploads under way are aborted.
+        # After an interruption: running uploads are aborted.
         threads&.each(&:kill)&.each(&:join)
       end
 
       private
 
-      # A failure that the next file would meet as well: a library that is missing, memory or stack that ran out, a
-      # `throw` that nobody catches, a store that does not keep what it is told.
+      # A failure that the next file would meet as well: a missing library, exhausted memory or stack, an uncaught
+      # `throw`, a store that does not keep the new data.
       def fatal?(outcome)
         return false unless outcome.is_a?(Exception)
 
@@ -59,11 +59,11 @@ module EncryptedS3Service
           item = nil
         end
       ensure
-        # The caller waits for one answer for each item, whatever becomes of the thread.
+        # The caller waits for one answer for each item, even if the thread is killed.
         done << [item, InternalError.new("A thread of the task was killed from outside."), true] if item
       end
 
-      # Wrapped as a request is: what a step leaves behind (query cache, connections) is gone after it.
+      # Wrapped like a request: the executor clears a step's query cache and releases its connections.
       def outcome(step, item)
         Rails.application.executor.wrap { step.call(item) }
       rescue Exception => e # rubocop:disable Lint/RescueException -- the caller raises it again

@@ -8,7 +8,7 @@ module EncryptedS3Service
     # The task `encrypted_s3_service:unreadable`.
     # @api private
     class Command
-      # The variable with the key that signs, where the application's settings have none.
+      # The variable with the signing key, used if the application's settings have none.
       SIGNING_KEY = "REPORT_SIGNING_KEY"
 
       # @param variables [Hash{String => String}] `REPORT`, `SERVICE`, `CONCURRENCY` and {SIGNING_KEY}
@@ -18,7 +18,7 @@ module EncryptedS3Service
         @output = output
       end
 
-      # @return [Boolean] false when a report does not prove what it should
+      # @return [Boolean] false when a report does not prove that the key is destroyed
       # @raise [ConfigurationError]
       def run
         path = @environment.text("REPORT")

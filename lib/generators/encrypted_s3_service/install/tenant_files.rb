@@ -6,7 +6,8 @@ require "rails/generators/active_record/migration"
 module EncryptedS3Service
   module Generators
     # Makes an application encrypt by tenant: the model of the tenants, the `Current` attribute, controllers, jobs, the
-    # initializer and a migration. What is there is kept; what cannot be changed is said, with the lines to add.
+    # initializer and a migration. Existing files are kept. Changes that cannot be made are printed, with the lines to
+    # add.
     # @api private
     module TenantFiles
       # A class that is not in a module.
@@ -103,7 +104,7 @@ module EncryptedS3Service
         template(source, file)
       end
 
-      # Adds lines at the beginning of a class, those that it does not have.
+      # Adds the missing lines at the beginning of a class.
       def add_to_class(file, name, *lines)
         missing = lines.reject { |line| exist?(file) && text_of(file).match?(/^\s*#{Regexp.escape(line)}\b/) }
         return say_status(:exist, "#{lines.join(", ")} in #{file}", :blue) if missing.empty?
@@ -122,7 +123,7 @@ module EncryptedS3Service
         set("active_storage_concerns", concern)
       end
 
-      # Turns the comment of the initializer's template into the setting, or appends the setting.
+      # Turns the commented setting in the initializer's template into a setting, or appends it.
       def set(name, value)
         file = self.class::INITIALIZER
         setting = "config.encrypted_s3_service.#{name} ="
@@ -136,7 +137,7 @@ module EncryptedS3Service
         append_to_file(file, "\nRails.application.#{setting} #{value.dump}\n")
       end
 
-      # Says what is left to do, at the end.
+      # Prints the remaining steps at the end.
       def show_tenant_steps
         say "\nFiles of a tenant whose `encrypted` is true go to #{options[:name]}. Next: run `bin/rails " \
             "db:migrate`, and have #{concern_file} find the tenant as your application does: it reads " \
