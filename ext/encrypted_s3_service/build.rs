@@ -1,4 +1,4 @@
-//! Tells rustc which Ruby this is built against, so that `cfg(ruby_gte_3_4)` and its like work.
+//! Tells rustc the version of Ruby, so that `cfg(ruby_gte_3_4)` and its like work.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     rb_sys_env::activate()?;

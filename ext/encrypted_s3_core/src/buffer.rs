@@ -112,27 +112,27 @@ impl Buffer {
         Ok(Self { memory, capacity, length: 0 })
     }
 
-    /// How many bytes it can hold.
+    /// The capacity in bytes.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// How many bytes it can still take.
+    /// The free space in bytes.
     pub fn room(&self) -> usize {
         self.capacity() - self.length
     }
 
-    /// How many bytes it holds.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether it holds no byte.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Takes as many of `bytes` as there is room for and returns the others.
+    /// Takes as many of `bytes` as fit and returns the others.
     pub fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(self.room()));
         let length = self.length;
@@ -190,7 +190,7 @@ impl Buffer {
     }
 }
 
-/// New memory. It asks for pages of 2 MiB, because it is filled from end to end; a system that has none gives small
+/// New memory. It asks for pages of 2 MiB, because it is filled from end to end; a system without them gives small
 /// ones.
 fn map(capacity: usize) -> Result<MmapMut> {
     let memory = MmapMut::map_anon(capacity).map_err(|error| {

@@ -19,7 +19,7 @@ use crate::secret::DataKey;
 /// Length of a block and of the initialisation vector in bytes.
 pub const BLOCK_LEN: usize = 16;
 
-/// The vector that the first block is decrypted with.
+/// The vector for decrypting the first block.
 pub type Iv = [u8; BLOCK_LEN];
 
 /// Decrypts one message, whole blocks at a time.
@@ -57,8 +57,7 @@ impl Opener {
         Ok(())
     }
 
-    /// Checks the padding, in constant time, and returns its length: the last 1 to 16 bytes of the message are no
-    /// plaintext.
+    /// Checks the padding, in constant time, and returns its length: the last 1 to 16 bytes of the message are padding.
     ///
     /// # Errors
     /// [`ErrorKind::Cbc`].

@@ -1,4 +1,4 @@
-//! Deleting objects with what belongs to them.
+//! Deleting objects together with their segment maps and instruction files.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use crate::envelope::Envelopes;
 use crate::store::ObjectStore;
 use crate::{Error, ErrorKind, Result, segments, task};
 
-/// Deletes an object, its segment map, and its instruction file if `envelopes` reads those: a file that stays behind
-/// would be used for a later object under the same key. The requests are sent at the same time, and what does not exist
-/// is not an error.
+/// Deletes an object, its segment map, and its instruction file if `envelopes` reads instruction files: a leftover file
+/// would be used for a later object under the same key. The requests are sent at the same time. A missing object is not
+/// an error.
 ///
 /// # Errors
-/// Those of the store; the object's own before the others.
+/// The errors of the store; that of the object itself before the others.
 pub async fn delete(store: Arc<dyn ObjectStore>, envelopes: &Envelopes, key: &str) -> Result<()> {
     let beside = [segments::sidecar_key(key), envelopes.instruction_file(key)];
     let keys = std::iter::once(key.to_owned()).chain(beside.into_iter().flatten());
-    // All are sent before the first is waited for.
+    // All requests are sent before the first answer is awaited.
     let deletions: Vec<_> = keys.map(|key| task::spawn(store.delete(&key))).collect();
     let mut first = Ok(());
     for mut deletion in deletions {

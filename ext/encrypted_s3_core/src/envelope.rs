@@ -76,7 +76,7 @@ impl Format {
 /// An envelope that was opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// What the body is decrypted and checked with.
+    /// The decryptor that also checks the body.
     pub content_key: ContentKey,
     /// The format of the object.
     pub format: Format,
@@ -104,7 +104,7 @@ impl Envelopes {
     /// object.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails; of a writing key in KMS
+    /// [`ErrorKind::Internal`] when the operating system's random source or the cipher fails; for a writing key in KMS
     /// also those of [`KeyService`](crate::kms::KeyService).
     pub async fn seal(&self, key: &str) -> Result<(Sealer, Vec<(String, String)>)> {
         let (content_key, entries) = self.begin(key).await?;
@@ -147,7 +147,7 @@ impl Envelopes {
     /// [`ErrorKind::LegacyDisabled`] for an object that the policy forbids; [`ErrorKind::PlaceRequired`] for an object
     /// that is not bound to a key although the setting requires it; [`ErrorKind::KeyMismatch`] when the data key was
     /// wrapped with another kind of key; [`ErrorKind::Unwrap`] when no configured key opens the envelope, and
-    /// [`ErrorKind::AlgMismatch`] when the data key was wrapped for another content algorithm; of a key in KMS
+    /// [`ErrorKind::AlgMismatch`] when the data key was wrapped for another content algorithm; for a key in KMS
     /// [`ErrorKind::ContextMismatch`] and those of [`KeyService`](crate::kms::KeyService);
     /// [`ErrorKind::Commitment`] when the data key is not the one that a V3 object commits to; [`ErrorKind::Misplaced`]
     /// when the object was written under another key of the bucket.
@@ -168,8 +168,7 @@ impl Envelopes {
         Ok(Opened { format: content_key.format(), content_key, key: used })
     }
 
-    /// Returns the key of the instruction file of an object with this `metadata`; `None` if no instruction file has to
-    /// be read.
+    /// Returns the key of the instruction file of an object with this `metadata`; `None` if the object needs none.
     pub(crate) fn instruction_file_for<'a>(
         &self,
         key: &str,
@@ -191,7 +190,7 @@ impl Envelopes {
 pub struct Description {
     /// The format, determined by the entry of the wrapped key.
     pub format: Format,
-    /// The id of the wrapping key, if the envelope names one; of a key in KMS its ARN.
+    /// The id of the wrapping key, if the envelope names one; for a key in KMS its ARN.
     pub key_id: Option<String>,
 }
 
@@ -212,8 +211,8 @@ fn described(entries: &Entries) -> Option<Description> {
     Some(Description { format, key_id })
 }
 
-/// Returns an identifier of the body from the object's metadata: the nonce or the message id. No two bodies have the
-/// same, and it stays when the wrapping key changes. `None` when it is not in the metadata. It is not authenticated.
+/// Returns an identifier of the body from the object's metadata: the nonce or the message id. No two bodies share it,
+/// and it stays when the wrapping key changes. `None` when it is not in the metadata. It is not authenticated.
 pub(crate) fn body_id<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let entries = Entries::from_metadata(metadata).ok()?;
     entries.get(names::IV).or_else(|| entries.get(names::V3_MESSAGE_ID)).map(str::to_owned)
@@ -279,7 +278,7 @@ impl Envelope {
         Ok((content_key, None))
     }
 
-    /// The reason why the object is a legacy one; `None` if it is not.
+    /// The reason why the object counts as legacy; `None` if it does not.
     fn legacy(&self) -> Option<&'static str> {
         match self {
             Self::V1(_) => Some("is in the legacy V1 format (AES-CBC without integrity)"),

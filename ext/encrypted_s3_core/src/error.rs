@@ -1,8 +1,8 @@
 //! The one error type of this crate.
 //!
-//! A kind is named after the action that the caller can take, so a new kind needs a caller that acts differently.
+//! A kind is named after the action that the caller can take. Add a kind only for a caller that acts differently.
 //! Messages name the object, the setting or the metadata entry and never hold a key, a signed URL, a header of a
-//! request or plaintext. The source keeps what a library said; it is for logs, and under the same rule.
+//! request or plaintext. The source keeps a library's error; it is for logs, and under the same rule.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -24,15 +24,15 @@ pub enum ErrorKind {
     UploadNotFound,
     /// The object was replaced while it was being read.
     Changed,
-    /// The store accepted another envelope for an object, but does not show it.
+    /// The store accepted another envelope for an object, but does not return it.
     NotRotated,
-    /// The store could not be reached, timed out or answered with a failure that may pass.
+    /// The store could not be reached, timed out or answered with a temporary failure.
     Transport,
     /// The store's certificate or its TLS is not accepted. No request was sent.
     Certificate,
     /// The received bytes do not have the checksum that the store sent with them.
     Damaged,
-    /// The store refused the request for a reason that will not pass.
+    /// The store refused the request for a permanent reason.
     Rejected,
     /// The object has no encryption envelope: it was not written by an S3 encryption client.
     MissingEnvelope,
@@ -52,7 +52,7 @@ pub enum ErrorKind {
     ContextMismatch,
     /// The wrapping key is disabled where it is kept, or its deletion is pending.
     KeyDisabled,
-    /// The wrapping key does not exist any more where it was kept.
+    /// The wrapping key no longer exists where it was kept.
     KeyDestroyed,
     /// The algorithm bound into the wrapped data key is not the one the envelope names.
     AlgMismatch,
@@ -85,7 +85,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The stable lower-case name of the kind, as the test vectors and the Ruby `code` attribute spell it.
+    /// The stable lower-case name of the kind, as in the test vectors and the Ruby attribute `code`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
@@ -128,7 +128,7 @@ impl ErrorKind {
     }
 }
 
-/// The answer of a store, for code that must tell one error from another.
+/// The answer of a store, for code that must distinguish errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreAnswer {
     /// The HTTP status.
@@ -142,7 +142,7 @@ pub struct StoreAnswer {
 pub struct NetworkCause {
     /// A stable name: `certificate`, `tls`, `dns`, `refused`, `unreachable`, `reset`, `timeout` or `proxy`.
     pub reason: &'static str,
-    /// What happened.
+    /// A description for people.
     pub text: String,
 }
 
@@ -167,7 +167,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error of `kind` with a message that says what happened and, where that is known, what to do.
+    /// An error of `kind` with a message that describes the problem and, if known, the remedy.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), answer: None, source: None }
     }
@@ -188,8 +188,8 @@ impl Error {
         self
     }
 
-    /// Puts the object's name before the message, unless the message has it already; for errors made where the name is
-    /// not known.
+    /// Puts the object's name before the message, unless the message already contains it; for errors made where the
+    /// name is unknown.
     #[must_use]
     pub fn for_object(mut self, key: &str) -> Self {
         if !self.message.contains(&format!("{key:?}")) {

@@ -5,8 +5,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Whether this is a build with the feature `fips`.
 pub const BUILT: bool = cfg!(feature = "fips");
 
-/// Makes sure that a build with the feature `fips` runs with aws-lc's module in FIPS mode. Another build has nothing to
-/// check.
+/// Makes sure that a build with the feature `fips` runs with aws-lc's module in FIPS mode. Does nothing in other
+/// builds.
 ///
 /// # Errors
 /// [`ErrorKind::Configuration`] when the module is not in FIPS mode.
@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(aws_lc_rs::try_fips_mode().is_ok(), BUILT);
     }
 
-    /// TLS has its own way to the library.
+    /// TLS reaches the library in its own way.
     #[cfg(feature = "fips")]
     #[test]
     fn tls_is_by_the_module() {

@@ -24,10 +24,10 @@ pub use rust_crypto::RustCrypto;
 /// Length of the authentication tag in bytes.
 pub const TAG_LEN: usize = 16;
 
-/// Length of the nonce in bytes; GCM's own length, for which no hashing of the nonce is involved.
+/// Length of the nonce in bytes: GCM's standard length, which needs no hashing of the nonce.
 pub const NONCE_LEN: usize = 12;
 
-/// The most plaintext one message can hold, in bytes: 2^39 - 256 bits (NIST SP 800-38D, 5.2.1.1), 64 GiB less 32 bytes.
+/// Maximum plaintext of one message in bytes: 2^39 - 256 bits (NIST SP 800-38D, 5.2.1.1), 64 GiB less 32 bytes.
 pub const MAX_PLAINTEXT: u64 = (1 << 36) - 32;
 
 /// A number used once; not secret, but fresh for every message under one key.
@@ -88,8 +88,7 @@ impl<B: Backend> Sealer<B> {
         Ok(Self { message: Message::start(Direction::Seal, key, nonce, aad)? })
     }
 
-    /// Encrypts the next piece of the message in place. Pieces may have any length; where they are cut has no influence
-    /// on the ciphertext.
+    /// Encrypts the next piece of the message in place. Pieces may have any length; it does not affect the ciphertext.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when the message would exceed [`MAX_PLAINTEXT`]; the piece is left as it was.
@@ -98,7 +97,7 @@ impl<B: Backend> Sealer<B> {
         self.message.update(data)
     }
 
-    /// Ends the message and returns its tag, which is stored behind the ciphertext.
+    /// Ends the message and returns its tag, which is stored after the ciphertext.
     ///
     /// # Errors
     /// The error of an earlier [`Sealer::update`] again, or [`ErrorKind::Internal`].
@@ -109,8 +108,8 @@ impl<B: Backend> Sealer<B> {
 
 /// Decrypts one message and checks its tag.
 ///
-/// What [`Opener::update`] hands back is **unauthenticated** until [`Opener::finish`] has returned `Ok`: anybody who
-/// can write to the bucket may have chosen it. Do not pass it on until then, and drop it when `finish` fails.
+/// The output of [`Opener::update`] is **unauthenticated** until [`Opener::finish`] has returned `Ok`: anybody who can
+/// write to the bucket may have chosen it. Do not pass it on until then, and drop it when `finish` fails.
 #[must_use]
 pub struct Opener<B: Backend = DefaultBackend> {
     message: Message<B>,
@@ -146,7 +145,7 @@ impl<B: Backend> Opener<B> {
         self.message.update(data)
     }
 
-    /// Compares `tag`, the last 16 bytes of the object, with the tag of what was decrypted, in constant time.
+    /// Compares `tag`, the last 16 bytes of the object, with the tag of the decrypted message, in constant time.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`] when they differ: the body, the tag, the nonce or the key is not that of the encryption.
@@ -179,8 +178,8 @@ pub enum Direction {
 
 /// An implementation of streaming AES-256-GCM, for the two in this module only.
 ///
-/// It need not count: [`Sealer`] and [`Opener`] keep the message within [`MAX_PLAINTEXT`], call `seal` only on what was
-/// started with [`Direction::Seal`] and `verify` only on [`Direction::Open`], and nothing after an error.
+/// It need not count: [`Sealer`] and [`Opener`] keep the message within [`MAX_PLAINTEXT`], call `seal` only after
+/// [`Direction::Seal`] and `verify` only after [`Direction::Open`], and nothing after an error.
 pub trait Backend: Sized + Send + sealed::Sealed {
     /// The library's authentication without encryption.
     type Mac: gmac::Backend;
@@ -242,7 +241,7 @@ impl<B: Backend> Message<B> {
     }
 }
 
-/// How much of a message has passed. GCM's 32-bit block counter would wrap beyond the limit and repeat the keystream.
+/// The processed bytes of a message. GCM's 32-bit block counter would wrap beyond the limit and repeat the keystream.
 ///
 /// Failure is remembered: a caller that ignores an error would otherwise get a valid tag over a message with a hole.
 #[derive(Debug, PartialEq, Eq)]

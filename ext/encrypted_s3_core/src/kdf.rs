@@ -1,4 +1,4 @@
-//! Keys and tags that are made from a data key: HKDF with SHA-512 (RFC 5869) and HMAC with SHA-256 (RFC 2104).
+//! Keys and tags derived from a data key: HKDF with SHA-512 (RFC 5869) and HMAC with SHA-256 (RFC 2104).
 //!
 //! RustCrypto computes them; with the feature `fips`, aws-lc's module.
 

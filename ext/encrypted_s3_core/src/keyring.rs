@@ -24,13 +24,13 @@ pub(crate) use rsa::FINGERPRINT_LEN;
 pub use rsa::{MAX_BITS as MAX_RSA_BITS, MIN_BITS as MIN_RSA_BITS, RsaKey};
 pub(crate) use wrap::{Wrap, WritingWrap};
 
-/// The most characters a key id may have; S3 holds 2 KB of metadata for an object in total.
+/// Maximum characters of a key id; S3 holds 2 KB of metadata for an object in total.
 pub const MAX_ID_LEN: usize = 128;
 
 /// The entry of the material description that holds the key id.
 const ID_ENTRY: &str = "key_id";
 
-/// One wrapping key and the name it goes by.
+/// One wrapping key and its id.
 #[derive(Debug)]
 pub struct Key {
     /// Stored with every object written under this key: 1 to 128 printable ASCII characters. `None` stores nothing, as
@@ -70,7 +70,7 @@ impl From<KmsKey> for KeyMaterial {
 }
 
 impl Key {
-    /// The name that the key goes by.
+    /// The name of the key.
     fn name(&self) -> Option<&str> {
         match &self.key {
             KeyMaterial::Kms(key) => key.id(),
@@ -80,7 +80,7 @@ impl Key {
 }
 
 impl KeyMaterial {
-    /// Whether both are the same key, of which this or that may be the public half only.
+    /// Whether both are the same key; either may be the public half only.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Aes(one), Self::Aes(other)) => one.is(other),
@@ -99,7 +99,7 @@ impl KeyMaterial {
         }
     }
 
-    /// The data key, or `None` when this is not the key. Not for keys in KMS, which take requests.
+    /// The data key, or `None` when this is not the right key. Not for keys in KMS, which need requests.
     fn unwrap(&self, wrapped: &WrappedKey<'_>) -> Result<Option<DataKey>> {
         let bytes = wrapped.bytes;
         match (self, wrapped.wrap) {
@@ -114,17 +114,17 @@ impl KeyMaterial {
     }
 }
 
-/// A wrapped data key as an envelope has it.
+/// The wrapped data key of an envelope.
 #[derive(Clone, Copy)]
 pub(crate) struct WrappedKey<'a> {
     pub(crate) wrap: Wrap,
     pub(crate) bytes: &'a [u8],
-    /// The text that ties it to the content algorithm, for the wraps that do so.
+    /// The text that binds it to the content algorithm, for wraps that do so.
     pub(crate) bind: &'a str,
-    /// The material description of the envelope; of a key in KMS the encryption context. One that cannot be parsed
-    /// names no key.
+    /// The material description of the envelope; for a key in KMS the encryption context. A description that cannot be
+    /// parsed names no key.
     pub(crate) material_description: &'a str,
-    /// The ARN of the KMS key that the object names. It decides which key is tried first and nothing else.
+    /// The ARN of the KMS key that the object names. It only decides which key is tried first.
     pub(crate) kms_key: Option<&'a str>,
 }
 
@@ -144,23 +144,23 @@ impl<'a> WrappedKey<'a> {
 /// A data key, wrapped for an envelope.
 #[derive(Debug)]
 pub(crate) struct Wrapping {
-    /// How it was wrapped.
+    /// The wrapping algorithm.
     pub(crate) wrap: WritingWrap,
     /// The wrapped key.
     pub(crate) bytes: Vec<u8>,
-    /// The material description, or the encryption context: compact JSON, in ASCII, because S3 hands non-ASCII metadata
-    /// back in another encoding than it took it.
+    /// The material description, or the encryption context: compact JSON in ASCII, because S3 returns non-ASCII
+    /// metadata in another encoding.
     pub(crate) description: String,
     /// The ARN of the KMS key that wrapped it.
     pub(crate) kms_key: Option<String>,
 }
 
-/// Which key opened an object's data key.
+/// The key that opened an object's data key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     /// The id under which the key is configured; the ARN of a key in KMS that is not configured by name.
     pub id: Option<String>,
-    /// Whether new objects are written under this key, be it by its public half and under another id.
+    /// Whether new objects are written under this key, even if by its public half or under another id.
     pub is_writing: bool,
 }
 
@@ -194,7 +194,7 @@ impl Keyring {
         Ok(Self { writing: Arc::new(writing), further: keys.collect(), kms: None })
     }
 
-    /// The same keyring with what reaches the keys in KMS.
+    /// The same keyring with a service for the keys in KMS.
     #[must_use]
     pub fn with_kms(self, service: Arc<dyn KeyService>) -> Self {
         Self { kms: Some(service), ..self }
@@ -205,11 +205,11 @@ impl Keyring {
         self.keys().any(|key| matches!(key.key, KeyMaterial::Kms(_)))
     }
 
-    /// A new data key, and the same wrapped by the writing key. `bind` is the text that ties it to the content
+    /// A new data key, and the same wrapped by the writing key. `bind` is the text that binds it to the content
     /// algorithm.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] without randomness; of a key in KMS those of [`KeyService`].
+    /// [`ErrorKind::Internal`] without randomness; for a key in KMS those of [`KeyService`].
     pub(crate) async fn new_data_key(&self, bind: &str) -> Result<(DataKey, Wrapping)> {
         if let KeyMaterial::Kms(key) = &self.writing.key {
             return self.generate_by_kms(key, bind).await;
@@ -219,10 +219,10 @@ impl Keyring {
         Ok((data_key, wrapping))
     }
 
-    /// Wraps `data_key` by the writing key. `bind` is the text that ties it to the content algorithm.
+    /// Wraps `data_key` by the writing key. `bind` is the text that binds it to the content algorithm.
     ///
     /// # Errors
-    /// As [`new_data_key`](Self::new_data_key).
+    /// As for [`new_data_key`](Self::new_data_key).
     pub(crate) async fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<Wrapping> {
         let (wrap, bytes) = match &self.writing.key {
             KeyMaterial::Aes(key) => (WritingWrap::AesGcm, aes::wrap(key, data_key, bind)?),
@@ -239,7 +239,7 @@ impl Keyring {
         }
     }
 
-    /// Whether an envelope says of its key what this keyring writes.
+    /// Whether an envelope describes its key as this keyring would write it.
     pub(crate) fn describes_writing_key(&self, wrapped: &WrappedKey<'_>) -> bool {
         match &self.writing.key {
             KeyMaterial::Kms(key) => wrapped.kms_key.is_some_and(|arn| key.has_arn(arn) == Some(true)),
@@ -247,14 +247,14 @@ impl Keyring {
         }
     }
 
-    /// Unwraps a data key by whichever key opens it, and tells which that was: first the one that the material
-    /// description names, then the others.
+    /// Unwraps a data key and returns the key that opened it. The key that the material description names is tried
+    /// first, then the others.
     ///
     /// # Errors
     /// [`ErrorKind::KeyMismatch`] when there is no key of the kind that wrapped it, [`ErrorKind::Malformed`] when its
     /// length is not that of such a wrapped key, [`ErrorKind::Unwrap`] when no key opens it, and
-    /// [`ErrorKind::AlgMismatch`] when one does and it was wrapped for another content algorithm. Of a key in KMS also
-    /// [`ErrorKind::ContextMismatch`] when its encryption context is not that of the configuration, and the errors of
+    /// [`ErrorKind::AlgMismatch`] when a key does and it was wrapped for another content algorithm. For a key in KMS
+    /// also [`ErrorKind::ContextMismatch`] when its encryption context is not the configured one, and the errors of
     /// [`KeyService`].
     pub(crate) async fn unwrap(&self, wrapped: WrappedKey<'_>) -> Result<(DataKey, KeyUse)> {
         self.check_kind(wrapped.wrap.kind())?;
@@ -293,7 +293,7 @@ impl Keyring {
         std::iter::once(&*self.writing).chain(&*self.further)
     }
 
-    /// The keys that can read, the wanted one first.
+    /// The keys that can read, the preferred one first.
     fn in_order(&self, kind: Kind, wanted: Option<&str>) -> impl Iterator<Item = &Key> {
         let named = move |key: &&Key| wanted.is_some() && key.id.as_deref() == wanted;
         let reading = move |key: &&Key| key.key.reads(kind);

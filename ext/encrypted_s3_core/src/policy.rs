@@ -1,4 +1,4 @@
-//! Which formats are written and which are read, under the names that Amazon's SDKs give these choices.
+//! The formats that are written and read, under the names of Amazon's SDKs.
 //!
 //! Two settings of a client decide: the commitment policy about key commitment (V3) and the security profile about the
 //! legacy forms. Contradictory combinations are refused when the policy is created, not when an object is read.
@@ -6,7 +6,7 @@
 use crate::envelope::Format;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether objects are written with key commitment, and whether ones without it are read (S3 Encryption Client
+/// Whether objects are written with key commitment, and whether objects without it are read (S3 Encryption Client
 /// specification, key commitment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitmentPolicy {
@@ -45,7 +45,7 @@ impl CommitmentPolicy {
     }
 }
 
-/// Which of Amazon's clients a service corresponds to: its format, and whether it reads legacy forms.
+/// The Amazon client that a service corresponds to: its format, and whether it reads legacy forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecurityProfile {
     /// The V2 client.
@@ -84,8 +84,8 @@ impl SecurityProfile {
         matches!(self, Self::V2AndLegacy | Self::V3AndLegacy)
     }
 
-    /// The default of Amazon's client of this profile. Legacy objects have no commitment, so
-    /// that the V3 client's own default would read none of them.
+    /// The default of Amazon's client of this profile. Legacy objects have no commitment, so the V3 client's own
+    /// default would read none of them.
     fn default_commitment(self) -> CommitmentPolicy {
         match self {
             Self::V2 | Self::V2AndLegacy => CommitmentPolicy::ForbidEncryptAllowDecrypt,
@@ -110,11 +110,11 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The policy of two settings, each of which follows from the other where it is not given.
+    /// The policy of two settings. If one is missing, it follows from the other.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`], naming both settings, for a V2 profile that is to write V3, and for legacy reading
-    /// under a policy that reads V3 only.
+    /// [`ErrorKind::Configuration`], naming both settings, for a V2 profile with a policy that writes V3, and for
+    /// legacy reading under a policy that reads V3 only.
     pub fn new(commitment: Option<CommitmentPolicy>, profile: Option<SecurityProfile>) -> Result<Self> {
         use CommitmentPolicy::{ForbidEncryptAllowDecrypt, RequireEncryptRequireDecrypt};
 
@@ -143,7 +143,7 @@ impl Policy {
         if self.commitment == CommitmentPolicy::ForbidEncryptAllowDecrypt { Format::V2 } else { Format::V3 }
     }
 
-    /// Lets an object without key commitment pass.
+    /// Accepts an object without key commitment.
     ///
     /// # Errors
     /// [`ErrorKind::CommitmentRequired`].
@@ -158,7 +158,7 @@ impl Policy {
         ))
     }
 
-    /// Lets a legacy object pass; `what` is what makes it one.
+    /// Accepts a legacy object; `what` is the reason why it counts as legacy.
     ///
     /// # Errors
     /// [`ErrorKind::LegacyDisabled`].

@@ -1,7 +1,7 @@
 //! Break glass: lets the owners of recovery keys open an object without the application's keys, by the metadata entry
 //! of `docs/format.md`, section 7. The data key is wrapped once more under each public recovery key.
 //!
-//! Whoever reads with the application's own keys does not use the entry, so a wrong entry cannot change what they read.
+//! Readers with the application's own keys do not use the entry, so a wrong entry cannot change their results.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::secret::DataKey;
 /// The name of the metadata entry, without the `x-amz-meta-` prefix.
 pub const ENTRY: &str = "encrypted-s3-recovery";
 
-/// The most recovery keys an object can have.
+/// Maximum number of recovery keys of an object.
 pub const MAX_KEYS: usize = 8;
 
 /// Longer than a V3 message id, which anybody who can write to the bucket may choose; see [`place`](crate::place).
@@ -35,7 +35,7 @@ const ID_LEN: usize = 28;
 /// The first bytes of the SHA-256 of a key's `SubjectPublicKeyInfo`.
 pub type Fingerprint = [u8; FINGERPRINT_LEN];
 
-/// The recovery keys of new objects, and the one that reads in place of the application's keys.
+/// The recovery keys of new objects, and the private key that reads in place of the application's keys.
 ///
 /// Clones share the keys.
 #[derive(Clone, Default)]
@@ -93,15 +93,15 @@ impl Recovery {
         Ok(Some((ENTRY, STANDARD.encode(value))))
     }
 
-    /// Whether the metadata of an object names the recovery keys of this configuration, so far as that shows without
-    /// the data key. Without recovery keys everything is as it should be: what an object has is kept.
+    /// Whether the metadata of an object names the recovery keys of this configuration, as far as that shows without
+    /// the data key. Without configured recovery keys any entry is right and is kept.
     pub(crate) fn is_named<'a>(&self, metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
         let wanted = || self.writing.iter().map(RsaKey::fingerprint);
         self.writing.is_empty()
             || matches!(Entry::read(metadata), Ok(Some(entry)) if entry.records().map(|(name, _)| name).eq(wanted()))
     }
 
-    /// The entry that an object with this `metadata` needs, name and value; `None` when it has a right one.
+    /// The entry that an object with this `metadata` needs, name and value; `None` when its entry is right.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when wrapping fails.
@@ -125,7 +125,7 @@ impl fmt::Debug for Recovery {
     }
 }
 
-/// The recovery entry of an object. Nothing of it is authenticated before [`check`](Self::check).
+/// The recovery entry of an object. It is not authenticated before [`check`](Self::check).
 pub(crate) struct Entry(Vec<u8>);
 
 impl Entry {
@@ -147,7 +147,7 @@ impl Entry {
         if whole && counted { Ok(Some(entry)) } else { Err(changed()) }
     }
 
-    /// The keys and what they wrapped.
+    /// The keys and their wrapped data keys.
     fn records(&self) -> impl Iterator<Item = (Fingerprint, &[u8])> {
         let end = self.0.len().saturating_sub(TAG_LEN);
         let mut rest = self.0.get(2..end).unwrap_or_default();
@@ -160,7 +160,7 @@ impl Entry {
         })
     }
 
-    /// Unwraps the data key with a private recovery key. The result is to be checked with [`check`](Self::check).
+    /// Unwraps the data key with a private recovery key. Check the result with [`check`](Self::check).
     ///
     /// # Errors
     /// [`ErrorKind::Unwrap`] when the entry is not for this key, or this key does not open it.

@@ -34,8 +34,7 @@ pub struct RotateOptions {
     /// Whether to request the object again and compare its envelope: some stores answer 200 to the copy and change
     /// nothing.
     pub verify: bool,
-    /// Whether the envelope of an object that has it in an instruction file is replaced there. Otherwise such an object
-    /// must be encrypted again.
+    /// Whether to replace an envelope in an instruction file there. Otherwise such an object must be encrypted again.
     pub instruction_files: bool,
     /// The key in the bucket under which the object was written, if it was renamed since. The object is then bound to
     /// its present key, and its wrapping key is not changed.
@@ -45,8 +44,8 @@ pub struct RotateOptions {
 /// The outcome for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// The metadata or the instruction file was replaced: the data key is now wrapped with the writing key (with `renamed_from`: the object is
-    /// now bound to its present key).
+    /// The metadata or the instruction file was replaced: the data key is now wrapped with the writing key (with
+    /// `renamed_from`: the object is now bound to its present key).
     Rotated(Format),
     /// The data key was already wrapped with the writing key (with `renamed_from`: the object was already bound to its
     /// present key).
@@ -66,10 +65,9 @@ pub struct Rotated {
     pub former_key_id: Option<String>,
 }
 
-/// Wraps the data key of the object `key` with the writing key and replaces the metadata, or the instruction file where
-/// the envelope is there, in one step of the store.
-/// Readers see the old envelope or the new one, and both open the body. If somebody replaces the object meanwhile,
-/// their object stays.
+/// Wraps the data key of the object `key` with the writing key and replaces the metadata, or the instruction file that
+/// holds the envelope, in one step of the store. Readers see the old envelope or the new one, and both open the body.
+/// If somebody replaces the object meanwhile, their object stays.
 ///
 /// # Errors
 /// `NotFound`; the errors of opening the envelope; `Changed` when the object is replaced again and again; `NotRotated`
@@ -181,7 +179,7 @@ async fn copy_in_parts(
         let part = Part::Copied(first, last);
         first = last + 1;
         let command = if first < head.size { Command::Part(part) } else { Command::Finish(part) };
-        // The send fails only if the task has ended; then its result gives the reason.
+        // The send fails only if the task has ended; its result then gives the reason.
         if commands.send(command).await.is_err() || first >= head.size {
             break;
         }

@@ -1,5 +1,4 @@
-//! Keys as types of their own, so that a key is never mistaken for other bytes, printed, copied by accident or left in
-//! memory.
+//! Types for keys, so that a key is never mistaken for other bytes, printed, copied by accident or left in memory.
 //!
 //! The bytes are on the heap: moving a key moves a pointer and leaves no unwiped copy on the stack.
 
@@ -19,7 +18,7 @@ pub const DATA_KEY_LEN: usize = 32;
 pub struct DataKey(Box<Zeroizing<[u8; DATA_KEY_LEN]>>);
 
 impl DataKey {
-    /// A fresh key from the operating system's random source.
+    /// A new key from the operating system's random source.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when the source fails or hands out zeros only.
@@ -29,13 +28,13 @@ impl DataKey {
         Ok(Self(key))
     }
 
-    /// A key that was unwrapped or derived; `bytes` are the raw 32 bytes.
+    /// An unwrapped or derived key; `bytes` are the raw 32 bytes.
     ///
     /// The caller wipes its own copy.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`] for any other length. The format allows AES-256 only (S3 Encryption Client
-    /// specification, algorithm suites), whatever the size of the wrapping key.
+    /// specification, algorithm suites), for any size of the wrapping key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut key = Box::new(Zeroizing::new([0; DATA_KEY_LEN]));
         if bytes.len() != key.len() {
@@ -82,7 +81,7 @@ impl WrappingKey {
         }
     }
 
-    /// Whether both have the same bytes; takes the same time wherever they differ.
+    /// Whether both have the same bytes. The time does not depend on where they differ.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }

@@ -34,8 +34,8 @@ pub const SEGMENT_LEN: usize = 64 * 1024;
 /// The suffix that is appended to an object's key to get the key of its stored map.
 pub const SIDECAR_SUFFIX: &str = ".segments";
 
-/// The number of bytes of the largest stored map, that of an object of 64 GiB less 32 bytes. Read at most this many and
-/// one more: a larger object is not a map.
+/// Bytes of the largest stored map, that of an object of 64 GiB less 32 bytes. Read at most one byte more: a larger
+/// object is not a map.
 pub const MAX_SIDECAR_LEN: u64 = HEADER_LEN as u64 + MAX_PLAINTEXT.div_ceil(SEGMENT_LEN as u64) * TAG_LEN as u64;
 
 /// The longest key of S3, in bytes of UTF-8.
@@ -48,7 +48,7 @@ pub fn sidecar_key(key: &str) -> Option<String> {
 }
 
 /// Whether an object with `text_len` bytes of ciphertext gets a stored map, and a reader looks for one. `memory_limit`
-/// is the size, in bytes, up to which objects are read whole: for those a map is of no use.
+/// is the size, in bytes, up to which objects are read whole and need no map.
 pub fn wants_sidecar(text_len: u64, memory_limit: u64) -> bool {
     text_len > memory_limit
 }

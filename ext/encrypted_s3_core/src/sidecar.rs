@@ -1,7 +1,7 @@
 //! Storing an object's segment map beside it, as `<key>.segments` (`docs/format.md`, 3.4 and 3.5).
 //!
-//! A stored map is only a help: without it an object is read whole once. So whoever stores an object does not fail when
-//! its map cannot be stored.
+//! A stored map only saves time: without it an object is read whole once. So storing an object does not fail when its
+//! map cannot be stored.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ const CONTENT_TYPE: &str = "application/octet-stream";
 /// A map replaces an older one, but neither an object of any other kind nor a map that a later version wrote.
 ///
 /// # Errors
-/// `Rejected` when the map's place is taken; `Internal` for a map that is not for storing; otherwise the errors of the
-/// store. None of them means that anything is wrong with the object.
+/// `Rejected` when another object is stored under the map's key; `Internal` for a map that is not for storing;
+/// otherwise the errors of the store. None of them means that anything is wrong with the object.
 pub async fn put(store: Arc<dyn ObjectStore>, key: &str, map: &Map, settings: ObjectSettings) -> Result<()> {
     let not_stored = || Error::new(ErrorKind::Internal, "this segment map is not for storing").for_object(key);
     let body = map.to_sidecar().ok_or_else(not_stored)?;
@@ -56,7 +56,7 @@ pub(crate) async fn put_body(
     store.put(object, body).await.map(drop)
 }
 
-/// The error for a key of a map under which something else is stored.
+/// The error for another object under the key of a map.
 pub(crate) fn taken(place: &str) -> Error {
     let what = "another object, or the segment map of a later version, is stored under this key. It was left alone";
     Error::new(ErrorKind::Rejected, what).for_object(place)
@@ -82,7 +82,7 @@ pub async fn is_at(store: Arc<dyn ObjectStore>, key: &str) -> Result<bool> {
     }
 }
 
-/// The first bytes of an object: as many as tell what it is, or fewer if it has fewer.
+/// The first bytes of an object: enough to recognize a map, or fewer if it has fewer.
 async fn beginning(store: &Arc<dyn ObjectStore>, key: &str) -> Result<Vec<u8>> {
     match small::read(store, key, MARK_LEN).await {
         Ok((_, bytes)) => Ok(bytes),

@@ -47,12 +47,12 @@ use crate::{Error, ErrorKind, Result};
 /// A store's answer, to be awaited or spawned.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// An object that is to be written: its key and everything else except the body.
+/// A new object: its key and everything else except the body.
 #[derive(Clone, Debug, Default)]
 pub struct NewObject {
     /// The object's key in the bucket, UTF-8.
     pub key: String,
-    /// The MIME type that the store gets.
+    /// The MIME type for the store.
     pub content_type: String,
     /// User metadata, names without the `x-amz-meta-` prefix.
     pub metadata: Vec<(String, String)>,
@@ -76,7 +76,7 @@ pub struct StoredPart {
     pub size: u64,
     /// The part's entity tag.
     pub etag: String,
-    /// The checksum that the store was sent with the part, to be repeated on completion.
+    /// The checksum that was sent with the part, to be repeated on completion.
     pub crc32: Option<String>,
 }
 
@@ -100,10 +100,10 @@ impl ObjectHead {
     }
 }
 
-/// The bytes of an object that are read, and the version of it.
+/// The requested bytes of an object, and the requested version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// The first byte and the last; `None` is all of it.
+    /// The first byte and the last; `None` is the whole object.
     pub range: Option<(u64, u64)>,
     /// The entity tag of the required version; `None` reads any.
     pub if_match: Option<String>,
@@ -114,7 +114,7 @@ pub struct Reading {
 pub struct Object {
     /// The properties of the object; the size is that of the whole object.
     pub head: ObjectHead,
-    /// Which byte of the object the body begins with: 0 when the store ignored the range.
+    /// The position of the body's first byte in the object: 0 when the store ignored the range.
     pub first: u64,
     /// The stored bytes.
     pub body: Body,
@@ -132,7 +132,7 @@ enum BodySource {
 }
 
 impl Body {
-    /// A body made of given chunks; an `Err` among them stands for a connection that breaks there.
+    /// A body of the given chunks; an `Err` among them stands for a connection that breaks there.
     pub fn from_chunks(chunks: Vec<Result<Bytes>>) -> Self {
         Self(BodySource::Chunks(chunks.into_iter()))
     }
@@ -148,8 +148,8 @@ impl Body {
     /// The next bytes, or `None` after the last.
     ///
     /// # Errors
-    /// `Transport` when the connection broke; `Damaged`, after the last bytes, when all of them do not have the
-    /// checksum that the store sent with them; `Io` when a file cannot be read.
+    /// `Transport` when the connection broke; `Damaged`, after the last bytes, when the body does not match the
+    /// checksum that the store sent; `Io` when a file cannot be read.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         match &mut self.0 {
             BodySource::Aws(body) => body.next().await,
@@ -164,7 +164,7 @@ impl Body {
 pub struct Replacement {
     /// All user metadata, names without the `x-amz-meta-` prefix.
     pub metadata: Vec<(String, String)>,
-    /// Canned ACL; stores do not copy the one that the object has.
+    /// Canned ACL; stores do not copy the object's present one.
     pub acl: Option<String>,
 }
 
@@ -173,7 +173,7 @@ pub struct Replacement {
 pub struct Page {
     /// Keys in the store's order.
     pub keys: Vec<String>,
-    /// Where the next page begins; `None` on the last.
+    /// The start of the next page; `None` on the last.
     pub next: Option<String>,
     /// Whether the store says that there are further pages.
     pub truncated: bool,
@@ -181,13 +181,13 @@ pub struct Page {
 
 /// An S3-like store, bound to one bucket.
 pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
-    /// How long one operation goes on without progress, all retries included.
+    /// Time limit of one operation without progress, all retries included.
     fn patience(&self) -> Duration {
         patience::PATIENCE
     }
 
-    /// Identifies the store, and its bucket, for what a process keeps of objects (their segment maps). With `None`
-    /// nothing is kept.
+    /// Identifies the store and its bucket for data that a process keeps about objects (their segment maps). With
+    /// `None` nothing is kept.
     fn name(&self) -> Option<(String, String)> {
         None
     }
@@ -196,15 +196,15 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     fn put(&self, object: NewObject, body: Bytes) -> StoreFuture<Stored>;
 
     /// Writes a whole object in one request if there is none under its key; `Changed` if there is one. A store without
-    /// such a request answers `Unsupported`.
+    /// this condition answers `Unsupported`.
     fn put_if_absent(&self, object: NewObject, _body: Bytes) -> StoreFuture<Stored> {
         let what = "the store cannot be asked to store an object only where there is none";
         let error = Error::new(ErrorKind::Unsupported, what).for_object(&object.key);
         Box::pin(async move { Err(error) })
     }
 
-    /// Writes a whole object in the place of one, only while the entity tag of that is `etag`: `Changed` otherwise. A
-    /// store that does not know the condition replaces it whatever it is.
+    /// Replaces a whole object, only while its entity tag is `etag`: `Changed` otherwise. A store that does not know
+    /// the condition replaces any object.
     fn replace(&self, object: NewObject, body: Bytes, etag: &str) -> StoreFuture<Stored>;
 
     /// Begins a multipart upload and returns its id. Nothing is visible under the key until it is completed.
@@ -219,8 +219,8 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Aborts a multipart upload and frees its parts.
     fn abort_multipart(&self, key: &str, upload_id: &str) -> StoreFuture<()>;
 
-    /// Reads an object or a range of it: its head first, then the body. A version other than the wanted one is
-    /// `Changed`, a range that begins past the end `InvalidRange`.
+    /// Reads an object or a range of it: its head first, then the body. `Changed` for another version than the
+    /// requested one, `InvalidRange` for a range that begins past the end.
     fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object>;
 
     /// Gives an object other user metadata without moving its body: content type, storage class, server-side

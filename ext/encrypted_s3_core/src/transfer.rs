@@ -1,9 +1,9 @@
-//! The task that brings an object into the store: one request, or a multipart upload whose parts come from the caller
-//! or, where an object is copied, from the store itself.
+//! The task that stores an object: by one request, or by a multipart upload whose parts come from the caller or, if an
+//! object is copied, from the store itself.
 //!
-//! The whole life of a multipart upload is here: create, send, complete or abort. It runs apart from the caller, so
-//! that a caller who is interrupted, or never comes back, leaves nothing behind: when the commands end without
-//! [`Command::Finish`], what was begun is aborted.
+//! It handles the whole life of a multipart upload: create, send, complete or abort. It runs independently of the
+//! caller, so that a caller that is interrupted, or never comes back, leaves nothing behind: when the commands end
+//! without [`Command::Finish`], the upload is aborted.
 
 mod in_flight;
 
@@ -22,19 +22,19 @@ pub use self::in_flight::{OWN_PARTS, SHARED_PARTS};
 use crate::store::{NewObject, ObjectHead, ObjectStore, Replacement, StoreFuture, Stored, StoredPart};
 use crate::{Error, ErrorKind, Result, task};
 
-/// The most parts that S3 takes.
+/// Maximum number of parts in S3.
 pub(crate) const MAX_PARTS: u16 = 10_000;
 
-/// How often, and at which interval at first, aborting a multipart upload is tried: parts that cost money stay behind
-/// when it fails.
+/// How often, and at which first interval, aborting a multipart upload is tried: if it fails, parts that cost money
+/// stay behind.
 const ABORT_ATTEMPTS: u32 = 3;
 const ABORT_PAUSE: Duration = Duration::from_millis(200);
-/// How long the caller waits for it. It goes on after that.
+/// How long the caller waits for the abort. It continues after that.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
 
 /// How long the store is asked for the outcome of a last request whose answer was lost.
 const OUTCOME_WAIT: Duration = Duration::from_secs(5);
-/// The same when the caller has cancelled and waits for the outcome.
+/// The same if the caller has cancelled and waits for the outcome.
 const INTERRUPTED_WAIT: Duration = Duration::from_secs(1);
 /// How long a store may take to answer after it has received the last byte of a request.
 const LATE: Duration = Duration::from_millis(500);
@@ -45,15 +45,15 @@ const AT_ONCE: usize = 64 * 1024;
 pub(crate) enum Command {
     /// One part that is not the last.
     Part(Part),
-    /// The last part; everything was checked and the object may become visible.
+    /// The last part. Everything was checked, and the object may become visible.
     Finish(Part),
 }
 
 /// The source of a part.
 pub(crate) enum Part {
-    /// Ciphertext, with the tag behind the last of it.
+    /// Ciphertext; the tag follows the last byte.
     Bytes(Bytes),
-    /// The first byte and the last of the object that is copied.
+    /// The first byte and the last of the copied object.
     Copied(u64, u64),
 }
 
@@ -62,7 +62,7 @@ pub(crate) enum Part {
 pub(crate) enum Aim {
     /// A new object.
     New(NewObject),
-    /// The existing object with other metadata, as long as it has this entity tag.
+    /// The existing object with new metadata, as long as it has this entity tag.
     Copy { key: String, etag: String, replacement: Replacement },
 }
 
@@ -81,7 +81,7 @@ impl Aim {
         }
     }
 
-    /// Whether an object is the one that was sent: no other object has the same envelope.
+    /// Whether this is the object that was sent: no other object has the same envelope.
     fn is_reached(&self, head: &ObjectHead) -> bool {
         let metadata = self.metadata();
         !metadata.is_empty() && metadata.iter().all(|(name, value)| head.metadata.get(name) == Some(value))
@@ -97,7 +97,7 @@ pub(crate) struct Sending {
 
 impl Sending {
     /// Starts a transfer of at most `concurrency` parts at once; `acknowledged` counts the bytes that the store has
-    /// taken. Must be called within a tokio runtime.
+    /// received. Must be called within a tokio runtime.
     pub(crate) fn start(
         store: Arc<dyn ObjectStore>,
         aim: Aim,
@@ -125,7 +125,7 @@ impl Sending {
     }
 }
 
-/// Everything that a transfer needs.
+/// The data of a transfer.
 struct Transfer {
     store: Arc<dyn ObjectStore>,
     aim: Aim,
@@ -170,8 +170,8 @@ impl Transfer {
         Ok(stored)
     }
 
-    /// The outcome of a request that is no longer wanted. A small one is with the store already, which may be carrying
-    /// it out; of a large one nothing more is sent.
+    /// The outcome of a request after a cancellation. A small request is already with the store, which may be carrying
+    /// it out; a large one is no longer sent.
     async fn given_up(&self, put: StoreFuture<Stored>, size: usize) -> Result<Stored> {
         if size > AT_ONCE {
             drop(put);
@@ -183,7 +183,7 @@ impl Transfer {
     }
 
     async fn multipart(self, first: Command, commands: mpsc::Receiver<Command>) -> Result<Stored> {
-        // Not cancelled midway: the store would keep an upload whose id is not known.
+        // Not cancelled midway, because the store would keep an upload with an unknown id.
         let id = self.create().await?;
         let mut in_flight = InFlight::default();
         let sent = tokio::select! {
@@ -211,7 +211,7 @@ impl Transfer {
         }
     }
 
-    /// Sends parts as they come, at most `concurrency` at once, and returns them in order when the last was taken.
+    /// Sends parts as they come, at most `concurrency` at once, and returns them in order after the last one.
     async fn send_parts(
         &self,
         id: &str,
@@ -260,11 +260,11 @@ impl Transfer {
         in_flight.send(sent, permit);
     }
 
-    /// Makes the object visible. Once it was sent, this request is not given up: its outcome must be known.
+    /// Makes the object visible. This request is not cancelled after it was sent: its outcome must be known.
     async fn complete(&self, id: &str, parts: Vec<StoredPart>) -> Result<Stored> {
         if let Aim::Copy { key, etag, .. } = &self.aim {
-            // The copy of the last part takes minutes, and what was stored meanwhile would be lost. `If-Match` of the
-            // request that completes is for Amazon alone: others answer 501.
+            // Copying the last part takes minutes, and an object stored meanwhile would be lost. The completing request
+            // has `If-Match` at Amazon only: other stores answer 501.
             if self.store.head(key).await?.etag != *etag {
                 return Err(Error::new(ErrorKind::Changed, "the object was replaced while it was copied"));
             }
@@ -277,8 +277,8 @@ impl Transfer {
         }
     }
 
-    /// What became of a last request that ended with `error` or was given up. Its answer may have been lost, and a
-    /// store that is asked again may say that there is no such upload any more. Then the object itself tells.
+    /// The outcome of a last request that ended with `error` or was cancelled. Its answer may have been lost, and a
+    /// store that is asked again may answer that the upload no longer exists. Then the object itself is checked.
     async fn outcome(&self, error: Error, wait: Duration) -> Result<Stored> {
         match timeout(wait, self.store.head(self.aim.key())).await {
             Ok(Ok(head)) if self.aim.is_reached(&head) => Ok(Stored { etag: head.etag }),

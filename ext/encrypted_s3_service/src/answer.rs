@@ -1,4 +1,4 @@
-//! Waiting for answers of the core, and raising its errors in Ruby.
+//! Waits for answers of the core and raises its errors in Ruby.
 
 use encrypted_s3_core::{Result as CoreResult, task};
 use magnus::{Error, Ruby};

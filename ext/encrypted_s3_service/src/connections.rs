@@ -10,8 +10,8 @@ use crate::process;
 
 static CONNECTIONS: Mutex<Option<(process::Id, Arc<Connections>)>> = Mutex::new(None);
 
-/// Returns the connections of `process`, which is this one. Connections that were inherited from a parent process are
-/// neither used nor closed, because the parent uses the same sockets.
+/// Returns the connections of `process`, which is this one. Connections inherited from a parent process are neither
+/// used nor closed, because the parent uses the same sockets.
 pub fn of(process: process::Id) -> Arc<Connections> {
     let mut slot = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     match &*slot {
@@ -24,7 +24,7 @@ pub fn of(process: process::Id) -> Arc<Connections> {
     }
 }
 
-/// Returns `envelopes` with what reaches their keys in KMS from `process`, which is this one.
+/// Returns `envelopes` with the service for its keys in KMS, over connections of `process`, which is this one.
 pub fn with_kms(
     mut envelopes: Envelopes,
     process: process::Id,

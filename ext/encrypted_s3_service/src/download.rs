@@ -48,7 +48,7 @@ impl Download {
         Self::read_up_to(ruby, this, CHUNK as u64)
     }
 
-    /// As `read`, but of at most `most` bytes.
+    /// Like `read`, but returns at most `most` bytes.
     fn read_up_to(ruby: &Ruby, this: &Self, most: u64) -> Result<Option<RString>, Error> {
         let mut download = this.download.lock(ruby)?;
         let download = download.as_mut().ok_or_else(|| closed(ruby))?;
@@ -62,7 +62,7 @@ impl Download {
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.skip(bytes))
     }
 
-    /// Begins with byte `first` of the object. `length` is the number of bytes that will be read; nil for the rest.
+    /// Begins with byte `first` of the object. `length` is the number of bytes to read; nil for the rest.
     fn begin_at(ruby: &Ruby, this: &Self, first: u64, length: Option<u64>) -> Result<(), Error> {
         let mut download = this.download.lock(ruby)?;
         call(ruby, download.as_mut().ok_or_else(|| closed(ruby))?.begin_at(first, length))
@@ -96,7 +96,7 @@ impl Download {
     }
 }
 
-/// What opened an object: `format`, and `key_id` and `current` as far as they may be known.
+/// The format and the key of an opened object: `format`, and `key_id` and `current` as far as they may be known.
 pub fn used(ruby: &Ruby, used: &Used) -> Result<RHash, Error> {
     let answer = ruby.hash_new();
     answer.aset(ruby.to_symbol("format"), used.format.name())?;

@@ -46,7 +46,7 @@ impl<T> Handle<T> {
 
 impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
-        // Dropping wakes tasks of a runtime whose threads, and the locks they held, are in another process.
+        // Dropping would wake tasks of a runtime whose threads, and the locks they held, are in another process.
         if self.process != process::id()
             && let Ok(slot) = self.value.get_mut()
         {

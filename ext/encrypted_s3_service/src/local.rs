@@ -28,7 +28,7 @@ fn open(
     instruction_file: Option<RString>,
 ) -> Result<Download, Error> {
     let envelopes = envelopes(ruby, settings)?;
-    // A segment map beside a local file is not read: the whole file is at hand.
+    // A segment map beside a local file is not read, because the whole file is available.
     let plan = DownloadPlan { segment_index: false, ..options::download_plan(ruby, settings)? };
     let body = file::duplicate(ruby, descriptor)?;
     let instruction_file = instruction_file.map(|text| text.to_bytes().to_vec());

@@ -8,8 +8,8 @@ use crate::process;
 
 static MAPS: Mutex<Option<(process::Id, Arc<Maps>)>> = Mutex::new(None);
 
-/// Returns the maps of this process. Those that were inherited from a parent process are not used: a thread of the
-/// parent may have held one of their locks during the fork. They are not freed either, because that needs the lock too.
+/// Returns the maps of this process. Maps inherited from a parent process are not used: a thread of the parent may have
+/// held one of their locks during the fork. They are not freed either, because that needs the lock too.
 pub fn shared() -> Arc<Maps> {
     let process = process::id();
     let mut slot = MAPS.lock().unwrap_or_else(PoisonError::into_inner);

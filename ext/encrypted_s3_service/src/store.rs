@@ -1,4 +1,4 @@
-//! Where a client keeps its objects: in a bucket or in a folder.
+//! The place of a client's objects: a bucket or a folder.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, FolderStore, ObjectSt
 
 use crate::{connections, process};
 
-/// The place that the settings name.
+/// The place in the settings.
 #[derive(Debug)]
 pub enum StoreSettings {
-    /// A bucket, with everything that is needed to reach it. Boxed: it is many times as large as the other.
+    /// A bucket and its connection settings. Boxed, because it is many times as large as the other.
     Bucket(Box<AwsStoreSettings>),
     /// A folder of this machine.
     Folder(PathBuf),
@@ -38,7 +38,7 @@ pub enum Store {
 }
 
 impl Store {
-    /// What both can do.
+    /// The common interface of both.
     pub fn objects(self) -> Arc<dyn ObjectStore> {
         match self {
             Self::Bucket(store) => store,

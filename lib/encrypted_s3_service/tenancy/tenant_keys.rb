@@ -26,8 +26,7 @@ module EncryptedS3Service
   # {DerivedKeys}, or a lambda of the application. The id is a String; a Hash can also have Symbols or Integers as ids.
   # If the source returns nil, the key is destroyed and the tenant's files are unreadable for good; they can still be
   # deleted. The source can also return a reference to a key that a custodian keeps, see {OpenBao}. Keys are not read
-  # from files
-  # (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
+  # from files (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
   module TenantKeys
     # Separates the entry's name and the tenant's id.
     SEPARATOR = "@"

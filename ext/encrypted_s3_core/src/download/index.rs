@@ -11,37 +11,37 @@ use crate::segments::{self, HEADER_LEN, Layout, Map, NoMap, Purpose};
 use crate::store::{ObjectHead, ObjectSettings, ObjectStore};
 use crate::{Error, ErrorKind, Result, sidecar, task};
 
-/// How many times an object that gets another envelope meanwhile is begun again.
+/// How many times indexing starts again because the object got another envelope meanwhile.
 const ATTEMPTS: u32 = 3;
 
 /// How objects are indexed.
 #[derive(Clone, Debug)]
 pub struct IndexOptions {
-    /// Objects of up to so many bytes of plaintext get no map.
+    /// Objects of at most this many bytes of plaintext get no map.
     pub above: u64,
-    /// Settings of the objects, which their maps get too.
+    /// Settings of the objects; their maps get the same.
     pub settings: ObjectSettings,
-    /// Whether nothing is read or stored beyond what tells if an object lacks a map.
+    /// Whether to store nothing, and to read only enough to see whether an object lacks a map.
     pub dry_run: bool,
 }
 
-/// What became of an object.
+/// The result for one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Indexed {
     /// It has a map now.
     Stored,
-    /// It had one, or one of a later version. Only the map's header was looked at: a reader finds out whether a tag is
-    /// wrong.
+    /// It already had a map, perhaps of a later version. Only the map's header was checked: a wrong tag is found by the
+    /// readers.
     Present,
     /// It is too small for one.
     Small,
     /// It cannot have one: it is in a legacy form, or its key is too long.
     Impossible,
-    /// It has none, and it is a dry run.
+    /// It has no map, and it is a dry run.
     Lacking,
 }
 
-/// Stores the segment map of the object `key`, if it has none. The object is read whole once, and its own tag has to be
+/// Stores the segment map of the object `key`, if it has none. The whole object is read once, and its own tag must be
 /// right in this pass.
 ///
 /// # Errors
@@ -101,7 +101,7 @@ impl Indexing<'_> {
         unlock(&self.store, self.envelopes, head, self.key).await
     }
 
-    /// Whether there is a map of this object, or one that a later version has stored.
+    /// Whether there is a map of this object, in this version or a later one.
     ///
     /// # Errors
     /// `Rejected` when another object is in its place.
@@ -120,12 +120,13 @@ impl Indexing<'_> {
         }
     }
 
-    /// Reads all of the object once, in one version, and returns its map. `object` is what `head` said.
+    /// Reads the whole object once, in one version, and returns its map. `object` has the properties from the HEAD
+    /// request.
     async fn checked(&self, head: &ObjectHead, mut object: Unlocked) -> Result<Map> {
         let plan = self.plan.ending_with_segments();
         let (now, ranges) = Ranges::open(self.store.clone(), self.key, plan, 0..u64::MAX).await?;
         if now != *head {
-            // It was replaced, or has another envelope, since its head was read.
+            // The object was replaced, or got another envelope, after its properties were read.
             object = self.unlock(&now).await?;
         }
         pass::checked(ranges, &object.content_key, object.size, Purpose::Storing).await

@@ -16,7 +16,7 @@ pub(crate) async fn checked(mut ranges: Ranges, key: &ContentKey, size: u64, pur
     let mut cut = Cut::after(size);
     while let Some(mut bytes) = ranges.next().await? {
         cut.apply(&mut bytes);
-        // The plaintext is dropped unseen. Only the check and the map are wanted.
+        // The plaintext is dropped. Only the check and the map are needed.
         checking.update(bytes.bytes_from(0))?;
     }
     let (map, _padding) = checking.finish(cut.trailer())?;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::{ErrorKind, Result};
 
-/// How many times an object is read whose body breaks off. Requests that fail are repeated by the store.
+/// How many times an object is read whose body is cut off. The store repeats failed requests itself.
 const ATTEMPTS: u32 = 3;
 
 /// Returns the properties of an object and its first bytes, `most` of them or as many as it has.
@@ -25,7 +25,7 @@ pub(crate) async fn read(store: &Arc<dyn ObjectStore>, key: &str, most: usize) -
             Ok(bytes) => return Ok((head, bytes)),
             Err(error) => {
                 let is_broken = matches!(error.kind(), ErrorKind::Transport | ErrorKind::Damaged);
-                // A body that falls silent takes its time: one more must fit into the store's patience.
+                // Detecting a stalled body takes time: another attempt must fit into the store's time limit.
                 if !is_broken || left == 0 || began.elapsed() > store.patience() / 2 {
                     return Err(error);
                 }

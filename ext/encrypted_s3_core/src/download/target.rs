@@ -39,7 +39,7 @@ impl<'a> Target<'a> {
 impl Drop for Target<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            // If the file cannot be truncated here, nothing more can be done about it.
+            // If the file cannot be truncated, nothing more can be done here.
             let _restored = self.restore();
         }
     }

@@ -14,7 +14,7 @@ impl Cut {
         Self { left: size, trailer: Vec::new() }
     }
 
-    /// Takes the bytes of the trailer out of the next `bytes`. Those of the ciphertext stay.
+    /// Removes the bytes of the trailer from the next `bytes`. Those of the ciphertext stay.
     pub(super) fn apply(&mut self, bytes: &mut Buffer) {
         let text = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
         self.trailer.extend_from_slice(bytes.bytes_from(text));
@@ -22,7 +22,7 @@ impl Cut {
         self.left -= text as u64;
     }
 
-    /// The trailer, as far as it has come.
+    /// The bytes of the trailer so far.
     pub(super) fn trailer(&self) -> &[u8] {
         &self.trailer
     }

@@ -1,6 +1,6 @@
-//! Key commitment of the V3 format: from the data key and the object's message id, HKDF with SHA-512 (RFC 5869) makes
+//! Key commitment of the V3 format: HKDF with SHA-512 (RFC 5869) derives from the data key and the object's message id
 //! the key of the content and a value that only this data key gives (S3 Encryption Client specification, key
-//! derivation). Two data keys that open one ciphertext can be found for AES-GCM alone; not with this.
+//! derivation). With AES-GCM alone, two data keys that open one ciphertext can be found.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -18,10 +18,10 @@ pub(super) const SUITE_ID: [u8; 2] = [0x00, 0x73];
 const COMMIT_LABEL: &[u8] = b"\x00\x73COMMITKEY";
 const DERIVE_LABEL: &[u8] = b"\x00\x73DERIVEKEY";
 
-/// 28 bytes: what is random about an object, or what commits to its key.
+/// 28 bytes: the random message id, or the commitment to the key.
 pub(super) type Id = [u8; ID_LEN];
 
-/// What both values are made from.
+/// The source of both values.
 pub(super) struct Derivation(Hkdf);
 
 impl Derivation {
@@ -29,7 +29,7 @@ impl Derivation {
         Self(Hkdf::new(message_id, data_key.expose()))
     }
 
-    /// The value that is stored with the object.
+    /// The value stored with the object.
     pub(super) fn commitment(&self) -> Result<Id> {
         let mut commitment = [0; ID_LEN];
         self.0.expand(&[COMMIT_LABEL], &mut commitment)?;

@@ -1,4 +1,4 @@
-//! What encrypts one object's content, for those who read it at any offset or derive more from its data key.
+//! The key material of one object's content, for callers that read at any offset or derive more from the data key.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::gcm::{Backend, Nonce, Opener, Sealer, plaintext_len};
 use crate::secret::DataKey;
 
-/// The data key of one object and what its content is encrypted with (`docs/format.md`, 2).
+/// The data key of one object and the key and nonce of its content (`docs/format.md`, 2).
 ///
 /// Wiped when dropped; neither `Clone` nor printable.
 pub struct ContentKey {
@@ -40,13 +40,13 @@ impl ContentKey {
         Ok(Self { data_key, form: Form::V3 { message_id, content_key } })
     }
 
-    /// Legacy CBC in an envelope of this `format`. With `genuine` false it decrypts as a broken object does; see
+    /// Legacy CBC in an envelope of this `format`. If `genuine` is false, it decrypts like a broken object; see
     /// [`cbc::Opener`].
     pub fn legacy(data_key: DataKey, format: Format, iv: Iv, genuine: bool) -> Self {
         Self { data_key, form: Form::Cbc { format, iv, genuine } }
     }
 
-    /// The object's own key, unwrapped; not what V3 encrypts with.
+    /// The object's unwrapped data key. V3 encrypts with a key derived from it.
     pub fn data_key(&self) -> &DataKey {
         &self.data_key
     }
@@ -60,7 +60,7 @@ impl ContentKey {
         }
     }
 
-    /// What is random about the object besides its data key: nonce, message id or initialisation vector.
+    /// The random values of the object besides its data key: nonce, message id or initialisation vector.
     pub fn object_id(&self) -> &[u8] {
         match &self.form {
             Form::V2(nonce) => nonce,
@@ -96,8 +96,8 @@ impl ContentKey {
         }
     }
 
-    /// What encrypts the content; `None` for legacy CBC, which is not written. Takes the key: a second text under it and
-    /// its nonce would give both texts away.
+    /// Returns the sealer of the content; `None` for legacy CBC, which is not written. Consumes the key: a second text
+    /// under it and its nonce would reveal both texts.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the cipher cannot be set up.
@@ -105,7 +105,7 @@ impl ContentKey {
         self.gcm().map(|(key, nonce, aad)| Sealer::with_backend(key, nonce, aad)).transpose()
     }
 
-    /// What decrypts the content and checks it.
+    /// Returns the decryptor that also checks the content.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the cipher cannot be set up.

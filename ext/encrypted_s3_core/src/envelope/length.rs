@@ -1,14 +1,14 @@
-//! How long an object's plaintext is, as far as that shows without reading it.
+//! The length of an object's plaintext, as far as it is known without reading the object.
 
 use super::metadata::{Entries, names};
 use crate::cbc;
 use crate::gcm;
 
-/// The bytes of plaintext in an object of `body_len` bytes, from its metadata (as [`Envelopes::open`] takes it) alone;
-/// `None` when it cannot be told.
+/// The bytes of plaintext in an object of `body_len` bytes, from its metadata alone (as [`Envelopes::open`] takes it);
+/// `None` when they do not tell it.
 ///
-/// Nothing of this is authenticated. In the GCM formats the length follows from the body's. Under CBC, where padding
-/// hides it, the writer's own note is taken if it fits.
+/// None of this is authenticated. In the GCM formats the length follows from the length of the body. CBC hides it by
+/// padding, so the length that the writer noted is used if it is plausible.
 ///
 /// [`Envelopes::open`]: super::Envelopes::open
 pub fn plaintext_len<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>, body_len: u64) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! The entries an envelope is made of, wherever they were stored.
+//! The entries of an envelope, from the object's metadata or its instruction file.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{confusion, malformed, rfc2047};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The longest instruction file that is read, in bytes; a real one has about 500.
+/// Maximum bytes of an instruction file; a real one has about 500.
 pub const MAX_INSTRUCTION_FILE: usize = 64 * 1024;
 
 /// The names of the entries, without the `x-amz-meta-` prefix of the HTTP headers.
@@ -31,17 +31,17 @@ pub(super) mod names {
     pub(in super::super) const V3_MESSAGE_ID: &str = "x-amz-i";
     pub(in super::super) const V3_MATERIAL_DESCRIPTION: &str = "x-amz-m";
     pub(in super::super) const V3_ENCRYPTION_CONTEXT: &str = "x-amz-t";
-    /// Not of Amazon's format: the ARN of the KMS key that wrapped the data key (`docs/format.md`, 6). With several keys
-    /// it tells which to try first. Always in the object's own metadata.
+    /// Not part of Amazon's format: the ARN of the KMS key that wrapped the data key (`docs/format.md`, 6). With
+    /// several keys it tells which to try first. Always in the object's own metadata.
     pub(in super::super) const KMS_KEY: &str = "encrypted-s3-kms-key";
 
     /// The entry that marks the format: V1, V2, V3.
     pub(in super::super) const WRAPPED_KEYS: [&str; 3] = [V1_KEY, V2_KEY, V3_KEY];
-    /// V3 entries that stay with the object, whatever is in the instruction file.
+    /// V3 entries that stay with the object, even if there is an instruction file.
     pub(in super::super) const V3_CONTENT: [&str; 3] = [V3_SUITE, V3_COMMITMENT, V3_MESSAGE_ID];
-    /// V3 entries that go with the wrapped key.
+    /// V3 entries that are stored with the wrapped key.
     pub(in super::super) const V3_WRAP: [&str; 3] = [V3_WRAP_ALGORITHM, V3_MATERIAL_DESCRIPTION, V3_ENCRYPTION_CONTEXT];
-    /// What V1 and V2 hold besides the wrapped key.
+    /// The other entries of V1 and V2 besides the wrapped key.
     pub(in super::super) const OLDER: [&str; 5] =
         [IV, CONTENT_ALGORITHM, WRAP_ALGORITHM, TAG_LENGTH, MATERIAL_DESCRIPTION];
 
@@ -55,8 +55,8 @@ pub(super) mod names {
         metadata.into_iter().any(|(name, _)| WRAPPED_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name)))
     }
 
-    /// The constant for `name`, which compares without regard to case: Go's client sends capitals, which S3 lower-cases
-    /// and other stores may not. `None` for what is no part of an envelope.
+    /// The constant for `name`, compared without regard to case: Go's client sends capitals, which S3 lower-cases and
+    /// other stores may not. `None` for a name that is not part of an envelope.
     pub(super) fn known(name: &str) -> Option<&'static str> {
         WRAPPED_KEYS
             .into_iter()
@@ -68,7 +68,7 @@ pub(super) mod names {
     }
 }
 
-/// The entries of an envelope by name; anything else that was in the metadata is left out.
+/// The entries of an envelope by name, without all other metadata.
 #[derive(Debug, Default)]
 pub(super) struct Entries(BTreeMap<&'static str, String>);
 
@@ -102,7 +102,7 @@ impl Entries {
         Ok(entries)
     }
 
-    /// Two entries that differ in case only would let two readers see two envelopes in one object.
+    /// With two entries that differ only in case, two readers could see two envelopes in one object.
     fn insert(&mut self, name: &'static str, value: String) -> Result<()> {
         match self.0.insert(name, value) {
             None => Ok(()),
@@ -112,8 +112,8 @@ impl Entries {
 
     /// The entries of the object and of its instruction file together.
     ///
-    /// Nothing of the envelope may be in both, and of V1 and V2 nothing may be outside the file but the plaintext's
-    /// length, which is not used.
+    /// No entry of the envelope may be in both. In V1 and V2 only the plaintext's length, which is not used, may be
+    /// outside of the file.
     pub(super) fn and(self, file: Self) -> Result<Self> {
         let stray = names::OLDER.iter().chain(&names::V3_WRAP).any(|name| self.holds(name));
         if stray {
@@ -130,7 +130,7 @@ impl Entries {
         names.iter().any(|name| self.holds(name))
     }
 
-    /// The entry's text; an empty one counts as absent, because Go's client writes unused entries empty.
+    /// The entry's text. An empty one counts as absent, because Go's client writes unused entries empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -139,13 +139,13 @@ impl Entries {
         self.get(name).ok_or_else(|| malformed(name, "is missing"))
     }
 
-    /// The bytes of an entry in standard base64 with padding and nothing else; Ruby's client skips over junk, so that
-    /// one envelope has many spellings there.
+    /// The bytes of an entry in standard base64 with padding and nothing else. Ruby's client skips invalid characters,
+    /// so that one envelope has many spellings there.
     pub(super) fn base64(&self, name: &str) -> Result<Vec<u8>> {
         STANDARD.decode(self.require(name)?).map_err(|_| malformed(name, "is not base64"))
     }
 
-    /// As [`Entries::base64`], for an entry of exactly `N` bytes.
+    /// Like [`Entries::base64`], for an entry of exactly `N` bytes.
     pub(super) fn bytes<const N: usize>(&self, name: &str) -> Result<[u8; N]> {
         self.base64(name)?.try_into().map_err(|_| malformed(name, &format!("does not have {N} bytes")))
     }

@@ -1,4 +1,4 @@
-//! Other metadata for an object whose body stays: its data key wrapped by the writing key, or bound to another place.
+//! New metadata for an object whose body stays: its data key wrapped by the writing key, or bound to another place.
 
 use super::metadata::names;
 use super::{ContentKey, Envelope, Envelopes, Format, v2, v3};
@@ -7,20 +7,20 @@ use crate::keyring::{KeyUse, Keyring, ReEncrypted, WrappedKey, Wrapping};
 use crate::place::{self, Claim, PlaceBinding};
 use crate::secret::DataKey;
 
-/// A metadata entry that changes: its name, and its new value or `None` when it goes away.
+/// A metadata entry that changes: its name, and its new value or `None` when it is removed.
 pub(super) type Changed = (&'static str, Option<String>);
 
-/// Gives the entries of a wrapped data key in one format.
+/// Builds the entries of a wrapped data key in one format.
 type Entries = fn(Wrapping) -> Vec<Changed>;
 
-/// What changing an object's metadata comes to.
+/// The required change of an object's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rewrap {
-    /// They are what they are to be already.
+    /// None: they are already correct.
     Current(Format),
-    /// All of the object's metadata as they are to be, other people's entries included.
+    /// All of the object's new metadata, including entries of other programs.
     Metadata(Format, Vec<(String, String)>),
-    /// It cannot be done without encrypting the object anew; why.
+    /// The object must be encrypted again; the text gives the reason.
     Reencrypt(&'static str),
 }
 
@@ -35,7 +35,8 @@ impl Replaceable {
         if matches!(self.envelope, Envelope::V3(_)) { Format::V3 } else { Format::V2 }
     }
 
-    /// The wrapped data key, and what gives the entries of another wrap in the same format; `None` for V1.
+    /// The wrapped data key, and the function that builds the entries of another wrap in the same format; `None` for
+    /// V1.
     fn wrapped(&self) -> Option<(WrappedKey<'_>, Entries)> {
         match &self.envelope {
             Envelope::V1(_) => None,
@@ -44,7 +45,7 @@ impl Replaceable {
         }
     }
 
-    /// The entries that change when KMS wraps the data key anew, without seeing it; `None` when KMS alone cannot.
+    /// The entries that change when KMS rewraps the data key without revealing it; `None` when KMS alone cannot.
     async fn re_encrypt(&self, keyring: &Keyring) -> Result<Option<Vec<Changed>>> {
         let Some((wrapped, entries)) = self.wrapped() else { return Ok(None) };
         Ok(match keyring.re_encrypt(&wrapped).await? {
@@ -56,8 +57,8 @@ impl Replaceable {
         })
     }
 
-    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when that is the
-    /// writing key and the envelope says so.
+    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when `used` is
+    /// the writing key and the envelope says so.
     async fn rewrap(&self, keyring: &Keyring, key: &ContentKey, used: Option<&KeyUse>) -> Result<Vec<Changed>> {
         let (Some((wrapped, entries)), Some(used)) = (self.wrapped(), used) else { return Ok(Vec::new()) };
         if used.is_writing && keyring.describes_writing_key(&wrapped) {
@@ -68,16 +69,16 @@ impl Replaceable {
 }
 
 impl Envelopes {
-    /// Wraps the data key of the object under `key`, with this `metadata`, by the writing key. The format stays what it
-    /// is: the key of a V2 object is not bound to it, so that wrapping it as a V3 key would commit to nothing. An object
-    /// that is bound to no place is bound to this one, where places are written. Where there are recovery keys, an object
-    /// that is not for them, or not only for them, gets another recovery entry.
+    /// Wraps the data key of the object under `key`, with this `metadata`, by the writing key. The format stays the
+    /// same: the key of a V2 object is not bound to it, so wrapping it as a V3 key would commit to nothing. If place
+    /// binding is on, an object that is bound to no place is bound to this one. If there are recovery keys, an object
+    /// that is not for exactly these gets a new recovery entry.
     ///
-    /// From one KMS key to another the data key does not leave KMS. Then the place entry and the recovery entry are kept
-    /// and not checked.
+    /// Between two KMS keys the data key does not leave KMS. Then the place entry and the recovery entry are kept
+    /// without a check.
     ///
     /// # Errors
-    /// As [`open`](Envelopes::open).
+    /// As for [`open`](Envelopes::open).
     pub async fn rewrap(&self, key: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
         let object = match self.replaceable(self.place, metadata, None)? {
             Ok(object) => object,
@@ -92,7 +93,7 @@ impl Envelopes {
         })
     }
 
-    /// The entries that change when the writing key wraps the data key of an object. Where its own `metadata` can change
+    /// The entries that change when the writing key wraps the data key of an object. If its own `metadata` can change,
     /// also those that bind it to its `key` and those of the recovery keys.
     pub(super) async fn changes(
         &self,
@@ -101,7 +102,7 @@ impl Envelopes {
         metadata: Option<&[(String, String)]>,
     ) -> Result<Vec<Changed>> {
         let binds = metadata.is_some() && self.place.writes() && object.claim.is_absent();
-        // For another recovery entry the data key is needed.
+        // A new recovery entry needs the data key.
         let is_recoverable = metadata.is_none_or(|metadata| self.recovery.is_named(pairs(metadata)));
         if !binds
             && is_recoverable
@@ -122,11 +123,11 @@ impl Envelopes {
         Ok(changed)
     }
 
-    /// Binds an object with this `metadata` to its `key`, whatever the setting says: it was written under the key
+    /// Binds an object with this `metadata` to its `key`, with any place binding setting: it was written under the key
     /// `former` and renamed or copied since.
     ///
     /// # Errors
-    /// As [`open`](Envelopes::open); `Misplaced` when it was written neither under `key` nor under `former`,
+    /// As for [`open`](Envelopes::open); `Misplaced` when it was written neither under `key` nor under `former`,
     /// `PlaceRequired` when it does not say where it was written.
     pub async fn rebind(&self, key: &str, former: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
         let object = match self.replaceable(PlaceBinding::Verify, metadata, None)? {
@@ -148,8 +149,8 @@ impl Envelopes {
         Ok(Rewrap::Metadata(format, replaced(metadata, vec![place_entry(data_key, key)?])))
     }
 
-    /// Reads the envelope of an object whose metadata, or whose instruction file, can be replaced; or says why that is
-    /// not enough.
+    /// Reads the envelope of an object whose metadata, or whose instruction file, can be replaced; or returns the
+    /// reason why that is not enough.
     pub(super) fn replaceable(
         &self,
         binding: PlaceBinding,

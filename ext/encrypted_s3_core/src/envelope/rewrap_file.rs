@@ -1,4 +1,4 @@
-//! Another instruction file for an object whose body and metadata stay: its data key wrapped by the writing key.
+//! A new instruction file for an object whose body and metadata stay: its data key wrapped by the writing key.
 
 use serde_json::{Map, Value};
 
@@ -8,24 +8,24 @@ use super::{Description, Envelopes, Format, described, join, malformed};
 use crate::envelope::metadata::Entries;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What changing an object's instruction file comes to.
+/// The required change of an object's instruction file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RewrapFile {
-    /// It is what it is to be already.
+    /// None: it is already correct.
     Current(Format),
-    /// The whole instruction file as it is to be, other people's entries included.
+    /// The whole new instruction file, including entries of other programs.
     File(Format, Vec<u8>),
-    /// It cannot be done without encrypting the object anew; why.
+    /// The object must be encrypted again; the text gives the reason.
     Reencrypt(&'static str),
 }
 
 impl Envelopes {
     /// Wraps the data key of the object under `key`, with this `metadata` and this instruction `file`, by the writing
-    /// key. As in [`rewrap`](Self::rewrap) the format stays; the metadata stay as well, so that an object that is bound to
-    /// no place is not bound to one.
+    /// key. As in [`rewrap`](Self::rewrap) the format stays. The metadata stay as well, so an object that is bound to
+    /// no place is not bound here.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As for [`open`](Self::open).
     pub async fn rewrap_file(&self, key: &str, metadata: &[(String, String)], file: &[u8]) -> Result<RewrapFile> {
         let object = match self.replaceable(self.place, metadata, Some(file))? {
             Ok(object) => object,

@@ -1,14 +1,14 @@
-//! Undoes what S3 does to metadata that is not ASCII.
+//! Decodes metadata that is not ASCII and that S3 has encoded.
 //!
-//! S3 takes the bytes of a header for Latin-1 and hands back that text as UTF-8 in an encoded word (RFC 2047). So a
-//! client's UTF-8 comes back encoded twice over. Other stores return it as it was, or in one encoded word.
+//! S3 reads the bytes of a header as Latin-1 and returns that text as UTF-8 in an encoded word (RFC 2047). So a
+//! client's UTF-8 comes back encoded twice. Other stores return the text unchanged, or in one encoded word.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The text that the writer sent, as far as that can be told; text without an encoded word comes back as it is.
+/// The text that the writer sent, as far as that can be determined; text without an encoded word is returned unchanged.
 pub fn decode(text: &str) -> Cow<'_, str> {
     match decode_words(text) {
         Some(decoded) => Cow::Owned(undo_latin_1(&decoded).unwrap_or(decoded)),
@@ -44,7 +44,7 @@ fn decode_words(text: &str) -> Option<String> {
         };
     }
     decoded.extend_from_slice(rest.as_bytes());
-    // Checked over the whole: some encoders cut a character into two words.
+    // Checked as a whole, because some encoders cut a character into two words.
     if found { String::from_utf8(decoded).ok() } else { None }
 }
 
@@ -78,7 +78,8 @@ fn to_utf8(charset: &str, bytes: Vec<u8>) -> Option<Vec<u8>> {
     }
 }
 
-/// The Q encoding (RFC 2047, 4.2): `_` is a space, `=` and two hexadecimal digits a byte, all else stands for itself.
+/// The Q encoding (RFC 2047, 4.2): `_` is a space, `=` and two hexadecimal digits are a byte, every other character is
+/// itself.
 fn decode_q(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -97,8 +98,8 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// Takes every character for the Latin-1 byte it was made from. `None` when that cannot be what happened: a character
-/// outside Latin-1, or bytes that are no UTF-8.
+/// Converts every character back to its Latin-1 byte. `None` when the text cannot have come about this way: a character
+/// is outside of Latin-1, or the bytes are not UTF-8.
 fn undo_latin_1(text: &str) -> Option<String> {
     let bytes: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
     String::from_utf8(bytes?).ok()

@@ -1,4 +1,4 @@
-//! The V1 format: AES-CBC without integrity, the data key wrapped in ways that are not named. Read only.
+//! The V1 format: AES-CBC without integrity. The envelope does not name the wrapping algorithm. Read only.
 
 use super::metadata::{Entries, names};
 use super::{ContentKey, Format, refuse_v3_entries};
@@ -6,10 +6,11 @@ use crate::cbc::Iv;
 use crate::error::Result;
 use crate::keyring::{Keyring, Wrap, WrappedKey};
 
-/// A data key under AES-ECB has at most this many bytes, one under RSA more; Java's client tells them apart so.
+/// A data key wrapped by AES-ECB has at most this many bytes, one wrapped by RSA has more. Java's client uses the same
+/// rule.
 const MAX_AES_WRAPPED: usize = 48;
 
-/// A whole V1 envelope.
+/// A complete V1 envelope.
 pub(super) struct Envelope {
     wrapped_key: Vec<u8>,
     iv: Iv,
@@ -17,7 +18,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads the entries and checks that they are whole.
+    /// Reads the entries and checks that they are complete.
     pub(super) fn read(entries: &Entries) -> Result<Self> {
         refuse_v3_entries(entries)?;
         Ok(Self {

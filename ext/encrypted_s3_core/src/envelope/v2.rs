@@ -12,18 +12,18 @@ use crate::gcm::{NONCE_LEN, Nonce, TAG_LEN};
 use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping};
 use crate::secret::{DataKey, fill_random};
 
-/// The content algorithm, and the text that its name binds into the wrapped key.
+/// The content algorithm. Its name is bound into the wrapped key.
 const GCM: &str = "AES/GCM/NoPadding";
-/// Java's name for AES-CBC and the one Ruby reads as well; the padding is the same.
+/// Java's name for AES-CBC, and the one that Ruby reads as well; the padding is the same.
 const CBC: [&str; 2] = ["AES/CBC/PKCS5Padding", "AES/CBC/PKCS7Padding"];
-/// The tag's length, in bits as the entry states it.
+/// The length of the tag in bits, as in the entry.
 const TAG_BITS: &str = "128";
 const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS says another length");
 
-/// V2 authenticates nothing besides the body.
+/// V2 authenticates only the body.
 pub(super) const NO_AAD: &[u8] = b"";
 
-/// Starts an object under a fresh data key; the metadata entries are the whole envelope.
+/// Starts an object under a new data key; the metadata entries are the whole envelope.
 pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
     let mut nonce: Nonce = [0; NONCE_LEN];
     fill_random(&mut nonce)?;
@@ -38,7 +38,7 @@ pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, 
     Ok((ContentKey::v2(data_key, nonce), entries))
 }
 
-/// The entries that go with the wrapped key; `None` for one that must not be there.
+/// The entries that belong to the wrapped key; `None` for an entry that must not exist.
 pub(super) fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
     vec![
         (names::V2_KEY, Some(STANDARD.encode(wrapping.bytes))),
@@ -48,7 +48,7 @@ pub(super) fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
     ]
 }
 
-/// A whole V2 envelope.
+/// A complete V2 envelope.
 pub(super) struct Envelope {
     cipher: Cipher,
     wrap: Wrap,
@@ -64,7 +64,7 @@ enum Cipher {
 }
 
 impl Envelope {
-    /// Reads the entries and checks that they are whole and agree with each other.
+    /// Reads the entries and checks that they are complete and consistent.
     pub(super) fn read(entries: &Entries) -> Result<Self> {
         refuse_v3_entries(entries)?;
         for name in [names::V2_KEY, names::IV, names::CONTENT_ALGORITHM, names::WRAP_ALGORITHM] {
@@ -81,13 +81,13 @@ impl Envelope {
             cipher,
             wrap,
             wrapped_key: entries.base64(names::V2_KEY)?,
-            // Copying tools lose it; Java's client takes that for an empty one.
+            // Tools that copy objects lose this entry; Java's client reads a missing one as empty.
             material_description: entries.get(names::MATERIAL_DESCRIPTION).unwrap_or("{}").to_owned(),
             kms_key: entries.get(names::KMS_KEY).map(str::to_owned),
         })
     }
 
-    /// What makes the object a legacy one, if it is.
+    /// The reason why the object counts as legacy, if it does.
     pub(super) fn legacy(&self) -> Option<&'static str> {
         match self.cipher {
             Cipher::Cbc(_) => Some("is encrypted by AES-CBC, without integrity"),
@@ -104,7 +104,7 @@ impl Envelope {
         Ok((self.content_key(data_key), used))
     }
 
-    /// What decrypts the content, from the data key.
+    /// Derives the key of the content from the data key.
     pub(super) fn content_key(&self, data_key: DataKey) -> ContentKey {
         match self.cipher {
             Cipher::Gcm(nonce) => ContentKey::v2(data_key, nonce),
@@ -131,7 +131,7 @@ fn gcm(entries: &Entries) -> Result<Cipher> {
     entries.bytes(names::IV).map(Cipher::Gcm)
 }
 
-/// The current wraps never went with CBC: an object that has both was downgraded.
+/// The current wraps were never used with CBC: an object with both was downgraded.
 fn cbc(entries: &Entries, wrap: Wrap) -> Result<Cipher> {
     if wrap.is_legacy() {
         return entries.bytes(names::IV).map(Cipher::Cbc);

@@ -12,14 +12,14 @@ use crate::gcm::{NONCE_LEN, Nonce};
 use crate::keyring::{KeyUse, Keyring, Wrap, WrappedKey, Wrapping, WritingWrap};
 use crate::secret::{DataKey, fill_random};
 
-/// AES-256-GCM with HKDF-SHA512 and key commitment: the only suite that is ever stored, and the text that its number
-/// binds into the wrapped key.
+/// AES-256-GCM with HKDF-SHA512 and key commitment: the only suite that is ever stored. Its number is bound into the
+/// wrapped key.
 const SUITE: &str = "115";
 
-/// The content key is derived for one object, so that the nonce need not differ.
+/// The content key is derived for one object, so the nonce can be constant.
 pub(super) const NONCE: Nonce = [1; NONCE_LEN];
 
-/// Starts an object under a fresh data key and message id; the metadata entries are the whole envelope.
+/// Starts an object under a new data key and message id; the metadata entries are the whole envelope.
 pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, String)>)> {
     let mut message_id: Id = [0; ID_LEN];
     fill_random(&mut message_id)?;
@@ -35,7 +35,7 @@ pub(super) async fn seal(keyring: &Keyring) -> Result<(ContentKey, Vec<(String, 
     Ok((ContentKey::v3(data_key, message_id)?, entries))
 }
 
-/// The entries that go with the wrapped key; `None` for one that must not be there.
+/// The entries that belong to the wrapped key; `None` for an entry that must not exist.
 pub(super) fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
     let (description, context) = match wrapping.wrap {
         WritingWrap::KmsContext => (None, Some(wrapping.description)),
@@ -50,7 +50,7 @@ pub(super) fn wrapped_entries(wrapping: Wrapping) -> Vec<Changed> {
     ]
 }
 
-/// A whole V3 envelope.
+/// A complete V3 envelope.
 pub(super) struct Envelope {
     wrap: Wrap,
     wrapped_key: Vec<u8>,
@@ -61,7 +61,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads the entries and checks that they are whole and agree with each other.
+    /// Reads the entries and checks that they are complete and consistent.
     pub(super) fn read(entries: &Entries) -> Result<Self> {
         if entries.holds_any(&names::OLDER) {
             return Err(confusion("V2 entries beside a V3 wrapped data key"));
@@ -93,8 +93,7 @@ impl Envelope {
         Ok((self.content_key(data_key)?, used))
     }
 
-    /// What decrypts the content, from the data key. The object must commit to that; this is checked before the key of
-    /// the content is derived.
+    /// Derives the key of the content from the data key. First checks that the object commits to the data key.
     pub(super) fn content_key(&self, data_key: DataKey) -> Result<ContentKey> {
         Derivation::new(&data_key, &self.message_id).verify(&self.commitment)?;
         ContentKey::v3(data_key, self.message_id)

@@ -1,6 +1,6 @@
 //! AES-256-GCM, its authentication alone and its keystream, by aws-lc's incremental `EVP_CIPHER` interface.
 //!
-//! `EVP_AEAD`, which aws-lc-rs wraps safely, takes whole messages only; this interface is the one that streams.
+//! `EVP_AEAD`, which aws-lc-rs wraps safely, takes whole messages only; this interface can stream.
 
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
@@ -48,12 +48,12 @@ impl Backend for AwsLc {
 
     fn verify(mut self, tag: &Tag) -> Result<()> {
         self.context.expect_tag(tag)?;
-        // Final fails for a wrong tag; what else it can fail for would have failed before.
+        // At this point Final fails only for a wrong tag; any other error would have occurred before.
         succeeded(self.context.finalize()).map_err(|_| wrong_tag())
     }
 }
 
-/// GMAC: a GCM context that is given additional data only, and a new nonce for each message.
+/// GMAC: a GCM context that gets additional data only, and a new nonce for each message.
 pub struct Mac {
     context: Context,
 }
@@ -141,7 +141,7 @@ impl CtrContext {
         Ok(Self(context))
     }
 
-    /// Begins anew at another counter block.
+    /// Starts again at another counter block.
     fn restart(&mut self, first: &CounterBlock) -> Result<()> {
         // SAFETY: the context is live and initialised for CTR. A null cipher and a null key keep those; 16 bytes of
         // counter block are read, what the array holds. This also forgets what was left of an earlier block.
@@ -186,7 +186,7 @@ impl Context {
         Ok(Self(context))
     }
 
-    /// Begins another message under the same key, to be authenticated only.
+    /// Begins another message under the same key. It is only authenticated.
     fn restart(&mut self, nonce: &Nonce) -> Result<()> {
         // SAFETY: the context is live and initialised for GCM. A null cipher and a null key keep those; 12 bytes of
         // nonce are read, what the array holds. This also resets the hash and the lengths.
@@ -195,7 +195,7 @@ impl Context {
         })
     }
 
-    /// Takes in additional authenticated data; only before the first `transform`.
+    /// Adds additional authenticated data; only before the first `transform`.
     fn authenticate(&mut self, aad: &[u8]) -> Result<()> {
         let len = length(aad)?;
         let mut written = 0;
@@ -252,7 +252,7 @@ fn succeeded(status: c_int) -> Result<()> {
     if status == 1 { Ok(()) } else { Err(internal()) }
 }
 
-/// Says nothing more: aws-lc's own errors concern its arguments, and its queue is shared with TLS.
+/// An error without details: aws-lc's own errors concern its arguments, and its queue is shared with TLS.
 fn internal() -> Error {
     Error::new(ErrorKind::Internal, "aws-lc refused an AES-GCM operation")
 }

@@ -8,13 +8,13 @@ use super::{DefaultBackend, Nonce, Tag, failed, wrong_tag};
 use crate::error::Result;
 use crate::secret::DataKey;
 
-/// A key for authentication, which encrypts nothing.
+/// A key that only authenticates.
 ///
 /// Wiped when dropped; neither `Clone` nor comparable nor printable.
 pub struct MacKey(DataKey);
 
 impl MacKey {
-    /// A fresh key from the operating system's random source.
+    /// A new key from the operating system's random source.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the source fails or hands out zeros only.
@@ -22,7 +22,7 @@ impl MacKey {
         DataKey::generate().map(Self)
     }
 
-    /// A key that was derived; `bytes` are the raw 32 bytes. The caller wipes its own copy.
+    /// A derived key; `bytes` are the raw 32 bytes. The caller wipes its own copy.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for any other length.
@@ -30,7 +30,7 @@ impl MacKey {
         DataKey::from_bytes(bytes).map(Self)
     }
 
-    /// The key for the cipher underneath.
+    /// The key for the underlying cipher.
     pub(super) fn key(&self) -> &DataKey {
         &self.0
     }
@@ -44,12 +44,12 @@ impl fmt::Debug for MacKey {
 
 /// Authenticates many messages under one key, one after the other; setting up a key costs more than a short message.
 ///
-/// A nonce must not be used for two different messages under one key: their tags give away the key of the hash, and with
+/// A nonce must not be used for two different messages under one key: their tags reveal the key of the hash, and with
 /// it the tag of any other message.
 #[must_use]
 pub struct Gmac<B: super::Backend = DefaultBackend> {
     backend: B::Mac,
-    /// Whether a message is under way. A tag under the nonce of the one before would give away the key.
+    /// Whether a message is in progress. A tag under the previous nonce would reveal the key.
     begun: bool,
 }
 
@@ -62,7 +62,7 @@ impl<B: super::Backend> Gmac<B> {
         B::Mac::keyed(key).map(|backend| Self { backend, begun: false })
     }
 
-    /// Begins a message and forgets one that was not ended.
+    /// Begins a message and forgets an unfinished one.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the library refuses.
@@ -109,8 +109,8 @@ impl<B: super::Backend> fmt::Debug for Gmac<B> {
     }
 }
 
-/// An implementation of GMAC, for those beside this module only. [`Gmac`] sees to it that a message is begun, fed and
-/// ended, in this order.
+/// An implementation of GMAC, for the two modules beside this one only. [`Gmac`] ensures that a message is begun, fed
+/// and ended, in this order.
 pub trait Backend: Sized + Send {
     /// Sets up the key.
     ///
@@ -124,7 +124,7 @@ pub trait Backend: Sized + Send {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the library refuses.
     fn start(&mut self, nonce: &Nonce) -> Result<()>;
 
-    /// Takes in the next piece.
+    /// Adds the next piece.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the library refuses.

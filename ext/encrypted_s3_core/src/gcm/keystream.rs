@@ -1,5 +1,5 @@
-//! Decrypting a GCM message from somewhere in its middle: GCM encrypts in counter mode, so that the keystream can begin
-//! at any block. **Nothing is authenticated here**; [`crate::segments`] does that first.
+//! Decrypts a GCM message from any block: GCM encrypts in counter mode, so the keystream can begin at any block.
+//! **Nothing is authenticated here**; [`crate::segments`] does that first.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use crate::secret::DataKey;
 /// Length of a block in bytes.
 pub const BLOCK_LEN: usize = 16;
 
-/// What is encrypted to make one block of the keystream.
+/// The cipher's input for one block of the keystream.
 pub type CounterBlock = [u8; BLOCK_LEN];
 
 /// Counter 0 is not used, and counter 1 hides the tag (NIST SP 800-38D, 7.1).
 const FIRST_COUNTER: u64 = 2;
 
-/// The counter block of the block with the number `block` of a message, counted from 0; `None` beyond the longest message
-/// there is, where the counter of 32 bits would wrap and the keystream repeat itself.
+/// The counter block of block number `block` of a message, counted from 0; `None` beyond the longest message, where the
+/// 32-bit counter would wrap and the keystream would repeat.
 pub fn counter_block(nonce: &Nonce, block: u64) -> Option<CounterBlock> {
     let counter = u32::try_from(block.checked_add(FIRST_COUNTER)?).ok()?;
     let mut bytes = [0; BLOCK_LEN];
@@ -43,7 +43,7 @@ impl<B: super::Backend> Keystream<B> {
         Ok(Self { backend: B::Keystream::keyed(key)?, nonce: *nonce })
     }
 
-    /// Encrypts or decrypts, in place, the bytes that begin at `offset` in the message; a multiple of 16.
+    /// Encrypts or decrypts, in place, the bytes at `offset` in the message, a multiple of 16.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when they reach beyond the longest message; [`ErrorKind::Internal`] when `offset` is
@@ -70,7 +70,7 @@ impl<B: super::Backend> fmt::Debug for Keystream<B> {
     }
 }
 
-/// An implementation of AES-256 in counter mode, for those beside this module only. The caller sees to it that the
+/// An implementation of AES-256 in counter mode, for the two modules beside this one only. The caller ensures that the
 /// counter does not wrap.
 pub trait Backend: Sized + Send {
     /// Sets up the key.

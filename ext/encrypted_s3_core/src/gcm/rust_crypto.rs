@@ -1,5 +1,5 @@
-//! AES-256-GCM, its authentication alone and its keystream, put together from RustCrypto's parts as its `aes-gcm` crate
-//! does for whole messages.
+//! AES-256-GCM, GMAC and the GCM keystream, built from RustCrypto's parts as its `aes-gcm` crate does for whole
+//! messages.
 
 use aes::Aes256;
 use ctr::Ctr32BE;
@@ -80,9 +80,9 @@ impl RustCrypto {
 /// GMAC in pure Rust.
 pub struct Mac {
     cipher: Aes256,
-    /// The hash of no data, with its key set up once; a message begins with a copy.
+    /// The hash of no data, with its key set up once; each message begins with a copy.
     empty: Hash,
-    /// The message under way, and the block that hides its hash.
+    /// The current message, and the block that hides its hash.
     message: Option<(Hash, Zeroizing<[u8; BLOCK_LEN]>)>,
 }
 
@@ -109,7 +109,7 @@ impl gmac::Backend for Mac {
 
     fn tag(&mut self) -> Result<Tag> {
         let (mut hash, mask) = self.message.take().ok_or_else(failed)?;
-        // Padded and hashed alike, additional data and text differ in whose length they count for.
+        // Additional data and text are padded and hashed alike; they differ only in the length that counts them.
         std::mem::swap(&mut hash.aad_len, &mut hash.text_len);
         Ok(masked(hash.finish(), &mask))
     }
@@ -150,7 +150,7 @@ fn first_counter(nonce: &Nonce) -> Block {
 #[derive(Clone)]
 struct Hash {
     ghash: GHash,
-    /// The beginning of a block that is not complete yet; `pending_len` bytes of it count.
+    /// The beginning of an incomplete block; `pending_len` bytes of it count.
     pending: [u8; BLOCK_LEN],
     pending_len: usize,
     aad_len: u64,
@@ -177,7 +177,7 @@ impl Hash {
         }
     }
 
-    /// Completes the pending block as far as `data` goes and returns what is left of `data`.
+    /// Completes the pending block as far as `data` goes and returns the rest of `data`.
     fn fill_pending<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
         if self.pending_len == 0 {
             return data;
@@ -195,7 +195,7 @@ impl Hash {
         self.pending_len += bytes.len();
     }
 
-    /// Hashes the pending block; what is missing in it counts as zeros.
+    /// Hashes the pending block; missing bytes count as zeros.
     fn flush(&mut self) {
         self.ghash.update(&[self.pending.into()]);
         self.pending = [0; BLOCK_LEN];

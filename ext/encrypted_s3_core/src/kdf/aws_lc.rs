@@ -9,12 +9,12 @@ use crate::error::Result;
 pub(crate) struct Hkdf(hkdf::Prk);
 
 impl Hkdf {
-    /// Extracts from `secret` with a salt that is not empty: FIPS 140 allows no other.
+    /// Extracts from `secret` with a salt that is not empty: FIPS 140 requires one.
     pub(crate) fn new(salt: &[u8], secret: &[u8]) -> Self {
         Self(hkdf::Salt::new(hkdf::HKDF_SHA512, salt).extract(secret))
     }
 
-    /// Fills `output` with what the pieces of `info` together give.
+    /// Fills `output` for the concatenated pieces of `info`.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for more than 255 hashes.
@@ -23,7 +23,7 @@ impl Hkdf {
     }
 }
 
-/// Bytes that HKDF is asked for.
+/// The requested length in bytes.
 struct Length(usize);
 
 impl hkdf::KeyType for Length {
@@ -44,7 +44,7 @@ impl Hmac {
         Ok(Self(hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key))))
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

@@ -15,7 +15,7 @@ impl Hkdf {
         Self(hkdf::Hkdf::new(Some(salt), secret))
     }
 
-    /// Fills `output` with what the pieces of `info` together give.
+    /// Fills `output` for the concatenated pieces of `info`.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for more than 255 hashes.
@@ -36,7 +36,7 @@ impl Hmac {
         hmac::Hmac::new_from_slice(key).map(Self).map_err(|_| internal())
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

@@ -32,7 +32,7 @@ pub(super) struct Wrapped<'a> {
 }
 
 impl<'a> Wrapped<'a> {
-    /// Takes a wrapped key apart.
+    /// Splits a wrapped key into its parts.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`] for any length but 60 bytes.

@@ -1,4 +1,4 @@
-//! How older clients wrapped data keys under an AES key; read only.
+//! Unwraps data keys that older clients wrapped under an AES key; read only.
 
 use aes::cipher::{Array, BlockCipherDecrypt, KeyInit, consts::U16};
 use aes::{Aes128, Aes192, Aes256};
@@ -13,7 +13,7 @@ use crate::secret::{DATA_KEY_LEN, DataKey, WrappingKey};
 /// PKCS#7 padding of a data key: a block of its own, because the key fills its blocks.
 const PADDING: [u8; 16] = [16; 16];
 
-/// Undoes V1's wrap: AES-ECB with PKCS#7 padding. `None` when `key` is not the one, as far as the padding tells.
+/// Undoes V1's wrap: AES-ECB with PKCS#7 padding. `None` when the padding shows that `key` is the wrong key.
 pub(super) fn unwrap_ecb(key: &WrappingKey, wrapped: &[u8]) -> Result<Option<DataKey>> {
     match key.expose().len() {
         16 => ecb(&cipher::<Aes128>(key)?, wrapped),
@@ -22,7 +22,7 @@ pub(super) fn unwrap_ecb(key: &WrappingKey, wrapped: &[u8]) -> Result<Option<Dat
     }
 }
 
-/// Undoes `AESWrap` (RFC 3394), whose own check tells whether `key` is the one.
+/// Undoes `AESWrap` (RFC 3394), whose own check detects a wrong `key`.
 pub(super) fn unwrap_kw(key: &WrappingKey, wrapped: &[u8]) -> Result<Option<DataKey>> {
     if wrapped.len() != DATA_KEY_LEN + aes_kw::IV_LEN {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! The keys of a keyring that are in AWS KMS (S3 Encryption Client specification, KMS keyring).
 //!
-//! KMS takes the key from its ciphertext where a request names none, so that whoever writes to the bucket would choose
-//! the key. Every request names a key of the configuration, unless that allows any.
+//! If a request names no key, KMS takes the key from the ciphertext, so anybody who writes to the bucket would choose
+//! the key. Every request names a key of the configuration, unless the configuration allows any.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::kms::{Context, KeyService, KmsDescription, KmsKey, KmsWrapped};
 use crate::secret::DataKey;
 use crate::task;
 
-/// What became of a data key that KMS was to wrap anew.
+/// The result of rewrapping a data key in KMS.
 #[derive(Debug)]
 pub(crate) enum ReEncrypted {
-    /// The writing key, with this ARN, had wrapped it already.
+    /// The writing key, with this ARN, had already wrapped it.
     Current(String),
     /// The writing key has wrapped it now.
     Changed(Wrapping),
-    /// KMS cannot do it by itself: one of the keys is not there, or they are in two regions.
+    /// KMS alone cannot do it: one of the keys is not in KMS, or they are in two regions.
     Impossible,
 }
 
 impl Keyring {
-    /// Asks KMS about the key with this `id`.
+    /// Requests the state of the key with this `id`.
     ///
     /// # Errors
-    /// Those of [`KeyService`]; [`ErrorKind::Configuration`] for an id that is none.
+    /// Those of [`KeyService`]; [`ErrorKind::Configuration`] for an invalid id.
     pub async fn describe_kms_key(&self, id: &str) -> Result<KmsDescription> {
         let key = KmsKey::new(id, Context::default())?;
         task::run(self.kms()?.describe(&key)).await
@@ -73,10 +73,10 @@ impl Keyring {
         Err(refusal.unwrap_or_else(no_kms_key_fits))
     }
 
-    /// Has KMS wrap a data key by the writing key, without seeing it.
+    /// Rewraps a data key under the writing key inside of KMS.
     ///
     /// # Errors
-    /// As [`unwrap`](Self::unwrap).
+    /// As for [`unwrap`](Self::unwrap).
     pub(crate) async fn re_encrypt(&self, wrapped: &WrappedKey<'_>) -> Result<ReEncrypted> {
         let (KeyMaterial::Kms(writing), Wrap::KmsContext) = (&self.writing.key, wrapped.wrap) else {
             return Ok(ReEncrypted::Impossible);
@@ -111,9 +111,10 @@ impl Keyring {
         self.kms.clone().ok_or_else(|| Error::new(ErrorKind::Internal, "the keyring has no client of AWS KMS"))
     }
 
-    /// The keys in KMS that may open a data key wrapped in `context`: the one that the object names first, any last.
+    /// The keys in KMS that may open a data key wrapped in `context`: the one that the object names first, the one that
+    /// stands for any key last.
     fn kms_keys_for(&self, wrapped: &WrappedKey<'_>, context: &Context) -> Result<Vec<(&Key, &KmsKey)>> {
-        // The first clients gave their readers no context to compare with.
+        // The first clients gave their readers no context for comparison.
         let given = (wrapped.wrap == Wrap::KmsContext).then(|| context.given());
         let in_kms = self.keys().filter_map(|key| match &key.key {
             KeyMaterial::Kms(kms) => Some((key, kms)),
@@ -143,7 +144,7 @@ fn wrapping(wrapped: KmsWrapped, context: &Context) -> Wrapping {
     }
 }
 
-/// The whole encryption context of an envelope, which is for the content algorithm that the envelope names.
+/// The whole encryption context of an envelope, which must be for the content algorithm that the envelope names.
 fn checked_context(wrapped: &WrappedKey<'_>) -> Result<Context> {
     let context = Context::parse(wrapped.material_description)?;
     if wrapped.wrap == Wrap::KmsContext && context.algorithm() != Some(wrapped.bind) {
@@ -152,7 +153,8 @@ fn checked_context(wrapped: &WrappedKey<'_>) -> Result<Context> {
     Ok(context)
 }
 
-/// Keeps the first refusal of a key while others may still fit. What is no matter of one key ends the search.
+/// Keeps the first refusal of a key, because another key may still fit. An error that does not concern one key ends the
+/// search.
 fn note(first: &mut Option<Error>, error: Error) -> Result<()> {
     match error.kind() {
         ErrorKind::Access | ErrorKind::KeyDisabled | ErrorKind::KeyDestroyed | ErrorKind::Unwrap => {

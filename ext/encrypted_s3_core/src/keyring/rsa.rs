@@ -28,8 +28,8 @@ pub const MAX_BITS: usize = 4096;
 /// The length of a fingerprint in bytes.
 pub(crate) const FINGERPRINT_LEN: usize = 8;
 
-/// What `RSA-OAEP-SHA1` encrypts (S3 Encryption Client specification, RSA keyring): the data key's length in one byte,
-/// the data key, and the content algorithm's name.
+/// The plaintext of `RSA-OAEP-SHA1` (S3 Encryption Client specification, RSA keyring): the data key's length in one
+/// byte, the data key, and the content algorithm's name.
 #[cfg_attr(not(feature = "aws-lc"), allow(dead_code, reason = "used where there is RSA"))]
 fn parse_payload(payload: &[u8], bind: &str) -> Result<DataKey> {
     match payload.split_first() {

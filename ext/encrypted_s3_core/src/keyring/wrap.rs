@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How a data key was wrapped.
+/// The algorithm that wrapped a data key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrap {
     /// `AES/GCM`, in V3 `02`.
@@ -45,7 +45,8 @@ impl Wrap {
         }
     }
 
-    /// The name in V3's `x-amz-w`. Some clients list numbers for the legacy ones as well; none has ever written them.
+    /// The name in V3's `x-amz-w`. Some clients list numbers for the legacy algorithms as well; no client has ever
+    /// written them.
     pub(crate) fn from_v3_name(name: &str) -> Option<Self> {
         match name {
             "02" => Some(Self::AesGcm),
@@ -70,7 +71,7 @@ impl Wrap {
     }
 }
 
-/// One of the ways in which data keys are wrapped today.
+/// An algorithm that wraps data keys today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WritingWrap {
     AesGcm,
@@ -79,7 +80,7 @@ pub(crate) enum WritingWrap {
 }
 
 impl WritingWrap {
-    /// The same among the ways that are read.
+    /// The same algorithm among those that are read.
     pub(super) fn read(self) -> Wrap {
         match self {
             Self::AesGcm => Wrap::AesGcm,

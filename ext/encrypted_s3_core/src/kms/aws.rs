@@ -17,16 +17,16 @@ use crate::secret::DataKey;
 use crate::store::aws_connection::{Connection, Shared, of_environment, own_retries};
 use crate::store::patience::Patience;
 
-/// Where KMS is.
+/// The location of KMS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KmsSettings {
-    /// The region of keys whose ids do not say it; `None` is the store's.
+    /// The region of keys whose ids do not contain it; `None` is the store's.
     pub region: Option<String>,
-    /// The address of KMS; `None` looks in the environment and the profile, and then is Amazon's.
+    /// The address of KMS; `None` looks in the environment and the profile, and then uses Amazon's.
     pub endpoint: Option<String>,
 }
 
-/// AWS KMS, reached as the store is.
+/// AWS KMS, over the connection settings of the store.
 #[derive(Debug)]
 pub struct AwsKms(Arc<Inner>);
 
@@ -43,7 +43,7 @@ impl AwsKms {
         Self(Arc::new(Inner { connection, settings, clients: Mutex::default() }))
     }
 
-    /// What a request needs: the client of the key's region, and what its errors are about.
+    /// The requirements of a request: the client for the key's region, and the subject of its errors.
     fn request(&self, operation: &'static str, keys: &[&KmsKey]) -> (Arc<Inner>, Option<String>, Request) {
         let region = keys.iter().find_map(|key| key.region()).map(str::to_owned);
         (self.0.clone(), region, Request::new(operation, keys))
@@ -160,7 +160,7 @@ impl KeyService for AwsKms {
             let answer = inner.client(region).await?.describe_key().set_key_id(id).send().await;
             let answer = answer.map_err(|error| aws_error::translated(&error, &about))?;
             let key = answer.key_metadata.ok_or_else(|| about.incomplete())?;
-            // KMS and its look-alikes leave defaults out.
+            // KMS and compatible servers omit defaults.
             let encrypts = key.key_usage.is_none_or(|usage| usage == KeyUsageType::EncryptDecrypt);
             let symmetric = key.key_spec.is_none_or(|spec| spec == KeySpec::SymmetricDefault);
             let state = key.key_state.map(|state| state.as_str().to_owned()).unwrap_or_default();

@@ -9,12 +9,12 @@ use super::KmsKey;
 use crate::error::{Error, ErrorKind};
 use crate::store::{aws_cause, aws_error};
 
-/// What a request is about, for messages.
+/// The subject of a request, for messages.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// The name of the operation in the API of KMS; that of the permission, too.
+    /// The name of the operation in the API of KMS, which is also the name of the permission.
     pub(super) operation: &'static str,
-    /// The keys that are used, with the words before them.
+    /// The keys of the request, with the words before them.
     keys: String,
 }
 
@@ -33,7 +33,7 @@ impl Request {
         Error::new(kind, format!("{} with {}: {what}", self.operation, self.keys))
     }
 
-    /// The error for an answer that lacks what was asked for.
+    /// The error for an incomplete answer.
     pub(super) fn incomplete(&self) -> Error {
         self.error(ErrorKind::Transport, "the answer of AWS KMS is incomplete")
     }
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// The settings to look at, by their names for KMS.
+/// The settings to check, by their names for KMS.
 fn of_kms(advice: &str) -> String {
     advice
         .replace("`endpoint`", "`kms_endpoint`")

@@ -12,7 +12,7 @@ pub const CONTEXT_ALGORITHM: &str = "aws:x-amz-cek-alg";
 /// The entry in which the first clients kept the id of the key.
 const KEY_ID: &str = "kms_cmk_id";
 
-/// The most bytes of a context of the configuration, as JSON. S3 holds 2 KB of metadata for an object in total.
+/// Maximum bytes of a configured context, as JSON. S3 holds 2 KB of metadata for an object in total.
 pub const MAX_CONTEXT_LEN: usize = 768;
 
 /// An encryption context.
@@ -20,7 +20,7 @@ pub const MAX_CONTEXT_LEN: usize = 768;
 pub struct Context(BTreeMap<String, String>);
 
 impl Context {
-    /// A context of the configuration, without the reserved entry.
+    /// A configured context, without the reserved entry.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`] for a reserved or empty name and for more than [`MAX_CONTEXT_LEN`] bytes.
@@ -61,7 +61,7 @@ impl Context {
         Self(entries)
     }
 
-    /// The content algorithm that it is for.
+    /// The name of its content algorithm.
     pub(crate) fn algorithm(&self) -> Option<&str> {
         self.0.get(CONTEXT_ALGORITHM).map(String::as_str)
     }
@@ -71,7 +71,7 @@ impl Context {
         self.0.get(KEY_ID).map(String::as_str)
     }
 
-    /// The entries that the caller of the writer gave.
+    /// The entries given by the caller of the writer.
     pub(crate) fn given(&self) -> Self {
         let mut entries = self.0.clone();
         entries.remove(CONTEXT_ALGORITHM);
@@ -84,7 +84,7 @@ impl Context {
         self.0.keys().map(String::as_str)
     }
 
-    /// Compact JSON in ASCII with sorted names: S3 hands non-ASCII metadata back in another encoding than it took it.
+    /// Compact JSON in ASCII with sorted names: S3 returns non-ASCII metadata in another encoding.
     pub(crate) fn to_json(&self) -> String {
         let mut json = String::new();
         for letter in serde_json::json!(self.0).to_string().chars() {
@@ -100,7 +100,7 @@ impl Context {
         json
     }
 
-    /// As the SDK takes it.
+    /// In the form of the SDK.
     pub(super) fn to_map(&self) -> HashMap<String, String> {
         self.0.clone().into_iter().collect()
     }

@@ -1,5 +1,5 @@
-//! Keys in memory that behave as those of AWS KMS, for tests: they check contexts, tell a wrong key from a broken
-//! ciphertext, and count the requests.
+//! Keys in memory that behave like those of AWS KMS, for tests: they check contexts, distinguish a wrong key from a
+//! broken ciphertext, and count the requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,27 +32,27 @@ impl std::fmt::Debug for Held {
 }
 
 impl MemoryKms {
-    /// No ciphertext yet; every key id is that of a key.
+    /// Starts without ciphertexts. Every key id names a key.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes `blob` the ciphertext of `data_key`, wrapped by the key `arn` in the context that `json` is.
+    /// Makes `blob` the ciphertext of `data_key`, wrapped by the key `arn` in the context `json`.
     ///
     /// # Errors
-    /// `Malformed` when `json` is no context.
+    /// `Malformed` when `json` is not a context.
     pub fn insert(&self, blob: &[u8], arn: &str, json: &str, data_key: [u8; DATA_KEY_LEN]) -> Result<()> {
         let held = Held { arn: arn.to_owned(), context: Context::parse(json)?, data_key };
         self.state().wrapped.insert(blob.to_vec(), held);
         Ok(())
     }
 
-    /// Lets every request that uses the key `arn` fail.
+    /// Makes every request that uses the key `arn` fail.
     pub fn refuse(&self, arn: &str, kind: ErrorKind) {
         self.state().refused.insert(arn.to_owned(), kind);
     }
 
-    /// The operations so far, with the ids of keys that they named.
+    /// The operations so far, with the key ids that they named.
     pub fn requests(&self) -> Vec<String> {
         self.state().requests.clone()
     }

@@ -21,7 +21,7 @@ impl Md5 {
         })
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         // SAFETY: the context is initialised and borrowed mutably; `bytes` is readable for its length. For no bytes the
         // pointer is not looked at.

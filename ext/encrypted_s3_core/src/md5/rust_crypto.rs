@@ -13,7 +13,7 @@ impl Md5 {
         Self(::md5::Md5::new())
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

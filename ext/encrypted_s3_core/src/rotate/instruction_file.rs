@@ -1,5 +1,5 @@
-//! Changes the wrapping key of an object whose envelope is in an instruction file, by writing that file anew. The object
-//! itself stays, so that this also works for objects that are archived or locked.
+//! Changes the wrapping key of an object whose envelope is in an instruction file, by replacing that file. The object
+//! itself stays, so this also works for objects that are archived or locked.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::store::{NewObject, ObjectHead, ObjectStore};
 use crate::task;
 use crate::{Error, ErrorKind, Result};
 
-/// What instruction files are stored as.
+/// The content type of instruction files.
 const CONTENT_TYPE: &str = "application/octet-stream";
 
-/// Wraps the data key of the object `key`, with this `head`, by the writing key and writes the instruction file under
-/// `file` anew, if nobody has replaced it meanwhile. With `verify` the store has to show it afterwards.
+/// Wraps the data key of the object `key`, with this `head`, by the writing key and replaces the instruction file under
+/// `file`, if nobody has replaced it meanwhile. With `verify` the store must return the new file afterwards.
 ///
 /// # Errors
 /// `MissingEnvelope` when there is no such file; the errors of opening the envelope; `Changed` when the file was
-/// replaced; `NotRotated` when the store does not show the new file.
+/// replaced; `NotRotated` when the store does not return the new file.
 pub(super) async fn rotate(
     store: &Arc<dyn ObjectStore>,
     envelopes: &Envelopes,

@@ -82,7 +82,7 @@ impl Checking {
     /// Starts to read an object.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] when a map of legacy CBC is to be stored; [`ErrorKind::Internal`] when a cipher
+    /// [`ErrorKind::Unsupported`] for a stored map of legacy CBC; [`ErrorKind::Internal`] when a cipher
     /// cannot be set up or there is no random source.
     pub fn start(key: &ContentKey, purpose: Purpose) -> Result<Self> {
         Ok(Self { content: key.content()?, making: Making::start(key, purpose)? })
@@ -114,7 +114,7 @@ impl Checking {
     }
 }
 
-/// A map that is being made.
+/// An unfinished map.
 struct Making<B: Backend> {
     derivation: Derivation,
     key: MacKey,

@@ -37,7 +37,7 @@ pub(super) struct Inner {
 }
 
 impl AwsStore {
-    /// A store with a connection of its own; [`Connections`](super::Connections) shares them.
+    /// A store with its own connection; [`Connections`](super::Connections) shares them.
     pub fn new(settings: AwsStoreSettings) -> Self {
         let connection = Arc::new(Connection::new(settings.connection));
         Self::over(connection, settings.bucket, settings.expected_bucket_owner)
@@ -86,8 +86,8 @@ impl Inner {
         self.owner.clone()
     }
 
-    /// Whether a body's SHA-256 goes into the signature. Over TLS, and with a checksum among the signed headers, it
-    /// adds nothing but the time: SHA-256 takes several times as long as the encryption.
+    /// Whether a body's SHA-256 goes into the signature. Over TLS, with a checksum among the signed headers, it adds
+    /// nothing but time: SHA-256 takes several times as long as the encryption.
     fn signs_bodies(&self, connected: &Connected) -> bool {
         !connected.is_secure || self.connection.settings.request_checksums == ChecksumUse::WhenRequired
     }
@@ -98,7 +98,7 @@ impl Inner {
         Patience { read_timeout, allowance: patience::copying(bytes) }
     }
 
-    /// Sends `body`, with its MD5 if the store is known to require one or answers that it does.
+    /// Sends `body`, with its MD5 if the store requires one.
     async fn with_md5<T, E, F>(&self, body: &Bytes, send: impl Fn(Option<String>) -> F) -> Sent<T, E>
     where
         E: ProvideErrorMetadata,
@@ -142,8 +142,8 @@ impl Inner {
         Ok(aws_copy::Copying { client: self.client().await?, subject, owner, etag, checksums, read_timeout })
     }
 
-    /// The checksum of parts. The upload must be created with the same: Amazon refuses parts with another one, and the
-    /// SDK adds one to the parts only.
+    /// The checksum of parts. The upload must be created with the same one: Amazon refuses parts with another one, and
+    /// the SDK adds one to the parts only.
     fn part_checksum(&self) -> Option<ChecksumAlgorithm> {
         (self.connection.settings.request_checksums == ChecksumUse::WhenSupported).then_some(ChecksumAlgorithm::Crc32)
     }
@@ -151,12 +151,12 @@ impl Inner {
 
 type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
 
-/// What must be under the key of an object that is stored.
+/// The object that may be replaced.
 #[derive(Clone, Copy)]
 enum PutIf<'a> {
-    /// Anything or nothing.
+    /// Any object or none.
     Always,
-    /// Nothing.
+    /// None: the key must be free.
     Absent,
     /// The object with this entity tag.
     Is(&'a str),
@@ -343,7 +343,7 @@ impl ObjectStore for AwsStore {
     }
 }
 
-/// The properties of an object, if the store sent its size.
+/// The properties of the object. Fails if the store sent no size.
 pub(super) fn head_of(
     size: Option<i64>,
     etag: Option<String>,

@@ -14,11 +14,11 @@ use super::repeated_answer::RepeatedAnswer;
 use crate::ErrorKind;
 use crate::error::NetworkCause;
 
-/// A cause, the kind of error for it, and what the user can do.
+/// A cause, its kind of error, and the remedy.
 pub(crate) struct Finding {
     pub(crate) kind: ErrorKind,
     pub(crate) cause: NetworkCause,
-    /// The settings to look at, as a sentence without its end.
+    /// The settings to check, as a sentence without its end.
     pub(crate) advice: &'static str,
 }
 
@@ -29,12 +29,12 @@ impl Finding {
     }
 }
 
-/// The first cause in the chain of `error` that says why there is no connection.
+/// The first known cause in the chain of `error`.
 pub(crate) fn find(error: &(dyn StdError + 'static)) -> Option<Finding> {
     chain(error).find_map(recognise)
 }
 
-/// `error` and its causes. An `io::Error` that wraps another error leaves that one out of its `source`.
+/// `error` and its causes. An `io::Error` that wraps another error omits it from its `source`.
 pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
@@ -89,7 +89,7 @@ fn proxy(what: &str) -> Option<Finding> {
         "unexpected end of file" | "proxy response headers too long" => {
             "the proxy's answer is not that of an HTTP proxy"
         }
-        // The cause below says why the proxy was not reached.
+        // The next cause says why the proxy was not reached.
         _ => return None,
     };
     Some(Finding::new("proxy", what, PROXY))
@@ -185,7 +185,7 @@ fn certificate(error: &CertificateError) -> Finding {
         }
         CertificateError::Revoked => ("it was revoked".to_owned(), "Renew the certificate"),
         CertificateError::Other(error) => match error.to_string().as_str() {
-            // The library's own names of what it found, which have no type here.
+            // The library's own names of its errors, which have no type here.
             "CaUsedAsEndEntity" => {
                 ("it is the certificate of an authority (CA:TRUE), not of a server".to_owned(), OWN_AUTHORITY)
             }

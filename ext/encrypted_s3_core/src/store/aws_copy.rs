@@ -30,11 +30,12 @@ pub(super) struct Copying<'a> {
     pub(super) etag: String,
     /// The checksum of new parts.
     pub(super) checksums: Option<ChecksumAlgorithm>,
-    /// The longest time without an answer, apart from what the store needs to copy.
+    /// The time limit without an answer, apart from the time that the store needs to copy.
     pub(super) read_timeout: Duration,
 }
 
-/// Puts onto a request that creates an object what the former one had; the two requests share no type in the SDK.
+/// Copies the former object's properties to a request that creates an object; the two requests share no type in the
+/// SDK.
 macro_rules! as_before {
     ($request:expr, $head:expr, $replacement:expr) => {
         $request
@@ -109,7 +110,7 @@ impl Copying<'_> {
         let request = self.client.head_object().bucket(&self.subject.bucket).key(&self.subject.key);
         let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
         let head = answer.map_err(|error| aws_error::request(&error, self.subject))?;
-        // Not by `If-Match`, which some stores get wrong.
+        // Compared here, because some stores handle `If-Match` incorrectly.
         if head.e_tag() != Some(&self.etag) {
             return Err(self.subject.error(ErrorKind::Changed, "the object was replaced meanwhile"));
         }
@@ -127,8 +128,8 @@ impl Copying<'_> {
         self.subject.error(ErrorKind::Access, what).with_source(error)
     }
 
-    /// The object's tags as a request takes them, if it has any. Amazon does not count them for who may not read them,
-    /// so that no count may mean that there are some.
+    /// The object's tags in the form of a request, if it has any. Amazon does not return their count without the
+    /// permission to read them, so there may be tags if there is no count.
     async fn tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
         if head.tag_count == Some(0) {
             return Ok(None);
@@ -153,7 +154,7 @@ impl Copying<'_> {
     }
 }
 
-/// The header that names a copy's source. Behind an access point's ARN stands `object`.
+/// The header that names a copy's source. After an access point's ARN follows `object`.
 fn source(bucket: &str, key: &str) -> String {
     let infix = if bucket.starts_with("arn:") { "/object/" } else { "/" };
     format!("{bucket}{infix}{}", utf8_percent_encode(key, KEY))

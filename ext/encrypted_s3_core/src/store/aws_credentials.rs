@@ -1,4 +1,4 @@
-//! Credentials from where Amazon's tools look for them, in the order of Amazon's Ruby SDK.
+//! Credentials from the sources of Amazon's tools, in the order of Amazon's Ruby SDK.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use tokio::task::JoinHandle;
 use super::aws_profile_error::ProfileError;
 use super::aws_settings::ConnectionSettings;
 
-/// The longest time for credentials to be found, by all providers together.
+/// Time limit for finding credentials, for all providers together.
 pub(super) const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The same for a profile. Less, so that its error comes first: it can name the profile.
+/// The same for a profile. It is shorter, so that the profile's error comes first: it can name the profile.
 const PROFILE_TIMEOUT: Duration = Duration::from_secs(28);
 
-/// The credentials that `settings` have, or a search for them.
+/// The credentials in `settings`, or a search for them.
 pub(super) fn provider(settings: &ConnectionSettings, config: &ProviderConfig) -> SharedCredentialsProvider {
     if let Some(given) = &settings.credentials {
         return SharedCredentialsProvider::new(aws_sdk_s3::config::Credentials::new(
@@ -81,8 +81,8 @@ struct FromProfile {
 #[derive(Debug, Default)]
 struct Search {
     provider: Option<Arc<ProfileFileCredentialsProvider>>,
-    /// The search that goes on. It is a task, so that it outlives those who wait for it: a `credential_process` that
-    /// does not end is started once and not again with every request, and a late answer is of use to the next one.
+    /// The running search. It is a task, so that it outlives the requests that wait for it: a `credential_process` that
+    /// does not end is started once and not again with every request, and the next request can use a late answer.
     task: Option<JoinHandle<provider::Result>>,
 }
 
@@ -119,7 +119,7 @@ impl FromProfile {
         let found = task.await.unwrap_or_else(|error| Err(CredentialsError::unhandled(error)));
         search.task = None;
         if found.is_err() {
-            // It has read the files, and does not read them again.
+            // The provider has read the files and does not read them again.
             search.provider = None;
         }
         found

@@ -10,7 +10,7 @@ use super::aws::Inner;
 use super::aws_error::{self, Subject};
 use crate::{Error, ErrorKind, Result};
 
-/// The most concurrent requests when each deletes one object.
+/// Maximum number of concurrent requests if each deletes one object.
 const CONCURRENCY: usize = 8;
 
 impl Inner {
@@ -25,8 +25,8 @@ impl Inner {
         }
     }
 
-    /// Deletes objects by one request, or one by one at a store that has no such request or wants it otherwise: OVH,
-    /// older MinIO (which wants Content-MD5), Google.
+    /// Deletes objects by one request, or one by one at a store that lacks this request or requires another form of it:
+    /// OVH, older MinIO (which requires Content-MD5), Google.
     pub(super) async fn delete_many(self: Arc<Self>, keys: Vec<String>, subject: &Subject) -> Result<()> {
         let singly = self.connection.clone();
         let singly = &singly.quirks.deletes_singly;

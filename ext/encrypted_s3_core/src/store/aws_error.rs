@@ -29,7 +29,8 @@ impl Subject {
         Error::new(kind, format!("{} of {:?} in bucket {:?}: {what}", self.operation, self.key, self.bucket))
     }
 
-    /// Whether a 404 can only mean the object. Of a request that creates one, it means an address that is no bucket's.
+    /// Whether a 404 can only mean the object. For a request that creates an object, it means that the address belongs
+    /// to no bucket.
     fn is_about_an_object(&self) -> bool {
         matches!(
             self.operation,
@@ -69,7 +70,7 @@ fn unreached(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Er
     }
 }
 
-/// Translates a body that broke off, or is not the one that the store announced.
+/// Translates the error of a body that was cut off or does not match the announced checksum or length.
 pub(super) fn body(error: ByteStreamError, key: &str) -> Error {
     broken(&error).for_object(key)
 }
@@ -88,8 +89,8 @@ fn broken(error: &ByteStreamError) -> Error {
     }
 }
 
-/// Why there are no credentials, and why what hands them out was not reached. A failed search for them is found by its
-/// type: the SDK reports it as a dispatch failure like any other.
+/// Why there are no credentials, and why their source was not reached. A failed search for them is found by its type:
+/// the SDK reports it as a dispatch failure like any other.
 pub(crate) fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<(String, Option<aws_cause::Finding>)> {
     let error = aws_cause::chain(error).find(|cause| cause.is::<CredentialsError>())?;
     let of_profile = ProfileError::find(error);
@@ -122,7 +123,7 @@ pub(super) fn kind_of(code: &str) -> ErrorKind {
     }
 }
 
-/// Whether a store refuses a body for lack of its MD5: with Object Lock some take no other checksum.
+/// Whether a store refuses a body without its MD5: with Object Lock some accept no other checksum.
 pub(super) fn wants_md5<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let Some(error) = error.as_service_error().map(ProvideErrorMetadata::meta) else { return false };
     let names_it = || error.message().is_some_and(|message| message.contains("Content-MD5"));

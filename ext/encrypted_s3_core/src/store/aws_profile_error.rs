@@ -1,6 +1,6 @@
-//! Why a profile of the shared configuration files gives no credentials, and what to do.
+//! Why a profile of the shared configuration files gives no credentials, and the remedy.
 //!
-//! Of what processes print and services answer, only codes are repeated: the rest may hold secrets.
+//! Only codes are repeated from the output of processes and the answers of services: the rest may hold secrets.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -14,28 +14,28 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::aws_cause;
 
-/// What a profile may ask for that decides what to do about its failure; the first that is there counts.
+/// Settings of a profile that decide the advice after its failure; the first one that is present counts.
 const DEMANDS: [&str; 6] =
     ["mfa_serial", "login_session", "credential_process", "sso_session", "sso_start_url", "role_arn"];
 
 const UNDEFINED: &str = "it is not defined in the files of AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE \
                          (~/.aws/config, ~/.aws/credentials)";
 
-/// No more profiles than that follow each other by `source_profile`.
+/// Maximum number of profiles that follow each other by `source_profile`.
 const LONGEST_CHAIN: usize = 10;
 
 /// A profile that gives no credentials.
 #[derive(Debug)]
 pub(super) struct ProfileError {
     profile: String,
-    /// The first of [`DEMANDS`] that it, or a profile it refers to, has.
+    /// The first of [`DEMANDS`] that the profile, or a profile to which it refers, has.
     demand: Option<&'static str>,
     error: CredentialsError,
 }
 
 impl ProfileError {
-    /// The error that names the profile. It lets other providers be asked where the profile is not there, or has nothing
-    /// to do with credentials.
+    /// The error that names the profile. Other providers are tried if the profile does not exist or has no settings of
+    /// credentials.
     pub(super) async fn explain(profile: &str, error: CredentialsError) -> CredentialsError {
         let of_profile = |demand, error| Self { profile: profile.to_owned(), demand, error };
         let Some(profiles) = load(profile).await else {
@@ -101,7 +101,7 @@ impl fmt::Display for ProfileError {
     }
 }
 
-/// Whether an SSO token is not there, expired, or no longer known to the portal.
+/// Whether an SSO token is missing, expired, or no longer known to the portal.
 fn needs_login(texts: &str) -> bool {
     ["SSO token", "sso/cache", "UnauthorizedException", "InvalidGrantException"].iter().any(|text| texts.contains(text))
 }
@@ -117,12 +117,12 @@ fn demand(profiles: &ProfileSet, name: &str) -> Option<&'static str> {
     DEMANDS.into_iter().find(|demand| chain().any(|profile| profile.get(demand).is_some()))
 }
 
-/// What the providers of credentials say, without what a process has printed and a service has written.
+/// The errors of the credential providers, without the output of processes and the texts of services.
 pub(super) fn details(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut is_answer = false;
     for cause in aws_cause::chain(error).take(10) {
-        // The first says no more than that there are no credentials, the other repeats the code and what a service wrote.
+        // The first only says that there are no credentials; the other repeats the code and the text of a service.
         if (cause.is::<CredentialsError>() && cause.source().is_some()) || cause.is::<ErrorMetadata>() {
             continue;
         }
@@ -134,19 +134,19 @@ pub(super) fn details(error: &(dyn StdError + 'static)) -> String {
         }
     }
     match aws_cause::find(error) {
-        // The advice is about the way to the store.
+        // The advice concerns the connection to the store.
         Some(finding) => format!("{}: {}", texts.join(": "), finding.cause),
         None => texts.join(": "),
     }
 }
 
-/// Without what follows the error output of a process.
+/// Removes the error output of a process.
 fn printable(text: &str) -> String {
     let text: String = text.split("Stderr:").next().unwrap_or_default().chars().take(300).collect();
     text.trim_end_matches(['.', ' ']).replace(['\n', '\r'], " ")
 }
 
-/// The code in the text of a service's error: `unhandled error (Code)`, or `Code: what the service wrote`.
+/// The code in the text of a service's error: `unhandled error (Code)`, or `Code: text of the service`.
 fn code(text: &str) -> &str {
     let text = text.strip_prefix("unhandled error (").unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(text.len());

@@ -5,7 +5,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use super::aws_settings::{ConnectionSettings, SecretText};
 use crate::{Error, ErrorKind, Result};
 
-/// Hosts that are always reached without a proxy, as in Ruby: this machine itself.
+/// Hosts that are always reached without a proxy, as in Ruby: this machine.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
 /// The proxy for one kind of requests.

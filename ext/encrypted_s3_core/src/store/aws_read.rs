@@ -1,4 +1,4 @@
-//! Reading objects from Amazon S3, and from stores that read a request in their own way.
+//! Reading objects from Amazon S3, and from stores that interpret requests differently.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ impl Inner {
             };
             match error.answer().map(|answer| answer.status) {
                 Some(400 | 501) if ask.checksum && error.kind() == ErrorKind::Rejected => ask.checksum = false,
-                // Not believed before the answer without the condition has shown another entity tag.
+                // Only believed after an answer without the condition has shown another entity tag.
                 Some(412) if ask.if_match => ask.if_match = false,
                 _ => return Err(error),
             }
@@ -97,7 +97,7 @@ impl Inner {
 pub(super) struct AwsBody {
     stream: ByteStream,
     key: String,
-    /// For a part of an object that came with a checksum: where is kept whether those are right.
+    /// For a part of an object that came with a checksum: the record of whether such checksums are right.
     part_of: Option<Arc<Connection>>,
 }
 
@@ -117,7 +117,7 @@ impl AwsBody {
     }
 }
 
-/// Whether an error came with the status of a success, as from some proxies: S3 gives every object an entity tag.
+/// Whether an error has the status of a success, as from some proxies: S3 gives every object an entity tag.
 fn is_error(answer: &GetObjectOutput) -> bool {
     answer.e_tag.is_none() && answer.metadata.as_ref().is_none_or(|metadata| metadata.is_empty()) && is_xml(answer)
 }
@@ -138,8 +138,8 @@ fn has_checksum(answer: &GetObjectOutput) -> bool {
     checksums.into_iter().flatten().any(|checksum| !checksum.contains('-'))
 }
 
-/// Where the body begins, and how long the whole object is. `bytes 0-99/1234` is the form that RFC 9110 gives a range
-/// (section 14.4); without it the answer is the whole object.
+/// The position of the body in the object, and the object's length. `bytes 0-99/1234` is the form of a range in RFC
+/// 9110 (section 14.4); without it the answer is the whole object.
 fn extent(content_range: Option<&str>, content_length: Option<i64>, subject: &Subject) -> Result<(u64, i64)> {
     let Some(range) = content_range else { return Ok((0, content_length.unwrap_or(-1))) };
     let parse = || {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-/// A text that is wiped when it is dropped and never printed.
+/// A text that is wiped on drop and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);
 
@@ -44,23 +44,23 @@ pub struct Credentials {
     pub session_token: Option<SecretText>,
 }
 
-/// When the client adds or checks a checksum of its own.
+/// When the client adds or checks its own checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ChecksumUse {
-    /// Wherever the operation knows one.
+    /// For every operation that supports one.
     #[default]
     WhenSupported,
     /// Only where the operation requires one; for stores that refuse unknown headers.
     WhenRequired,
 }
 
-/// How requests are tried again.
+/// How requests are retried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RetryMode {
     /// With growing pauses.
     #[default]
     Standard,
-    /// The same, and requests are held back while the store says that there are too many.
+    /// The same, and requests are held back while the store reports too many.
     Adaptive,
 }
 
@@ -69,7 +69,7 @@ pub enum RetryMode {
 pub struct ConnectionSettings {
     /// The region; `None` looks in the environment and the profile, and then takes `us-east-1` if there is an endpoint.
     pub region: Option<String>,
-    /// The address of an S3-compatible store; `None` looks in the environment and the profile, and then is Amazon's.
+    /// The address of an S3-compatible store; `None` looks in the environment and the profile, and then uses Amazon's.
     pub endpoint: Option<String>,
     /// Puts the bucket into the path rather than into the host name.
     pub force_path_style: bool,
@@ -83,19 +83,19 @@ pub struct ConnectionSettings {
     pub credentials: Option<Credentials>,
     /// The profile in the shared configuration files; `None` is `AWS_PROFILE` or the default.
     pub profile: Option<String>,
-    /// Longest wait for each answer of the instance's metadata service; `None` is the SDK's.
+    /// Time limit for each answer of the instance's metadata service; `None` is the SDK's.
     pub instance_profile_timeout: Option<Duration>,
-    /// How often that service is asked at most, the first time included; `None` is the SDK's.
+    /// Maximum number of requests to that service, including the first; `None` is the SDK's.
     pub instance_profile_attempts: Option<u32>,
-    /// Longest wait for a connection.
+    /// Time limit for a connection attempt.
     pub connect_timeout: Duration,
-    /// Longest time without progress, in either direction, after which an attempt counts as failed.
+    /// Time without progress, in either direction, after which an attempt counts as failed.
     pub read_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
-    /// How often a request is sent at most, the first time included.
+    /// Maximum number of attempts of a request, including the first.
     pub max_attempts: u32,
-    /// How requests are tried again.
+    /// How requests are retried.
     pub retry_mode: RetryMode,
     /// A PEM file whose certificates are trusted instead of the system's.
     pub ca_bundle: Option<PathBuf>,
@@ -136,13 +136,13 @@ impl Default for ConnectionSettings {
     }
 }
 
-/// A bucket, and how it is reached.
+/// A bucket, and its connection.
 #[derive(Clone, Debug, Default)]
 pub struct AwsStoreSettings {
     /// The bucket's name, or the ARN of an access point.
     pub bucket: String,
     /// The account that must own the bucket; S3 refuses each request otherwise.
     pub expected_bucket_owner: Option<String>,
-    /// How it is reached.
+    /// The connection.
     pub connection: ConnectionSettings,
 }

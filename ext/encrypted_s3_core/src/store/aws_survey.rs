@@ -13,12 +13,12 @@ use super::aws_error;
 use super::{AwsStore, StoreFuture};
 use crate::{Error, ErrorKind};
 
-/// One stored version of an object, or the mark that a deletion has left.
+/// One stored version of an object, or a delete marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// The object's key.
     pub key: String,
-    /// The version's id; `null` where the bucket keeps no versions.
+    /// The version's id; `null` if the bucket keeps no versions.
     pub id: String,
 }
 
@@ -29,7 +29,7 @@ pub struct BucketState {
     pub versioning: Option<String>,
     /// Whether objects can be locked.
     pub locks: bool,
-    /// `GOVERNANCE` or `COMPLIANCE` where every new object is locked.
+    /// `GOVERNANCE` or `COMPLIANCE` if every new object is locked.
     pub default_lock: Option<String>,
 }
 
@@ -43,10 +43,10 @@ pub struct Answer {
 }
 
 impl AwsStore {
-    /// All versions and deletion marks of keys that begin with `prefix`.
+    /// All versions and delete markers of keys that begin with `prefix`.
     ///
     /// # Errors
-    /// Those of any request; a store that knows no versions refuses it.
+    /// Those of any request; a store without versions refuses it.
     pub fn versions(&self, prefix: &str) -> StoreFuture<Vec<Version>> {
         let (inner, subject) = (self.inner.clone(), self.subject("ListObjectVersions", prefix));
         Box::pin(async move {
@@ -114,7 +114,7 @@ impl AwsStore {
             let versioning = versioning.map(|status| status.as_str().to_owned());
             let lock = match client.get_object_lock_configuration().bucket(&subject.bucket).send().await {
                 Ok(answer) => answer.object_lock_configuration,
-                // Stores say in various ways that there is none.
+                // Stores report in various ways that there is none.
                 Err(error) if error.code().is_some() => None,
                 Err(error) => return Err(aws_error::request(&error, &subject)),
             };

@@ -52,8 +52,7 @@ impl Trust {
 
     /// The same for the HTTP client.
     ///
-    /// # Errors
-    /// `Configuration` when the TLS library does not take them.
+    /// `Configuration` when the TLS library does not accept them.
     pub(super) fn context(&self) -> Result<TlsContext> {
         let mut store = TrustStore::empty();
         if !self.pem.is_empty() {
@@ -65,7 +64,7 @@ impl Trust {
     }
 }
 
-/// Certificates of the system that the TLS library does not take are left out: the application cannot repair them.
+/// Certificates of the system that the TLS library does not accept are left out: the application cannot repair them.
 fn system() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     found.certs.into_iter().filter(is_authority).collect()
@@ -82,7 +81,7 @@ fn file(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     if certificates.is_empty() { Err(refuse(what_else(&bytes))) } else { Ok(certificates) }
 }
 
-/// All PEM files of a folder, whatever their names. Others are left out, as OpenSSL leaves out what has no hash for a
+/// All PEM files of a folder, with any name. Other files are skipped, as OpenSSL skips files without a hash as their
 /// name.
 fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let refuse =
@@ -94,7 +93,7 @@ fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         let Ok(bytes) = fs::read(&path) else { continue };
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for certificate in certificates(&bytes).map_err(|why| refuse(&format!("{file}: {why}")))? {
-            // The same file is there under its name and under its hash.
+            // The same file exists under its name and under its hash.
             if !found.contains(&certificate) {
                 found.push(certificate);
             }
@@ -103,7 +102,7 @@ fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     if found.is_empty() { Err(refuse("has no file with a certificate in PEM")) } else { Ok(found) }
 }
 
-/// The certificates of a PEM file; what else it holds is skipped.
+/// The certificates of a PEM file. Its other contents are skipped.
 fn certificates(bytes: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, String> {
     let mut found = Vec::new();
     for (index, certificate) in CertificateDer::pem_slice_iter(bytes).enumerate() {

@@ -1,7 +1,7 @@
-//! A local file as a store of one object: the file is the body, and its metadata are somewhere else.
+//! A local file as a store of one object: the file is the body, and its metadata are elsewhere.
 //!
-//! With it a file that was taken out of a bucket is read, and one that is to be put into a bucket by other means is
-//! written, by the same code as objects are.
+//! With it, the code for objects also reads a file that was copied out of a bucket, and writes a file that will be put
+//! into a bucket by other means.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 
-/// The id of the one multipart upload there can be.
+/// The id of the only possible multipart upload.
 const UPLOAD: &str = "file";
 
 /// One object whose body is a file. Clones share it.
@@ -57,7 +57,7 @@ impl FileStore {
         look(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts bytes behind those that were written before.
+    /// Appends bytes to those that were written before.
     fn append(&self, body: &[u8]) -> Result<()> {
         let position = self.progress(|written| written.bytes);
         self.file.write_all_at(body, position).map_err(|error| failed("written", error))?;
@@ -120,7 +120,7 @@ impl ObjectStore for FileStore {
         })
     }
 
-    /// Parts have to come in order, as they do when only one is sent at a time.
+    /// Parts must come in order, as they do when only one is sent at a time.
     fn put_part(&self, _key: &str, _upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart> {
         self.answer(move |store| {
             if store.progress(|written| written.parts + 1) != number {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 
-/// How many keys one page of a listing has, as on S3.
+/// Keys per page of a listing, as on S3.
 const PAGE: usize = 1000;
 
 /// Objects in a folder. Clones share it.
@@ -34,7 +34,7 @@ pub struct FolderStore {
 }
 
 impl FolderStore {
-    /// A store in the folder `root`, which is made when the first object is written.
+    /// A store in the folder `root`, which is created when the first object is written.
     pub fn new(root: PathBuf) -> Self {
         Self { folder: Arc::new(Folder::new(root)) }
     }
@@ -48,7 +48,7 @@ impl FolderStore {
         self.answer(move |folder| folder.unfinished_uploads(&prefix))
     }
 
-    /// Writes an object in two steps: one that is given up while its bytes are written does not become visible later.
+    /// Writes an object in two steps, so that a write that is abandoned midway does not become visible later.
     fn write(&self, version: NewVersion, body: Bytes) -> StoreFuture<Stored> {
         let store = self.clone();
         Box::pin(async move {
@@ -58,7 +58,7 @@ impl FolderStore {
         })
     }
 
-    /// Runs work that waits for the file system on a thread that may wait.
+    /// Runs work that waits for the file system on a thread that may block.
     fn answer<T: Send + 'static>(&self, work: impl FnOnce(&Folder) -> Result<T> + Send + 'static) -> StoreFuture<T> {
         let folder = self.folder.clone();
         Box::pin(async move { blocking(move || work(&folder)).await })
@@ -172,7 +172,7 @@ impl ObjectStore for FolderStore {
     }
 }
 
-/// Runs work that waits for the file system on a thread that may wait. Work that has begun is not cancelled.
+/// Runs work that waits for the file system on a thread that may block. Work that has begun is not cancelled.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(Error::new(ErrorKind::Internal, "the task that used a folder ended early").with_source(error))

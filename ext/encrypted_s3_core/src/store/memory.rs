@@ -1,4 +1,4 @@
-//! A store in memory: the twin that tests of the transfers run against, with faults on demand.
+//! A store in memory with faults on demand, for the tests of the transfers.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,20 +28,20 @@ struct State {
     objects: BTreeMap<String, Held>,
     uploads: HashMap<String, (NewObject, BTreeMap<i32, Bytes>)>,
     faults: HashMap<&'static str, Vec<usize>>,
-    /// Operations whose next answer gets lost.
+    /// Operations whose next answer is lost.
     lost: HashSet<&'static str>,
     calls: HashMap<&'static str, usize>,
-    /// The bytes of all bodies that were read.
+    /// Bytes read from all bodies.
     bytes_read: u64,
-    /// Whether lists do not say where they go on.
+    /// Whether lists omit the start of the next page.
     tokens_lost: bool,
-    /// Whether `get` says of objects that they are of this size.
+    /// The size that `get` reports for objects, if not the real one.
     claimed: Option<u64>,
     /// Operations that wait until they are released.
     held_back: HashSet<&'static str>,
-    /// After how many bytes each of the next bodies breaks off.
+    /// The number of bytes after which each of the next bodies is cut off.
     cuts: VecDeque<usize>,
-    /// Whether objects are stored without conditions only.
+    /// Whether objects can only be stored without conditions.
     unconditional: bool,
     serial: u64,
 }
@@ -52,57 +52,58 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Makes the `nth` call (from 1) of an operation, named as the trait's method is, fail as a lost connection would.
+    /// Makes the `nth` call (from 1) of an operation, named like the trait's method, fail like a lost connection.
     pub fn fail(&self, operation: &'static str, nth: usize) {
         self.lock().faults.entry(operation).or_default().push(nth);
     }
 
-    /// Has the next call of an operation carried out, and its answer lost.
+    /// Carries out the next call of an operation and loses its answer.
     pub fn lose_answer(&self, operation: &'static str) {
         self.lock().lost.insert(operation);
     }
 
-    /// Leaves out of lists where they go on.
+    /// Omits the start of the next page from lists.
     pub fn lose_tokens(&self) {
         self.lock().tokens_lost = true;
     }
 
-    /// Makes the store one that stores objects without conditions only.
+    /// Makes the store refuse conditions when objects are stored.
     pub fn refuse_conditions(&self) {
         self.lock().unconditional = true;
     }
 
-    /// Has `get` claim another size of objects than they have.
+    /// Makes `get` report a wrong size of objects.
     pub fn claim_size(&self, size: u64) {
         self.lock().claimed = Some(size);
     }
 
-    /// Has calls of an operation wait (`later ranges` are those of `get` after the first of an object), until [`release`](Self::release).
+    /// Makes calls of an operation wait until [`release`](Self::release). `later ranges` are the calls of `get` after
+    /// the first one for an object.
     pub fn hold(&self, operation: &'static str) {
         self.lock().held_back.insert(operation);
     }
 
-    /// Lets the calls of an operation go on.
+    /// Lets the waiting calls of an operation continue.
     pub fn release(&self, operation: &'static str) {
         self.lock().held_back.remove(operation);
     }
 
-    /// Makes the next bodies that are read break off after so many bytes each; `usize::MAX` lets one pass whole.
+    /// Cuts off each of the next bodies after so many bytes; `usize::MAX` lets one pass whole.
     pub fn cut(&self, after: impl IntoIterator<Item = usize>) {
         self.lock().cuts.extend(after);
     }
 
-    /// How often an operation has been called.
+    /// The number of calls of an operation.
     pub fn calls(&self, operation: &'static str) -> usize {
         self.lock().calls.get(operation).copied().unwrap_or(0)
     }
 
-    /// How many bytes of bodies have been read.
+    /// The bytes of bodies that were read.
     pub fn bytes_read(&self) -> u64 {
         self.lock().bytes_read
     }
 
-    /// Stores an object and its body as they are, with the entity tag that the object under its key has.
+    /// Stores an object and its body unchanged, with the entity tag of the object under its key.
     pub fn replace_silently(&self, object: NewObject, body: impl Into<Bytes>) {
         let mut state = self.lock();
         if let Some(held) = state.objects.get_mut(&object.key) {
@@ -115,12 +116,12 @@ impl MemoryStore {
         self.lock().objects.get(key).cloned().map(|held| (held.object, held.body))
     }
 
-    /// Stores a body as it is, for tests that tamper.
+    /// Stores a body unchanged, for tests that tamper.
     pub fn replace(&self, object: NewObject, body: impl Into<Bytes>) {
         self.lock().insert(object.key.clone(), object, body.into());
     }
 
-    /// Like [`replace`](Self::replace), but the object keeps the entity tag that it had.
+    /// Like [`replace`](Self::replace), but the object keeps its entity tag.
     pub fn replace_unnoticed(&self, object: NewObject, body: impl Into<Bytes>) {
         let mut state = self.lock();
         let former = state.objects.get(&object.key).map(|held| held.etag.clone());
@@ -131,12 +132,12 @@ impl MemoryStore {
         }
     }
 
-    /// Takes an object away, for tests that tamper.
+    /// Removes an object, for tests that tamper.
     pub fn remove(&self, key: &str) {
         self.lock().objects.remove(key);
     }
 
-    /// How many multipart uploads were neither completed nor aborted.
+    /// The number of multipart uploads that were neither completed nor aborted.
     pub fn unfinished(&self) -> usize {
         self.lock().uploads.len()
     }
@@ -145,7 +146,7 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call, waits while its operation is held back, and says the how many-th it is.
+    /// Counts a call, waits while its operation is held back, and returns the number of the call.
     async fn pass(&self, operation: &'static str) -> usize {
         let call = {
             let mut state = self.lock();
@@ -194,7 +195,7 @@ impl State {
         Ok((head, held.body.clone()))
     }
 
-    /// The object that is to be copied, if it is the wanted version.
+    /// The object to copy, if it is the requested version.
     fn copied(&self, key: &str, etag: &str) -> Result<Held> {
         let missing = || Error::new(ErrorKind::NotFound, "there is no such object").for_object(key);
         let held = self.objects.get(key).cloned().ok_or_else(missing)?;
@@ -210,7 +211,7 @@ impl State {
         Stored { etag }
     }
 
-    /// Uneven pieces, as a network delivers them, up to where the connection is to break.
+    /// Uneven pieces, as from a network, up to the point where the connection breaks.
     fn deliver(&mut self, body: &[u8]) -> Body {
         let whole = body.len();
         let cut = self.cuts.pop_front().unwrap_or(usize::MAX);

@@ -1,8 +1,8 @@
-//! The settings of an object that the store, not the encryption, acts upon.
+//! The settings of an object that the store applies, not the encryption.
 
 use crate::{Error, ErrorKind, Result};
 
-/// Storage class, server-side encryption and their like, as S3 names them. `None` leaves it to the bucket.
+/// Storage class, server-side encryption and similar settings, with the names of S3. `None` means the bucket's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectSettings {
     /// Canned ACL, for example `bucket-owner-full-control`.

@@ -1,9 +1,8 @@
 //! Time limits of requests: seconds without progress. A whole body has no time limit.
 //!
 //! The SDK's own read timeout begins with a request and ends with the head of its answer. It cuts off uploads over slow
-//! lines however steadily they run, and never sees a body that stalls. So it is not used: [`WatchedClient`] sits
-//! between the SDK and its HTTP client, sees every attempt of every request after it was signed, and watches the bytes
-//! of both bodies.
+//! but steady lines, and never notices a body that stalls. So it is not used: [`WatchedClient`] sits between the SDK
+//! and its HTTP client, sees every attempt of every request after it was signed, and watches the bytes of both bodies.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,29 +24,29 @@ use tokio::time::Instant;
 use super::repeated_answer::AnswerIds;
 use super::watched_body::{Answered, Frames};
 
-/// How long one operation goes on without progress, all attempts and the pauses between them included. What comes after
-/// it, aborting an upload or asking for its outcome, has the rest of a minute.
+/// Time limit of one operation without progress, including all attempts and the pauses between them. Later steps, such
+/// as aborting an upload or asking for its outcome, have the rest of a minute.
 pub(super) const PATIENCE: Duration = Duration::from_secs(50);
 
 /// Bytes of a body that the system may buffer before any of them arrive at the store.
 const BUFFERED: u64 = 4 * 1024 * 1024;
-/// In this time after its first byte, an attempt may only fill buffers. That does not count as progress of the
-/// operation: otherwise an operation would never end at a store that takes nothing.
+/// During this time after its first byte, an attempt may only be filling buffers. That does not count as progress of
+/// the operation: otherwise an operation would never end at a store that reads nothing.
 const FILLING: Duration = Duration::from_secs(2);
-/// The slowest line for which a full buffer is waited for, in bytes per second: 1 Mbit/s.
+/// The slowest line, in bytes per second, for which a full buffer is waited for: 1 Mbit/s.
 const SLOW_LINE: u64 = 128 * 1024;
-/// The most bytes of an answer that is not an object: lists, errors, credentials. A list of 1,000 keys of 1,024 bytes,
+/// Maximum bytes of an answer that is not an object: lists, errors, credentials. A list of 1,000 keys of 1,024 bytes,
 /// each percent-encoded, has some 4 MiB.
 const LONGEST_ANSWER: u64 = 16 * 1024 * 1024;
-/// The lowest speed at which a store copies or joins objects, in bytes per second. Most stores answer only at the end.
+/// The lowest speed, in bytes per second, of a store that copies or joins objects. Most stores answer only at the end.
 const SLOW_COPY: u64 = 8 * 1024 * 1024;
 
-/// How long a store may take to copy or join `bytes` before it answers.
+/// Time limit for a store that copies or joins `bytes` before it answers.
 pub(super) fn copying(bytes: u64) -> Duration {
     Duration::from_secs(bytes / SLOW_COPY)
 }
 
-/// Nothing has arrived for too long; the source of the error that the SDK makes of it.
+/// Nothing has arrived for too long. The SDK wraps this error in its own.
 #[derive(Debug)]
 pub(super) struct Stalled {
     pub(super) waited: Duration,
@@ -61,15 +60,15 @@ impl fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// How long the attempts of one operation may go on.
+/// The time limit for the attempts of one operation.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
-    /// The longest time without progress for one attempt and for all of them together.
+    /// The time limits without progress for one attempt and for all of them together.
     attempt: Duration,
     all: Duration,
-    /// When something last moved.
+    /// The time of the last progress.
     moved: Arc<Mutex<Instant>>,
-    /// Whether the body of the answer is an object, which is read as it arrives. The SDK holds all others in memory.
+    /// Whether the body of the answer is an object, which is read as it arrives. The SDK holds other bodies in memory.
     streams: bool,
 }
 
@@ -87,7 +86,7 @@ impl Operation {
         }
     }
 
-    /// When the operation has gone on for too long.
+    /// The time at which the operation has gone on for too long.
     fn end(&self) -> Instant {
         *locked(&self.moved) + self.all
     }
@@ -100,11 +99,11 @@ pub(super) struct Attempt {
     sent: Mutex<Sent>,
 }
 
-/// How much of its body an attempt has sent.
+/// The bytes of its body that an attempt has sent.
 #[derive(Debug)]
 struct Sent {
     bytes: u64,
-    /// When the first of it was taken and when the last was, or the attempt began.
+    /// The time when the first byte was taken, and the time when the last was taken or the attempt began.
     first: Option<Instant>,
     last: Instant,
 }
@@ -124,7 +123,7 @@ impl Attempt {
         }
     }
 
-    /// When it counts as failed unless something moves before.
+    /// The time at which it counts as failed unless there is progress before.
     fn end(&self) -> Instant {
         let sent = locked(&self.sent);
         let draining = Duration::from_secs_f64(sent.bytes.min(BUFFERED) as f64 / SLOW_LINE as f64);
@@ -186,7 +185,7 @@ pub(crate) struct WatchedClient {
 }
 
 impl WatchedClient {
-    /// Requests that are not the store's, for credentials, say, have `read_timeout` for each attempt.
+    /// Requests to other servers, for example for credentials, have `read_timeout` for each attempt.
     pub(super) fn new(inner: SharedHttpClient, read_timeout: Duration) -> Self {
         Self { inner, read_timeout, ids: Arc::default() }
     }
@@ -217,7 +216,7 @@ impl HttpConnector for WatchedConnector {
             let request = request.map(|body| Frames::watched(body, attempt.clone()));
             let request = HttpRequest::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
             let mut answer = answered(&inner, request, &attempt).await?;
-            // As for any other failure of a connection, the SDK does not use it again and tries anew.
+            // As after any other failure of a connection, the SDK does not use it again and retries.
             ids.note(answer.headers()).map_err(|error| ConnectorError::io(Box::new(error)))?;
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
             let is_object = attempt.operation.streams && answer.status().is_success();
@@ -247,7 +246,7 @@ async fn answered(
         }
         let stalled = Box::new(attempt.stalled());
         let over = attempt.operation.end() <= Instant::now();
-        // The SDK tries again what timed out, but not what has no kind.
+        // The SDK retries timeouts, but not errors without a kind.
         return Err(if over { ConnectorError::other(stalled, None) } else { ConnectorError::timeout(stalled) });
     }
 }

@@ -1,9 +1,9 @@
 //! Answers that come a second time.
 //!
-//! HTTP/1.1 tells which request an answer belongs to by their order alone. A broken proxy that delivers an answer twice
-//! lets the next request on the connection take it for its own. Hyper drops a connection on which something arrives
-//! that nobody waits for, but not when the next request is on its way already. A store gives each answer an id of its
-//! own, so an id that comes a second time shows that the answer is not the request's.
+//! HTTP/1.1 assigns answers to requests by their order alone. If a broken proxy delivers an answer twice, the next
+//! request on the connection takes it for its own. Hyper drops a connection on which an unexpected answer arrives, but
+//! not if the next request has already been sent. A store gives each answer an id, so a repeated id shows that the
+//! answer belongs to another request.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// The header with the id of an answer.
 const REQUEST_ID: &str = "x-amz-request-id";
-/// How many ids are remembered: more than answers can be on their way at once.
+/// The number of remembered ids: more than answers can be under way at once.
 const REMEMBERED: usize = 1024;
 
-/// The error of an answer that came before. The connection cannot be used any more.
+/// The error for a repeated answer. The connection must not be used any more.
 #[derive(Debug)]
 pub(super) struct RepeatedAnswer;
 
@@ -35,13 +35,13 @@ struct Ids {
     in_order: VecDeque<String>,
     once: HashSet<String>,
     twice: HashSet<String>,
-    /// Some stores give many answers one id (S3Proxy).
+    /// Some stores give many answers the same id (S3Proxy).
     meaningless: bool,
 }
 
 impl AnswerIds {
     /// Notes the id of an answer. An id that comes a third time shows that the store does not give each answer its own;
-    /// then no id says anything from now on.
+    /// from then on ids are ignored.
     ///
     /// # Errors
     /// [`RepeatedAnswer`] when an answer with this id has come before.

@@ -12,10 +12,10 @@ use tokio::time::{Instant, Sleep};
 
 use super::patience::{Attempt, Stalled};
 
-/// Bytes of one frame. A body in one piece would be handed over at once, and its progress could not be measured.
+/// Bytes of one frame. The progress of a body in one piece could not be measured.
 const FRAME: usize = 64 * 1024;
 
-/// The body of a request, in frames that are counted as they are taken.
+/// The body of a request, in frames that are counted when they are taken.
 pub(super) struct Frames {
     inner: SdkBody,
     /// Bytes of the inner body that were not taken yet.
@@ -69,7 +69,7 @@ impl Body for Frames {
     }
 }
 
-/// The body of an answer. Reading fails when nothing arrives for too long; only the time in which a reader waits
+/// The body of an answer. Reading fails when nothing arrives for too long; only the time during which a reader waits
 /// counts.
 pub(super) struct Answered {
     inner: SdkBody,
@@ -129,7 +129,8 @@ impl Body for Answered {
 mod tests {
     use super::*;
 
-    /// Reads a body of 3 MiB with a limit of `most` bytes: how many bytes came, and whether it ended without an error.
+    /// Reads a body of 3 MiB with a limit of `most` bytes. Returns the number of bytes, and whether it ended without an
+    /// error.
     async fn read(most: u64) -> (usize, bool) {
         let mut body = Answered::new(SdkBody::from(vec![1; 3 << 20]), Duration::from_secs(9), most);
         let mut arrived = 0;

@@ -1,7 +1,7 @@
 //! The parts of one transfer that are being sent.
 //!
-//! All transfers of a process together have a limit, because each part needs memory: eight large uploads at once would
-//! otherwise have 80 parts in flight, far more than a few connections can carry any faster.
+//! All transfers of a process share a limit, because each part needs memory: otherwise eight large uploads at once
+//! would have 80 parts in flight, far more than a few connections need for full speed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -14,20 +14,20 @@ use super::Command;
 use crate::store::StoredPart;
 use crate::{Result, task};
 
-/// Parts that each transfer may have in flight whatever the others do, so that none of them waits for another.
+/// Parts that each transfer may always have in flight, so that no transfer waits for another.
 pub const OWN_PARTS: usize = 2;
 
-/// Parts that all transfers of a process share besides. Two dozen connections carry some 480 MB/s.
+/// Additional parts that all transfers of a process share. Two dozen connections carry some 480 MB/s.
 pub const SHARED_PARTS: usize = 24;
 
 /// The permits of each runtime. A process has one runtime, and a forked child has its own: permits that tasks of the
 /// parent hold are never returned in the child.
 static PERMITS: LazyLock<Mutex<HashMap<Id, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
 
-/// The right to have one more part in flight.
+/// The permission to have one more part in flight.
 pub(super) type Permit = Option<OwnedSemaphorePermit>;
 
-/// The parts that are on their way, and those that have arrived.
+/// The parts in flight, and those that have arrived.
 #[derive(Default)]
 pub(super) struct InFlight {
     requests: JoinSet<Result<StoredPart>>,

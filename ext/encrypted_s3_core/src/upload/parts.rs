@@ -10,23 +10,23 @@ use crate::{Error, ErrorKind, Result};
 /// The initial buffer of an upload in bytes. Most files of most applications are not larger.
 const FIRST: usize = 64 * 1024;
 
-/// Buffers of parts that have arrived and that wait to be filled again. An upload that fills them slowly, or may have
-/// fewer parts in flight than before, gives the others back to the system.
+/// Buffers of parts that have arrived, for reuse. An upload that fills them slowly, or may have fewer parts in flight
+/// than before, returns the others to the system.
 const KEPT: usize = 4;
 
-/// Ciphertext that was not handed over yet. No part is made before it is clear that the object is to be sent in parts.
+/// Ciphertext that was not sent yet. No part is made before it is clear that the object is sent in parts.
 #[derive(Debug)]
 pub(super) struct Parts {
     division: Division,
     pool: Pool,
     buffer: Buffer,
-    /// The bytes that were left when parts were made. They precede the bytes in the buffer.
+    /// The bytes that remained when parts were made. They precede the bytes in the buffer.
     rest: Bytes,
     cut: usize,
 }
 
 impl Parts {
-    /// No bytes and no parts yet of an object of `expected` plaintext bytes.
+    /// Starts empty, for an object of `expected` plaintext bytes.
     pub(super) fn new(plan: PartPlan, expected: Option<u64>) -> Result<Self> {
         let pool = Pool::new(KEPT);
         Ok(Self {
@@ -57,7 +57,7 @@ impl Parts {
         })
     }
 
-    /// A buffer that takes at least one byte more. [`cut_off`](Self::cut_off) must have been called since it was
+    /// A buffer with room for at least one more byte. [`cut_off`](Self::cut_off) must have been called since it was
     /// filled.
     fn buffer(&mut self) -> Result<&mut Buffer> {
         if self.buffer.room() <= TAG_LEN {
@@ -72,15 +72,15 @@ impl Parts {
         self.buffer.bytes_from(from)
     }
 
-    /// How many bytes may be put into the buffer before [`cut_off`](Self::cut_off) must be called.
+    /// The number of bytes that fit before [`cut_off`](Self::cut_off) must be called.
     pub(super) fn room(&self) -> usize {
         let free = self.buffer.room().saturating_sub(TAG_LEN);
         let left = self.limit().saturating_sub(self.buffer.len() + self.rest.len());
         if free == 0 { left } else { free.min(left) }
     }
 
-    /// Takes off the parts that are complete, in order. There is a buffer for the next one only when something is put
-    /// into it: while the parts wait to be sent, they are all there is.
+    /// Removes the complete parts, in order. A buffer for the next part is allocated only when it is needed, so that no
+    /// memory beyond the parts is held while they wait to be sent.
     pub(super) fn cut_off(&mut self) -> Vec<Bytes> {
         let mut parts = Vec::new();
         if self.buffer.len() < self.limit() {
@@ -95,9 +95,9 @@ impl Parts {
         parts
     }
 
-    /// What is left, and the tag behind it. The second is the last part, or the whole of a small object. The first is
-    /// the part before it, where the tag makes one part too large: Cloudflare R2 refuses an object of which any part is
-    /// larger than the first.
+    /// Returns the rest with the tag after it. The second value is the last part, or the whole of a small object. The
+    /// first is the part before it, if the tag makes one part too large: Cloudflare R2 refuses an object with a part
+    /// that is larger than the first.
     pub(super) fn finish(mut self, tag: &Tag) -> Result<(Option<Bytes>, Bytes)> {
         if self.buffer.room() < TAG_LEN {
             self.grow(self.buffer.len() + self.rest.len())?;
@@ -109,7 +109,7 @@ impl Parts {
         Ok((full, rest))
     }
 
-    /// Bytes of memory that this holds.
+    /// Bytes of memory in use.
     pub(super) fn buffered(&self) -> usize {
         self.buffer.len() + self.rest.len()
     }
@@ -123,7 +123,7 @@ impl Parts {
     }
 
     fn grow(&mut self, size: usize) -> Result<()> {
-        // What comes before the first part may be larger than a part, and would stay so in the pool.
+        // The buffer before the first part may be larger than a part, and would stay so in the pool.
         let fits = size <= self.part_size();
         let mut grown = if fits { self.pool.buffer(size + TAG_LEN)? } else { Buffer::with_capacity(size + TAG_LEN)? };
         grown.fill(&std::mem::take(&mut self.rest));

@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind, Result};
 /// The largest object: the most bytes that GCM can encrypt, and the tag.
 const MAX_BODY: u64 = MAX_PLAINTEXT + TAG_LEN as u64;
 
-/// A part size that is made larger becomes a multiple of this many bytes.
+/// An enlarged part size is a multiple of this many bytes.
 const UNIT: u64 = 64 * 1024;
 
 /// The settings by which uploads are divided into parts.
@@ -15,7 +15,7 @@ const UNIT: u64 = 64 * 1024;
 pub struct PartPlan {
     /// Objects whose ciphertext is at least this many bytes are sent in parts.
     pub multipart_threshold: usize,
-    /// The least size of a part in bytes; S3 requires at least 5 MiB.
+    /// Minimum size of a part in bytes; S3 requires at least 5 MiB.
     pub part_size: usize,
     /// Parts in flight at once. Memory is (this + 2) parts, or the threshold if that is more. All uploads of a process
     /// together have a limit, see [`SHARED_PARTS`](super::SHARED_PARTS).
@@ -28,7 +28,7 @@ impl PartPlan {
     /// The largest part that S3 takes.
     pub const MAX_PART_SIZE: u64 = 5 * 1024 * 1024 * 1024;
 
-    /// Checks that S3 will take parts of this plan.
+    /// Checks that S3 accepts parts of this plan.
     ///
     /// # Errors
     /// `Configuration`, naming the setting.
@@ -46,14 +46,14 @@ impl PartPlan {
         Ok(self)
     }
 
-    /// The division of an object of `expected` plaintext bytes; `None` when nobody knows its size. All parts but the
-    /// last have the same size, as Cloudflare R2 demands, and 10,000 of them hold the object.
+    /// The division of an object of `expected` plaintext bytes, `None` if the size is unknown. All parts but the last
+    /// have the same size, as Cloudflare R2 demands, and 10,000 of them hold the object.
     pub(super) fn divide(self, expected: Option<u64>) -> Division {
         let expected = expected.map(|size| size.saturating_add(TAG_LEN as u64).min(MAX_BODY));
         let least = expected.unwrap_or(MAX_BODY).div_ceil(MAX_PARTS.into()).next_multiple_of(UNIT);
         let part_size = self.part_size.max(usize::try_from(least).unwrap_or(usize::MAX));
         let is_large = expected.is_some_and(|size| size >= self.multipart_threshold.max(part_size) as u64);
-        // What is known to be sent in parts need not wait until it has reached the threshold.
+        // An object that is known to be sent in parts need not first reach the threshold.
         let first = if is_large { part_size } else { self.multipart_threshold.max(part_size) };
         Division { first, part_size, expected: expected.unwrap_or(MAX_BODY) }
     }

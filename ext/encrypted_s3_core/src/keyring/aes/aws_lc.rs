@@ -11,10 +11,10 @@ use crate::secret::{WrappingKey, fill_random};
 
 /// Encrypts under a new nonce. Returns it, and the ciphertext with the tag.
 ///
-/// The module makes the nonce, as FIPS 140 demands (NIST SP 800-38D, section 8.2.2). For keys of 192 bits it has no such
-/// operation, and the nonce comes from its generator.
+/// The module makes the nonce, as FIPS 140 demands (NIST SP 800-38D, section 8.2.2). It has no such operation for keys
+/// of 192 bits; there the nonce comes from its random generator.
 pub(super) fn seal(key: &WrappingKey, plaintext: &[u8], aad: &[u8]) -> Result<(Nonce, Vec<u8>)> {
-    // Room for the tag, so that the plaintext is not moved and left behind.
+    // With room for the tag, so that the plaintext is not moved and no copy is left in memory.
     let mut text = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));
     text.extend_from_slice(plaintext);
     let aad = Aad::from(aad);
@@ -31,7 +31,7 @@ pub(super) fn seal(key: &WrappingKey, plaintext: &[u8], aad: &[u8]) -> Result<(N
     Ok((*nonce.as_ref(), text))
 }
 
-/// Decrypts; `None` when the tag does not fit.
+/// Decrypts; `None` when the tag does not match.
 pub(super) fn open(
     key: &WrappingKey,
     nonce: &Nonce,

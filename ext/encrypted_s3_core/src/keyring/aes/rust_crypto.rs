@@ -26,7 +26,7 @@ pub(super) fn seal(key: &WrappingKey, plaintext: &[u8], aad: &[u8]) -> Result<(N
     Ok((nonce, ciphertext.map_err(|_| internal())?))
 }
 
-/// Decrypts; `None` when the tag does not fit.
+/// Decrypts; `None` when the tag does not match.
 pub(super) fn open(
     key: &WrappingKey,
     nonce: &Nonce,

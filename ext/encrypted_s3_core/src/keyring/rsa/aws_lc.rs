@@ -14,19 +14,19 @@ use super::{FINGERPRINT_LEN, check_bits, oaep_sha256, parse_payload, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{DATA_KEY_LEN, DataKey};
 
-/// An RSA key of 2,048 to 4,096 bits: a public one, which only wraps, or a private one, which also unwraps.
+/// An RSA key of 2,048 to 4,096 bits: a public one only wraps, a private one also unwraps.
 ///
 /// Wiped when dropped; neither `Clone` nor comparable nor printable.
 pub struct RsaKey {
     public: OaepPublicEncryptingKey,
-    /// The public half as DER, to compare keys by.
+    /// The public half as DER, for comparing keys.
     public_der: Box<[u8]>,
     private: Option<Private>,
 }
 
 struct Private {
     key: PrivateDecryptingKey,
-    /// For the one padding that aws-lc-rs does not offer.
+    /// For the one padding that aws-lc-rs lacks.
     der: Zeroizing<Box<[u8]>>,
 }
 
@@ -34,7 +34,7 @@ impl RsaKey {
     /// A private key from the DER of its PKCS#8 `PrivateKeyInfo`, unencrypted. The caller wipes its own copy.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when it is none, or not one of 2,048 to 4,096 bits.
+    /// [`ErrorKind::Configuration`] when it is not an RSA private key of 2,048 to 4,096 bits.
     pub fn from_private_der(pkcs8: &[u8]) -> Result<Self> {
         let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| refused("is not a private RSA key in PKCS#8"))?;
         check_bits(key.key_size_bits())?;
@@ -45,7 +45,7 @@ impl RsaKey {
     /// A public key from the DER of its X.509 `SubjectPublicKeyInfo`.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when it is none, or not one of 2,048 to 4,096 bits.
+    /// [`ErrorKind::Configuration`] when it is not an RSA public key of 2,048 to 4,096 bits.
     pub fn from_public_der(spki: &[u8]) -> Result<Self> {
         let key = PublicEncryptingKey::from_der(spki).map_err(|_| refused("is not a public RSA key"))?;
         check_bits(key.key_size_bits())?;
@@ -70,7 +70,7 @@ impl RsaKey {
         self.encrypt(&OAEP_SHA256_MGF1SHA256, data_key.expose())
     }
 
-    /// Unwraps what [`wrap_for_recovery`](Self::wrap_for_recovery) wrapped; `None` when this is not the key.
+    /// Undoes [`wrap_for_recovery`](Self::wrap_for_recovery); `None` when this is not the right key.
     pub(crate) fn unwrap_for_recovery(&self, wrapped: &[u8]) -> Result<Option<DataKey>> {
         whole(self.decrypt_oaep(&OAEP_SHA256_MGF1SHA256, wrapped))
     }
@@ -97,24 +97,24 @@ impl RsaKey {
         Ok(wrapped)
     }
 
-    /// Unwraps `RSA-OAEP-SHA1`; `None` when this is not the key.
+    /// Unwraps `RSA-OAEP-SHA1`; `None` when this is not the right key.
     ///
     /// # Errors
-    /// [`ErrorKind::AlgMismatch`] and [`ErrorKind::Malformed`] when it is, and what it holds is not what it should.
+    /// [`ErrorKind::AlgMismatch`] and [`ErrorKind::Malformed`] when it is, and the content is not the expected one.
     pub(in super::super) fn unwrap_oaep_sha1(&self, wrapped: &[u8], bind: &str) -> Result<Option<DataKey>> {
         let payload = self.decrypt_oaep(&OAEP_SHA1_MGF1SHA1, wrapped);
         payload.map(|payload| parse_payload(&payload, bind)).transpose()
     }
 
-    /// Unwraps OAEP with SHA-256 for the label and SHA-1 for MGF1, which is what Java's
-    /// `RSA/ECB/OAEPWithSHA-256AndMGF1Padding` means; `None` when this is not the key.
+    /// Unwraps OAEP with SHA-256 for the label and SHA-1 for MGF1, the meaning of Java's
+    /// `RSA/ECB/OAEPWithSHA-256AndMGF1Padding`; `None` when this is not the right key.
     pub(in super::super) fn unwrap_oaep_sha256(&self, wrapped: &[u8]) -> Result<Option<DataKey>> {
         let Some(private) = &self.private else { return Ok(None) };
         whole(oaep_sha256::decrypt(&private.der, wrapped)?)
     }
 
-    /// Unwraps PKCS#1 v1.5; `None` when the padding is not right or the length is not a data key's. The caller must not
-    /// let that be told apart from a wrong data key.
+    /// Unwraps PKCS#1 v1.5; `None` when the padding is not right or the length is not a data key's. The caller must
+    /// make this indistinguishable from a wrong data key.
     pub(in super::super) fn unwrap_pkcs1(&self, wrapped: &[u8]) -> Result<Option<DataKey>> {
         whole(self.decrypt(|key, room| {
             let key = Pkcs1PrivateDecryptingKey::new(key.clone()).ok()?;
@@ -129,7 +129,7 @@ impl RsaKey {
         })
     }
 
-    /// Runs `decrypt` with the private key and room for the plaintext, and takes as much of it as it returns.
+    /// Runs `decrypt` with the private key and a buffer for the plaintext, and returns as many bytes as it reports.
     fn decrypt(
         &self,
         decrypt: impl FnOnce(&PrivateDecryptingKey, &mut [u8]) -> Option<usize>,

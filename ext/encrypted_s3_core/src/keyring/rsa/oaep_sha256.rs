@@ -1,5 +1,5 @@
-//! OAEP with two hashes, by aws-lc's `EVP_PKEY` interface: SHA-256 for the label and SHA-1 for MGF1. aws-lc-rs, which
-//! wraps that interface safely, offers only pairs of one hash.
+//! OAEP with two hashes, by aws-lc's `EVP_PKEY` interface: SHA-256 for the label and SHA-1 for MGF1. The safe wrapper
+//! in aws-lc-rs uses one hash for both.
 
 use std::ptr::{self, NonNull};
 
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Decrypts `ciphertext` with the private key whose PKCS#8 DER is `pkcs8`; `None` when it is not the key.
+/// Decrypts `ciphertext` with the private key whose PKCS#8 DER is `pkcs8`; `None` when it is not the right key.
 pub(super) fn decrypt(pkcs8: &[u8], ciphertext: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let key = Key::parse(pkcs8)?;
     let context = Context::new(&key)?;
@@ -59,7 +59,7 @@ impl Drop for Key {
     }
 }
 
-/// A decryption about to happen.
+/// A prepared decryption.
 struct Context(NonNull<EVP_PKEY_CTX>);
 
 impl Context {

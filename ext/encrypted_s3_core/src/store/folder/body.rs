@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 /// Bytes per step.
 const STEP: u64 = 512 * 1024;
 
-/// A range of a file that was opened before. It stays readable when the object is replaced or deleted meanwhile.
+/// A range of an open file. It stays readable when the object is replaced or deleted meanwhile.
 #[derive(Debug)]
 pub(in crate::store) struct FileBody {
     file: Arc<File>,
@@ -20,7 +20,7 @@ pub(in crate::store) struct FileBody {
 }
 
 impl FileBody {
-    /// The bytes from `position` up to and without `end`.
+    /// The bytes from `position` up to, but without, `end`.
     pub(super) fn new(file: File, position: u64, end: u64) -> Self {
         Self { file: Arc::new(file), position, end }
     }

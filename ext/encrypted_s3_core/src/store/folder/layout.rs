@@ -1,8 +1,9 @@
-//! Which files belong to a key.
+//! The files that belong to a key.
 //!
-//! A key may hold any text: `../`, a leading slash, letters that differ in case only, 1,024 bytes. Its name on the disk
-//! has lower-case letters, digits, `-`, `_` and percent-encoded bytes only, so that no key leads out of the folder and
-//! no two meet on a file system that ignores case. Names are spread over folders as by Active Storage's Disk service.
+//! A key may contain any text: `../`, a leading slash, letters that differ in case only, 1,024 bytes. Its name on the
+//! disk has lower-case letters, digits, `-`, `_` and percent-encoded bytes only, so that no key leads out of the folder
+//! and no two collide on a file system that ignores case. Names are spread over folders as by Active Storage's Disk
+//! service.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +14,13 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest key in bytes, as on S3. A longer one would work here and fail in production.
 const LONGEST_KEY: usize = 1024;
-/// The longest name that is the whole key. File systems allow 255 bytes, of which an ending is taken off.
+/// The longest name that contains the whole key. File systems allow 255 bytes, including an ending.
 const LONGEST_NAME: usize = 180;
-/// How much of a longer key its name begins with. The rest is a digest.
+/// The number of bytes of a longer key with which its name begins. The rest is a digest.
 const BEGINNING: usize = 100;
-/// Stands before the digest. No encoded key has it.
+/// Precedes the digest. No encoded key contains it.
 const DIGEST: char = '~';
-/// The ending of records. No encoded key has a full stop.
+/// The ending of records. No encoded key contains a full stop.
 pub(super) const RECORD: &str = ".json";
 
 const ENCODED: &AsciiSet = &with_capitals(NON_ALPHANUMERIC.remove(b'-').remove(b'_'));
@@ -38,7 +39,7 @@ const fn with_capitals(mut set: AsciiSet) -> AsciiSet {
 pub(super) struct Place {
     /// The folder of its files, two levels below the root.
     pub(super) folder: PathBuf,
-    /// What the names of its files begin with.
+    /// The beginning of the names of its files.
     pub(super) name: String,
 }
 
@@ -73,12 +74,12 @@ impl Place {
     }
 }
 
-/// The two letters of a name that begin at `from`, filled up.
+/// The two letters of a name at `from`, padded.
 fn at(name: &str, from: usize) -> String {
     format!("{:_<2}", name.chars().skip(from).take(2).collect::<String>())
 }
 
-/// A prefix of keys as it is looked for in the names of folders and files.
+/// A prefix of keys, translated to the names of folders and files.
 #[derive(Debug)]
 pub(super) struct Wanted {
     prefix: String,
@@ -90,13 +91,13 @@ impl Wanted {
         Self { prefix: prefix.to_owned(), encoded: encode(prefix) }
     }
 
-    /// Whether a folder `level` levels below the root (0 or 1) may hold such keys.
+    /// Whether a folder `level` levels below the root (0 or 1) may contain such keys.
     pub(super) fn may_be_below(&self, folder: &str, level: usize) -> bool {
         let letters: String = self.encoded.chars().skip(level * 2).take(2).collect();
         folder.starts_with(&letters)
     }
 
-    /// The key of a record whose file has this name, if the prefix is right or unknown: [`Name::Digest`] has to be read.
+    /// The key of a record with this file name, if the prefix matches or may match: a [`Name::Digest`] must be read.
     pub(super) fn key_in(&self, file: &str) -> Option<Name> {
         let name = file.strip_suffix(RECORD)?;
         if let Some((beginning, _)) = name.split_once(DIGEST) {
@@ -113,7 +114,7 @@ impl Wanted {
     }
 }
 
-/// What the name of a record tells.
+/// The information in the name of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Name {
     /// The key.

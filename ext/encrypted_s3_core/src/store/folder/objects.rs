@@ -1,4 +1,4 @@
-//! Objects: files that are read without a lock, and changed under one.
+//! Objects: files that are read without a lock and changed under a lock.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,9 +15,9 @@ use super::record::Record;
 use super::{NewObject, Stored, changed};
 use crate::{Error, ErrorKind, Result};
 
-/// The folder of the lock and of what is being written. No key is below it: names of keys have no full stop.
+/// The folder of the lock and of unfinished files. It cannot be the folder of a key: names of keys have no full stop.
 const INTERNAL: &str = ".encrypted_s3";
-/// How old the remains of an upload are when they are taken for those of a killed process.
+/// The age at which the remains of an upload count as those of a killed process.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The folder of a store.
@@ -27,7 +27,7 @@ pub(super) struct Folder {
     swept: AtomicBool,
 }
 
-/// What a new version may replace.
+/// The version that a new one may replace.
 #[derive(Debug)]
 pub(super) enum Replaces {
     Anything,
@@ -36,14 +36,14 @@ pub(super) enum Replaces {
     Nothing,
 }
 
-/// A version of an object that is to be written.
+/// A new version of an object.
 #[derive(Debug)]
 pub(super) struct NewVersion {
     pub(super) key: String,
     pub(super) content_type: String,
     pub(super) metadata: HashMap<String, String>,
     pub(super) replaces: Replaces,
-    /// How many parts it came in; `None` for one request.
+    /// The number of its parts; `None` for one request.
     pub(super) parts: Option<usize>,
 }
 
@@ -54,7 +54,7 @@ impl NewVersion {
     }
 }
 
-/// An object whose body is open.
+/// An object with an open body.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) record: Record,
@@ -91,7 +91,7 @@ impl Folder {
         }
     }
 
-    /// Writes bytes into a file that belongs to no object yet and is removed when it is dropped.
+    /// Writes bytes into a file that belongs to no object yet and is removed on drop.
     pub(super) fn write_aside(&self, bytes: &[u8]) -> Result<TempPath> {
         self.sweep();
         write(&self.uploads()?, bytes)
@@ -133,7 +133,7 @@ impl Folder {
         fs::create_dir_all(&place.folder).map_err(|error| failed("make", &place.folder, error))?;
         body.persist(&path).map_err(|error| failed("write", &path, error.error))?;
         if let Err(error) = self.write_record(place, record) {
-            // The outcome to tell is that of the record.
+            // The record decides the outcome.
             let _ = fs::remove_file(&path);
             return Err(error);
         }
@@ -141,7 +141,7 @@ impl Folder {
         Ok(Stored { etag: record.etag.clone() })
     }
 
-    /// Gives an object other metadata.
+    /// Replaces an object's metadata.
     ///
     /// # Errors
     /// `NotFound`; `Changed` when it is not the version `etag`.
@@ -155,17 +155,17 @@ impl Folder {
         Ok(Stored { etag: record.etag })
     }
 
-    /// The record of an object that has to be a certain version.
+    /// The record of an object that must be a certain version.
     pub(super) fn require(&self, place: &Place, key: &str, etag: &str) -> Result<Record> {
         let record = self.record(place)?.ok_or_else(|| not_found(key))?;
         if record.etag == etag { Ok(record) } else { Err(changed(key)) }
     }
 
-    /// Deletes objects, those too of which only a part is left.
+    /// Deletes objects, including remains of objects.
     pub(super) fn delete(&self, keys: &[String]) -> Result<()> {
-        // A key that no object can have is no error.
+        // A key that is invalid for objects is not an error.
         let places: Vec<_> = keys.iter().filter_map(|key| self.place(key).ok()).collect();
-        // Nothing to delete needs no permission to write.
+        // If there is nothing to delete, no write permission is needed.
         if !places.iter().any(|place| place.folder.is_dir()) {
             return Ok(());
         }
@@ -192,19 +192,19 @@ impl Folder {
         Ok(keys)
     }
 
-    /// Where the files of a key are.
+    /// The place of a key's files.
     pub(super) fn place(&self, key: &str) -> Result<Place> {
         Place::of(&self.root, key)
     }
 
-    /// The folder of what is being written.
+    /// The folder of unfinished files.
     pub(super) fn uploads(&self) -> Result<PathBuf> {
         let folder = self.root.join(INTERNAL).join("uploads");
         fs::create_dir_all(&folder).map_err(|error| failed("make", &folder, error))?;
         Ok(folder)
     }
 
-    /// Removes what processes that were killed have left behind, once.
+    /// Removes the remains of killed processes, once.
     pub(super) fn sweep(&self) {
         if self.swept.swap(true, Ordering::Relaxed) {
             return;
@@ -250,9 +250,9 @@ impl Folder {
         }
     }
 
-    /// Removes the folders of an object that are empty.
+    /// Removes the empty folders of an object.
     fn prune(&self, place: &Place) {
-        // Of a folder with other files only the attempt fails.
+        // If the folder has other files, the attempt fails and nothing happens.
         let _ = fs::remove_dir(&place.folder);
         let _ = place.folder.parent().map(fs::remove_dir);
     }
@@ -279,7 +279,7 @@ fn keys_in(folder: &Path, wanted: &Wanted) -> Result<Vec<String>> {
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // A file that somebody has put there is no folder of ours.
+        // A file that somebody has put there is not one of our folders.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
@@ -297,20 +297,20 @@ pub(super) fn read_record(path: &Path) -> Result<Option<Record>> {
     }
 }
 
-/// Writes a new file without a lasting name, with the permissions that any new file gets.
+/// Writes a new temporary file with the permissions of any new file.
 pub(super) fn write(folder: &Path, bytes: &[u8]) -> Result<TempPath> {
     let mut file = new_file(folder)?;
     file.write_all(bytes).map_err(|error| failed("write", file.path(), error))?;
     Ok(file.into_temp_path())
 }
 
-/// A new file that is removed when it is dropped.
+/// A new file that is removed on drop.
 pub(super) fn new_file(folder: &Path) -> Result<NamedTempFile> {
     let file = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder);
     file.map_err(|error| failed("write into", folder, error))
 }
 
-/// Removes the bodies of an object, except the one that is named: former ones, and those that a killed process left.
+/// Removes the bodies of an object, except the named one: former ones, and the remains of killed processes.
 fn remove_bodies(place: &Place, except: Option<&str>) -> Result<()> {
     for file in names(&place.folder)?.into_iter().filter(|file| place.is_body(file)) {
         if except != Some(file.as_str()) {

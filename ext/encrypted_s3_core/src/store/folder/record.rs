@@ -1,4 +1,4 @@
-//! The record of an object: everything but its body, in the form that `aws s3api head-object` prints.
+//! The record of an object: all its properties except the body, in the form of `aws s3api head-object`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,14 +11,14 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) key: String,
-    /// The version, with quotes; another one for each change. Of an upload that copies: the version that is copied.
+    /// The version, with quotes; every change makes a new one. For an upload that copies: the copied version.
     pub(super) etag: String,
     pub(super) content_type: String,
     /// User metadata, names without the `x-amz-meta-` prefix.
     pub(super) metadata: HashMap<String, String>,
-    /// The name of the file that is the body, in the same folder.
+    /// The name of the file with the body, in the same folder.
     pub(super) body: String,
-    /// The bytes of the body, for people: what is read is the file.
+    /// The bytes of the body, for people. The program uses the size of the file.
     pub(super) size: u64,
 }
 

@@ -54,7 +54,7 @@ fn everything(root: &Path) -> BTreeSet<String> {
     found
 }
 
-/// Keys that lead elsewhere, or meet, where a key is taken for a path.
+/// Keys that would lead elsewhere, or collide, if a key were taken for a path.
 fn peculiar_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
         "a",
@@ -303,7 +303,7 @@ async fn a_copy_in_parts_has_the_same_body_unless_the_object_was_replaced() {
     assert_eq!(everything(root.path()).iter().filter(|name| name.contains("/ke/")).count(), 0);
 }
 
-/// Each store opens the lock for itself, as processes do.
+/// Each store opens the lock itself, as separate processes do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_see_whole_objects_while_several_writers_replace_and_delete_them() {
     let (root, store) = store();

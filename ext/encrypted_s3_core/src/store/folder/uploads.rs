@@ -1,4 +1,4 @@
-//! Multipart uploads: a folder each, with the record of the object to be and a file for each part.
+//! Multipart uploads: a folder each, with the record of the future object and a file for each part.
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -11,7 +11,7 @@ use super::record::Record;
 use super::{Stored, StoredPart, changed};
 use crate::{Error, ErrorKind, Result};
 
-/// The file with the record of the object to be.
+/// The file with the record of the future object.
 const RECORD: &str = "object.json";
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
         begun.map(|()| id)
     }
 
-    /// Begins an upload that gives the version `etag` of an object other metadata, and returns its id.
+    /// Begins an upload that gives new metadata to the version `etag` of an object, and returns its id.
     pub(super) fn begin_copy(&self, key: &str, etag: &str, metadata: Vec<(String, String)>) -> Result<String> {
         let record = self.require(&self.place(key)?, key, etag)?;
         let metadata = metadata.into_iter().collect();
@@ -52,7 +52,7 @@ impl Folder {
         keep_part(&folder, number, write(&folder, bytes)?, bytes.len() as u64)
     }
 
-    /// Copies the first and the last byte of `range`, and what is between them, of the version `etag` as a part.
+    /// Copies the bytes of `range`, including the first and the last, from the version `etag` as a part.
     pub(super) fn copy_part(
         &self,
         key: &str,
@@ -74,10 +74,10 @@ impl Folder {
         keep_part(&folder, number, part.into_temp_path(), size)
     }
 
-    /// Makes the parts, in this order, the object.
+    /// Makes the object from the parts, in this order.
     ///
     /// # Errors
-    /// `UploadNotFound`; `Rejected` when a part is missing; `Changed` when the object that was copied was replaced.
+    /// `UploadNotFound`; `Rejected` when a part is missing; `Changed` when the copied object was replaced.
     pub(super) fn complete_upload(&self, key: &str, id: &str, parts: &[StoredPart]) -> Result<Stored> {
         let folder = self.upload(key, id)?;
         let record = read_record(&folder.join(RECORD))?.ok_or_else(|| no_upload(key))?;
@@ -90,7 +90,7 @@ impl Folder {
         };
         let body = join(&folder, parts)?;
         let stored = self.commit(version, body)?;
-        // The object is there. What is left of the upload would be swept away later.
+        // The object is complete. The rest of the upload would also be removed later.
         let _ = fs::remove_dir_all(&folder);
         Ok(stored)
     }
@@ -101,7 +101,7 @@ impl Folder {
     /// `UploadNotFound`.
     pub(super) fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
         let folder = self.upload(key, id)?;
-        // Renamed first: a part that another thread is about to write does not find its folder any more.
+        // Renamed first, so that another thread that is about to write a part does not find the folder.
         let gone = folder.with_extension("aborted");
         match fs::rename(&folder, &gone) {
             Ok(()) => fs::remove_dir_all(&gone).map_err(|error| failed("delete", &gone, error)),
@@ -121,7 +121,7 @@ impl Folder {
         Ok(found)
     }
 
-    /// The folder of an upload that exists.
+    /// The folder of an existing upload.
     fn upload(&self, key: &str, id: &str) -> Result<PathBuf> {
         let folder = self.uploads()?.join(id);
         let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -129,7 +129,7 @@ impl Folder {
     }
 }
 
-/// The file of a part: it says which of several attempts it is.
+/// The file of a part. Its name distinguishes several attempts.
 fn part_path(folder: &Path, number: i32, etag: &str) -> PathBuf {
     folder.join(format!("{number}.{}", etag.trim_matches('"')))
 }
@@ -141,7 +141,7 @@ fn keep_part(folder: &Path, number: i32, file: TempPath, size: u64) -> Result<St
     Ok(StoredPart { number, size, etag, crc32: None })
 }
 
-/// Puts all parts behind one another into a new file.
+/// Joins all parts in a new file.
 fn join(folder: &Path, parts: &[StoredPart]) -> Result<TempPath> {
     let mut body = new_file(folder)?;
     for part in parts {
@@ -151,7 +151,7 @@ fn join(folder: &Path, parts: &[StoredPart]) -> Result<TempPath> {
             _ => failed("read", &path, error),
         })?;
         copy(&mut file, body.as_file_mut(), part.size).map_err(|error| failed("write", body.path(), error))?;
-        // Not needed any more: a large object should not take its space twice.
+        // No longer needed: a large object should not take its space twice.
         let _ = fs::remove_file(&path);
     }
     body.as_file_mut().flush().map_err(|error| failed("write", body.path(), error))?;
