@@ -4,8 +4,7 @@
 
 #[cfg(feature = "fips")]
 mod aws_lc;
-// The module is compared with it in the tests.
-#[cfg(any(test, not(feature = "fips")))]
+#[cfg(not(feature = "fips"))]
 mod rust_crypto;
 
 use crate::error::{Error, ErrorKind};
