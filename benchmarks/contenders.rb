@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 module Bench
-  # What is compared. Each is an Active Storage service; nothing else of its libraries is loaded into its process.
+  # The services to compare. Each is an Active Storage service; nothing else of its libraries is loaded into its
+  # process.
   module Contenders
     # In the order of the report.
     ALL = { "gem" => "this gem", "reference" => "EncryptionV2 client", "plain" => "S3Service, not encrypted" }.freeze

@@ -4,8 +4,8 @@
 #
 #   script/env bundle exec ruby -I lib benchmarks/largest.rb [BYTES]
 #
-# The file is sparse and the server throws the body away, so that neither disk nor memory has to hold it. The server
-# makes the same ciphertext again when it is read. Every byte is encrypted, sent, received and checked.
+# The file is sparse and the server discards the body, so that neither disk nor memory must hold it. The server makes
+# the same ciphertext again when it is read. Every byte is encrypted, sent, received and checked.
 
 require "tempfile"
 require "encrypted_s3_service"

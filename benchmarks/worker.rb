@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# A contender's process: boots once, then does each work it is told in a child of its own, which begins with nothing
-# that another work left behind. The child does a round for each line "round" and answers with what the round cost.
+# A contender's process. It boots once, then does each work in a child of its own, without leftovers of other works. The
+# child does a round for each line "round" and answers with the cost of the round.
 
 require "English"
 require "json"
@@ -36,7 +36,7 @@ module Bench
     { count: count, wall: wall, cpu: cpu, stall: stall.stop, growth: [Gauges.peak - memory, 0].max }
   end
 
-  # @return [Class] what does the works of this worker
+  # @return [Class] the class that does the works of this worker
   def performances(rails)
     return Performance unless rails
 

@@ -8,8 +8,8 @@ require_relative "../script/native_gem"
 ENV["RB_SYS_CARGO_TARGET_DIR"] ||= ENV["CARGO_TARGET_DIR"] || File.expand_path("../target", __dir__)
 ENV["RB_SYS_GLOBAL_RUSTFLAGS"] ||= ""
 
-# In an image of rb-sys-dock, which builds the gem for another platform by `rake native:$RUBY_TARGET gem` and knows no
-# other profile: what `rake gem:native` sees to here.
+# In an image of rb-sys-dock, which builds the gem for another platform by `rake native:$RUBY_TARGET gem` and has no
+# other profile: the settings that `rake gem:native` makes.
 if ENV["RUBY_TARGET"]
   ENV["RB_SYS_GLOBAL_RUSTFLAGS"] = NativeGem.rustflags
   ENV["CARGO_PROFILE_RELEASE_STRIP"] = "symbols"

@@ -6,7 +6,7 @@ require "rbconfig"
 require "rubygems/package"
 
 # Builds a gem for this platform that holds the compiled extension for several Rubies, each in a folder of its own,
-# where the gem looks for it. Who installs it needs neither Rust nor a compiler.
+# where the gem looks for it. Its users need neither Rust nor a compiler.
 #
 # The result depends on the C library of this machine: it runs with this version and later ones, and the build says
 # which. Release builds are made where that is an old one.
@@ -17,7 +17,7 @@ class NativeGem
   OLDEST_RUBY = Gem::Version.new("3.2")
   # From this version on RubyGems tells glibc's platform from musl's.
   RUBYGEMS = ">= 3.3.22"
-  # What only the gem that compiles needs.
+  # Files that only the source gem needs.
   SOURCES = %r{\A(?:ext/|Cargo\.|rustfmt)}
   private_constant :NAME, :PROFILE, :OLDEST_RUBY, :RUBYGEMS, :SOURCES
 
@@ -34,13 +34,13 @@ class NativeGem
     end
   end
 
-  # What error messages would otherwise show of this machine.
-  # @return [Hash{String => String}] folders, and what stands there instead
+  # Folders of this machine that error messages would show.
+  # @return [Hash{String => String}] folders, and their replacements
   def self.build_paths
     { File.expand_path(ENV.fetch("CARGO_HOME", "~/.cargo")) => "cargo", Dir.pwd => NAME }
   end
 
-  # @return [String] what keeps those folders out of the extension
+  # @return [String] the compiler flags that keep those folders out of the extension
   def self.rustflags = build_paths.map { |from, to| "--remap-path-prefix=#{from}=#{to}" }.join(" ")
 
   # @param specification [Gem::Specification] that of the source gem

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Reads from this process what a round costs.
+  # Measures the cost of a round in this process.
   module Gauges
     # The longest time another Ruby thread had to wait beyond the millisecond it wanted to sleep.
     class Stall
@@ -11,7 +11,7 @@ module Bench
       def initialize
         @longest = 0.0
         @thread = Thread.new { watch }
-        # It has to be in its loop before the work begins.
+        # It must be in its loop before the work begins.
         sleep 0.005
         @longest = 0.0
       end

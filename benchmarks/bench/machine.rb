@@ -4,7 +4,7 @@ require "active_storage/version"
 require "etc"
 
 module Bench
-  # What the figures were measured on, as far as it says nothing about whose machine it is.
+  # The machine of the measurements, without details that identify its owner.
   module Machine
     module_function
 

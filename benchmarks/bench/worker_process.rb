@@ -26,7 +26,7 @@ module Bench
       tell(name: name, settings: settings, rails: rails)
     end
 
-    # Has it store what will be read.
+    # Makes it store the files that will be read.
     # @param task [Hash{Symbol => Object}] the work, and the arguments of Performance
     # @return [void]
     def prepare(task)
@@ -42,7 +42,7 @@ module Bench
       answer
     end
 
-    # @return [Hash{Symbol => Numeric}] what a round cost, times per operation
+    # @return [Hash{Symbol => Numeric}] the cost of a round, times per operation
     def round
       @pipe.puts("round")
       cost = answer

@@ -2,7 +2,7 @@
 
 require "active_storage/service/s3_service"
 
-# Rails' framework for attached files; a service's name has to be of its form.
+# Rails' framework for attached files. A service's class must be in this module.
 module ActiveStorage
   # Client-side encryption as one writes it by hand: Rails' S3 service over Amazon's own encryption client.
   # rubocop:disable Style/ClassAndModuleChildren -- Rails names its services Service::S3Service

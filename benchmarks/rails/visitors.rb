@@ -4,7 +4,7 @@ require "json"
 require "net/http"
 
 module Bench
-  # A process that asks a server for the same file again and again, so that what it computes is not counted as the
+  # A process that requests the same file from a server again and again, so that its CPU time is not counted as the
   # server's.
   class Visitors
     # @param number [Integer] requests at once

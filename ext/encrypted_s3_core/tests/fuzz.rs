@@ -1,7 +1,7 @@
 //! The short form of fuzzing: every target over its seeds, the kept corpus (`fuzz/corpus`) and a number of mutations of
 //! them. `script/fuzz` is the long form.
 //!
-//! `FUZZ_RUNS` is the number of mutations for each target and `FUZZ_SEED` another beginning.
+//! `FUZZ_RUNS` is the number of mutations for each target, and `FUZZ_SEED` the start of the generator.
 //!
 //! A binary of its own: `script/fuzz` has its targets from the same folder, and this builds in seconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
@@ -18,7 +18,7 @@ mod targets;
 
 /// Mutations of each target. Some decrypt with RSA each time.
 const RUNS: u64 = 4_000;
-/// A kept corpus that was lost would pass without a sound.
+/// A lost corpus would pass silently.
 const LEAST: usize = 5;
 
 #[test]
@@ -41,7 +41,7 @@ fn inputs(target: &targets::Target) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name);
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= LEAST, "{} in {}", files.len(), folder.display());
-    // The order of files and of maps is another one in each run.
+    // The order of files and of maps differs in each run.
     files.sort();
     inputs.extend(files.iter().map(|path| fs::read(path).unwrap()));
     inputs.sort();

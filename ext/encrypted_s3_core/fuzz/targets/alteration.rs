@@ -1,7 +1,7 @@
-//! Inputs that say how to change good bytes, which a fuzzer without the keys cannot make.
+//! Inputs that describe changes of good bytes, which a fuzzer without the keys cannot make.
 
-/// What `input` makes of `good`. No input leaves it as it is. After an even byte follow the bytes to use in its place;
-/// after an odd one steps of four bytes: what to do, where (two bytes), and a value.
+/// Applies `input` to `good`. An empty input changes nothing. An even byte is followed by the new bytes; an odd one by
+/// steps of four bytes: the operation, its place (two bytes), and a value.
 pub fn alter(good: &[u8], input: &[u8]) -> Vec<u8> {
     let Some((mode, rest)) = input.split_first() else { return good.to_vec() };
     if mode % 2 == 0 {

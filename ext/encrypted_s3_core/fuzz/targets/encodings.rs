@@ -16,7 +16,7 @@ pub fn run(input: &[u8]) {
     for word in [in_base64(&as_s3_sees(&text)), in_q(&as_s3_sees(&text))] {
         assert_eq!(decode_header(&word), text, "what S3 makes of a text is undone: {word}");
     }
-    // Some stores encode once. Text that might be Latin-1 is ambiguous then, and there is no need for it.
+    // Some stores encode once. Text that might be Latin-1 is then ambiguous, and is not tested.
     if text.chars().any(|char| u32::from(char) > 0xff) {
         for word in [in_base64(&text), in_q(&text)] {
             assert_eq!(decode_header(&word), text, "what other stores make of a text is undone: {word}");
@@ -24,7 +24,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// S3 takes the bytes for Latin-1.
+/// S3 reads the bytes as Latin-1.
 fn as_s3_sees(text: &str) -> String {
     text.bytes().map(char::from).collect()
 }

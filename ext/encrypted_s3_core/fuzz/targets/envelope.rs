@@ -1,7 +1,7 @@
 //! Envelopes in metadata and in instruction files.
 //!
 //! The input is lines of metadata, `name: value`, an empty line, for the second target an instruction file and another
-//! empty line, and the body. So the corpus can be read and the fuzzer can move lines about.
+//! empty line, and the body. So the corpus is readable and the fuzzer can move lines.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::vectors;
 use crate::support::{Now as _, decrypt, with_policy};
 
-/// The longest message about an envelope, in bytes. Whoever writes the envelope must not be able to fill the logs.
+/// The longest message about an envelope, in bytes. The author of an envelope must not be able to fill the logs.
 const LONGEST_MESSAGE: usize = 1000;
 
 /// An envelope in the object's metadata.
@@ -73,7 +73,7 @@ fn describes_itself(opened: &Result<Opened>) {
     }
 }
 
-/// Without a key nobody can make an object that opens: what opens is the plaintext of one that there is.
+/// Nobody can make an object that opens without a key, so a result must be the plaintext of one of the vectors.
 fn gives_known_plaintext_only(opened: Opened, body: &[u8]) {
     let is_authenticated = !opened.content_key.is_legacy();
     if let (Ok(plaintext), true) = (decrypt(opened.content_key, body, &[]), is_authenticated) {
@@ -82,7 +82,7 @@ fn gives_known_plaintext_only(opened: Opened, body: &[u8]) {
     }
 }
 
-/// What is before the first empty line, and what is behind it.
+/// The lines before the first empty line, and the rest.
 fn cut(input: &[u8]) -> (&[u8], &[u8]) {
     match input.windows(2).position(|two| two == b"\n\n") {
         Some(at) => (&input[..at], &input[at + 2..]),
@@ -108,7 +108,7 @@ pub fn file_seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One line at least, so that the empty one is found.
+/// At least one line, so that the empty one is found.
 fn lines(vector: &vectors::Vector) -> String {
     let entries = vector.metadata().into_iter().map(|(name, value)| format!("{name}: {}\n", value.as_str().unwrap()));
     format!("name: value\n{}", entries.collect::<String>())

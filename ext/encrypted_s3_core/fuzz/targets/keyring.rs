@@ -1,7 +1,7 @@
 //! Wrapped data keys of every kind.
 //!
-//! The input is: which object, the length of a material description and that description, and how to alter the wrapped
-//! key.
+//! The input: the number of an object, the length of a material description and that description, and the changes of
+//! the wrapped key.
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ use super::alteration::{alter, samples};
 use super::vectors::{self, Vector};
 use crate::support::{decrypt, with_policy};
 
-/// An object for each way of wrapping that there is.
+/// An object for each wrapping algorithm.
 const OBJECTS: [&str; 10] = [
     "rb-v2-aes256-33",
     "rb-v3-aes256-33",
@@ -38,7 +38,7 @@ const KMS_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000
 const WRAPPED: [&str; 3] = ["x-amz-key", "x-amz-key-v2", "x-amz-3"];
 const DESCRIPTIONS: [&str; 3] = ["x-amz-matdesc", "x-amz-m", "x-amz-t"];
 
-/// A wrapped key opens when it is as it was written, and otherwise does not. The description chooses nothing.
+/// A wrapped key opens only if it is unchanged. The description chooses nothing.
 pub fn run(input: &[u8]) {
     let [which, length, rest @ ..] = input else { return };
     let count = if cfg!(feature = "aws-lc") { OBJECTS.len() } else { WITHOUT_RSA };
@@ -48,7 +48,7 @@ pub fn run(input: &[u8]) {
 
     let good = good(vector);
     let altered = alter(&good, alteration);
-    // In KMS the description is the context, which has to be right.
+    // In KMS the description is the context, which must be right.
     let description = (!is_of_kms).then(|| String::from_utf8_lossy(description).into_owned());
     let replace = |entries: Map<String, Value>| replaced(entries, &altered, description.as_deref());
     let metadata = replace(vector.metadata());

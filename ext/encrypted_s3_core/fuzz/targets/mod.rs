@@ -1,4 +1,4 @@
-//! What is fuzzed. Each target takes any bytes and panics when a promise is broken, besides what the compiler checks.
+//! The fuzz targets. Each takes any bytes and panics when a promise is broken, in addition to the compiler's checks.
 //! The fuzzers run them (`script/fuzz`), and so do the tests of the crate, over the kept corpus (`tests/main/fuzz.rs`).
 
 mod alteration;
@@ -11,7 +11,7 @@ mod recovery;
 mod segments;
 mod vectors;
 
-/// A part of the crate that reads what anybody who can write to the bucket controls.
+/// A part of the crate that reads input controlled by anybody who can write to the bucket.
 pub struct Target {
     /// Also the name of its folder in `corpus`.
     pub name: &'static str,

@@ -1,4 +1,4 @@
-//! The entry by which recovery keys open an object. The input says how to alter its bytes, or its text.
+//! The entry by which recovery keys open an object. The input describes changes of its bytes, or of its text.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ struct Object {
     entries: Entries,
 }
 
-/// A recovery key opens the object by its own entry only. To the application's key the entry does not matter.
+/// A recovery key opens the object by its own entry only. The application's key ignores the entry.
 pub fn run(input: &[u8]) {
     let Some((mode, alteration)) = input.split_first() else { return };
     let object = object();

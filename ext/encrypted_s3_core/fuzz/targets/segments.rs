@@ -40,7 +40,7 @@ fn objects() -> &'static [Object; 2] {
     })
 }
 
-/// Always the same, for the same corpus.
+/// Always the same, because the corpus depends on it.
 fn key(format: u8) -> ContentKey {
     let data_key = DataKey::from_bytes(&[format + 1; 32]).unwrap();
     if format == 0 { ContentKey::v2(data_key, [3; 12]) } else { ContentKey::v3(data_key, [4; 28]).unwrap() }
@@ -50,8 +50,8 @@ fn plaintext() -> Vec<u8> {
     (0..TEXT_LEN).map(|at| at.to_le_bytes()[0]).collect()
 }
 
-/// A stored map is read when its header is the right one. It vouches for a segment when the tag of that segment is as it
-/// was written. The input is: the object, and how to alter its map.
+/// A stored map is read if its header is right. It vouches for a segment if that segment's tag is unchanged. The input:
+/// the object, and the changes of its map.
 pub fn sidecar(input: &[u8]) {
     let Some((which, alteration)) = input.split_first() else { return };
     let (format, object) = (which % 2, &objects()[usize::from(which % 2)]);
@@ -69,8 +69,8 @@ pub fn sidecar(input: &[u8]) {
     }
 }
 
-/// A segment is opened when it is as it was written and the part of the map holds its tag. The input is: the object, the
-/// number of a segment, the first and the last number of the part of the map, and how to alter the segment.
+/// A segment is opened if it is unchanged and the part of the map holds its tag. The input: the object, the number of a
+/// segment, the first and the last number of the part of the map, and the changes of the segment.
 pub fn segment(input: &[u8]) {
     let [which, number, first, end, alteration @ ..] = input else { return };
     let (format, object) = (which % 2, &objects()[usize::from(which % 2)]);

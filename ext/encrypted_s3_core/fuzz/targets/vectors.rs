@@ -14,7 +14,7 @@ pub struct Vector {
     pub json: Value,
 }
 
-/// All vectors with their own body by name; those in files of their own are large and no better.
+/// All vectors that contain their body, by name; those with separate files are large and test no more.
 pub fn all() -> &'static HashMap<String, Vector> {
     static ALL: OnceLock<HashMap<String, Vector>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -28,7 +28,7 @@ pub fn all() -> &'static HashMap<String, Vector> {
     })
 }
 
-/// What GCM may give: the plaintexts of all vectors, by their SHA-256 in hexadecimal digits.
+/// The permitted results of GCM: the plaintexts of all vectors, by their SHA-256 in hexadecimal digits.
 pub fn plaintexts() -> &'static HashSet<String> {
     static PLAINTEXTS: OnceLock<HashSet<String>> = OnceLock::new();
     PLAINTEXTS.get_or_init(|| {
@@ -36,7 +36,7 @@ pub fn plaintexts() -> &'static HashSet<String> {
     })
 }
 
-/// The keys of the vectors, but for RSA keys that a single one has and for keys in KMS.
+/// The keys of the vectors, except RSA keys of a single vector and keys in KMS.
 pub fn keys() -> Vec<Key> {
     let aes = ["rb-v2-aes256-33", "rb-v2-aes128-64"].map(|name| {
         let bytes = bytes(&all()[name].json["key"]["base64"]);
@@ -63,7 +63,7 @@ impl Vector {
         bytes(&self.json["body_base64"])
     }
 
-    /// The metadata, names as they are.
+    /// The metadata, with unchanged names.
     pub fn metadata(&self) -> Map<String, Value> {
         self.json["metadata"].as_object().unwrap().clone()
     }

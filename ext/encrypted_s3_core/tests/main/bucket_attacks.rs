@@ -1,7 +1,7 @@
-//! Whatever somebody does who can write to the bucket, a download gives the bytes that were stored, or the error that
-//! says what is wrong: `docs/format.md`, 5.1, attack by attack, over a whole store.
+//! A person who can write to the bucket attacks it in any way. A download still gives the stored bytes, or the error
+//! that names the problem: `docs/format.md`, 5.1, attack by attack, over a whole store.
 //!
-//! Each attack is tried `BUCKET_ATTACKS` times (200 unless it is set) with random sizes, places and corruptions.
+//! Each attack is tried `BUCKET_ATTACKS` times (200 by default) with random sizes, places and corruptions.
 
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -29,18 +29,18 @@ const KEY: &str = "films/a";
 const SIDECAR: &str = "films/a.segments";
 const OTHER: &str = "films/b";
 
-/// What was stored: one object, an older one under the same key, and one under another key.
+/// The stored objects: one, an older one under the same key, and one under another key.
 #[derive(Clone, Debug)]
 struct Case {
     v3: bool,
     sizes: [usize; 3],
     /// Whether the object was read before the attack, so that its map may be in memory.
     is_known: bool,
-    /// Whether the store shows the former entity tag for what was put in the object's place.
+    /// Whether the store shows the former entity tag for the replacement.
     keeps_etag: bool,
     /// The ends of the part that is read.
     part: [Index; 2],
-    /// What the attack does where.
+    /// The random choices of the attack.
     at: [Index; 2],
     bytes: Vec<u8>,
 }
@@ -54,12 +54,12 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// What a reader must see.
+/// The required result for a reader.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
     /// The bytes that were stored: the object is whole, only its map is not.
     Right,
-    /// Bytes that were stored, if they were not touched; otherwise one of these errors, and for the whole object always.
+    /// The stored bytes, if they were not touched; otherwise one of these errors, and always for the whole object.
     RightOr(&'static [ErrorKind]),
     /// One of these errors.
     Refused(&'static [ErrorKind]),
@@ -72,7 +72,7 @@ const CHANGED: Verdict = Verdict::RightOr(&[ErrorKind::Auth]);
 const RESIZED: Verdict = Verdict::Refused(&[ErrorKind::Auth, ErrorKind::Truncated, ErrorKind::InvalidRange]);
 const MISPLACED: Verdict = Verdict::Refused(&[ErrorKind::Misplaced]);
 
-/// What the attacker has: the bucket, with all that was ever in it.
+/// The attacker's material: the bucket, with everything that was ever in it.
 struct Bucket {
     memory: MemoryStore,
     envelopes: Envelopes,
@@ -111,7 +111,7 @@ impl Bucket {
         self.memory.object(key).map(|(_, body)| body.to_vec())
     }
 
-    /// Puts another body, with the envelope that was there.
+    /// Replaces the body and keeps the envelope.
     fn put_body(&self, body: Vec<u8>) {
         let (object, _) = self.memory.object(KEY).unwrap();
         self.put(object, body);
@@ -196,7 +196,7 @@ fn cases() -> u32 {
     std::env::var("BUCKET_ATTACKS").ok().and_then(|number| number.parse().ok()).unwrap_or(200)
 }
 
-/// What an attack has done: what is to be seen, under which key, and which bytes of the text it has changed.
+/// The result of an attack: the required result for a reader, the key to read, and the changed bytes of the text.
 struct Done {
     verdict: Verdict,
     key: &'static str,
@@ -209,7 +209,7 @@ impl Done {
     }
 }
 
-/// Tries an attack on many buckets. It returns `None` where there is nothing that it could do.
+/// Tries an attack on many buckets. The attack returns `None` if it is not possible there.
 fn try_out(attack: impl Fn(&Bucket) -> Option<Done>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut runner = TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
@@ -245,7 +245,7 @@ fn plan() -> DownloadPlan {
     DownloadPlan { ranges, memory_limit: LIMIT, segment_index: true, maps: Some(Arc::new(Maps::new(1 << 20))) }
 }
 
-/// Changes the body as `change` does, which returns the bytes of the text that are others now.
+/// Changes the body by `change`, which returns the changed bytes of the text.
 fn change(bucket: &Bucket, change: impl Fn(&mut Vec<u8>) -> Option<Range<usize>>) -> Option<Done> {
     let mut body = bucket.body(KEY)?;
     let before = body.clone();
@@ -257,7 +257,7 @@ fn change(bucket: &Bucket, change: impl Fn(&mut Vec<u8>) -> Option<Range<usize>>
     Some(Done { touched, ..Done::new(CHANGED) })
 }
 
-/// Changes the map, which no reader must take for more than a help.
+/// Changes the map, which must never do more than save readers time.
 fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
     let mut map = bucket.body(SIDECAR)?;
     change(&mut map);
@@ -283,7 +283,7 @@ fn a_bit_of_the_text_is_flipped() {
 
 #[test]
 fn a_bit_of_the_tag_is_flipped() {
-    // No byte of the text is another. A reader without a map notices.
+    // No byte of the text has changed. A reader without a map notices.
     try_out(|bucket| {
         change(bucket, |body| {
             let at = body.len() - TAG + bucket.at(0, TAG);

@@ -1,4 +1,4 @@
-//! What the key-committing V3 format promises beyond V2.
+//! The additional promises of the key-committing V3 format.
 
 use std::collections::HashSet;
 
@@ -85,7 +85,7 @@ fn every_bit_of_commitment_message_id_and_wrapped_key_counts_before_the_body_doe
     }
 }
 
-/// What the format is for: another validly wrapped data key does not pass.
+/// The purpose of the format: another validly wrapped data key is refused.
 #[test]
 fn a_data_key_of_another_object_does_not_pass() {
     let (mut one, _) = sealed(b"one", &[]);

@@ -1,4 +1,4 @@
-//! What is written, what any change of it leads to, and how envelopes are told apart.
+//! The entries that are written, the effect of any change, and how envelopes are told apart.
 
 use std::collections::HashSet;
 
@@ -96,7 +96,7 @@ proptest! {
         prop_assert_eq!(object.kind(), Some(expected));
     }
 
-    /// Whatever a bucket writer puts together from known entries, nothing panics and nothing opens by itself.
+    /// For any combination of known entries, nothing panics and nothing opens without a key.
     #[test]
     fn any_mixture_of_entries_is_refused(entries in vec((select(&NAMES[..]), select(&VALUES[..])), 0..12), file in proptest::option::of(any::<[u8; 40]>())) {
         let entries: Entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -211,7 +211,7 @@ fn envelopes_do_not_fit_other_objects() {
     assert_eq!(objects[0].kind(), Some(ErrorKind::Auth));
 }
 
-/// One entry changed, and the kind of error that has to follow.
+/// One changed entry, and the required kind of error.
 #[test]
 fn changed_entries_are_told_apart() {
     use ErrorKind::{FormatConfusion, KeyMismatch, LegacyDisabled, Malformed, Unsupported, Unwrap};
@@ -300,7 +300,7 @@ fn instruction_files_are_read() {
     let length = vec![("x-amz-unencrypted-content-length".to_owned(), "9".to_owned())];
     assert_eq!(read(&length, &file).unwrap(), b"plaintext");
 
-    // PHP's client writes the tag's length as a number; nothing else may be one.
+    // PHP's client writes the tag's length as a number; no other entry may be one.
     let file = String::from_utf8(file).unwrap();
     let number = file.replace("\"128\"", "128").replacen('{', "{\"x-amz-unencrypted-content-length\":9,", 1);
     assert_eq!(read(&[], number.as_bytes()).unwrap(), b"plaintext");
@@ -313,7 +313,7 @@ fn instruction_files_are_read() {
     let capitals = file.replacen('{', "{\"X-Amz-Iv\":\"AAAAAAAAAAAAAAAA\",", 1);
     assert_eq!(kind(read(&[], capitals.as_bytes())), Some(ErrorKind::Malformed));
 
-    // One that belongs to another format, or is spread over both places.
+    // An entry that belongs to another format, or that is in both places.
     for (name, expected) in [
         ("x-amz-c", ErrorKind::FormatConfusion),
         ("x-amz-i", ErrorKind::FormatConfusion),
@@ -342,7 +342,7 @@ fn v3_is_told_apart_from_what_only_looks_like_it() {
     const WHOLE: [&str; 5] = ["x-amz-3", "x-amz-w", "x-amz-c", "x-amz-d", "x-amz-i"];
     let (wrap, content) = WHOLE.split_at(2);
     let keyring = under(&[7; 32]);
-    // It holds no key that anything would open, which shows only after everything else was looked at.
+    // No key would open its wrapped key, but that shows only after all other checks.
     assert_eq!(kind(open(&keyring, &v3(&WHOLE), None)), Some(Unwrap));
     for missing in WHOLE.iter().skip(1) {
         let rest: Vec<&str> = WHOLE.iter().filter(|name| *name != missing).copied().collect();
@@ -369,7 +369,8 @@ fn v3_is_told_apart_from_what_only_looks_like_it() {
     v1.extend(v3(&["x-amz-i"]));
     assert_eq!(kind(open(&keyring, &v1, None)), Some(FormatConfusion));
 
-    // What is in the file can be replaced without the object; nothing that commits to the key may come from there.
+    // The contents of the file can be replaced without the object, so no entry that commits to the key may come from
+    // there.
     let with_file =
         |object: &[&str], file: &[&str]| kind(open(&keyring, &v3(object), Some(&instruction_file(v3(file)))));
     assert_eq!(with_file(content, wrap), Some(Unwrap));

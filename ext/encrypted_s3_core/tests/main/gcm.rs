@@ -156,7 +156,7 @@ fn both_can_move_to_another_thread() {
     is_send::<Sealer<RustCrypto>>();
 }
 
-/// The tag of the longest message there is.
+/// The tag of the longest possible message.
 #[cfg(feature = "aws-lc")]
 fn longest_message<B: Backend>() -> [u8; TAG_LEN] {
     let key = DataKey::from_bytes(&[7; 32]).unwrap();
@@ -165,7 +165,8 @@ fn longest_message<B: Backend>() -> [u8; TAG_LEN] {
     let mut left = usize::try_from(MAX_PLAINTEXT).unwrap();
     while left > 0 {
         let length = left.min(piece.len());
-        // The ciphertext of one piece is the next one's plaintext: no less a message than zeros, and nothing to clear.
+        // The ciphertext of one piece is the next one's plaintext. That tests no less than zeros, and nothing must be
+        // cleared.
         sealer.update(&mut piece[..length]).unwrap();
         left -= length;
     }

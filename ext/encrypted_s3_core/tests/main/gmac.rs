@@ -36,7 +36,7 @@ fn in_pieces<B: Backend>(mac: &mut Gmac<B>, nonce: &[u8; 12], message: &[u8], le
 
 fn agrees<B: Backend>(key: &[u8; 32], nonces: [&[u8; 12]; 2], message: &[u8], lengths: &[usize]) {
     let mut mac = mac::<B>(key);
-    // One after the other under one key, one of them given up in the middle.
+    // One after the other under one key; one of them is abandoned midway.
     mac.start(nonces[1]).unwrap();
     mac.update(b"given up").unwrap();
     for nonce in [nonces[0], nonces[1], nonces[0]] {
@@ -119,7 +119,7 @@ fn both_backends_give_the_known_answer() {
     known_answers::<AwsLc>();
 }
 
-/// A tag under the nonce of the message before would give away the key.
+/// A tag under the nonce of the previous message would reveal the key.
 fn needs_a_nonce_for_each_message<B: Backend>() {
     let mut mac = mac::<B>(&[1; 32]);
     for _ in 0..2 {

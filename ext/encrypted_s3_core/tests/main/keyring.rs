@@ -1,4 +1,4 @@
-//! Which keys are accepted, which one writes, and which one is tried.
+//! The accepted keys, the one that writes, and the order in which they are tried.
 
 use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::envelope::Envelopes;

@@ -1,4 +1,4 @@
-//! Data keys by AWS KMS: what is asked of it, and how its answers are taken.
+//! Data keys by AWS KMS: the requests, and the handling of the answers.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What ties an object to its key.
+//! The binding of an object to its key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -95,7 +95,7 @@ fn two_entries_are_refused_even_if_one_is_right() {
     }
 }
 
-/// There an answer that depends on the data key would be a question about it.
+/// There an answer that depends on the data key would reveal something about it.
 #[test]
 fn a_legacy_object_has_no_entry() {
     let right = entry(1, "a");
@@ -160,7 +160,7 @@ fn an_object_opens_under_its_key_alone_unless_nothing_is_bound() {
     }
 }
 
-/// An answer about the key would tell who takes the entry away something about it.
+/// An answer about the key would reveal something about it to an attacker who removes the entry.
 #[test]
 fn that_an_entry_is_missing_is_said_before_a_key_is_used() {
     let [policy, _] = policies();

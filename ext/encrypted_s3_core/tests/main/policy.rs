@@ -1,4 +1,4 @@
-//! Which combinations of settings make sense, and what follows from each.
+//! The valid combinations of settings, and their effects.
 
 use encrypted_s3_core::ErrorKind;
 use encrypted_s3_core::policy::{CommitmentPolicy, Policy, SecurityProfile};
@@ -14,7 +14,7 @@ fn policy(commitment: Option<&str>, profile: Option<&str>) -> encrypted_s3_core:
     Policy::new(commitment, profile.map(SecurityProfile::from_name).transpose()?)
 }
 
-/// The marker of the format that is written.
+/// The marker of the written format.
 fn writes(policy: Policy) -> String {
     with_policy(policy, vec![key(None, &[1; 32])]).seal("an object").now().unwrap().1[0].0.clone()
 }

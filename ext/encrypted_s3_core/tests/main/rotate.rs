@@ -1,4 +1,4 @@
-//! What rotation promises: the body stays, the new key opens it, the old one does not have to be kept.
+//! The promises of rotation: the body stays, the new key opens it, the old one is no longer needed.
 
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ async fn an_object_that_no_key_opens_or_that_was_changed_keeps_its_envelope() {
     let memory = store(&before(v3)).await;
     assert_eq!(run(&memory, &after()).await.unwrap_err().kind(), ErrorKind::Unwrap);
 
-    // A commitment to another key: passing the data key on would make a forgery look current.
+    // A commitment to another key: wrapping the data key again would make a forgery look current.
     let (object, body) = memory.object("a key").unwrap();
     let (other, _) = store(&before(v3)).await.object("a key").unwrap();
     let swapped = object.metadata.iter().map(|(name, value)| {

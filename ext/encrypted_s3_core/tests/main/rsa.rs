@@ -1,4 +1,4 @@
-//! What RSA keys are accepted, and what they can and cannot do.
+//! The accepted RSA keys, and their capabilities.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use crate::support::{
 
 static PEM: LazyLock<String> = LazyLock::new(|| rsa_pem(2048));
 
-/// The private key of a vector that was made with an RSA key of so many bits, in PEM.
+/// The private key of a vector with an RSA key of so many bits, in PEM.
 fn rsa_pem(bits: usize) -> String {
     let path = format!("{}/../../spec/vectors/rb-v2-rsa{bits}-100.json", env!("CARGO_MANIFEST_DIR"));
     let vector: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -97,7 +97,7 @@ fn a_public_key_reads_nothing_and_the_error_says_what_to_configure() {
     let error = read(&envelopes(vec![public(Some("front"))]), &object).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyMismatch);
     assert!(error.to_string().contains("set the private key as `encryption_key`"), "{error}");
-    // The same where another private key is there, which cannot help.
+    // The same with another private key, which cannot help.
     let error = read(&envelopes(vec![public(Some("front")), larger()]), &object).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unwrap);
     assert!(error.to_string().contains("\"front\" is a public RSA key"), "{error}");

@@ -1,4 +1,4 @@
-//! Whatever is done to the bucket, no byte is read that was not encrypted, and what was not changed is read.
+//! With any change of the bucket, only encrypted bytes are read, and unchanged segments can be read.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use proptest::sample::Index;
 
 use crate::segments::{Object, bytes, format, size};
 
-/// What somebody does who can write to the bucket.
+/// The action of a person who can write to the bucket.
 #[derive(Clone, Debug)]
 enum Attack {
     FlipBody(Index),
@@ -81,14 +81,14 @@ fn two_segments(object: &Object, a: &Index, b: &Index) -> Option<[usize; 2]> {
     (count > 0).then(|| [a.index(count), b.index(count)])
 }
 
-/// Swaps two stretches, if both are there.
+/// Swaps two stretches, if both exist.
 fn swap(bytes: &mut [u8], length: usize, a: usize, b: usize) {
     if a.max(b) + length <= bytes.len() {
         (0..length).for_each(|i| bytes.swap(a + i, b + i));
     }
 }
 
-/// Copies a stretch of `from` to the same place in `to`, if both have it.
+/// Copies a stretch of `from` to the same place in `to`, if it exists in both.
 fn copy(from: &[u8], to: &mut [u8], stretch: Range<usize>) {
     if let (Some(from), Some(to)) = (from.get(stretch.clone()), to.get_mut(stretch)) {
         to.copy_from_slice(from);
@@ -176,7 +176,7 @@ fn apply(attack: &Attack, object: &mut Object, other: &Object) {
 }
 
 proptest! {
-    /// The sentence that all of this is for. How many cases: `PROPTEST_CASES`.
+    /// The property behind it all. The number of cases: `PROPTEST_CASES`.
     #[test]
     fn no_byte_that_was_not_encrypted_is_read_whatever_was_done(
         sizes in (size(), size()),
@@ -197,7 +197,8 @@ proptest! {
         let is_whole = object.body == original.body && object.id == original.id && object.data_key == original.data_key;
         let has_other_envelope = object.id == other.id && object.data_key == other.data_key;
         match read {
-            // Its place tells the other object apart, not its content: bytes under its envelope have to be its own.
+            // The other object is recognized by its place, not by its content: bytes under its envelope must be its
+            // own.
             Ok(read) if has_other_envelope => {
                 let text = bytes(sizes.1);
                 let part = wanted.start.min(text.len())..wanted.end.min(text.len());

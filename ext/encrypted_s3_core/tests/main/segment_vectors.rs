@@ -58,7 +58,7 @@ fn plaintext(vector: &Value) -> Vec<u8> {
     (0..number(vector, "text_len")).map(|j| (7 * j + (j >> 8)).to_le_bytes()[0]).collect()
 }
 
-/// The sidecar as the vector has it, part by part.
+/// The sidecar of the vector, part by part.
 fn sidecar(vector: &Value) -> Vec<u8> {
     let tags = vector["segment_tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap());
     let digits: String = [text(vector, "statement"), text(vector, "commitment")].into_iter().chain(tags).collect();
@@ -69,7 +69,7 @@ fn sidecar(vector: &Value) -> Vec<u8> {
     bytes
 }
 
-/// Encrypts the vector's plaintext, cut in one way; checks ciphertext, tag and map, and returns the ciphertext.
+/// Encrypts the vector's plaintext in pieces of one kind; checks ciphertext, tag and map, and returns the ciphertext.
 fn seals<B: Backend>(vector: &Value, lengths: &[usize]) -> Vec<u8> {
     let mut sealing = Sealing::<B>::start(content_key(vector)).unwrap();
     let mut body = plaintext(vector);

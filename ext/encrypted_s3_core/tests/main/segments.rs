@@ -1,4 +1,4 @@
-//! What a segment map promises: any part of an object, none of it unauthenticated, whatever was done to the bucket.
+//! The promises of a segment map: any part of an object can be read, and none of it unauthenticated, after any attack.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use proptest::sample::Index;
 
 use crate::support::{kind, pieces};
 
-/// An object as it lies in a bucket, with the map beside it, and what its envelope opens to.
+/// An object in a bucket, with the map beside it, and its opened envelope.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub data_key: [u8; 32],
-    /// Of V3 when it has 28 bytes, of V2 when it has 12.
+    /// 28 bytes in V3, 12 in V2.
     pub id: Vec<u8>,
     pub body: Vec<u8>,
     pub sidecar: Vec<u8>,
@@ -86,7 +86,7 @@ impl Object {
         Ok(bytes[usize::try_from(start - first).unwrap()..usize::try_from(end - first).unwrap()].to_vec())
     }
 
-    /// Reads as `docs/format.md`, 3.6 says.
+    /// Reads as specified in `docs/format.md`, 3.6.
     pub fn read(&self, wanted: Range<u64>) -> Result<Vec<u8>> {
         self.text_len()?;
         if let Ok(map) = self.map() {
@@ -127,7 +127,7 @@ proptest! {
         let layout = Layout::of(size as u64);
         let bytes = layout.bytes_of(layout.segments_of(wanted.start as u64..wanted.end as u64));
         prop_assert!(bytes.end - bytes.start <= (wanted.len() + 2 * SEGMENT_LEN) as u64);
-        // All else is gone.
+        // Nothing else is left.
         for (at, byte) in object.body.iter_mut().enumerate() {
             if !bytes.contains(&(at as u64)) {
                 *byte ^= 0xff;
@@ -212,7 +212,7 @@ fn a_sidecar_that_is_none_of_this_object_is_no_map_and_says_why() {
     assert_eq!(no_map(&Object { id: vec![9; 12], ..object.clone() }), NoMap::OtherObject);
 }
 
-/// A header that claims more than there is must not cost memory for it.
+/// A header with too large a length must not cost memory for it.
 #[test]
 fn a_part_of_a_map_has_as_many_tags_as_were_asked_for() {
     let object = Object::store(Format::V2, 1, &bytes(200_000));
@@ -259,8 +259,8 @@ fn a_part_of_a_map_is_not_stored_as_a_map() {
     assert_eq!(part.to_sidecar(), None);
 }
 
-/// A store may keep the entity tag while somebody changes the metadata: the ciphertext would fit the map and decrypt to
-/// something else.
+/// A store may keep the entity tag while an attacker changes the metadata: the ciphertext would match the map and
+/// decrypt to something else.
 #[test]
 fn a_map_is_of_one_envelope_and_not_of_a_body() {
     for purpose in [Purpose::Memory, Purpose::Storing] {
@@ -302,7 +302,7 @@ fn an_empty_object_has_a_map_without_tags() {
     assert_eq!(object.read(0..10).unwrap(), b"");
 }
 
-/// Encrypted by the same cipher in a mode that authenticates nothing.
+/// Encrypted by the same cipher in a mode without authentication.
 fn legacy(plaintext: &[u8]) -> Vec<u8> {
     use cbc::cipher::block_padding::Pkcs7;
     use cbc::cipher::{BlockModeEncrypt, KeyIvInit};
@@ -406,7 +406,7 @@ fn maps_lie_beside_their_objects() {
     assert!(!is_sidecar_key("segments"));
 }
 
-/// Where the counter of GCM comes to its end.
+/// At the end of GCM's counter.
 #[test]
 #[ignore = "encrypts 64 GiB: some 15 seconds"]
 fn the_last_segment_of_the_longest_object_opens() {

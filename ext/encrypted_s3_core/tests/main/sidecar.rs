@@ -1,4 +1,4 @@
-//! `<key>.segments`: what an upload stores beside an object, and what becomes of it.
+//! `<key>.segments`: the object that an upload stores beside another, and its further life.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn body(memory: &MemoryStore, key: &str) -> Bytes {
     memory.object(key).unwrap().1
 }
 
-/// Reads the whole object by the map that is stored beside it; `None` when that is not its map.
+/// Reads the whole object by the map that is stored beside it; `None` when that is not the object's map.
 fn read_by_map(memory: &MemoryStore, envelopes: &Envelopes) -> Option<Vec<u8>> {
     let (object, body) = memory.object(KEY)?;
     let metadata: Vec<_> = object.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -194,7 +194,7 @@ async fn the_keys_of_maps_are_not_for_objects() {
     let error = begun.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains(SIDECAR), "{error}");
-    // Ends like one, but belongs to no key.
+    // Ends like the key of a map, but belongs to no object.
     Upload::begin(Arc::new(memory), &keyring(7), PLAN, ".segments", UploadOptions::default()).now().unwrap();
 }
 

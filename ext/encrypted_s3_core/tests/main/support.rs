@@ -1,4 +1,4 @@
-//! What several of the modules need.
+//! Helpers of several modules.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +13,7 @@ use encrypted_s3_core::policy::Policy;
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::{ErrorKind, Result};
 
-/// Futures that have nothing to wait for: keys outside of KMS answer at once.
+/// Futures that do not wait: keys outside of KMS answer at once.
 pub trait Now: Future + Sized {
     fn now(self) -> Self::Output {
         match pin!(self).poll(&mut Context::from_waker(Waker::noop())) {
@@ -66,7 +66,7 @@ pub fn value<'a>(entries: &'a mut [(String, String)], name: &str) -> &'a mut Str
 /// Splits `data` into pieces of the given lengths, over and over; zero lengths give empty pieces.
 pub fn pieces<'a>(mut data: &'a mut [u8], lengths: &[usize]) -> Vec<&'a mut [u8]> {
     let mut pieces = Vec::new();
-    // One length that is not zero, so that it ends.
+    // A length that is not zero, so that the loop ends.
     for length in lengths.iter().copied().chain([4096]).cycle() {
         if data.is_empty() {
             break;
@@ -78,7 +78,7 @@ pub fn pieces<'a>(mut data: &'a mut [u8], lengths: &[usize]) -> Vec<&'a mut [u8]
     pieces
 }
 
-/// Encrypts everything and puts the tag behind it.
+/// Encrypts everything and appends the tag.
 pub fn seal_all<B: Backend>(mut sealer: Sealer<B>, plaintext: &[u8], lengths: &[usize]) -> Vec<u8> {
     let mut body = plaintext.to_vec();
     for piece in pieces(&mut body, lengths) {
@@ -88,7 +88,7 @@ pub fn seal_all<B: Backend>(mut sealer: Sealer<B>, plaintext: &[u8], lengths: &[
     body
 }
 
-/// Decrypts a whole body and hands out what the tag vouches for.
+/// Decrypts a whole body and returns the bytes that the tag authenticates.
 pub fn open_all<B: Backend>(mut opener: Opener<B>, body: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
     let length = usize::try_from(plaintext_len(body.len() as u64)?).unwrap();
     let mut plaintext = body[..length].to_vec();
@@ -100,7 +100,7 @@ pub fn open_all<B: Backend>(mut opener: Opener<B>, body: &[u8], lengths: &[usize
     Ok(plaintext)
 }
 
-/// Decrypts a whole body of any format and hands out what was checked.
+/// Decrypts a whole body of any format and returns the checked bytes.
 pub fn decrypt(key: ContentKey, body: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
     let length = usize::try_from(key.text_len(body.len() as u64)?).unwrap();
     let mut content = key.content()?;

@@ -1,4 +1,4 @@
-//! Stores and networks that are slow, or fall silent: what is slow arrives, and nothing is waited for for ever.
+//! Stores and networks that are slow or stall: slow answers arrive, and no wait lasts for ever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,7 +65,7 @@ where
     (Arc::new(AwsStore::new(settings)), requests)
 }
 
-/// One request, its body not read yet; the connection is used for no other.
+/// One request with its body not read yet; the connection is used for no other.
 struct Request {
     stream: BufReader<TcpStream>,
     length: usize,

@@ -22,12 +22,12 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Entries, Now as _, decrypt, key, open, open_all, rsa_private, with_policy};
 
-/// How many there are in this repository. A folder that lost some would pass without a sound.
+/// The number in this repository. A folder with missing vectors would pass silently.
 const TOTAL: usize = 94;
-/// All valid ones, and, where there is no RSA, all but its nine.
+/// All valid ones; without RSA all except its nine.
 const OPENED: usize = if cfg!(feature = "aws-lc") { 52 } else { 43 };
 
-/// The key in KMS of the vectors that have one.
+/// The KMS key of the vectors that have one.
 const KMS_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000";
 
 struct Vector {
@@ -98,7 +98,7 @@ impl Vector {
         self.json["key"]["kind"] == "kms"
     }
 
-    /// The encryption context that the writer gave.
+    /// The writer's encryption context.
     fn context(&self) -> Context {
         let given = self.json["key"]["encryption_context"].as_object().cloned().unwrap_or_default();
         Context::new(given.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned()))).unwrap()
@@ -116,7 +116,7 @@ impl Vector {
         kms
     }
 
-    /// A key of the same kind that is not the vector's.
+    /// A key of the same kind that does not belong to the vector.
     fn wrong_key(&self) -> Key {
         let value = &self.json["key"];
         if self.is_of_kms() {
@@ -134,7 +134,7 @@ impl Vector {
         Key { id: None, key: rsa_private(&others.into_iter().find(|other| other != pem).unwrap()).into() }
     }
 
-    /// The policy that the vector is made for.
+    /// The policy of the vector.
     fn policy(&self) -> Policy {
         let option = |name: &str| self.json["options"][name].as_bool().unwrap();
         assert_eq!(option("legacy_wrapping"), option("legacy_unauthenticated"), "{}: one switch for both", self.name);
@@ -156,7 +156,7 @@ impl Vector {
         self.json["expected"] == "ok"
     }
 
-    /// All entries by lower-case name, wherever they are stored.
+    /// All entries by lower-case name, from both places.
     fn entries(&self) -> Map<String, Value> {
         let metadata = self.metadata().into_iter().map(|(name, value)| (name, Value::String(value)));
         let file: Map<String, Value> =
@@ -164,7 +164,7 @@ impl Vector {
         metadata.chain(file).map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
     }
 
-    /// The kind of error that has to come; `None` when it has to decrypt.
+    /// The required kind of error; `None` for an object that must decrypt.
     fn expected_error(&self) -> Option<&str> {
         self.json["error_kind"].as_str()
     }
@@ -182,12 +182,12 @@ impl Vector {
         runtime.block_on(opened).map(|opened| opened.content_key)
     }
 
-    /// Whether the object is none of V2 and V3 as they are written today.
+    /// Whether the object has neither of the present forms of V2 and V3.
     fn is_legacy(&self) -> bool {
         self.json["options"]["legacy_wrapping"] == true
     }
 
-    /// The object as it lies in a bucket, read as any other.
+    /// The object in a bucket, read like any other.
     async fn download(&self, envelopes: &Envelopes, plan: &DownloadPlan) -> Result<Vec<u8>> {
         let memory = MemoryStore::new();
         let object = NewObject { key: "a key".into(), metadata: self.metadata(), ..NewObject::default() };
@@ -216,7 +216,7 @@ impl Vector {
         assert_eq!(hex_sha256(plaintext), self.json["plaintext_sha256"], "{}", self.name);
     }
 
-    /// Key, nonce and additional data of the content as the vector's maker recorded them, for the GCM formats.
+    /// Key, nonce and additional data of the content as recorded by the vector's maker, for the GCM formats.
     fn content(&self) -> Option<(DataKey, Nonce, &'static [u8])> {
         let intermediate = &self.json["intermediate"];
         let entries = self.entries();
@@ -230,7 +230,7 @@ impl Vector {
         Some((key, bytes(entries.get("x-amz-iv")?)?.try_into().unwrap(), b""))
     }
 
-    /// What an opened envelope would give, for the GCM formats.
+    /// The contents of an opened envelope, for the GCM formats.
     fn content_key(&self) -> Option<ContentKey> {
         let (_, nonce, _) = self.content()?;
         let data_key = DataKey::from_bytes(&bytes(&self.json["intermediate"]["data_key_base64"])?).unwrap();
@@ -245,7 +245,7 @@ fn commitment(required: bool) -> CommitmentPolicy {
     if required { CommitmentPolicy::RequireEncryptRequireDecrypt } else { CommitmentPolicy::RequireEncryptAllowDecrypt }
 }
 
-/// Checks that a test saw `expected` vectors, `of_rsa` of which are not there without RSA.
+/// Checks that a test saw `expected` vectors, without the `of_rsa` ones in a build without RSA.
 fn at_least(expected: usize, of_rsa: usize, seen: usize) {
     let expected = if cfg!(feature = "aws-lc") { expected } else { expected - of_rsa };
     assert!(seen >= expected || std::env::var_os("S3EC_VECTORS").is_some(), "only {seen} of {expected}");
@@ -255,7 +255,7 @@ fn strict() -> Policy {
     Policy::new(Some(commitment(true)), None).unwrap()
 }
 
-/// Checks one reading of a vector against what has to come of it.
+/// Checks one reading of a vector against its required result.
 fn check(vector: &Vector, read: Result<Vec<u8>>, expected: Option<&str>) {
     match (read, expected) {
         (Ok(plaintext), None) => {
@@ -288,7 +288,7 @@ async fn every_vector_is_read_or_refused_with_its_kind_as_an_object_in_a_bucket(
     for vector in Vector::all() {
         let envelopes = vector.envelopes(vector.policy());
         for (ranges, memory_limit) in [(ranges[0], 1 << 30), (ranges[0], 0), (ranges[1], 1 << 30), (ranges[2], 0)] {
-            // A megabyte in ranges of 16 bytes tells nothing that 70,000 bytes do not.
+            // A megabyte in ranges of 16 bytes shows no more than 70,000 bytes.
             if ranges.size > 1000 || vector.body().len() < 100_000 {
                 let plan = DownloadPlan { ranges, memory_limit, segment_index: true, maps: None };
                 check(&vector, vector.download(&envelopes, &plan).await, vector.expected_error());
@@ -364,7 +364,7 @@ async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() 
     at_least(9, 3, refused);
 }
 
-/// As Java's `reEncryptInstructionFile`: in V3 the object's own entries stay, and with them the commitment.
+/// Like Java's `reEncryptInstructionFile`: in V3 the object's own entries stay, and with them the commitment.
 #[test]
 fn an_instruction_file_gets_the_data_key_wrapped_by_another_key() {
     let mut rewrapped = 0;
@@ -388,7 +388,7 @@ fn an_instruction_file_gets_the_data_key_wrapped_by_another_key() {
     at_least(5, 3, rewrapped);
 }
 
-/// V1 has no check of its own for a wrong key, and must not have one: it fails as a damaged body does.
+/// V1 has no check of its own for a wrong key, and must not have one: it fails like a damaged body.
 #[test]
 fn wrong_keys_open_nothing() {
     for vector in Vector::all().iter().filter(|vector| vector.is_valid() && vector.expected_error().is_none()) {
@@ -419,7 +419,7 @@ fn both_backends_decrypt_every_gcm_body() {
     decrypts_every_gcm_body::<encrypted_s3_core::gcm::AwsLc>();
 }
 
-/// Nothing of this is particular to objects of ours: whoever has checked an object once reads any part of it.
+/// None of this is particular to our objects: a reader that has checked an object once reads any part of it.
 #[test]
 fn objects_of_other_clients_are_read_by_segments_after_one_check() {
     let mut seen = 0;
