@@ -4,14 +4,14 @@ require_relative "rails_helper"
 require_relative "support/encrypted_objects"
 require_relative "support/samples"
 
-# What the specs of Active Storage's features say.
+# Helpers of the specs of Active Storage's features.
 module ActiveStorageFeatures
   # @return [ActiveStorage::Blob] uploaded through the dummy application's encrypted service
   def blob_of(data, filename, **)
     ActiveStorage::Blob.create_and_upload!(io: StringIO.new(data), filename: filename, **)
   end
 
-  # Attaches a blob to a record that nobody looks at, with none of Rails' callbacks.
+  # Attaches a blob to a record that does not exist, without Rails' callbacks.
   # @return [ActiveStorage::Blob] the same
   def attached(blob)
     ActiveStorage::Attachment.insert!({ name: "file", record_type: "Document", record_id: 0, blob_id: blob.id,
@@ -35,7 +35,7 @@ module ActiveStorageFeatures
     output
   end
 
-  # Performs the jobs that are waiting, and those that they leave, until none is left.
+  # Performs the waiting jobs, and those that they enqueue, until none is left.
   def perform_all_jobs
     perform_enqueued_jobs until enqueued_jobs.empty?
   end
@@ -55,6 +55,6 @@ RSpec.configure do |config|
   config.include EncryptedObjects, :active_storage
   config.include ActiveStorageFeatures, :active_storage
 
-  # A job that another spec left behind is not ours to perform.
+  # A job of another spec must not be performed here.
   config.before(:each, :active_storage) { enqueued_jobs.clear }
 end

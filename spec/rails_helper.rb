@@ -11,7 +11,7 @@ ActiveRecord::Schema.verbose = false
 load Rails.root.join("db/schema.rb")
 
 RSpec.configure do |config|
-  # Attachments upload after the commit, which a surrounding transaction would put off for ever.
+  # Attachments upload after the commit, which a surrounding transaction would delay for ever.
   config.use_transactional_fixtures = false
   config.include ActiveJob::TestHelper
   config.include ActiveSupport::Testing::TimeHelpers

@@ -7,7 +7,7 @@ require_relative "support/samples"
 
 Capybara.app = RequestLog.new(Rails.application)
 
-# What specs with the dummy application in a browser say.
+# Helpers of the specs with the dummy application in a browser.
 module SystemHelpers
   # @return [Array<RequestLog::Entry>]
   def requests = Capybara.app.entries

@@ -11,7 +11,7 @@ RSpec.describe "What Active Storage finds out about a file" do
     document.reload.file.blob.metadata.symbolize_keys.except(:identified, :analyzed)
   end
 
-  # Rails 8.2 looks at a file before it stores it. Here it is to look at what was stored, as after a direct upload.
+  # Rails 8.2 analyzes a file before it stores it. Here it must analyze the stored file, as after a direct upload.
   def create_document(file)
     return Document.create!(file: file) unless ActiveStorage.respond_to?(:analyze)
 

@@ -3,7 +3,7 @@
 require_relative "../active_storage_helper"
 require_relative "../support/fault_proxy"
 
-# What a browser has uploaded directly: the blob was made of what the browser said of it.
+# Direct uploads of a browser: the blob was made from the browser's description.
 RSpec.describe "A file that was uploaded directly", "when it is attached" do
   let(:proxy) { FaultProxy.new(URI(server.endpoint)) }
 

@@ -11,7 +11,7 @@ RSpec.describe "A mirror of encrypted services" do
 
   def service(name) = ActiveStorage::Blob.services.fetch(name)
 
-  # Rails' MirrorJob asks the application's default service, so a mirror has to be that.
+  # Rails' MirrorJob asks the application's default service, so the mirror must be that.
   def with_default(name)
     before = ActiveStorage::Blob.service
     ActiveStorage::Blob.service = service(name)

@@ -3,7 +3,7 @@
 require_relative "../../benchmarks/bench/memory_server"
 require_relative "../../benchmarks/contenders"
 
-# Figures of a server that does not do what it is said to do would be worth nothing. Building it takes a minute.
+# The figures of a server that does not behave as announced would be worthless. Building it takes a minute.
 RSpec.describe Bench::MemoryServer, patience: 600 do
   let(:mebibyte) { TestStore::MEBIBYTE }
 
@@ -26,7 +26,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
     yield EncryptedS3Service::Client.new(**settings, encryption_key: TestStore::KEY), settings
   end
 
-  # Every client ties with every other when the line decides, and so the line has to be what was announced.
+  # If the line is the limit, all clients are equally fast, so the line must have the announced rate.
   it "answers after the latency, and moves each connection's bytes at its rates" do
     with_server(described_class::Line.new(latency: 30, up: 20_000_000, down: 90_000_000)) do |server|
       expect(seconds { 5.times { server.head("line", "none") } }).to be_between(0.15, 1)
@@ -43,7 +43,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
   it "has no latency and no rates unless they are asked for" do
     with_server(described_class::Line.none) do |server|
       body = Random.bytes(20_000_000)
-      # One of several, because the machine may be busy. At the rates above, none could be as fast.
+      # Best of several, because the machine may be busy. At the rates above, none could be as fast.
       expect(Array.new(5) { seconds { server.put("line", "file", body) } }.min).to be < 0.9
       expect(Array.new(5) { seconds { server.get("line", "file") } }.min).to be < 0.2
     end
@@ -77,7 +77,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
     end
   end
 
-  # For benchmarks/largest.rb. An object of other bytes is refused, so that the check there checks something.
+  # For benchmarks/largest.rb. An object with other bytes is refused, so that its check can fail.
   it "makes a body of zeros again that was thrown away, as it was encrypted" do
     server = described_class.start(discard: "away/", zeros: [TestStore::KEY].pack("m0"))
     server.create_bucket("line")

@@ -18,7 +18,7 @@ RSpec.describe "The command encrypted_s3_service" do
   let(:encryption_key) { "base64:#{[TestStore::KEY].pack("m0")}" }
   let(:data) { random_bytes(300_000) }
 
-  # What Amazon's tools have in their environment.
+  # The environment variables of Amazon's tools.
   def environment
     settings = TestStore.settings
     { "AWS_ACCESS_KEY_ID" => settings[:access_key_id], "AWS_SECRET_ACCESS_KEY" => settings[:secret_access_key],
@@ -54,7 +54,7 @@ RSpec.describe "The command encrypted_s3_service" do
 
   def connection = ["--endpoint", TestStore.settings[:endpoint], "--path-style"]
 
-  # Takes an object out of the bucket as Amazon's tools do.
+  # Downloads an object from the bucket as Amazon's tools do.
   def take_out(name = "body", metadata: "#{name}.metadata.json")
     object = AwsClients.plain.get_object(bucket: bucket, key: key, response_target: name)
     File.write(metadata, JSON.generate("ContentLength" => object.content_length, "Metadata" => object.metadata))

@@ -2,13 +2,13 @@
 
 require_relative "../support/aws_clients"
 
-# What a person can do who writes to the bucket and reads it, but has no key: the attacks that were published against
-# encrypted stores (eprint 2024/1616; the client of Azure Storage, 2026). What cannot be noticed is here, too, so that
-# the documents say no more than is true.
+# Attacks by a person who writes to the bucket and reads it, but has no key: those published against encrypted stores
+# (eprint 2024/1616; the client of Azure Storage, 2026). Attacks that cannot be noticed are here, too, so that the
+# documents claim no more than is true.
 RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucket" do
   let(:client) { new_client(**format, **large) }
   let(:format) { { commitment_policy: "require_encrypt_allow_decrypt", place_binding: "require" } }
-  # From this size on an object is read by the map beside it, or checked whole first.
+  # Objects from this size on are read by the map beside them, or checked whole first.
   let(:large) { { memory_limit: TestStore::MEBIBYTE } }
   let(:key) { unique_key }
   let(:data) { random_bytes(3 * TestStore::MEBIBYTE) }
@@ -21,7 +21,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     expect(given).to eq([])
   end
 
-  # Reads everything in every way and is given what was stored, or an error; never other bytes.
+  # Reads everything in every way. Each read returns the stored bytes or raises an error, and never returns other bytes.
   def never_wrong(reader = client)
     [nil, 0..9, 60_000..70_000, 100_000...200_000, (3 * TestStore::MEBIBYTE) - 9..].each do |range|
       given = range ? reader.download_chunk(key, range) : reader.download(key)
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
         replace(change.call(stored(key).last, segment))
         expect { client.download(key) }.to raise_error(EncryptedS3Service::IntegrityError)
         never_wrong
-        # Without the map beside it, too, which a person with access to the bucket can take away.
+        # Also without the map beside it, which a person with access to the bucket can remove.
         server.delete(bucket, "#{key}.segments")
         never_wrong(new_client(**format, **large))
       end

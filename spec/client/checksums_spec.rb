@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Digests other than MD5 come with files of applications that chose another, as Rails 8.1 and 8.2 let them.
+# Digests other than MD5 come from applications that chose another, as Rails 8.1 and 8.2 allow.
 RSpec.describe EncryptedS3Service::Client, "and checksums that are not of MD5" do
   let(:client) { new_client(upload: { multipart_threshold: 5 * TestStore::MEBIBYTE }) }
   let(:key) { unique_key }

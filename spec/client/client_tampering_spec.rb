@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Whoever can write to the bucket must not be able to have anything read that was not stored, nor less than was stored.
+# A person who can write to the bucket must not be able to make a client read other bytes than were stored, or fewer.
 RSpec.describe EncryptedS3Service::Client, "reading what was changed in the bucket" do
   let(:client) { new_client }
   let(:key) { unique_key }
@@ -9,7 +9,7 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
 
   before { client.upload(key, StringIO.new(data)) }
 
-  # Every way of reading raises the error, and not one byte comes out before it does.
+  # Every way of reading raises the error, and returns not one byte before it.
   def expect_refusal(error, reader = client, code: nil)
     yielded = []
     [-> { reader.download(key) }, -> { reader.download(key) { |chunk| yielded << chunk } },

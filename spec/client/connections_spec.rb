@@ -2,7 +2,7 @@
 
 require_relative "../support/fault_proxy"
 
-# Services that reach the same store in the same way share their connections: a service per tenant costs no socket.
+# Services with the same connection settings share their connections: a service per tenant costs no socket.
 RSpec.describe EncryptedS3Service::Client, "beside others" do
   let(:proxy) { FaultProxy.new(URI(server.endpoint)) }
 
@@ -23,9 +23,9 @@ RSpec.describe EncryptedS3Service::Client, "beside others" do
     found = clients.map { |client| client.exist?(key) }
     expect(found.tally).to eq(true => 1000)
     expect(proxy.accepted).to eq(1)
-    # Those of other examples may go meanwhile.
+    # Connections of other examples may be closed meanwhile.
     expect(sockets).to be <= before
-    # They share the way, not the keys.
+    # They share the connection, not the keys.
     expect(first.download(key)).to eq("of tenant 0")
     expect { clients.last.download(key) }.to raise_error(EncryptedS3Service::KeyringError)
   end

@@ -3,9 +3,9 @@
 require "json"
 require_relative "../support/http_answers"
 
-# Without credentials in storage.yml they come from where Amazon's tools look.
+# Without credentials in storage.yml they come from the sources of Amazon's tools.
 RSpec.describe EncryptedS3Service::Client, "without credentials in its settings" do
-  # None of the places below is asked unless an example names it.
+  # None of the sources below is asked unless an example names it.
   blank = { "AWS_ACCESS_KEY_ID" => nil, "AWS_SECRET_ACCESS_KEY" => nil, "AWS_SESSION_TOKEN" => nil,
             "AWS_PROFILE" => nil, "AWS_REGION" => nil, "AWS_DEFAULT_REGION" => nil,
             "AWS_CONFIG_FILE" => "/nonexistent/config", "AWS_SHARED_CREDENTIALS_FILE" => "/nonexistent/credentials",

@@ -4,7 +4,7 @@ require_relative "../support/fault_proxy"
 require_relative "../support/faults/fault"
 require_relative "../support/faults/faulty_store"
 
-# Stores and networks fail at any request. What can be tried again is; what cannot leaves the bucket as it was.
+# Stores and networks fail at any request. Temporary failures are retried; other failures leave the bucket as it was.
 RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
   let(:mebibyte) { TestStore::MEBIBYTE }
   let(:key) { unique_key }
@@ -32,7 +32,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       "CompleteMultipartUpload" => [12 << 20, {}]
     }
 
-    # The object is there before, is the same afterwards, and is all that is there.
+    # The object exists before, is unchanged afterwards, and is the only one.
     def expect_no_trace
       direct.upload(key, StringIO.new("the old one"))
       yield
@@ -119,17 +119,17 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
 
     it "stops reading its source once a part has failed" do
-      # A refusal, which is not tried again: other parts go on while one is tried again.
+      # A permanent refusal. Other parts continue while one is retried.
       proxy.fault("UploadPart", part: 1, status: 403)
       source = StringIO.new(random_bytes(100 * mebibyte))
       expect { faulty.upload(key, source) }.to raise_error(EncryptedS3Service::AccessError)
-      # Twelve parts are held at most, and one piece of the source.
+      # At most twelve parts are held, and one piece of the source.
       expect(source.pos).to be <= 65 * mebibyte
     end
   end
 
   describe "whose answers or retries concern another request" do
-    # An answer that comes a second time when the next request is on its way, as from a broken proxy.
+    # An answer that comes a second time when the next request is already under way, as from a broken proxy.
     def with_answer_twice(name)
       Faults::FaultyStore.run(server.endpoint) do |store|
         twice = Faults::ALL.find { |fault| fault.name == "answer twice" }
@@ -161,7 +161,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       same.run(server.endpoint) do |store|
         client = new_client(endpoint: store.endpoint)
         expect(Array.new(5) { client.download(key) }.uniq).to eq(["here"])
-        # The second answer is doubted, the third shows that ids say nothing here.
+        # The second answer is doubted; the third shows that the ids are not unique here.
         expect(store.requests.size).to eq(6)
       end
     end
@@ -196,7 +196,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     { "PutObject" => 1000, "CompleteMultipartUpload" => 12 << 20 }.each do |operation, size|
       it "#{operation}, tells that the store has carried it out" do
         arrived = Queue.new
-        # The answer takes longer than anybody waits.
+        # The answer takes longer than any time limit.
         proxy.fault(operation, times: 1) { arrived.push(true) }
         data = random_bytes(size)
         log = StringIO.new
@@ -216,7 +216,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
   end
 
   describe "an upload that is interrupted while a part is on its way" do
-    # An upload whose second part does not arrive, once that is so.
+    # An upload whose second part does not arrive, when it has reached that point.
     def stuck_upload
       gate = proxy.hold("UploadPart", part: 2)
       direct.upload(key, StringIO.new("the old one"))
@@ -277,7 +277,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       expect(yielded).to eq(0)
     end
 
-    # Of 1000 bytes, which are 1016 as they are stored.
+    # Of 1000 bytes, which are 1016 when stored.
     [0, 1, 500, 1015].each do |received|
       it "whose connection breaks after #{received} of 1016 bytes asks for the rest of the same version" do
         store(data = random_bytes(1000))

@@ -105,7 +105,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
                       "envelope_location must be one of metadata, instruction_file")
   end
 
-  # Swift has no PUT under the condition of If-Match and answers 501, so that nothing is changed there.
+  # Swift has no conditional PUT (If-Match) and answers 501, so nothing is changed there.
   describe "when the wrapping key changes", unless: ENV["S3_SERVER"] == "swift" do
     let(:later) { "l" * 32 }
     let(:rotating) do

@@ -3,7 +3,7 @@
 require "socket"
 require_relative "../support/ruby_process"
 
-# A store that answers what it likes, or somebody on the way to one. None of its numbers may cost more than it has sent.
+# A store, or somebody between, that sends any answer. None of its numbers may cost more than the bytes it has sent.
 RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
   before { skip "no /proc" unless File.exist?("/proc/self/status") }
 
@@ -58,7 +58,7 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     end
   end
 
-  # The head of an answer whose envelope could be right.
+  # The head of an answer with a plausible envelope.
   def self.head(size, *more)
     envelope = { "key-v2" => ["k" * 60].pack("m0"), "iv" => ["i" * 12].pack("m0"), "tag-len" => "128",
                  "cek-alg" => "AES/GCM/NoPadding", "wrap-alg" => "AES/GCM", "matdesc" => "{}" }

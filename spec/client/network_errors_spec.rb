@@ -3,7 +3,7 @@
 require "socket"
 require_relative "../support/tls_proxy"
 
-# What keeps a request from the store reaches whoever has to repair it.
+# The cause of a failed connection reaches the person who must repair it.
 RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
   let(:secrets) { %w[X-Amz Signature Credential secret AWS4] }
 

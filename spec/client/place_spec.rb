@@ -4,7 +4,7 @@ require_relative "../support/aws_clients"
 require_relative "../support/encryption_client"
 require_relative "../support/fault_proxy"
 
-# Whoever can write to the bucket can have the store copy one object to the key of another.
+# A person who can write to the bucket can have the store copy one object to the key of another.
 RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
   let(:client) { new_client }
   let(:key) { unique_key("Verträge/a") }
@@ -12,7 +12,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
 
   policies = { "V2" => "forbid_encrypt_allow_decrypt", "V3" => "require_encrypt_allow_decrypt" }
 
-  # By the store itself, as an administrator or a thief with write access does it.
+  # By the store itself, like an administrator or a thief with write access.
   def copy(from, to)
     AwsClients.plain.copy_object(bucket: bucket, copy_source: "#{bucket}/#{ERB::Util.url_encode(from)}", key: to)
   end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# A folder of a bucket for each environment or tenant: the service knows nothing of what is beside it.
+# A folder of a bucket for each environment or tenant: the service does not see the objects beside it.
 RSpec.describe EncryptedS3Service::Client, "with a prefix" do
   let(:folder) { "specs-#{SecureRandom.hex(4)}" }
   let(:client) { new_client(prefix: "#{folder}/production") }

@@ -6,9 +6,9 @@ require "time"
 require "tmpdir"
 require_relative "../support/http_answers"
 
-# What Amazon's Ruby SDK does with a profile of ~/.aws/config, done here.
+# Profiles of ~/.aws/config work as in Amazon's Ruby SDK.
 RSpec.describe EncryptedS3Service::Client, "with a profile that" do
-  # None of the places below is asked unless an example names it.
+  # None of the sources below is asked unless an example names it.
   names = %w[AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION
              AWS_ENDPOINT_URL AWS_SHARED_CREDENTIALS_FILE AWS_WEB_IDENTITY_TOKEN_FILE AWS_ROLE_ARN]
   blank = names.to_h { |name| [name, nil] }.merge("AWS_EC2_METADATA_DISABLED" => "true")
@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
     client.delete(key)
   end
 
-  # Twice: the second attempt is no wiser by what the first has left behind.
+  # Twice: the first attempt must not change the second.
   def expect_to_fail(message, client = self.client)
     2.times do
       expect { client.download("a") }.to raise_error(EncryptedS3Service::AccessError, message) { |error|

@@ -89,7 +89,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
         expect(client.download(key)).to eq("content")
       end
 
-      # Whoever has the public key can wrap a data key of their own.
+      # Anybody with the public key can wrap a data key of their own.
       it "opens nothing by an entry that was forged for another data key" do
         store
         with_entry(forged(format == "V2" ? 2 : 3))
@@ -100,7 +100,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
     end
   end
 
-  # An entry that is right in itself for this object, with a data key of the forger.
+  # An entry that is correct for this object, with a data key of the forger.
   def forged(format)
     data_key = SecureRandom.bytes(32)
     public_key = OpenSSL::PKey.read(public_keys.first)

@@ -15,7 +15,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     new_client(**settings).upload(key, StringIO.new(data), content_type: "text/x-mine")
   end
 
-  # Puts further headers onto an object.
+  # Adds further headers to an object.
   def add_headers(added)
     headers, body = stored(key)
     kept = headers.select { |name, _| name.start_with?("x-amz-meta-") || name == "content-type" }

@@ -3,7 +3,7 @@
 require_relative "../support/fault_proxy"
 require_relative "../support/segment_map"
 
-# `<key>.segments`: what lies beside a large object, and is never taken for an object.
+# `<key>.segments`: the object beside a large one, which is never taken for a file.
 RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large objects" do
   let(:key) { unique_key }
   let(:sidecar) { "#{key}.segments" }
@@ -120,7 +120,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
   describe "a store that knows no conditions" do
     it "gets maps all the same, and keeps what the application has there" do
       FaultProxy.run(server.endpoint) do |proxy|
-        # The object goes first, then the map under a condition.
+        # The object is sent first, then the map with a condition.
         proxy.fault("PutObject", skip: 1, times: 1, status: 501)
         plain = new_client(endpoint: proxy.endpoint, retry_limit: 0, memory_limit: limit)
         expect(plain.upload(key, StringIO.new(large))).to include(indexed: true)
@@ -155,7 +155,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
     it "is still that of an object that was stored there before there were maps" do
       upload("old")
       headers, body = stored(key)
-      # Not bound to a key, as objects of that time are not.
+      # Not bound to a key, like objects of that time.
       restore(sidecar, headers.reject { |name, _| name.end_with?("encrypted-s3-place") }, body)
       expect([client.exist?(sidecar), client.size(sidecar), client.download(sidecar)]).to eq([true, 3, "old"])
     end

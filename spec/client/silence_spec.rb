@@ -3,8 +3,8 @@
 require_relative "../support/fault_proxy"
 require_relative "../support/slow_line"
 
-# What is slow arrives, whatever its size; what has fallen silent is not waited for. No example has a time limit of its
-# own: that is what it is about.
+# Slow transfers of any size succeed; stalled ones are not waited for. No example has a time limit of its own: the
+# client's limits are the subject.
 RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls silent" do
   let(:mebibyte) { TestStore::MEBIBYTE }
   let(:key) { unique_key }
@@ -17,7 +17,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     now - started
   end
 
-  # A client whose store sends of an object's body what the block says for each request, and then nothing.
+  # A client whose store sends the part of an object's body that the block returns for each request, and then nothing.
   def with_silent_store(data, *parts, **settings)
     new_client.upload(key, StringIO.new(data))
     headers, body = stored(key)
@@ -58,7 +58,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
   end
 
   it "raises a TransportError when no answer comes, after as many requests as `retry_limit` says" do
-    # How many different requests each makes at once.
+    # The number of different requests that each makes at once.
     calls = { ->(client) { client.download("a") } => 1, ->(client) { client.exist?("a") } => 1,
               ->(client) { client.delete("a") } => 2, ->(client) { client.delete_prefixed("a/") } => 1,
               ->(client) { client.upload("a", StringIO.new("x")) } => 1 }
@@ -101,7 +101,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
       calls.each do |operation, call|
         taken = seconds { expect(&call).to raise_error(EncryptedS3Service::TransportError) }
         expect(taken).to be < 60
-        # Whether an upload whose answers were failures was carried out is asked by one HeadObject, tried as often.
+        # One HeadObject, retried as often, checks whether an upload was carried out although its answers were failures.
         expect(proxy.requests(operation).size).to be_between(4, 8)
       end
     end

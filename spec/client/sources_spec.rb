@@ -6,7 +6,7 @@ require "puma/null_io"
 require "rack/lint"
 require "rack/test"
 
-# Whatever there is to read from: what is stored is exactly what it gave, or there is an error and nothing is stored.
+# For any kind of source, exactly its bytes are stored, or there is an error and nothing is stored.
 RSpec.describe EncryptedS3Service::Client, "uploading from" do
   let(:mebibyte) { TestStore::MEBIBYTE }
   let(:client) { new_client(upload: { multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte }) }
@@ -23,7 +23,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
     end
   end
 
-  # A source that says it has another size than it has.
+  # A source that reports a wrong size.
   def lying(data, size) = StringIO.new(data).tap { |io| io.define_singleton_method(:size) { size } }
 
   describe "what Rails and Rack hand over:" do

@@ -89,7 +89,7 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
       it "#{what}, in a bundle" do
         with_bundle(content.call(self)) do |path|
           client = new_client(endpoint: @proxy.endpoint, ssl_ca_bundle: path)
-          # Twice: the first failure must not leave something half made.
+          # Twice: the first failure must not leave a half-initialised state.
           2.times do
             expected = "ssl_ca_bundle: #{path}: #{message}"
             expect { client.download("a") }

@@ -4,8 +4,8 @@ require_relative "conformance_helper"
 require_relative "peers"
 
 module Conformance
-  # What the cases say for themselves. The suite's names of the algorithms stand for the formats: CBC (V1, or V2 with
-  # AES-CBC), GCM (V2), KC-GCM (V3).
+  # Helpers of the cases. The suite's names of the algorithms stand for the formats: CBC (V1, or V2 with AES-CBC), GCM
+  # (V2), KC-GCM (V3).
   module Cases
     POLICIES = %w[FORBID_ENCRYPT_ALLOW_DECRYPT REQUIRE_ENCRYPT_ALLOW_DECRYPT REQUIRE_ENCRYPT_REQUIRE_DECRYPT].freeze
     FORBID, ALLOW, REQUIRE = POLICIES
@@ -48,8 +48,8 @@ module Conformance
     # @return [Hash{String => String}]
     def instruction_file(key, suffix = ".instruction") = JSON.parse(stored("#{key}#{suffix}").last)
 
-    # Puts a copy of an object, with the metadata and the instruction file that the block returns. The entry that binds
-    # ours to their keys is left out, so that a copy is refused for nothing but what was changed in it.
+    # Stores a copy of an object, with the metadata and the instruction file that the block returns. The entry that
+    # binds our objects to their keys is left out, so that a copy is refused only because of the change in it.
     # @return [String] its key
     def copy(key, instruction: nil)
       entries = entries_of(key).except("encrypted-s3-place")

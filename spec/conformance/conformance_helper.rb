@@ -9,8 +9,8 @@ require_relative "../support/kms"
 
 # Amazon tests its S3 encryption clients in all languages with one suite: servers of one model, each with a client of
 # one language, and cases in Java that talk to them. The specs in this folder are its cases, in our words, against a
-# server of that model with our client behind it (spec/conformance/server). The other languages are the clients of
-# Amazon's that run here. docs/conformance.md says which case is where.
+# server of that model with our client behind it (spec/conformance/server). The other languages are those of Amazon's
+# clients that run here. docs/conformance.md lists the cases and their specs.
 module Conformance
   CONFIG = File.expand_path("server/config.ru", __dir__)
 
@@ -55,7 +55,7 @@ module Conformance
     raise "the conformance server does not start:\n#{log}"
   end
 
-  # A client of the model: what the suite's own generated one does.
+  # A client of the model, like the one that the suite generates.
   class Connection
     def initialize(**config)
       @id = call(:post, "/client", JSON.generate(config: config), {}).then { |body| JSON.parse(body).fetch("clientId") }

@@ -2,8 +2,8 @@
 
 require_relative "cases"
 
-# The suite's V3HeaderSpoofingTests, and its siblings: an object that pretends to be of another format, so that a
-# policy or a check is passed by.
+# The suite's V3HeaderSpoofingTests and its siblings: an object that pretends to be of another format, to evade a policy
+# or a check.
 RSpec.describe "Conformance: an object that pretends to be of another format" do
   include_context "with the conformance server"
 

@@ -95,7 +95,7 @@ RSpec.describe "Conformance: keys in AWS KMS" do
     expect { ours(arn, commitmentPolicy: Conformance::Cases::REQUIRE).get(key) }.to refused(/reads V3 only/)
   end
 
-  # What Amazon's first Java client writes in its authenticated mode: the context binds no algorithm.
+  # Objects of Amazon's first Java client in its authenticated mode: the context binds no algorithm.
   def put_v1_of_java(context)
     context = { "kms_cmk_id" => arn, **context }
     data_key = OpenSSL::Random.random_bytes(32)

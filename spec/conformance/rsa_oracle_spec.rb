@@ -2,15 +2,15 @@
 
 require_relative "cases"
 
-# The suite's BleichenbacherOracleTests and RsaV1LegacyDecryptTests. Whoever can write to the bucket can have the
-# private key used on bytes of their choice, by naming them as a data key wrapped in V1's way (PKCS#1 v1.5).
+# The suite's BleichenbacherOracleTests and RsaV1LegacyDecryptTests. A person who can write to the bucket can have the
+# private key used on chosen bytes, by naming them as a data key wrapped in V1's way (PKCS#1 v1.5).
 RSpec.describe "Conformance: RSA keys and V1" do
   include_context "with the conformance server"
 
   rsa = Conformance::Cases::RSA
   policies = Conformance::Cases::POLICIES
-  # What an attacker would send: bytes that are no ciphertext at all, ones without valid padding, and ones that are
-  # padded as they must be, around data keys of good and bad lengths.
+  # An attacker's ciphertexts: bytes that are no ciphertext at all, ones without valid padding, and ones that are padded
+  # correctly, around data keys of good and bad lengths.
   wrapped = {
     "zeros" => "\0" * 256, "ones" => "\x01" * 256,
     "another padding" => rsa.public_encrypt("k" * 32, OpenSSL::PKey::RSA::PKCS1_OAEP_PADDING),
@@ -43,7 +43,7 @@ RSpec.describe "Conformance: RSA keys and V1" do
     it "answers alike for valid and invalid padding, with legacy enabled too: V1 #{place}" do
       client = ours(rsa, **Conformance::Cases::LEGACY)
       client.put(key, "secret")
-      # A body whose padding is wrong under each of the keys above that are padded as they must be.
+      # A body with wrong padding under each of the correctly padded keys above.
       restore(key, entries_of(key).transform_keys { |name| "x-amz-meta-#{name}" }, "\0" * 4096)
       answers = wrapped.values.map { |bytes| answer(client, oracle_copy(bytes, in_file: in_file)) }
       expect(answers.uniq).to contain_exactly(/cannot decrypt the legacy object/)

@@ -4,7 +4,7 @@ require_relative "../rails_helper"
 require_relative "../support/puma_server"
 require_relative "../support/wire"
 
-# A client that announces one thing and sends another, or announces what is none.
+# A client that announces one thing and sends another, or whose announcement is invalid.
 RSpec.describe "A client that lies about its file", type: :request do
   let(:data) { "the file" }
   let(:truth) { { filename: "a.txt", content_type: "text/plain", byte_size: data.bytesize, checksum: md5(data) } }
@@ -150,7 +150,7 @@ RSpec.describe "A client that lies about its file", type: :request do
       expect(stored_plaintext(@key)).to eq(data)
     end
 
-    # The object is an orphan then. No row is asked for, since an application with a database for each tenant may not
+    # The object is an orphan then. No row is looked up, because an application with a database for each tenant may not
     # have selected one for this request.
     it "can send the same file again after it was purged, while the address is good" do
       path = address

@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# The metadata of a blob are the client's to set, and are read by Active Storage and this gem.
+# Clients can set the metadata of a blob, and Active Storage and this gem read them.
 RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request do
   let(:data) { "some bytes" }
   let(:hostile) do
@@ -13,7 +13,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
   end
   let(:harmless) { { "custom" => { "list" => [{ "a" => 1 }], "colour" => "red" }, "width" => 5 } }
 
-  # Rails before 7.2.3.1, 8.0.4.1 and 8.1.2.1 takes all that a client says.
+  # Rails before 7.2.3.1, 8.0.4.1 and 8.1.2.1 accepts everything from a client.
   def with_an_older_rails
     if ActiveStorage::Blob.respond_to?(:filter_metadata, true)
       allow(ActiveStorage::Blob).to receive(:filter_metadata) { |metadata| metadata }

@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/bare_input"
 
-# How the file of a direct upload arrives, with whatever server stands before the application.
+# How the file of a direct upload arrives, with any server in front of the application.
 RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
   let(:data) { "what a browser sends" }
 
@@ -165,7 +165,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       sent = ->(waited) { put_directly(url, StringIO.new(data), length: data.bytesize, **waited) }
       travel(late.seconds) do
         expect(sent.call({ "puma.request_body_wait" => 30_000 })).to eq(404)
-        # Headers are the client's.
+        # The client controls the headers.
         expect(sent.call({ "HTTP_PUMA_REQUEST_BODY_WAIT" => "90000", "HTTP_X_REQUEST_START" => "t=1" })).to eq(404)
         expect(sent.call({ "puma.request_body_wait" => "90000" })).to eq(404)
         expect(sent.call({ "puma.request_body_wait" => 90_000.0 })).to eq(204)

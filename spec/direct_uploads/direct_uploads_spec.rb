@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# What Active Storage's JavaScript does, request by request.
+# The requests of Active Storage's JavaScript, one by one.
 RSpec.describe "A direct upload", type: :request do
   let(:data) { random_bytes(2.megabytes) }
 

@@ -15,7 +15,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
   # @return [ActiveStorage::Blob] of the last answer
   def created = ActiveStorage::Blob.find_signed!(response.parsed_body.fetch("signed_id"))
 
-  # Asks for a blob, as Rails' JavaScript does.
+  # Requests a blob, as Rails' JavaScript does.
   def ask(organisation: nil, blob: announced, **query)
     post rails_direct_uploads_path(**query), params: { blob: blob }, as: :json,
                                              headers: { "x-organisation" => organisation&.id.to_s }

@@ -7,7 +7,7 @@ require_relative "../support/aws_clients"
 require_relative "../support/documents/application"
 require_relative "../support/documents/code_block"
 
-# Every block of code in the README and in docs does what it says it does, or is at least run.
+# Every block of code in the README and in docs has the result that it claims, or at least runs.
 RSpec.describe "The code in the documents" do
   blocks = Documents::CodeBlock.all
 
@@ -73,7 +73,7 @@ RSpec.describe "The code in the documents" do
                       program, *words)
     end
 
-    # `aws` is not among what the specs install; Amazon's client for Ruby fetches the same.
+    # `aws` is not installed by the specs; Amazon's client for Ruby fetches the same.
     def get_object(words)
       bucket, key = words.values_at(words.index("--bucket") + 1, words.index("--key") + 1)
       settings = TestStore.settings.slice(:endpoint, :region, :access_key_id, :secret_access_key, :force_path_style)
@@ -81,14 +81,14 @@ RSpec.describe "The code in the documents" do
       File.write("body.metadata.json", JSON.generate("Metadata" => object.metadata))
     end
 
-    # As a person renames an object in the bucket.
+    # Renames an object in the bucket, like an administrator.
     def rename(old, address)
       bucket, new = address.delete_prefix("s3://").split("/", 2)
       run_line("encrypted_s3_service encrypt report.pdf -o s3://#{bucket}/#{old}")
       AwsClients.plain.copy_object(bucket: bucket, key: new, copy_source: "#{bucket}/#{old}")
     end
 
-    # What has to be there before some of the commands.
+    # The preconditions of some commands.
     def prepare(words)
       if words.first == "wrap-key"
         OpenBaoServer.shared.api!(:post, "transit/keys/#{words[1]}")

@@ -3,7 +3,7 @@
 require "json"
 require "open3"
 
-# Two pages say which spec shows what they claim. A spec that is renamed must not leave them behind.
+# Two pages name the specs that show their claims. A renamed spec must not leave them behind.
 RSpec.describe "The specs that the documents name" do
   root = File.expand_path("../..", __dir__)
   pages = %w[docs/conformance.md docs/security-model.md]
@@ -24,7 +24,8 @@ RSpec.describe "The specs that the documents name" do
     end
   end
 
-  # Every example of these files, without running any. On a database of its own: loading the specs makes its tables.
+  # Lists every example of these files without running any. On a database of its own: loading the specs makes its
+  # tables.
   def descriptions(files)
     output, status = Open3.capture2({ "DUMMY_RUN" => "references" }, "rspec", "--dry-run", "--format", "json", *files)
     raise "rspec --dry-run failed: #{output.lines.last(5).join}" unless status.success?

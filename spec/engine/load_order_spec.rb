@@ -3,7 +3,7 @@
 require_relative "../spec_helper"
 require_relative "../support/small_app"
 
-# What is there of Rails, and when the gem is loaded, differs from application to application.
+# Applications load different parts of Rails, and load the gem at different times.
 RSpec.describe "Loading the gem in an application" do
   let(:storage) do
     <<~YAML

@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/fault_proxy"
 
-# What an application writes down while it stores and serves files, at the level that writes most.
+# The log of an application that stores and serves files, at the most verbose level.
 RSpec.describe "The log of an application", type: :request do
   let(:text) { "the text of a contract that nobody else may read" }
 

@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/dummy_process"
 
-# As Spring does it: one process boots the application, and each command is a fork of it that reloads what has changed.
+# Like Spring: one process boots the application, and each command is a fork of it that reloads changed code.
 RSpec.describe "An application that is booted once and forked for each command" do
   it "stores and reads in every fork, also after the first process has used the service" do
     printed, status = DummyProcess.run(<<~'RUBY')

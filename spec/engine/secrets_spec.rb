@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require "yaml"
 
-# What holds keys is shown by consoles, error reports and log lines in many ways.
+# Consoles, error reports and log lines show objects with keys in many ways.
 RSpec.describe "The text of an object that holds keys" do
   let(:tenant_key) { "tenant-key-of-32-bytes-#{SecureRandom.hex(4)}x" }
   let(:secrets) do
@@ -31,7 +31,7 @@ RSpec.describe "The text of an object that holds keys" do
     $stdout = before
   end
 
-  # A dump that is refused shows nothing, but its error must not either.
+  # A refused dump shows nothing, and neither may its error.
   def text_of
     yield.to_s.b
   rescue TypeError, EncryptedS3Service::ConfigurationError => e

@@ -7,8 +7,8 @@ require_relative "../support/faults/rails_operations"
 require_relative "../support/faults/survey"
 require_relative "../support/faults/table"
 
-# Every operation, with every fault at every S3 call. `rake faults` runs all trials and writes docs/faults.md. Without
-# that, every other fault happens once to each operation, and the outcome is compared with the page.
+# Every operation, with every fault at every S3 call. `rake faults` runs all trials and writes docs/faults.md. Otherwise
+# every other fault happens once to each operation, and the outcome is compared with the page.
 RSpec.describe "An operation that meets a fault" do
   include TaskHelpers
 
@@ -18,7 +18,7 @@ RSpec.describe "An operation that meets a fault" do
   results = []
   leaks = {}
 
-  # All at once, because most of the time is spent waiting. Only what is going to be looked at is run.
+  # All at once, because most of the time is spent waiting. Only the needed trials run.
   before(:context) do
     wanted = self.class.filtered_examples.map { |example| example.metadata[:operation] }
     EncryptedS3Service::Migration::FormerKeys.prepare
@@ -46,7 +46,7 @@ RSpec.describe "An operation that meets a fault" do
     it "#{operation} ends well or with the documented error, and leaves nothing", operation: operation.name do
       found = results.select { |result| result.operation == operation }
       expect(found).not_to be_empty
-      # How many ranges are under way depends on time, so that a call may not come.
+      # The number of ranges under way depends on time, so a call may not occur.
       expect(found.count(&:met)).to be >= (found.size * 0.8).floor
       expect(found.reject { |result| result.problems.empty? }.join("\n")).to eq("")
       expect(leaks).to eq({})

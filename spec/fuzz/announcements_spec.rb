@@ -26,7 +26,7 @@ RSpec.describe "Any description of a file before its direct upload", type: :requ
   it "makes an address for the upload or is refused, and is no error of the application" do
     statuses = Hash.new(0)
     mutations(bodies, runs: 400) do |bytes|
-      # Over a name in invalid UTF-8 Rails fails when it filters its log, before any controller is asked.
+      # If a name is invalid UTF-8, Rails fails when it filters its log, before any controller runs.
       body = bytes.scrub("?")
       post "/rails/active_storage/direct_uploads", params: body, headers: { "Content-Type" => "application/json" }
       statuses[response.status] += 1

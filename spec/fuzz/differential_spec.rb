@@ -5,13 +5,13 @@ require_relative "../spec_helper"
 require_relative "../support/mutations"
 require_relative "../support/verifiers"
 
-# Two readers that share no code with the gem, and one verdict. One is OpenSSL in Ruby. The other is any Python file
+# Two readers that share no code with the gem must agree with it. One is OpenSSL in Ruby. The other is any Python file
 # with `decrypt(metadata, instruction_file, body, key, options)`, which `FUZZ_VERIFIER` names; it raises when the object
-# is not to be read.
+# must not be read.
 RSpec.describe "An object and any change of it" do
   include Mutations
 
-  # Sizes about the borders of blocks and segments.
+  # Sizes around the borders of blocks and segments.
   sizes = [0, 1, 15, 16, 17, 33, 1000, 65_535, 65_536, 65_537, 150_000]
   policies = { "V2" => "forbid_encrypt_allow_decrypt", "V3" => "require_encrypt_allow_decrypt" }
 
@@ -54,7 +54,7 @@ RSpec.describe "An object and any change of it" do
     end
   end
 
-  # The entries that only the gem knows are not changed: what those refuse, no other reader does.
+  # Entries that only the gem knows are not changed: other readers would not refuse such a change.
   def change(metadata, body, changed)
     kept = metadata.slice("encrypted-s3-place")
     lines, separator, text = changed.partition("\n\n".b)

@@ -34,7 +34,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     output + errors
   end
 
-  # What the application makes of its storage.yml.
+  # The application's view of its storage.yml.
   def service(name = "encrypted_amazon", env: {})
     script = <<~RUBY
       configuration = ActiveStorage::Blob.services.fetch(#{name.inspect}).client.configuration
@@ -48,7 +48,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
 
   def key_in_credentials = YAML.safe_load(app.credentials).dig("encrypted_s3", "encryption_key")
 
-  # The key, with or without its mark, in no output and in no file but those named.
+  # The key, with or without its prefix, is in no output and in no file but the given ones.
   def expect_kept_secret(key, output, except: [])
     bare = key.delete_prefix("base64:")
     expect(output).not_to include(bare)

@@ -67,7 +67,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     RUBY
   }
 
-  # Where a file of each tenant goes: by a form, by a direct upload, by a job, by a block.
+  # The service of each tenant's file: by a form, by a direct upload, by a job, by a block.
   usage = <<~'RUBY'
     require "action_dispatch/testing/integration"
     ActionController::Base.allow_forgery_protection = false

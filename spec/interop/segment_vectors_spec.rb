@@ -3,7 +3,7 @@
 require "open3"
 require_relative "../support/encryption_client"
 
-# The core's tests hold the code against the vectors. This holds the vectors against the program that computes them.
+# The core's tests compare the code with the vectors. This compares the vectors with the program that computes them.
 RSpec.describe "The vectors of docs/format.md" do
   it "are what a program computes that shares no code with the gem" do
     script = File.expand_path("../vectors/segments/generate.py", __dir__)

@@ -258,7 +258,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       end
     end
 
-    # The API server of Kubernetes is a stand-in: it answers the one question that OpenBao asks it (TokenReview).
+    # The API server of Kubernetes is a stand-in. It answers only OpenBao's question (TokenReview).
     it "by Kubernetes shows the token of the pod's service account" do
       account = "system:serviceaccount:web:rails"
       review = JSON.generate(apiVersion: "authentication.k8s.io/v1", kind: "TokenReview",

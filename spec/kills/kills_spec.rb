@@ -4,7 +4,7 @@ require_relative "../rails_helper"
 require_relative "../support/task_helpers"
 require_relative "../support/kills/campaign"
 
-# `kill -9` at random moments. KILLS says how many processes are killed for each kind of work.
+# `kill -9` at random moments. KILLS is the number of processes to kill for each kind of work.
 RSpec.describe "A process that is killed", if: Process.respond_to?(:fork), patience: 3600 do
   include TaskHelpers
 

@@ -6,7 +6,7 @@ require_relative "../support/task_helpers"
 require "encrypted_s3_service/maintenance/rotation/command"
 require "encrypted_s3_service/maintenance/unreadable_files"
 
-# What the tasks cost and say with many services, and with stores that do not do as they are told.
+# Cost and output of the tasks with many services, and with stores that misbehave.
 RSpec.describe EncryptedS3Service::Rotation, :active_storage do
   include TaskHelpers
 
@@ -202,7 +202,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       end
     end
 
-    # What is asked about each object, in the order of the objects.
+    # The requests for each object, in the order of the objects.
     def heads(proxy) = proxy.requests("HeadObject").map(&:target).tally.values
 
     it "is looked for at the first object of a run, and at every one with VERIFY=true" do

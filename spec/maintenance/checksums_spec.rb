@@ -5,7 +5,7 @@ require_relative "../support/task_helpers"
 require "encrypted_s3_service/maintenance/migration/command"
 require "encrypted_s3_service/maintenance/rotation"
 
-# Rows that an import has made: by Paperclip, CarrierWave, a script over a bucket's listing.
+# Rows of an import: by Paperclip, CarrierWave, a script over a bucket's listing.
 RSpec.describe EncryptedS3Service::Migration, :active_storage do
   include TaskHelpers
 
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(blobs.map { |blob| blob.reload.checksum }).to eq(checksums)
   end
 
-  # A Base64 may begin as a weak ETag does.
+  # A Base64 text may begin like a weak ETag.
   it "takes no Base64 for an ETag" do
     text = (0..).lazy.map { |number| "text #{number}" }.find { |candidate| md5(candidate).start_with?("W/") }
     imported(md5(text), text: text, size: text.bytesize)

@@ -12,7 +12,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
   let(:output) { StringIO.new }
   let!(:keys) { create_files(3, "local") }
 
-  # A terminal at which somebody types.
+  # A terminal with a person who types.
   def typing(text) = StringIO.new(text).tap { |input| def input.tty? = true }
 
   def run(input: StringIO.new, **arguments)
@@ -87,7 +87,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
       .to raise_error(EncryptedS3Service::ConfigurationError, "CONFIRM must be a number of at least 0.")
   end
 
-  # What a run writes for `RETRY`.
+  # The file of a run for `RETRY`.
   def file_of(blob)
     @folder ||= Dir.mktmpdir
     File.join(@folder, "failures").tap { |path| File.write(path, "#{blob.id}\tfailed\tblob #{blob.id}: why\n") }

@@ -15,7 +15,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
 
   let(:output) { StringIO.new }
   let(:limit) { 1.megabyte }
-  # Files as they were stored before there were maps.
+  # Files stored before there were maps.
   let(:former) { { "service" => "EncryptedS3", **entry, "segment_index" => false } }
 
   def entry(**overrides)

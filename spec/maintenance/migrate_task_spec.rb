@@ -28,7 +28,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
 
   def moved(to = "encrypted") = ActiveStorage::Blob.where(service_name: to).count
 
-  # Kills the task, as nothing can be handled, when it has moved some files.
+  # Kills the task without warning when it has moved some files.
   def migrate_and_kill(at:, from: "local", to: "encrypted")
     log = File.open(File::NULL, "w")
     process = Process.detach(Process.spawn(*command("FROM=#{from}", "TO=#{to}", "DELETE=true"), **place,

@@ -48,7 +48,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
     it "may be empty, large, or without a checksum" do
       empty = local_blob("")
       large = local_blob(data = random_bytes(40_000_000))
-      # As Active Storage leaves one that was put together of others.
+      # As Active Storage leaves a blob that was composed of others.
       composed = local_blob("one, two").tap { |blob| blob.update_columns(checksum: nil) }
       expect(migrate(delete: true)).to have_attributes(moved: 3, removed: 3, failures: [])
       expect([empty, composed].map { |blob| blob.reload.download }).to eq(["", "one, two"])
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       end
       expect(ActiveStorage::Blob.count).to eq(5)
 
-      # Asked for by their parents alone.
+      # Found by their parents alone.
       migrate(blobs: ActiveStorage::Blob.where(id: [picture, paper]), delete: true)
       expect(services).to eq(["encrypted"] * 5)
       expect(Dir.glob("#{service(:local).root}/**/*").select { |path| File.file?(path) && path.include?(picture.key) })
@@ -156,7 +156,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   end
 
   describe "meanwhile" do
-    # Does something once, in the middle of the copying of a blob.
+    # Runs the block once, while a blob is being copied.
     def during_upload(blob)
       acting = ->(*, payload) { yield if payload[:key] == blob.key }
       ActiveSupport::Notifications.subscribed(acting, "service_upload.active_storage") { return migrate }

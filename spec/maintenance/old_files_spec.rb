@@ -4,7 +4,7 @@ require_relative "../active_storage_helper"
 require_relative "../support/task_helpers"
 require "encrypted_s3_service/maintenance/migration"
 
-# Which old files `DELETE=true` deletes: those that the gem itself has noted, whatever stands in rows.
+# `DELETE=true` deletes only the old files that the gem itself has noted, with any contents of the rows.
 RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   include TaskHelpers
 
@@ -30,8 +30,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   def moved_key(name, key) = described_class::Endpoints.moved_key(name, key)
 
   describe "what a client writes into the metadata of a direct upload" do
-    # As a browser does it, through Rails' own endpoint; and as it stands in the row of one that was made before the gem
-    # looked at what clients announce.
+    # A direct upload through Rails' own endpoint. Its row gets all metadata, as before the gem checked announcements.
     def direct_upload(metadata)
       post rails_direct_uploads_path, as: :json, params: {
         blob: { filename: "a.png", byte_size: 1, checksum: md5("x"), content_type: "image/png", metadata: metadata }
@@ -137,7 +136,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       keys = described_class::FormerKeys
       keys.prepare
       migrate(from: :local, to: :encrypted, delete: false, blobs: only(local))
-      # As far as that run came.
+      # The state in which that run stopped.
       keys.claim(only(local), local.key, "local")
       ActiveStorage::Blob.services.fetch(:local).delete(local.key)
       expect(migrate(from: :local, to: :encrypted, blobs: only(local))).to have_attributes(removed: 0, failures: [])
@@ -175,7 +174,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   end
 
   describe "entries of earlier versions" do
-    # As they stand in a row after three moves.
+    # The entries in a row after three moves.
     def moved_before(blob)
       keys = %w[published encrypted published].reduce([blob.key]) { |all, name| all << moved_key(name, all.last) }
       keys[1..].each { |key| blob.service.upload(key, StringIO.new(blob.download)) }
@@ -322,7 +321,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       blob = local_blob("data")
       migrate(from: :local, to: :encrypted, delete: false)
       deleted = false
-      # The copy in the folder was read back, and is deleted as the old file that it looks like.
+      # The copy in the folder was read back, and is deleted because it looks like the old file.
       other = lambda do |*, payload|
         next if deleted || payload[:service] != "Disk" || payload[:key] != blob.key
 

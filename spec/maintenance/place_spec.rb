@@ -6,7 +6,7 @@ require_relative "../support/task_helpers"
 require "encrypted_s3_service/maintenance/migration"
 require "encrypted_s3_service/maintenance/rotation/command"
 
-# What the tasks do about the entry that binds an object to its key.
+# How the tasks handle the entry that binds an object to its key.
 RSpec.describe "Tasks and the place of objects", :active_storage do
   include TaskHelpers
 
@@ -21,7 +21,7 @@ RSpec.describe "Tasks and the place of objects", :active_storage do
   # The bucket of the dummy application, with entries required.
   def strict = new_client(place_binding: "require")
 
-  # As they were stored before there were entries.
+  # As stored before there were entries.
   def unbound_blobs(texts)
     resolving("before" => entry(place_binding: "off"), "strict" => entry(place_binding: "require"),
               "now" => entry(place_binding: "verify")) do

@@ -5,7 +5,7 @@ require_relative "../support/task_helpers"
 require "encrypted_s3_service/maintenance/migration"
 require "encrypted_s3_service/maintenance/rotation/command"
 
-# What the tasks do about the entry by which recovery keys open an object.
+# How the tasks handle the entry by which recovery keys open an object.
 RSpec.describe "Tasks and recovery keys", :active_storage do
   include TaskHelpers
 

@@ -225,7 +225,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
   end
 
   describe "of objects that must stay as they are" do
-    # Of the servers here this one keeps locks and storage classes.
+    # Of the servers here, only this one keeps locks and storage classes.
     let(:moto) { Aws::S3::Client.new(**store, force_path_style: true) }
     let(:store) do
       { endpoint: Kms.server.endpoint, region: "us-east-1", access_key_id: "moto", secret_access_key: "moto" }

@@ -4,7 +4,7 @@ require_relative "../rails_helper"
 require "encrypted_s3_service/maintenance/task_run/workers"
 
 RSpec.describe EncryptedS3Service::TaskRun::Workers do
-  # As an application has them: with any other thread alive, Ruby notices no deadlock.
+  # Applications have other threads too. With any other thread alive, Ruby does not detect a deadlock.
   around do |example|
     other = Thread.new { sleep }
     Timeout.timeout(20) { example.run }

@@ -3,7 +3,7 @@
 require_relative "../support/fault_proxy"
 require_relative "../support/ruby_process"
 
-# Servers are restarted and jobs are stopped while files are on their way.
+# Servers are restarted and jobs are stopped during transfers.
 RSpec.describe EncryptedS3Service::Client, "in a process that ends in the middle of a transfer" do
   let(:key) { unique_key }
   let(:proxy) { FaultProxy.new(URI(server.endpoint)) }
@@ -18,7 +18,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that ends in the middle
     "a download" => ["GetObject", { skip: 1 }, "client.download(key)"]
   }
 
-  # What happens, whether it is another thread that transfers, and how the process has ended then.
+  # How the process is ended, and its expected exit status and signal.
   ends = {
     "by `exit`" => ["exit 3", [3, nil]],
     "by an exception" => ["raise 'wrong'", [1, nil]],
@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that ends in the middle
     "by Ctrl-C" => [:INT, [nil, 2]]
   }
 
-  # Starts a transfer that is stuck, has the process end and returns exit status and signal.
+  # Starts a transfer that hangs, ends the process and returns exit status and signal.
   def end_during(operation, which, transfer, way)
     new_client.upload(key, StringIO.new("old" * (4 << 20))) if operation == "GetObject"
     gate = proxy.hold(operation, **which)
@@ -42,10 +42,10 @@ RSpec.describe EncryptedS3Service::Client, "in a process that ends in the middle
   end
 
   transfers.each do |what, transfer|
-    # Only what was begun in the bucket depends on how the process ends.
+    # Only unfinished uploads in the bucket depend on how the process ends.
     ways = what == "an upload" ? ends : ends.slice("by `exit`", "by Ctrl-C")
     ways.each do |name, (way, ended)|
-      # Only `exit!` runs nothing any more; what is left behind then is for the bucket's lifecycle rule.
+      # Only `exit!` runs no more code; the bucket's lifecycle rule removes the remains.
       tidy = what == "an upload" && name != "by `exit!`"
 
       it "ends within seconds #{name} during #{what}#{" and leaves nothing in the bucket" if tidy}" do

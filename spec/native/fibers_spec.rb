@@ -4,7 +4,7 @@ require_relative "../support/ticking_scheduler"
 
 # A server with fibers has one thread for many requests: while one of them waits for S3, the others are answered.
 RSpec.describe EncryptedS3Service::Client, "under a fiber scheduler" do
-  # The block's result, which other fibers must not have had to wait for.
+  # The block's result. Other fibers must not have had to wait for it.
   def beside_others(&)
     result, ticks = TickingScheduler.run(&)
     expect(ticks).to be > 20

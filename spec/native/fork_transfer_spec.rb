@@ -3,8 +3,8 @@
 require_relative "../support/fault_proxy"
 require_relative "../support/ruby_process"
 
-# A server may fork at any time, also while it moves files. Children end in the ordinary way here, by `exit`: then Ruby
-# frees what they have inherited.
+# A server may fork at any time, also during transfers. Children end in the ordinary way here, by `exit`: then Ruby
+# frees the objects that they inherited.
 RSpec.describe EncryptedS3Service::Client, "in a process that forks in the middle of", if: Process.respond_to?(:fork) do
   let(:key) { unique_key }
   let(:data) { random_bytes(12 * TestStore::MEBIBYTE) }

@@ -4,7 +4,7 @@ require_relative "../support/fault_proxy"
 require_relative "../support/ruby_process"
 require "objspace"
 
-# Transfers hold memory, connections and parts in the bucket, and the garbage collector comes when it likes.
+# Transfers hold memory, connections and parts in the bucket, and the garbage collector may run at any time.
 RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
   let(:mebibyte) { TestStore::MEBIBYTE }
   let(:entry) { { upload: { multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte } } }
@@ -16,7 +16,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     native.upload(key, { content_type: "a/b", checksum: nil, size: 11 * mebibyte, settings: {} })
   end
 
-  # Runs the block where no reference to what it makes is left over on a stack.
+  # Runs the block so that no reference to its objects is left on a stack.
   def elsewhere
     Thread.new do
       yield
@@ -96,7 +96,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     expect(said).to eq(%w[not-found not-found not-found access access checksum-mismatch])
   end
 
-  # Everything else that a client does, from a file and into one, and what it answers; `before_each` comes in between.
+  # All other methods of a client, from a file and into one, and their results; `before_each` runs in between.
   let(:every_other_call) do
     <<~'RUBY'
       key, folder = input

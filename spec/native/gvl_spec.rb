@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# A web server has other requests to answer while one of them waits for S3 or encrypts a film.
+# A web server must answer other requests while one of them waits for S3 or encrypts a film.
 RSpec.describe EncryptedS3Service::Client, "while another thread works" do
   # Runs the block and returns the longest time, in seconds, for which another Ruby thread did not get to run.
   def longest_stall
@@ -16,7 +16,7 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
         last = now
       end
     end
-    # A thread that has not begun yet cannot be seen to be held up.
+    # The thread must be running before its delay can be measured.
     ticking.pop
     yield
     running = false
@@ -47,8 +47,8 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
     end
   end
 
-  # How long another thread was held up in each of three attempts, as a share of the time the block took: about 1 for
-  # work that keeps the others out.
+  # The delay of another thread in each of three attempts, as a share of the time of the block: about 1 for work that
+  # keeps other threads out.
   def shares_of_stall(&)
     Array.new(3) do
       started = now
@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
     end
   end
 
-  # The best of three, since a busy machine holds threads up too.
+  # The best of three, because a busy machine also delays threads.
   def share_of_stall(&) = shares_of_stall(&).min
 
   it "would be noticed if it did" do

@@ -2,7 +2,7 @@
 
 require_relative "../support/ruby_process"
 
-# What Ruby's garbage collector and careless callers do to transfers.
+# Ruby's garbage collector and careless callers against transfers.
 RSpec.describe EncryptedS3Service::Native do
   let(:client) { new_client }
   let(:native) { client.send(:native) }

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# A request that takes too long is ended by Timeout, a job by Thread#raise, a server by a signal. None of them may hang
-# on a store that does not answer, and none of them may leave anything behind.
+# Timeout ends a slow request, Thread#raise a job, a signal a server. None of them may hang on a store that does not
+# answer, and none of them may leave anything behind.
 RSpec.describe EncryptedS3Service::Client, "interrupted" do
-  # Seconds within which an interrupt has to have had its effect; a store that stalls stalls for ever here.
+  # Seconds within which an interrupt must take effect; a stalled store stalls for ever here.
   let(:promptly) { 5 }
 
   def with_stalled_store
@@ -150,7 +150,8 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
       end
     end
 
-    # Seconds from the interrupt to the end of the thread, of several attempts that are interrupted at different points.
+    # Seconds from the interrupt to the end of the thread, for several attempts that are interrupted at different
+    # points.
     def delays(pauses = [0.02, 0.05, 0.1, 0.2, 0.4])
       pauses.map do |pause|
         begun = Queue.new

@@ -2,8 +2,8 @@
 
 require_relative "../support/ruby_process"
 
-# The extension is not made for Ractors. Ruby itself keeps every other Ractor than the main one away from it, which is
-# right: what it would otherwise share are open transfers.
+# The extension is not made for Ractors. Ruby itself blocks it in every Ractor except the main one. That is right,
+# because Ractors would otherwise share open transfers.
 RSpec.describe EncryptedS3Service::Native, "in a Ractor", if: defined?(Ractor) do
   # @return [Array<String>] class and message of what was raised in the Ractor, or of what kept it from going there
   def refused(code)

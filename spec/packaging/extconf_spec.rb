@@ -5,8 +5,8 @@ require "open3"
 require "rbconfig"
 require "tmpdir"
 
-# What who installs the gem from source is told when something is missing. The programs are small scripts that stand in
-# for those of a machine: the real extconf.rb asks them.
+# Messages during an installation from source when a tool is missing. The programs are small scripts that replace those
+# of a machine: the real extconf.rb calls them.
 RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
   extconf = File.expand_path("../../ext/encrypted_s3_service/extconf.rb", __dir__)
   oldest = File.read(File.expand_path("../../Cargo.toml", __dir__))[/^rust-version = "([\d.]+)"/, 1]

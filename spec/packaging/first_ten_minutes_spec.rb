@@ -4,11 +4,11 @@ require "fileutils"
 require "open3"
 require "tmpdir"
 
-# What a newcomer types, in this order, in a new application of the Rails that the specs run on.
+# The first commands of a newcomer, in this order, in a new application of the Rails that the specs run on.
 RSpec.describe "The first ten minutes with the gem" do
   checkout = File.expand_path("../..", __dir__)
 
-  # What an application needs no pictures, mail boxes and bundlers of JavaScript for.
+  # Parts of Rails that this application does not need.
   new_application = %w[rails new shop --quiet --skip-bundle --skip-git --skip-javascript --skip-hotwire
                        --skip-asset-pipeline --skip-jbuilder --skip-bootsnap --skip-action-mailbox --skip-action-cable
                        --skip-test]
@@ -35,7 +35,7 @@ RSpec.describe "The first ten minutes with the gem" do
      "--key credentials --default development"]
   end
 
-  # The registry is not asked for what is installed.
+  # The registry is not asked for installed gems.
   def local? = Bundler.settings[:prefer_local]
 
   def in_project(*command) = run({}, "bundle", "exec", *command, chdir: @folder)
@@ -103,7 +103,7 @@ RSpec.describe "The first ten minutes with the gem" do
   describe "with --tenants" do
     generate = "bin/rails generate encrypted_s3_service:install --tenants"
 
-    # What an application has of its own: it knows its customers, and takes their files.
+    # The application's own code: it knows its customers, and accepts their files.
     application = {
       "config/routes.rb" => <<~RUBY,
         Rails.application.routes.draw do

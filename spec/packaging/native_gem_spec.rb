@@ -5,8 +5,8 @@ require "rubygems/package"
 require "tmpdir"
 require_relative "../../script/native_gem"
 
-# What is in a precompiled gem. Compiling for it takes minutes, so a few bytes stand in for extensions of two Rubies;
-# script/smoke-install tries out real ones.
+# The contents of a precompiled gem. Compiling takes minutes, so a few bytes stand in for extensions of two Rubies;
+# script/smoke-install tests real ones.
 RSpec.describe NativeGem do
   let(:source) { Gem::Specification.load(File.expand_path("../../encrypted_s3_service.gemspec", __dir__)) }
   let(:extension) { "encrypted_s3_service.#{RbConfig::CONFIG["DLEXT"]}" }

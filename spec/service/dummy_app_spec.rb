@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# The whole of it in a Rails application: spec/dummy.
+# The whole gem in a Rails application: spec/dummy.
 RSpec.describe Document do
   let(:text) { "what a user uploads\n" * 1000 }
 

@@ -4,13 +4,13 @@ require_relative "../rails_helper"
 require "active_storage/service/disk_service"
 require "active_storage/service/s3_service"
 
-# Looks at the Rails that is installed instead of at its version: what a newer one asks of a service shows here.
+# Examines the installed Rails instead of its version: new requirements of a later Rails on a service show here.
 RSpec.describe ActiveStorage::Service::EncryptedS3Service, "beside the services of the installed Rails" do
   interface = ActiveStorage::Service
-  # What the others have for themselves: their settings, and the Disk service's way to a file.
+  # Methods that only the other services have: their settings, and the Disk service's path of a file.
   own = %i[client bucket multipart_upload_threshold upload_options default_digest_type default_digest_class root root=
            path_for]
-  # What a service of Rails does for every service, and is right for this one; the last two came with Rails 8.2.
+  # Methods of Rails' base class that are right for this service too; the last two came with Rails 8.2.
   inherited = %i[name name= url public? update_metadata headers_for_direct_upload compute_checksum
                  checksum_implementation]
 

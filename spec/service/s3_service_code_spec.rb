@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-# Only Kernel#pp loads it by itself.
+# Only Kernel#pp loads it automatically.
 require "pp" # rubocop:disable Lint/RedundantRequireStatement
 require_relative "../rails_helper"
 
-# Applications reach into Rails' S3Service. What can be answered is; the rest says why it cannot be.
+# Applications reach into Rails' S3Service. Calls that can be answered are; the others raise with the reason.
 RSpec.describe "Code that knows S3Service" do
   let(:service) { ActiveStorage::Blob.services.fetch(:encrypted) }
   let(:data) { random_bytes(6.megabytes) }

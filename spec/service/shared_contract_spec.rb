@@ -2,8 +2,7 @@
 
 require_relative "../rails_helper"
 
-# What Active Storage expects of every service, whatever is behind it: the same promises that Rails' own tests make of
-# the services it ships.
+# Active Storage's contract for every service: the promises that Rails' own tests check for its services.
 RSpec.describe ActiveStorage::Service::EncryptedS3Service, "as a service of Active Storage" do
   let(:service) do
     ActiveStorage::Service.configure(:specs, { specs: { service: "EncryptedS3", **TestStore.settings } })

@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# Rails builds a service more than once of one entry: for a mirror, after a reload, for each of its registries.
+# Rails builds more than one service from an entry: for a mirror, after a reload, for each of its registries.
 RSpec.describe ActiveStorage::Service::EncryptedS3Service, "built twice of one entry" do
   it "works with both at once, from sixteen threads, and each reads what the other has stored" do
     settings = TestStore.settings(upload: { multipart_threshold: 5.megabytes })

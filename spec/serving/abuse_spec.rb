@@ -5,7 +5,7 @@ require_relative "../support/fault_proxy"
 require_relative "../support/puma_server"
 require_relative "../support/wire"
 
-# A client that lies: what it can ask for, and with what, without getting more than it was given.
+# A client that lies: its requests must not return more than it was given.
 RSpec.describe "A client that lies", type: :request do
   let(:data) { "what is in the file" }
   let(:blob) { store(data) }
@@ -27,7 +27,7 @@ RSpec.describe "A client that lies", type: :request do
 
   describe "with a token that was made for something else" do
     base = "/rails/active_storage"
-    # Each kind of token that such an application gives away, and the only places where it is good.
+    # Each kind of token of such an application, and the only places where it is valid.
     kinds = {
       "of a link" => [:link, %i[read]], "of a direct upload" => [:upload, %i[write]],
       "of a form" => [:form, %i[announce]], "of a blob" => [:signed_id, %i[redirect proxy variant]],
@@ -87,7 +87,7 @@ RSpec.describe "A client that lies", type: :request do
               "%00"]
     wrong.each do |changed|
       get "/rails/active_storage/encrypted_s3/#{changed}/a.txt"
-      # What does not change the bytes that are encoded does not change the token.
+      # A change that keeps the encoded bytes does not change the token.
       next expect(changed[-1]).not_to eq(token[-1]) if response.status == 200
 
       expect(response).to have_http_status(:not_found), changed
@@ -112,7 +112,7 @@ RSpec.describe "A client that lies", type: :request do
   end
 
   describe "and asks what there is" do
-    # A proxy before the store that counts what it is asked.
+    # A proxy before the store that counts requests.
     def with_counted_requests
       FaultProxy.run(server.endpoint) do |proxy|
         entry = { service: "EncryptedS3", **TestStore.settings(endpoint: proxy.endpoint) }
@@ -246,7 +246,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  # CVE-2024-26144: a cache that everybody asks would give one visitor's cookie to the next.
+  # CVE-2024-26144: a shared cache would give one visitor's cookie to the next.
   it "gets nobody's cookie from a cache: an answer that all may keep has none, whatever the application sets" do
     controller = EncryptedS3Service::BlobsController
     controller.define_method(:leave_cookies) { cookies[:visitor] = "secret" }

@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/ruby_process"
 
-# A link can be passed on. Where that must not be enough, the application's own controller stands before the files.
+# A link can be passed on. If that is not enough protection, the application's own controller checks each request.
 RSpec.describe "An application that names a controller of its own" do
   let(:script) { <<~'RUBY' }
     environment, get, put, data = input
@@ -17,7 +17,7 @@ RSpec.describe "An application that names a controller of its own" do
     puts statuses.join(" ")
   RUBY
 
-  # What is to be fetched and sent, with the answers to both, without a login and with one.
+  # The requests, with their answers without a login and with one.
   def statuses(script)
     service = ActiveStorage::Blob.services.fetch(:encrypted)
     key = unique_key

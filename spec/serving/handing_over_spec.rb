@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# Whatever becomes of an answer: what it holds of a file is let go of when the answer is over.
+# However an answer ends, its hold on the file is released.
 RSpec.describe "An answer with a file" do
   let(:blob) { store("x" * 3.megabytes, "film.mp4", "video/mp4") }
   let(:opened) { [] }

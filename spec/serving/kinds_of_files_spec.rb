@@ -4,7 +4,7 @@ require_relative "../rails_helper"
 require_relative "../support/aws_clients"
 require_relative "../support/fault_proxy"
 
-# Every file that is stored can be fetched, whatever it is and says it is.
+# Every stored file can be fetched, with any content and any announced type.
 RSpec.describe "A link to a file of any kind", type: :request do
   let(:service) { ActiveStorage::Blob.services.fetch(:encrypted) }
 

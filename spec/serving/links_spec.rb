@@ -179,7 +179,7 @@ RSpec.describe "A link to a file", type: :request do
       expect(response.headers).to include("content-length" => "3145728", "content-type" => "video/mp4",
                                           "etag" => /\A"\h{32}"\z/, "accept-ranges" => "bytes")
       expect(response.body).to be_empty
-      # An object that cannot be decrypted has a head all the same.
+      # HEAD also works for an object that cannot be decrypted.
       tamper(blob)
       head address
       expect(response).to have_http_status(:ok)

@@ -12,7 +12,7 @@ RSpec.describe "nginx before the application", if: File.exist?("/proc/self/task"
     PumaServer.run { |puma| Nginx.run(puma.port, **, &) }
   end
 
-  # A film of so many bytes, all of them zero but for its ends.
+  # A film of so many bytes, all zero except at its ends.
   def store(size)
     Tempfile.create(binmode: true) do |file|
       file.truncate(size)

@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# Pages of other origins: what their scripts may do here, and where files may be shown in a frame.
+# Pages of other origins: the permissions of their scripts, and the pages that may show files in a frame.
 RSpec.describe "Pages of other origins", type: :request do
   let(:data) { "a text" }
   let(:blob) do

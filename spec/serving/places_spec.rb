@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/small_app"
 
-# Where an address leads: to the application, wherever that is.
+# Where an address leads: to the application, at any host and path.
 RSpec.describe "The address of a file", type: :request do
   let(:data) { "a text" }
   let(:blob) do
@@ -11,7 +11,7 @@ RSpec.describe "The address of a file", type: :request do
   end
 
   describe "under a path that only the request knows" do
-    # As a middleware does that takes an account out of the path, or a server that is mounted there.
+    # Like a middleware that takes an account out of the path, or a server that is mounted there.
     def under(prefix, path, method: "GET", **env)
       status, headers, body = Rails.application.call(
         Rack::MockRequest.env_for(path.delete_prefix(prefix), method: method, "SCRIPT_NAME" => prefix, **env)
@@ -106,7 +106,7 @@ RSpec.describe "The address of a file", type: :request do
   describe "outside of a request" do
     let(:sources) { EncryptedS3Service::Serving::Host }
 
-    # Every place that may name a host, emptied.
+    # Every setting that may name a host, emptied.
     around do |example|
       routes = Rails.application.routes
       before = routes.default_url_options.dup
@@ -119,7 +119,7 @@ RSpec.describe "The address of a file", type: :request do
 
     def host = URI(blob.url).host
 
-    # Action Mailer's part of the configuration, which the dummy application has not.
+    # Action Mailer's part of the configuration, which the dummy application lacks.
     def with_mailer(**options)
       config = Rails.application.config
       mailer = ActiveSupport::OrderedOptions.new.merge!(default_url_options: options)
@@ -186,7 +186,7 @@ RSpec.describe "The address of a file", type: :request do
       end
     end
 
-    # What a browser saves it as (RFC 6266, section 4.3).
+    # The file name that a browser uses (RFC 6266, section 4.3).
     def name_told
       URI.decode_uri_component(response.headers["content-disposition"][/filename\*=UTF-8''(\S+)\z/, 1].to_s)
     end

@@ -24,7 +24,7 @@ RSpec.describe "Serving files through the application", type: :request do
   end
 
   it "gives nobody more at once than Active Storage's limits allow, which older versions of it do not have" do
-    # What versions before the releases of spring 2026 do.
+    # The behaviour of versions before the releases of spring 2026.
     if ActiveStorage::Streaming.private_method_defined?(:ranges_valid?)
       allow_any_instance_of(ActiveStorage::Blobs::ProxyController).to receive(:ranges_valid?).and_return(true)
     end

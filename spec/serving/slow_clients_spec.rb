@@ -46,7 +46,7 @@ RSpec.describe "A visitor of the application in Puma", if: File.exist?("/proc/se
     visitors = Array.new(8) { take_a_sip(path) }
     expect(puma.visitors).to eq(8)
     expect([puma.busy_connections, puma.temporary_files]).to eq([0, 0])
-    # What the kernel and Puma hold is the same for every answer; a film each would be 480 MB.
+    # The kernel and Puma hold the same for every answer; a film each would be 480 MB.
     expect(puma.resident - before).to be < 120_000_000
     visitors.each(&:close)
     expect(eventually { puma.visitors.zero? }).to be(true)

@@ -5,12 +5,12 @@ require_relative "../support/puma_cluster"
 require_relative "../support/soak/plot"
 require_relative "../support/soak/visitor"
 
-# SOAK says for how many seconds; then docs/soak.svg is drawn.
+# SOAK is the number of seconds; if it is set, docs/soak.svg is drawn.
 RSpec.describe "A Puma cluster under load", patience: 3600,
                                             if: Process.respond_to?(:fork) && File.exist?("/proc/net/tcp") do
   seconds = Integer(ENV.fetch("SOAK", 20))
-  # Until every thread has loaded what it needs, and the allocator has as much memory as it keeps. The short form does
-  # not wait for that, and sees large leaks only.
+  # Time for every thread to load its code, and for the allocator to reach its usual size. The short form does not wait
+  # for that, and detects large leaks only.
   warm_up = ENV.key?("SOAK") ? 60 : 10
   besides = ENV.key?("SOAK") ? 0 : 160
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # Serves Active Storage's own JavaScript to the browsers that use the dummy application and the demo, which have no
-# asset pipeline. Debian's package of the gem leaves the file out; script/install-javascript brings it then.
+# asset pipeline. Debian's package of the gem lacks the file; script/install-javascript installs it then.
 module ActiveStorageJavascript
   ASSET = "app/assets/javascripts/activestorage.js"
   BROUGHT = File.expand_path("../../tmp/javascript/activestorage-*.js", __dir__)

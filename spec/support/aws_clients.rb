@@ -19,7 +19,7 @@ module AwsClients
                                       content_encryption_schema: :aes_gcm_no_padding, security_profile: :v2, **options)
   end
 
-  # Of newer gems of the SDK only.
+  # Only in newer gems of the SDK.
   # @param key [String, OpenSSL::PKey::RSA]
   # @return [Aws::S3::EncryptionV3::Client]
   def v3(key, **options)
@@ -36,7 +36,7 @@ module AwsClients
     end
   end
 
-  # The one that writes AES-CBC; its warning of itself is kept off the screen.
+  # The client that writes AES-CBC; its warning about itself is suppressed.
   # @param key [String, OpenSSL::PKey::RSA]
   # @return [Aws::S3::Encryption::Client]
   def v1(key, **options) = quietly { Aws::S3::Encryption::Client.new(client: plain, encryption_key: key, **options) }

@@ -2,7 +2,7 @@
 
 require "stringio"
 
-# The body of a request as some servers hand it over: only `read` is certain (Rack 3).
+# The body of a request from some servers: only `read` is guaranteed (Rack 3).
 class BareInput
   # @return [Array<Integer, nil>] how much was asked for each time
   attr_reader :asked

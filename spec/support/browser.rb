@@ -9,14 +9,14 @@ require "fileutils"
 
 # A real Chromium without a window, for groups with `browser: true`. They say what Capybara's users say.
 module Browser
-  # Chromium as it must be to run as root in a container and to talk with nobody but us.
+  # Chromium with the options to run as root in a container and to talk only with our servers.
   ARGUMENTS = %w[--headless=new --disable-gpu --disable-quic --no-first-run --disable-background-networking
                  --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars
                  --autoplay-policy=no-user-gesture-required].freeze
-  # Seconds that a page may take for what is expected of it.
+  # Seconds in which a page must show the expected result.
   PATIENCE = 20
 
-  # Chromium's answer about a page that is just being left is one of no known kind; Capybara is to ask again.
+  # While a page is being left, Chromium answers with an error of unknown kind; Capybara must ask again.
   class Driver < Capybara::Selenium::Driver
     def invalid_element_errors = super + [Selenium::WebDriver::Error::UnknownError]
   end
@@ -33,7 +33,7 @@ module Browser
 
   def chromedriver = program("chromedriver")
 
-  # Without a browser there is nothing to be seen here, except that continuous integration is not set up as it must be.
+  # Without a browser the examples are skipped, but in continuous integration its absence is an error of the setup.
   # @return [String, nil] why an example is skipped
   def missing
     return if chromium && chromedriver
@@ -60,7 +60,7 @@ module Browser
     end
   end
 
-  # Waits for what no matcher of Capybara's can see.
+  # Waits for results that Capybara's matchers cannot see.
   # @return [Object] the first thing that the block gives and that is neither nil nor false
   def wait_for(what, seconds = PATIENCE)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
@@ -73,7 +73,7 @@ module Browser
     end
   end
 
-  # What specs say for themselves.
+  # Methods for the specs.
   module Helpers
     def wait_for(...) = Browser.wait_for(...)
 
@@ -123,7 +123,7 @@ RSpec.configure do |config|
   config.before(:each, browser: true) do
     missing = Browser.missing
     skip(missing) if missing
-    # An example that has failed may have left some.
+    # A failed example may have left some.
     complaints
   end
   config.after(:each, browser: true) { Capybara.reset_sessions! unless Browser.missing }

@@ -2,9 +2,9 @@
 
 require_relative "open_bao_server"
 
-# For specs of keys that a custodian keeps.
+# Helpers for keys that a custodian keeps.
 module Custody
-  # A custodian as an application may write one: it counts what it is asked.
+  # A custodian as an application may write one. It counts requests.
   class Recording
     attr_reader :asked
 
@@ -47,6 +47,6 @@ module Custody
                                                                                                          key: name)
   end
 
-  # Waits until a key that was unwrapped before this call is over its time.
+  # Waits until a key that was unwrapped before this call has expired.
   def wait_for_end_of(ttl) = sleep(ttl + 0.05)
 end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What the doctor said, from the lines that it wrote to `output`.
+# The findings of the doctor, from the lines that it wrote to `output`.
 module DoctorFindings
   # @return [Hash{String => Array(String, String)}] status and text of every line, by what it is about
   def findings

@@ -3,7 +3,7 @@
 require "fileutils"
 require_relative "test_store"
 
-# What spec/dummy/config/storage.yml reads.
+# The environment for spec/dummy/config/storage.yml.
 module DummyEnvironment
   module_function
 

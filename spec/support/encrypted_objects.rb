@@ -2,9 +2,9 @@
 
 require_relative "envelope_decryptor"
 
-# Looks into a bucket after Active Storage has been at work: every object there has to be encrypted, whoever wrote it.
+# Searches a bucket after Active Storage was used: every object there must be encrypted, by any writer.
 module EncryptedObjects
-  # Pieces of plaintext that are looked for in what is stored: bytes of one, and how many there are, evenly spread.
+  # Samples of plaintext to search for in the stored bytes: the bytes of one, and their number, evenly spread.
   PIECE = 16
   PIECES = 100
 

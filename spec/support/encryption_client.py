@@ -49,7 +49,7 @@ class StaticKeyring(S3Keyring):
 
     def on_decrypt(self, materials, encrypted_data_keys=None):
         edk = (encrypted_data_keys or materials.encrypted_data_keys)[0]
-        # All that a keyring is told of the format: V3 stores no nonce.
+        # The only information about the format for a keyring: V3 stores no nonce.
         bind = b"115" if materials.iv is None else b"AES/GCM/NoPadding"
         wrapped = edk.encrypted_data_key
         if edk.key_provider_info == "RSA-OAEP-SHA1":

@@ -2,8 +2,8 @@
 
 require "json"
 
-# Amazon's S3 encryption client for Python, which writes and reads the V3 format. The Ruby one that does is not among
-# the gems that the specs have.
+# Amazon's S3 encryption client for Python, which writes and reads the V3 format. The gems of the specs do not include
+# Amazon's Ruby client for V3.
 class EncryptionClient
   SCRIPT = File.expand_path("encryption_client.py", __dir__)
   LOCK = Mutex.new
@@ -22,7 +22,7 @@ class EncryptionClient
   # @return [String] the plaintext
   def get(key) = call(action: "get", key: key)["body"].unpack1("m0")
 
-  # The Python that has the client, and `cryptography` with it.
+  # The Python with the client, and with `cryptography`.
   # @return [String] its path
   def self.python
     version = `python3 --version`[/\d+\.\d+/]
@@ -30,7 +30,7 @@ class EncryptionClient
     File.exist?(path) ? path : raise("the Python client is not installed; run bin/setup")
   end
 
-  # One process for all, since most of its time goes into its start.
+  # One process for all, because most of its time is start-up.
   # @param line [String] a request
   # @return [String] the answer
   def self.ask(line)
@@ -39,7 +39,7 @@ class EncryptionClient
       @input.puts(line)
       answer = @output.gets or raise "the Python client ended"
     ensure
-      # Whoever gave up has an answer outstanding, which must not become that of the next request.
+      # A caller that gave up leaves an answer outstanding, which must not become that of the next request.
       @owner = nil unless answer
     end
   end

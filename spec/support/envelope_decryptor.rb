@@ -2,8 +2,8 @@
 
 require "openssl"
 
-# Opens objects of Amazon's S3 EncryptionV2 and V3 formats with OpenSSL alone, as those are published: so that what the
-# gem writes is not judged by what the gem reads.
+# Opens objects of Amazon's S3 EncryptionV2 and V3 formats with OpenSSL alone, from their publication, so that the gem's
+# output is not judged by the gem's own reader.
 module EnvelopeDecryptor
   CONTENT_ALGORITHM = "AES/GCM/NoPadding"
   PREFIX = "x-amz-meta-x-amz-"

@@ -13,7 +13,8 @@ require "uri"
 #     proxy.requests("UploadPart").map(&:sha256)
 #   end
 class FaultProxy
-  # What arrived. `operation` is S3's name for it, or that of KMS, `target` the path with its query as it was sent.
+  # A received request. `operation` is S3's name for it, or that of KMS, `target` the path with its query as it was
+  # sent.
   Request = Struct.new(:verb, :target, :headers, :body, :sha256, :bytesize) do
     def operation
       # KMS has one address for everything.
@@ -34,7 +35,7 @@ class FaultProxy
     def range = headers["range"]&.match(/\Abytes=(\d+)-(\d+)\z/)&.captures&.map(&:to_i)
   end
 
-  # A fault, and for which requests it is meant.
+  # A fault, and the requests to which it applies.
   Rule = Struct.new(:operation, :part, :only, :skip, :times, :action) do
     def applies?(request)
       return false unless request.operation == operation && (part.nil? || request.part == part)
@@ -55,7 +56,7 @@ class FaultProxy
     # Waits until a request is held.
     def arrived = @arrivals.pop(timeout: 30) || raise("nothing came to the gate")
 
-    # Lets all that are held, and all that follow, go on.
+    # Lets all held requests, and all later ones, continue.
     def open = @permits.close
 
     def pass
@@ -100,7 +101,7 @@ class FaultProxy
     @lock.synchronize { @rules.push(Rule.new(operation, part, only, skip, times, action)) }
   end
 
-  # Holds requests back as {#fault} would let them fail.
+  # Holds back requests, selected as in {#fault}.
   # @return [Gate]
   def hold(operation, **) = Gate.new.tap { |gate| fault(operation, **) { gate.pass } }
 
@@ -201,7 +202,7 @@ class FaultProxy
     headers = request.headers.except("expect", "connection").map { |name, value| "#{name}: #{value}\r\n" }
     server.write("#{request.verb} #{request.target} HTTP/1.1\r\n", *headers, "connection: close\r\n\r\n", request.body)
     head, body = server.read.split("\r\n\r\n", 2)
-    # The client's connection stays open, which the server's does not.
+    # The client's connection stays open, unlike the server's.
     ["#{head.gsub(/\r\nconnection:[^\r]*/i, "")}\r\n\r\n", body]
   ensure
     server&.close

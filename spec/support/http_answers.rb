@@ -4,7 +4,7 @@ require "socket"
 
 # A small HTTP server whose answers a block gives; for the addresses at which a cloud hands out credentials.
 class HttpAnswers
-  # What came.
+  # A received request.
   Request = Struct.new(:line, :headers, :body)
 
   # @param answer [#call] gets the request's first line, returns a body, status line and body, or nil for 404

@@ -3,8 +3,8 @@
 require "socket"
 require "uri"
 
-# An HTTP proxy: CONNECT for TLS, whole addresses for plain HTTP. Whatever host it is asked for, it connects to one
-# server of this machine, so that names can be used that nobody resolves.
+# An HTTP proxy: CONNECT for TLS, whole addresses for plain HTTP. For any host it connects to one server of this
+# machine, so that names can be used that no name server knows.
 class HttpProxyServer
   # @param port [Integer] of the server behind it
   # @param authorization [String, nil] `user:password` that clients must give

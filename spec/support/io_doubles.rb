@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# Sources that have as little as an upload may ask for: `read(length, buffer)`.
+# Sources with only the methods that an upload may use: `read(length, buffer)`.
 module IoDoubles
-  # Gives at most a few bytes at a time, which is not its end.
+  # Returns only a few bytes at a time, even if there are more.
   class ShortReads
     attr_reader :calls
 
@@ -18,7 +18,7 @@ module IoDoubles
     end
   end
 
-  # Gives so many bytes, then does what the block says.
+  # Returns so many bytes, then calls the block.
   class ThenDo
     def initialize(bytes, &block)
       @left = bytes

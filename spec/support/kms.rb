@@ -15,7 +15,7 @@ module Kms
   # @param region [String]
   # @return [Aws::KMS::Client]
   def client(region = "us-east-1")
-    # An older gem does not know the parameter that Amazon's encryption clients send, and then leaves it out.
+    # An older gem does not know the parameter of Amazon's encryption clients, which is then omitted.
     Aws::KMS::Client.new(endpoint: server.endpoint, region: region, validate_params: names_keys?,
                          access_key_id: "moto", secret_access_key: "moto")
   end
@@ -47,7 +47,7 @@ module Kms
                                       content_encryption_schema: :aes_gcm_no_padding, **options)
   end
 
-  # Of newer gems of the SDK only.
+  # Only in newer gems of the SDK.
   # @param key_id [String]
   # @return [Aws::S3::EncryptionV3::Client]
   def aws_v3(key_id, **options)

@@ -4,7 +4,7 @@ require "fileutils"
 require "socket"
 require "tmpdir"
 
-# A real nginx before an application, with the configuration that the documents have.
+# A real nginx before an application, with the configuration in the documents.
 class Nginx
   SNIPPET = File.expand_path("../../docs/nginx.conf", __dir__)
   PROGRAM = ["/usr/sbin/nginx", *ENV["PATH"].split(":").map { |folder| File.join(folder, "nginx") }]

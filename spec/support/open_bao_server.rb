@@ -42,7 +42,7 @@ class OpenBaoServer < S3Server::Embedded
     [response.code.to_i, response.body.to_s.empty? ? {} : JSON.parse(response.body)]
   end
 
-  # As {#api}, for what must succeed.
+  # Like {#api}, for requests that must succeed.
   def api!(...)
     status, body = api(...)
     raise "OpenBao answered #{status} #{body}" unless (200..299).cover?(status)

@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 # Waiting for another thread's transaction. The sqlite3 gem before 2.0 waits with Ruby's lock held, so that the thread
-# which has the database cannot give it back, and gives up after the whole timeout. This waits as 2.0 does. It takes
-# transactions that begin as writing ones (`default_transaction_mode`, Rails' own choice from 8.0 on): for one that has
-# read before it writes SQLite does not wait at all.
+# with the database cannot release it, and gives up after the whole timeout. This waits like 2.0. Transactions must
+# begin as writing ones (`default_transaction_mode`, Rails' own choice from 8.0 on): if a transaction has read before it
+# writes, SQLite does not wait at all.
 module PatientSqlite
-  # Seconds between two attempts, and how many there are.
+  # Seconds between two attempts, and their number.
   PAUSE = 0.002
   ATTEMPTS = 5_000
 

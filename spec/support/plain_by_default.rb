@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The application's own choice is a service that does not encrypt, as where only some customers are to be encrypted.
+# The application's default service does not encrypt, as if only some customers' files were encrypted.
 RSpec.shared_context "with an application that stores in plaintext by default" do
   let(:customer) { Organisation.create!(name: "encrypted", encrypted: true) }
   let(:other_customer) { Organisation.create!(name: "plain", encrypted: false) }
@@ -13,14 +13,14 @@ RSpec.shared_context "with an application that stores in plaintext by default" d
     ActiveStorage::Blob.service = before
   end
 
-  # Stores a file where new files go.
+  # Stores a file on the current service.
   def store(text = "what a customer uploads")
     ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), filename: "a.txt", identify: false)
   end
 
-  # Where a new file would go, without storing one.
+  # The service of a new file, without storing one.
   def place = ActiveStorage::Blob.new.service_name
 
-  # Whether the bucket has it and has it encrypted.
+  # Whether the bucket has it, encrypted.
   def encrypted_in_bucket?(blob, text) = stored(blob.key).last != text && stored_plaintext(blob.key) == text
 end

@@ -5,7 +5,7 @@ require "socket"
 require "tmpdir"
 
 # The dummy application in a real Puma that forks its workers after it has loaded, and used, the application. Every
-# answer names the worker that gave it.
+# answer names its worker.
 class PumaCluster
   CONFIGURATION = <<~'RUBY'
     workers 2

@@ -5,7 +5,7 @@ require "net/http"
 require "socket"
 require "tmpdir"
 
-# The dummy application in a Puma of its own, whose memory and connections can be looked at from outside.
+# The dummy application in a Puma of its own, whose memory and connections can be examined from outside.
 class PumaServer
   RACKUP = <<~'RUBY'
     require "ENVIRONMENT"
@@ -18,7 +18,7 @@ class PumaServer
     end)
   RUBY
   ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
-  # Seconds that it may take to answer what is under way, once it is told to end.
+  # Seconds for the requests under way after the signal to stop.
   PATIENCE = 20
 
   # @param setup [String] Ruby that is run when the application is loaded
@@ -46,7 +46,7 @@ class PumaServer
   # @yieldparam http [Net::HTTP] a connection
   def connect(&) = Net::HTTP.start("127.0.0.1", @port, nil, read_timeout: 60, &)
 
-  # A visitor who sends a request and then does what the block says.
+  # A visitor who sends a request and then runs the block.
   # @yieldparam socket [TCPSocket]
   def socket = TCPSocket.new("127.0.0.1", @port)
 
@@ -99,7 +99,7 @@ class PumaServer
     !ended.nil?
   end
 
-  # Puma says which port it was given, and begins to listen before it says so.
+  # Puma reports its port, and begins to listen before that.
   def wait_for_port
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
     until (port = File.exist?(@log) && File.read(@log)[%r{Listening on http://127\.0\.0\.1:(\d+)}, 1])

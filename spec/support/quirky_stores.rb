@@ -26,7 +26,7 @@ class SkewedStore < FaultProxy
   end
 end
 
-# The real S3 server, but it refuses uploads with a checksum that it is not asked to know, as some stores do.
+# The real S3 server, but it refuses uploads with an unknown checksum, as some stores do.
 class ChecksumRefusingStore < FaultProxy
   REFUSAL = { status: 400, answer: "<Error><Code>InvalidArgument</Code></Error>" }.freeze
 
@@ -90,7 +90,7 @@ class CopyIgnoringStore < FaultProxy
   end
 end
 
-# The real S3 server, but requests that it has a rule for get another answer.
+# The real S3 server, but requests that match a rule get another answer.
 class RefusingStore < FaultProxy
   # @param endpoint [String]
   # @param refusal [#call] gets a request; returns nil, or what {FaultProxy#fault} takes
@@ -115,7 +115,7 @@ class RefusingStore < FaultProxy
   end
 end
 
-# The real S3 server, but it sends a checksum of the whole object with whatever part of it, as Ceph does.
+# The real S3 server, but it sends a checksum of the whole object with any part of it, as Ceph does.
 class WholeChecksumStore < FaultProxy
   def initialize(*)
     @checksums = {}
@@ -140,7 +140,7 @@ end
 
 # The real S3 server, but it sends the right checksum with each answer, and the line to it flips bits.
 class FlippingStore < FaultProxy
-  # How many of the next bodies are changed on their way.
+  # The number of the next bodies that are changed in transit.
   attr_accessor :flips
 
   private
@@ -158,7 +158,7 @@ class FlippingStore < FaultProxy
   end
 end
 
-# The real S3 server, but from some time on it gives another byte of every object, and says nothing of it.
+# The real S3 server, but from some time on it silently returns another byte of every object.
 class ChangingStore < FaultProxy
   # @param position [Integer] of the byte in the stored object
   def change_byte(position)

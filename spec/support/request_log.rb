@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Lets a Rack application answer, and remembers what it was asked and how its answers began.
+# Passes requests to a Rack application, and records them and the beginnings of its answers.
 class RequestLog
   Entry = Struct.new(:verb, :path, :range, :status, :headers)
 

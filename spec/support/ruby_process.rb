@@ -3,8 +3,8 @@
 require "open3"
 require "rbconfig"
 
-# A Ruby of its own that runs some code with the gem: for what must not happen to the process of the specs. The code has
-# what it was given as `input`, and `$stdin` and `$stdout` to talk with the spec.
+# A separate Ruby that runs some code with the gem, for effects that the specs' own process must not have. The code has
+# its argument as `input`, and `$stdin` and `$stdout` to talk with the spec.
 class RubyProcess
   LIBRARY = File.expand_path("../../lib", __dir__)
   PRELUDE = <<~'RUBY'

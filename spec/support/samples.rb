@@ -5,7 +5,7 @@ require "tmpdir"
 
 # Small pictures, documents, films and recordings, made by the real tools when they are first asked for.
 module Samples
-  # What the PDF says, so that one can look for it.
+  # The text of the PDF, for searching.
   PDF_TEXT = "A will that nobody may read"
 
   module_function

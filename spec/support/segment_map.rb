@@ -3,8 +3,8 @@
 require "openssl"
 require_relative "envelope_decryptor"
 
-# Computes the segment map of a stored object with OpenSSL alone, as docs/format.md (3) has it: so that what the gem
-# stores is not judged by what the gem reads.
+# Computes the segment map of a stored object with OpenSSL alone, as specified in docs/format.md (3), so that the gem's
+# output is not judged by the gem's own reader.
 module SegmentMap
   SALT = "encrypted_s3_service/segments/v1"
   SEGMENT = 65_536

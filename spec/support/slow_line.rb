@@ -59,7 +59,7 @@ class SlowLine
     note(client, 0, :ended)
   end
 
-  # Until one of the two leaves; then the other one is told.
+  # Until one of the two hangs up; then the other one is told.
   def pass(from, to)
     loop { to.write(from.readpartial(CHUNK).tap { |chunk| yield chunk.bytesize if block_given? }) }
   rescue IOError, SystemCallError
@@ -70,7 +70,7 @@ class SlowLine
   def hang_up(socket)
     socket.shutdown
   rescue IOError, SystemCallError
-    # The other side has left.
+    # The other side has hung up.
   end
 
   def note(client, bytes, state = :open)

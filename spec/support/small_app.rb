@@ -7,7 +7,7 @@ require "open3"
 require "rbconfig"
 require "tmpdir"
 
-# A small Rails application in a folder of its own, as `rails new` leaves it where files are concerned; its commands run
+# A small Rails application in a folder of its own, with the same storage files as after `rails new`; its commands run
 # in processes of their own.
 class SmallApp
   LIBRARY = File.expand_path("../../lib", __dir__)

@@ -2,7 +2,7 @@
 
 require "socket"
 
-# An HTTP server that takes a request and then answers when it is told to, or never.
+# An HTTP server that takes a request and answers it later on demand, or never.
 class StallingServer
   NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code></Error>"
   NOT_FOUND = "HTTP/1.1 404 Not Found\r\ncontent-type: application/xml\r\n" \
@@ -33,7 +33,7 @@ class StallingServer
   # @return [Integer] requests that nobody waited for yet
   def further_arrivals = @arrivals.size
 
-  # Answers the oldest request that has none yet.
+  # Answers the oldest open request.
   # @param answer [String] the whole response; it stays open when it is less than it promises
   def answer(answer = NOT_FOUND) = @answers.push(answer)
 

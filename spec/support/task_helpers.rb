@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What specs of the tasks that go through all files say.
+# Helpers for the tasks that process all files.
 module TaskHelpers
   # Rows of other examples.
   def forget_all_files

@@ -26,7 +26,7 @@ module TestStore
       force_path_style: true, retry_limit: 0, encryption_key: KEY, encryption_key_id: KEY_ID, **overrides }
   end
 
-  # What specs say for themselves.
+  # Methods for the specs.
   module Helpers
     def server = TestStore.server
 
@@ -56,7 +56,7 @@ module TestStore
       [headers.select { |name, _| name.match?(/\A(etag|last-modified|content-type|x-amz-meta-.*)\z/) }, body]
     end
 
-    # Puts an object's envelope with another body, or another envelope.
+    # Stores an object's envelope with another body, or another envelope.
     def restore(key, headers, body)
       metadata = headers.select { |name, _| name.start_with?("x-amz-meta-") }
       status, = server.put(bucket, key, body, metadata)

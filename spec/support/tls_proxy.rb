@@ -5,7 +5,7 @@ require "socket"
 
 # Puts TLS, with a certificate of an authority of its own, before a plain HTTP server.
 class TlsProxy
-  # The certificates there are: subject, days from now until it ends, whether it signs itself, extensions.
+  # The available certificates: subject, days from now until it ends, whether it signs itself, extensions.
   CERTIFICATES = {
     good: ["/CN=127.0.0.1", 1, false, { "subjectAltName" => "IP:127.0.0.1" }],
     expired: ["/CN=127.0.0.1", -1, false, { "subjectAltName" => "IP:127.0.0.1" }],

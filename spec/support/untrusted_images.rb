@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
-# Since the fix of CVE-2026-66066 Active Storage does not load beside a ruby-vips older than 2.2.1, because that one has
-# no switch for the loaders of libvips that are not safe for strangers' files. libvips itself has the switch from 8.13
-# on, so an older ruby-vips, as some Debians have, is given it here. To be required before `active_storage/engine`.
+# Since the fix of CVE-2026-66066 Active Storage does not load beside a ruby-vips older than 2.2.1, because that one
+# cannot disable libvips' loaders that are unsafe for untrusted files. libvips itself can from 8.13 on, so this adds the
+# method to an older ruby-vips, as some Debians have. Require it before `active_storage/engine`.
 begin
   require "nokogiri"
   require "ruby-vips"
 rescue LoadError
-  # Nothing to be done where there is no libvips.
+  # Nothing to do without libvips.
   nil
 end
 

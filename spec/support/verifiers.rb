@@ -6,7 +6,7 @@ require_relative "envelope_decryptor"
 
 # Readers of encrypted objects that share no code with the gem.
 module Verifiers
-  # Asks the Python file, one line of JSON for each object.
+  # Calls the Python file, with one line of JSON for each object.
   class PythonVerifier
     SCRIPT = <<~PYTHON
       import base64, importlib.util, json, sys
@@ -38,7 +38,7 @@ module Verifiers
     end
   end
 
-  # Reads as OpenSSL does.
+  # Reads with OpenSSL.
   class OpenSSLVerifier
     PREFIX = "x-amz-meta-"
 

@@ -3,9 +3,9 @@
 require "socket"
 require "timeout"
 
-# Requests as a client writes them that keeps to no rule. Net::HTTP would mend them.
+# Requests of a client that breaks the rules. Net::HTTP would correct them.
 module Wire
-  # What came back: the status, the headers by their names in lower case, and what was received of the body.
+  # The answer: the status, the headers by their names in lower case, and the received part of the body.
   Answer = Struct.new(:status, :headers, :body)
 
   module_function

@@ -7,7 +7,7 @@ require_relative "../support/legibility"
 require_relative "../support/samples"
 
 RSpec.describe "The demo application's page", browser: true, order: :defined do
-  # Where the pictures of the page are left, for people to look at.
+  # The folder for pictures of the page, for people to look at.
   folder = File.expand_path("../../tmp/screenshots", __dir__)
 
   before(:context) { @demo = DemoProcess.new unless Browser.missing }
@@ -108,7 +108,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(JSON.parse(evaluate_script("sessionStorage.getItem('shown')"))).to include(be > 0)
     expect(card("Diary.txt")).to have_text("3,600,016 bytes")
     expect(card("Will.pdf")).to have_text("application/pdf").and have_text("x-amz-key-v2")
-    # The PDF's first bytes are shown as visitors get them; the bucket's own are not those.
+    # The PDF's first bytes are shown as visitors get them; those in the bucket differ.
     expect(card("Will.pdf").find(".ours .hex").text).to include("%PDF-1.4")
     expect(card("Will.pdf").find(".theirs .hex").text).not_to include("%PDF")
     load_everything
@@ -131,7 +131,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
   it "says which file was not stored, and takes all of them once when they are sent again" do
     visit demo.url
     before = objects
-    # Of the second file, other bytes are sent than were announced, and the first time only.
+    # Sends other bytes of the second file than announced, the first time only.
     execute_script(<<~JAVASCRIPT)
       let broken = false
       addEventListener("direct-upload:before-storage-request", ({ detail }) => {

@@ -17,7 +17,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
 
   def events = JSON.parse(evaluate_script("sessionStorage.getItem('events')") || "[]")
 
-  # What is in the bucket, unfinished uploads included.
+  # The contents of the bucket, including unfinished uploads.
   def traces = server.list(bucket) + server.multipart_uploads(bucket)
 
   it "shows its progress, is encrypted in the bucket, attached, and comes back the same" do
@@ -52,7 +52,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
     expect(requests.map(&:path)).not_to include("/documents")
   end
 
-  # To this machine Chromium sends 100 MB at once, and what it says of limited lines it does not keep.
+  # Chromium sends 100 MB at once to this machine, and its limits of the line have no effect on that.
   def on_a_slow_line
     page.server.boot
     SlowLine.run(page.server.port) do |line|
@@ -63,7 +63,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
     Capybara.app_host = nil
   end
 
-  # Of a page that is merely left Chromium goes on sending, since the visitor may come back to it.
+  # After a visitor leaves a page Chromium continues to send, because the visitor may come back.
   it "whose tab is closed in the middle leaves nothing" do
     on_a_slow_line do |line|
       tab = open_new_window

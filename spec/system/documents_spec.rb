@@ -5,7 +5,7 @@ require_relative "../system_helper"
 RSpec.describe "A file that is opened in the browser", browser: true do
   def open_in_tab(data, name) = visit(link_to_blob(blob_of(data, name)))
 
-  # Where the application has it shown, whatever Active Storage would do with such a type.
+  # The application shows it inline, against Active Storage's own rule for such a type.
   def open_inline(data, name, type)
     blob = blob_of(data, name)
     host, port = URI(page.server_url).then { |uri| [uri.host, uri.port] }

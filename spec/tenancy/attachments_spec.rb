@@ -8,7 +8,7 @@ RSpec.describe Contract, "with files for services of their own" do
 
   def file(text = "terms", **more) = { io: StringIO.new(text), filename: "a.txt", **more }
 
-  # A blob as a direct upload leaves it.
+  # A blob after a direct upload.
   def uploaded_to(service, text = "terms")
     ActiveStorage::Blob.create_and_upload!(**file(text), service_name: service)
   end
@@ -94,7 +94,7 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(customer.with_s3_settings { contract.save }).to be(false)
     end
 
-    # What a reader of that language is told.
+    # The message for a reader of that language.
     def said_in(locale)
       I18n.with_locale(locale) do
         contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)

@@ -3,7 +3,7 @@
 require_relative "../active_storage_helper"
 require_relative "../support/plain_by_default"
 
-# Blobs that exist are attached where files have to be on the encrypted service.
+# Existing blobs are attached where files must be on the encrypted service.
 RSpec.describe EncryptedS3Service::BlobCopy do
   include EncryptedObjects
   include ActiveStorageFeatures
@@ -21,7 +21,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     EncryptedS3Service.settings.copy_attached_blobs = nil
   end
 
-  # All that is in the row of a blob and in its store.
+  # The whole row of a blob and its object.
   def state_of(blob) = [ActiveStorage::Blob.find(blob.id).attributes, blob.service.download(blob.key)]
 
   def expect_copy(copy, original, content = text)

@@ -57,7 +57,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     expect(answer_of(controller)).to eq("encrypted")
   end
 
-  # What an action answers a request of the encrypted customer, in a controller of the spec's own.
+  # The answer of an action to a request of the encrypted customer, in a controller of the spec's own.
   def answer_of(controller)
     environment = Rack::MockRequest.env_for("/", "HTTP_X_ORGANISATION" => customer.id.to_s)
     Rails.application.executor.wrap do

@@ -5,7 +5,7 @@ require_relative "../rails_helper"
 require_relative "../support/dummy_process"
 require_relative "../support/plain_by_default"
 
-# The customer is known, by the attribute that the application has named, and nothing of this gem stands around the code
+# The customer is known, by the attribute that the application has named, and no method of this gem surrounds the code
 # that stores a file.
 RSpec.describe EncryptedS3Service::CurrentTenant do
   include_context "with an application that stores in plaintext by default"
@@ -13,7 +13,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
   before { clear_enqueued_jobs }
   after { Current.reset }
 
-  # Where a file that a customer's code makes would go.
+  # The service of a file that a customer's code makes.
   def place_of(organisation) = Current.set(organisation: organisation) { place }
 
   def with_current_tenant(path)

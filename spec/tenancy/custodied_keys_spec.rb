@@ -7,7 +7,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
   include Custody
 
   let(:transit_keys) { { "1" => bao.transit_key, "2" => bao.transit_key } }
-  # What the application's database has for each tenant.
+  # The column of the application's database for each tenant.
   let(:references) { transit_keys.transform_values { |name| reference_to(name) } }
 
   def configure(sources, custodian: nil, **settings)

@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/plain_by_default"
 
-# What docs/tenancy.md shows, from the settings to the bucket. (spec/docs runs each block of code by itself.)
+# The examples of docs/tenancy.md, from the settings to the bucket. (spec/docs runs each block of code by itself.)
 RSpec.describe EncryptedS3Service, "as documented for tenants" do
   include_context "with an application that stores in plaintext by default"
 
@@ -19,7 +19,7 @@ RSpec.describe EncryptedS3Service, "as documented for tenants" do
 
   def key_of(id) = OpenSSL::Digest.digest("SHA256", "key of #{id}")
 
-  # A model as the document declares it.
+  # A model as declared in the document.
   def tenant_class(&)
     stub_const("Tenant", Class.new(Organisation) do
       self.table_name = "organisations"

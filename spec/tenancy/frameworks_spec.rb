@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/small_app"
 
-# Whatever part of Rails makes a file: the application has set its attribute, as it does there for its own purposes, and
+# Any part of Rails makes a file: the application has set its attribute, as it does there for its own purposes, and
 # includes nothing of this gem.
 RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
   let(:files) do
@@ -82,7 +82,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
       ActiveRecord::Schema.verbose = false
       load File.expand_path("db/schema.rb", Rails.root)
 
-      # The command of a client that is subscribed, as the server runs it, in a thread of its own.
+      # The command of a subscribed client, as the server runs it, in a thread of its own.
       # Rails 8.2 puts a socket between the request and the connection.
       socket = "ActionCable::Server::Socket".safe_constantize
       request = [ActionCable.server, Rack::MockRequest.env_for("/cable")]

@@ -17,7 +17,7 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
                        .map { |filename, service| [filename[/\A\w+/], service] }.tally
   end
 
-  # Builds a customer's blob, and leaves the block in one of the ways there are.
+  # Builds a customer's blob, and leaves the block in one of several ways.
   def build(organisation, number)
     blob = nil
     catch(:left) do
@@ -72,7 +72,7 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
     victims.join
   end
 
-  # Stores a file that says in plain words for whom it was.
+  # Stores a file whose text names its customer.
   def upload
     text = "#{Current.organisation.name} #{SecureRandom.hex(4)}"
     ActiveStorage::Blob.connection_pool.with_connection do

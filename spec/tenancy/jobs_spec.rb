@@ -23,13 +23,13 @@ RSpec.describe EncryptedS3Service::Job do
     TenantJob.queue_adapter = adapter
   end
 
-  # Where, and for whom, a job has made its file.
+  # The service and the customer of a job's file.
   def made(name)
     blob = ActiveStorage::Blob.find_by(filename: name)
     blob && [blob.service_name, blob.metadata.dig("custom", "tenant")]
   end
 
-  # What a queue would hold of a job.
+  # The data of a job in a queue.
   def data_of(job) = JSON.parse(job.serialize.to_json)
 
   def execute(data) = ActiveJob::Base.execute(data)

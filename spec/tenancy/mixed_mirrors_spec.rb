@@ -4,7 +4,7 @@ require_relative "../rails_helper"
 require_relative "../support/dummy_process"
 require_relative "../support/plain_by_default"
 
-# A mirror encrypts when all that it consists of does.
+# A mirror encrypts if all its services do.
 RSpec.describe EncryptedS3Service::MixedMirrors do
   include_context "with an application that stores in plaintext by default"
 

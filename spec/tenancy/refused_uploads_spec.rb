@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 require_relative "../support/plain_by_default"
 
-# A client has sent a file to the default service, which stores in plaintext, and hands it to an attribute whose files
+# A client has sent a file to the default service, which stores in plaintext, and passes it to an attribute whose files
 # are encrypted.
 RSpec.describe EncryptedS3Service::RefusedUploads do
   include_context "with an application that stores in plaintext by default"
@@ -12,7 +12,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
 
   let(:text) { "sent in plaintext" }
 
-  # As a direct upload leaves it.
+  # The state after a direct upload.
   def uploaded(service_name: :local)
     blob = ActiveStorage::Blob.create_before_direct_upload!(
       filename: "a.txt", byte_size: text.bytesize, checksum: md5(text), content_type: "text/plain", service_name:
@@ -21,7 +21,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
     blob
   end
 
-  # What is left when the jobs have run: the row, and the file.
+  # The row and the file after the jobs have run, if they still exist.
   def left_of(blob)
     perform_enqueued_jobs
     [ActiveStorage::Blob.exists?(blob.id), blob.service.exist?(blob.key)]

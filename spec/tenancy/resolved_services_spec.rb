@@ -9,7 +9,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
 
   def key_of(number) = OpenSSL::Digest.digest("SHA256", "customer #{number}")
 
-  # Resolves `customer-1`, `customer-2` and so on, and counts how often it is asked.
+  # Resolves `customer-1`, `customer-2` and so on, and counts its calls.
   def resolver
     @asked = Hash.new(0)
     lambda do |name|

@@ -6,7 +6,7 @@ require_relative "../support/kms"
 require "encrypted_s3_service/maintenance/unreadable_files"
 
 RSpec.describe EncryptedS3Service::TenantKeys do
-  # What the application keeps: a key for each tenant.
+  # The application's data: a key for each tenant.
   let(:keys) { { "1" => key(1), "2" => key(2) } }
 
   def key(number) = OpenSSL::Digest.digest("SHA256", "tenant #{number}")
@@ -130,7 +130,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
 
     it "has the files listed" do
-      # Other specs leave files of other customers behind, whom nobody knows any more.
+      # Other specs leave files of customers that no longer exist.
       ActiveStorage::Blob.where("service_name LIKE 'encrypted@%'").where.not(id: blob.id).delete_all
       files = EncryptedS3Service::UnreadableFiles.new
       expect(files.lines.map(&:to_h)).to eq([{ service_name: "encrypted@1", count: 1, bytes: blob.byte_size }])

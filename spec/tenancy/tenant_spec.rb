@@ -8,7 +8,7 @@ RSpec.describe EncryptedS3Service::Tenant do
 
   after { Current.reset }
 
-  # A model with a declaration of its own.
+  # A model with its own declaration.
   def tenant(attributes = {}, &)
     firm = Class.new(Organisation) do
       def self.name = "Firm"

@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# The resolver returns what a tenant's people have typed in.
+# The resolver returns values that a tenant's users have typed in.
 RSpec.describe EncryptedS3Service::ResolvedEntry do
   let(:refused) { EncryptedS3Service::ConfigurationError }
   let(:plain_entry) do
@@ -10,7 +10,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       encryption_key: "k" * 32 }
   end
 
-  # What the application makes of an entry whose settings are these.
+  # The application's handling of an entry with these settings.
   def service(settings)
     EncryptedS3Service::ResolvedServices.new([->(_) { { **plain_entry, **settings }.compact }]).fetch("theirs")
   end

@@ -5,8 +5,8 @@ require "rack"
 require_relative "clients"
 
 # A server for the Smithy model with which Amazon tests its S3 encryption clients in all languages
-# (aws/amazon-s3-encryption-client-python, test-server/model). Behind it is a client of ours. It holds keys and takes
-# orders from anybody: for tests only.
+# (aws/amazon-s3-encryption-client-python, test-server/model). It uses our client. It holds keys and accepts requests
+# from anybody: for tests only.
 module ConformanceServer
   # The model's operations over HTTP (restJson1).
   class Application

@@ -6,13 +6,13 @@ require "securerandom"
 require "encrypted_s3_service"
 
 module ConformanceServer
-  # What the model calls a modeled error: the client refuses.
+  # A modeled error of the model: the client refuses.
   class Refusal < StandardError; end
 
-  # The clients that were asked for, by id. A client of the model takes its bucket with each request, one of ours has
-  # it in its settings; so a client is made for each pair of the two.
+  # The requested clients, by id. A client of the model gets its bucket with each request, one of ours has it in its
+  # settings; so a client is made for each pair of the two.
   class Clients
-    # The model's names of algorithms that can be written, and the format that each is.
+    # The model's names of algorithms that can be written, and their formats.
     WRITTEN = {
       "ALG_AES_256_GCM_IV12_TAG16_NO_KDF" => "v2",
       "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY" => "v3"

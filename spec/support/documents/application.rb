@@ -6,12 +6,12 @@ require_relative "../small_app"
 require_relative "../test_store"
 
 module Documents
-  # The folder of an application that has what the documents take for granted, and what one of their blocks adds.
+  # The folder of an application that has the documents' assumptions, and the additions of one of their blocks.
   class Application
     BUCKET = "contracts"
     KEY = "base64:#{[OpenSSL::Digest.digest("SHA256", "the key of the documents")].pack("m0")}".freeze
 
-    # Not the documents' own, but what they speak of.
+    # Files that the documents mention but do not contain.
     SURROUNDINGS = {
       "app/models/application_record.rb" => <<~RUBY,
         class ApplicationRecord < ActiveRecord::Base
@@ -125,7 +125,7 @@ module Documents
     end
     private_class_method :credentials
 
-    # Entries of a document, beside those that its other blocks speak of.
+    # Entries of a document, beside those that its other blocks mention.
     def self.storage(code) = "#{STORAGE[/\Aamazon:.*?\n\n/m]}#{code.gsub("region: eu-central-1", "region: us-east-1")}"
     private_class_method :storage
 

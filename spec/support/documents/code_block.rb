@@ -42,8 +42,8 @@ module Documents
 
     def to_s = "#{file}:#{line}"
 
-    # What the block has an application hold: a file for each comment that is a path, and for each class or module that
-    # comes first.
+    # The files that the block adds to an application: a file for each comment that is a path, and for each class or
+    # module that comes first.
     # @return [Hash{String => String}] texts by path
     def files
       parts.reject { |path, _| path.nil? }.each_with_object({}) { |(path, text), files| (files[path] ||= +"") << text }
@@ -69,7 +69,7 @@ module Documents
       parts
     end
 
-    # A class that says not where it lives goes where Rails looks for one of its name.
+    # A class without a path goes where Rails looks for a class of its name.
     def place_of(line, last)
       name = line[/\A(?:class|module) (\w+)/, 1]
       return folder_of(line, name) + "#{name.gsub(/(?<=[a-z0-9])(?=[A-Z])/, "_").downcase}.rb" if name

@@ -3,7 +3,7 @@
 # Runs the code of documents, each block in a process of its own that has an application's folder. Rails is loaded once,
 # before the processes part.
 #
-# It reads an Array of Hashes from the standard input, and writes one of results, by id: nil, or what was raised.
+# It reads an Array of Hashes from the standard input, and writes one of results, by id: nil, or the error.
 
 require "bundler/setup"
 require "stringio"
@@ -25,7 +25,7 @@ require "rspec/core"
 require "rspec/expectations"
 require "aws-sdk-s3"
 
-# What the code of a document may speak of besides what it defines itself.
+# Names that the code of a document may use besides its own definitions.
 module DocumentNames
   module_function
 

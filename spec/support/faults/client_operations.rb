@@ -44,7 +44,7 @@ module Faults
       Operation.new(
         name: "upload in parts with a wrong checksum",
         run: lambda do |world|
-          # So large that its first parts are stored when the checksum is compared.
+          # Large enough that its first parts are stored when the checksum is compared.
           world.client.upload(world.key, StringIO.new(world.bytes(3 * PARTS)), checksum: md5("other"))
           raise "a wrong checksum was accepted"
         rescue EncryptedS3Service::ChecksumError
@@ -158,7 +158,7 @@ module Faults
         prepare: ->(world) { world.put("file", world.bytes(size)) },
         run: ->(world) { { outcome: world.client.rotate(world.key, **options).outcome } },
         right: lambda do |world, result|
-          # A call that was lost had been carried out: then the key is current when it is asked for again.
+          # A call whose answer was lost was carried out: then the key is current when it is tried again.
           %i[rotated current].include?(result.fetch(:outcome, :rotated)) &&
             world.stored?("file", world.bytes(size), World::LATER[:encryption_key])
         end
@@ -190,7 +190,7 @@ module Faults
       )
     end
 
-    # A large file as an older version has stored it.
+    # A large file stored by an older version.
     def put_without_map(world)
       world.put("file", world.bytes(LARGE))
       world.server.delete(TestStore::BUCKET, world.key("file.segments"))

@@ -28,7 +28,7 @@ module Faults
   BODY_POSSIBLE = ->(call) { call.name != "HeadObject" }
   private_constant :SENT, :RECEIVED, :OBJECT_RECEIVED, :CHECKED_RECEIVED, :BODY_POSSIBLE
 
-  # What an object may be taken for that is not as it was stored.
+  # The possible errors for an object that differs from the stored one.
   DAMAGED = %w[TransportError IntegrityError TamperedError TruncatedError EnvelopeError UnwrapError ChangedError
                StoreError].freeze
 

@@ -6,9 +6,9 @@ require_relative "call"
 module Faults
   # The real S3 server behind a line on which one {Call} meets one {Fault}, once or every time.
   class FaultyStore < FaultProxy
-    # Where no other socket of this machine is given a port by chance, so that the store can come back to its own.
+    # A port that no other socket of this machine gets by chance, so that the store can come back to its own.
     PORTS = (20_000..32_000)
-    # Seconds for which connections are refused when that happens once.
+    # Seconds for which connections are refused once.
     AWAY = 0.05
     ERRORS = {
       "500" => [500, "InternalError"], "503 SlowDown" => [503, "SlowDown"], "403" => [403, "AccessDenied"],
@@ -146,8 +146,8 @@ module Faults
       end
     end
 
-    # The second time it comes when the next request is on its way already, which is when it is taken for an answer to
-    # that one. What comes before is noticed by every HTTP client.
+    # The second time it comes when the next request is already under way and takes it for its own answer. Every HTTP
+    # client notices an earlier one.
     def answer_twice(socket, call, head, body)
       answer_with(socket, call, head, body)
       (request = read_head(socket)) && read_body(socket, request) && answer_with(socket, call, head, body)
@@ -157,7 +157,7 @@ module Faults
     def answer_with(socket, call, head, body, announced: nil)
       call.received = body.bytesize
       call.tagged = head.match?(/^etag:/i) || body.include?("<ETag>")
-      # What a HEAD says of the length is the object's.
+      # The length in the answer to a HEAD is the object's.
       head = head.sub(/^content-length:.*?\r\n/i, "") unless call.name == "HeadObject"
       length = "content-length: #{announced || body.bytesize}\r\n" unless call.name == "HeadObject" || head[/ 204 /]
       socket.write(head.sub(/\r\n\r\n\z/, "\r\n#{length}\r\n"), body)
@@ -178,7 +178,7 @@ module Faults
       reset(socket)
     end
 
-    # Closes the connection with a reset. `later` leaves time for what was sent, which a reset may overtake.
+    # Closes the connection with a reset. `later` leaves time for the sent bytes, which a reset may overtake.
     # @param after [Integer] bytes of the request that are read first
     # @return [false]
     def reset(socket, after = 0, later: false)
@@ -189,7 +189,7 @@ module Faults
       false
     end
 
-    # Says nothing until the client has hung up.
+    # Sends nothing until the client has hung up.
     def wait_for_end(socket)
       nil while socket.readpartial(4096)
     rescue EOFError
@@ -211,7 +211,7 @@ module Faults
        body.gsub(%r{<ETag>.*?</ETag>}, "<ETag>&quot;#{other}&quot;</ETag>")]
     end
 
-    # What arrives is not what was sent. SeaweedFS compares no checksum; Amazon compares those that it is given.
+    # The received bytes differ from the sent ones. SeaweedFS compares no checksum; Amazon compares those that it gets.
     def forward_damaged(request)
       return error(request, 400, "BadDigest") if request.headers.keys.grep(/\Ax-amz-checksum-|\Acontent-md5\z/).any?
 

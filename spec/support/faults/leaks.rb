@@ -3,9 +3,9 @@
 require "tmpdir"
 
 module Faults
-  # What a process may leave behind: connections to stores, files without a name, threads, temporary files.
+  # Resources that a process may leave behind: connections to stores, files without a name, threads, temporary files.
   class Leaks
-    # Seconds until the last background work is over.
+    # Seconds until the last background work has ended.
     PATIENCE = 10
 
     # @param ports [Range<Integer>] of the stores whose connections are counted

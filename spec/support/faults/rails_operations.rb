@@ -79,7 +79,7 @@ module Faults
       environment = Rack::MockRequest.env_for(url, **)
       status, headers, body = Rails.application.call(environment)
       unless (200..299).cover?(status)
-        # docs/operations.md: what can be tried again is a 503.
+        # docs/operations.md: an error that may be retried is a 503.
         raise environment[RAISED] if status == 503 && environment.key?(RAISED)
 
         raise "the application answered #{status}"
@@ -147,7 +147,7 @@ module Faults
         end,
         run: ->(world) { migrate(world, from: :local, to: world.service_name) },
         right: ->(world, _) { in_service?(world, world.service_name) && world.stored?("file", world.bytes(SMALL)) },
-        # The copy is there, and the row names the old file still: the next run compares the two and goes on.
+        # The copy exists, and the row still names the old file: the next run compares the two and continues.
         partly: ->(world) { in_service?(world, "local") && world.stored?("file", world.bytes(SMALL)) }
       )
     end
@@ -158,7 +158,7 @@ module Faults
         prepare: ->(world) { blob(world, world.service.name) && world.put("file", world.bytes(SMALL)) },
         run: ->(world) { migrate(world, from: world.service_name, to: :elsewhere, delete: true) },
         right: ->(world, _) { moved?(world) && world.names == [] },
-        # It is moved, and its old file still has to be deleted.
+        # The file is moved, and its old file must still be deleted.
         partly: ->(world) { moved?(world) && world.stored?("file", world.bytes(SMALL)) }
       )
     end

@@ -19,7 +19,7 @@ module Faults
     # @return [Array<Trial::Result>]
     def results
       trials = in_threads(@operations.keys) { |operation| trials_of(operation) }.flatten
-      # The longest first, so that nobody waits for them alone at the end.
+      # The longest first, so that they do not run alone at the end.
       in_threads(trials.partition(&:long?).flatten) { |trial| result_of(trial) }
     end
 

@@ -6,7 +6,7 @@ module Faults
   # The page docs/faults.md: made of the results of all trials, and read again to compare those of a short run with it.
   class Table
     PATH = File.expand_path("../../../docs/faults.md", __dir__)
-    # What stands in the table for an outcome.
+    # The text in the table for an outcome.
     MARKS = { "done" => "✓", "TransportError" => "T", "AccessError" => "A", "StoreError" => "S", "ChangedError" => "C",
               "TamperedError" => "I", "TruncatedError" => "I", "IntegrityError" => "I", "EnvelopeError" => "E",
               "UnwrapError" => "E" }.freeze

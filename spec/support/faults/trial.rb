@@ -5,11 +5,11 @@ require_relative "world"
 module Faults
   # One operation, one fault at one of its S3 calls.
   class Trial
-    # What was found.
+    # The findings.
     # @!attribute outcome [String] `"done"` or the name of an error's class
     # @!attribute residue [Integer] multipart uploads without parts that are left
     # @!attribute met [Boolean] whether the fault happened
-    # @!attribute problems [Array<String>] what was not as it has to be
+    # @!attribute problems [Array<String>] violations of the promises
     Result = Data.define(:operation, :call, :fault, :always, :outcome, :seconds, :residue, :met,
                          :problems) do
       def to_s
@@ -18,16 +18,16 @@ module Faults
       end
     end
 
-    # Seconds that an operation may take: what docs/operations.md says for the default settings, and some for a busy
+    # Seconds that an operation may take: the limit in docs/operations.md for the default settings, and some for a busy
     # machine.
     LONGEST = 60
-    # Seconds for what goes on in the background: an abort, connections that are idle.
+    # Seconds for background work: an abort, connections that are idle.
     BACKGROUND = 20
     SECRETS = [TestStore::KEY, World::LATER[:encryption_key], [TestStore::KEY].pack("m0"), TestStore::KEY.unpack1("H*"),
                "X-Amz-", "Signature", "AWS4-HMAC"].freeze
     private_constant :LONGEST, :BACKGROUND, :SECRETS
 
-    # The calls that an operation makes when nothing fails: those that it makes each time.
+    # The calls of an operation without faults: those that it makes each time.
     # @param operation [Operation]
     # @return [Array<Call>]
     # @raise [RuntimeError] when it does not succeed
@@ -38,7 +38,7 @@ module Faults
 
     # @api private
     def self.record(operation)
-      # A call that is repeated because the machine is slow is none of the operation's.
+      # A call that is repeated because the machine is slow does not belong to the operation.
       World.open({ **operation.settings, http_read_timeout: 30 }) do |world|
         operation.prepare.call(world)
         world.store.arm(nil, nil, always: false)
@@ -130,7 +130,7 @@ module Faults
     # A migration stores an object of its own first, to see where the two services lead.
     def names_object?(error) = error.message.include?(@world.folder) || error.message.include?("migration-probe-")
 
-    # What was given out is a beginning of what has to come, whatever came after it.
+    # The released bytes are a beginning of the expected ones, whatever follows.
     def judge_bytes(error)
       return if @world.seen.empty? || error.nil?
 

@@ -3,7 +3,7 @@
 require_relative "faulty_store"
 
 module Faults
-  # What a trial has for itself: a folder of the bucket, a line to the store, and clients on both sides of it.
+  # The resources of a trial: a folder of the bucket, a line to the store, and clients on both sides of it.
   class World
     # Small, so that a trial is short.
     LIMITS = { http_open_timeout: 2, http_read_timeout: 3, http_idle_timeout: 0.2, retry_limit: 2,
@@ -75,7 +75,7 @@ module Faults
     # Stores a file on the good side.
     def put(name, data) = direct.upload(key(name), StringIO.new(data))
 
-    # Collects what the operation gives out.
+    # Collects the output of the operation.
     # @return [String] all of it
     def see(chunk) = @seen << chunk
 

@@ -4,15 +4,15 @@ require_relative "witness"
 require_relative "workload"
 
 module Kills
-  # Kills processes that do one kind of work, until enough were killed, and compares bucket and database after each.
+  # Kills processes that do one kind of work, until the number is reached, and compares bucket and database after each.
   class Campaign
     # Kills of one round, after which the work is run to its end.
     ROUND = 6
-    # Seconds after which a process is killed at the latest. Work that has an end is given about as long as it takes.
+    # Maximum seconds until a process is killed. Work that has an end gets about the time that it takes.
     LATEST = 0.05..1.5
     private_constant :LATEST
 
-    # What was done: `kills`, `finished` (processes that were faster), `unfinished` (multipart uploads that were left),
+    # The results: `kills`, `finished` (processes that were faster), `unfinished` (multipart uploads that were left),
     # `probes` (see {Witness#probes}) and `problems`.
     Report = Struct.new(:name, :kills, :finished, :unfinished, :probes, :problems)
 

@@ -3,7 +3,7 @@
 require "zlib"
 
 module Kills
-  # Files whose content follows from their names, so that every row says what its object has to be.
+  # Files whose content follows from their names, so that every row determines its object.
   module Files
     # One request, one request and a segment map, and parts.
     SIZES = [2_000, 1_500_000, 6_000_000].freeze

@@ -6,7 +6,7 @@ require "encrypted_s3_service/maintenance/migration"
 require "encrypted_s3_service/maintenance/rotation"
 
 module Kills
-  # What a process does when it is killed, with services and a bucket of its own.
+  # The work of a process that is killed, with its own services and bucket.
   class Workload
     BUCKET = "kills"
     LATER_KEY = "the key that follows the other one"[0, 32]
@@ -26,14 +26,14 @@ module Kills
     # @return [String] for the report
     def name = self.class.name[/\w+\z/].gsub(/(?<=[a-z])(?=[A-Z])/, " ").downcase
 
-    # Stores what the next round works on.
+    # Stores the files for the next round.
     def prepare; end
 
-    # What is killed.
+    # The work during which the process is killed.
     # @param told [#puts] gets a line `"done KEY"` for each file that the caller was told is stored
     def run(told); end
 
-    # Runs to the end what was killed.
+    # Completes the interrupted work.
     # @return [Array<String>] what is wrong then
     def finish = []
 

@@ -4,15 +4,15 @@ require "securerandom"
 require_relative "signed_request"
 
 module S3Server
-  # A server could not be started, or did not answer as it must.
+  # A server could not be started, or did not answer as required.
   class Error < StandardError; end
 
-  # What can be asked of every server: raw S3, nothing encrypted or decrypted.
+  # Requests to every server: raw S3, nothing encrypted or decrypted.
   class Base
     ENTITIES = { "amp" => "&", "lt" => "<", "gt" => ">", "quot" => '"', "apos" => "'" }.freeze
     private_constant :ENTITIES
 
-    # How long a server may take until it is ready, in seconds.
+    # Seconds in which a server must be ready.
     DEADLINE = 60
 
     # @return [String]

@@ -6,17 +6,16 @@ require "tmpdir"
 require_relative "base"
 
 module S3Server
-  # A server that is started here, of one or more processes. A subclass says what they are.
+  # A server that is started here, of one or more processes, which a subclass defines.
   class Embedded < Base
     # One of the server's ports was taken between choosing and using it.
     class PortTaken < Error; end
 
-    # Below the range that the kernel takes ports for outgoing connections from, so that only another server can be
-    # faster than ours.
+    # Below the kernel's range of ports for outgoing connections, so that only another server can take one first.
     PORTS = (20_000..32_000)
 
-    # Is told of process groups and paths, and kills and removes them when the pipe that it reads from is closed: the
-    # only thing that happens in every kind of death of this process. Ctrl-C must not end it first.
+    # Receives process groups and paths, and kills and removes them when the pipe that it reads from is closed: that
+    # happens in every kind of death of this process. Ctrl-C must not end it first.
     WATCHDOG = <<~SH
       trap '' HUP INT TERM
       groups=
@@ -60,7 +59,7 @@ module S3Server
     def stop
       return unless @owner == Process.pid
 
-      # Data that is thrown away need not be closed in order.
+      # Temporary data need not be closed in order.
       @processes.each { |process| signal(@kept_dir ? :TERM : :KILL, process) }
       # SeaweedFS closes its volumes but then waits for its connections to itself for ever.
       deadline = now + 4
@@ -80,7 +79,7 @@ module S3Server
       @log = File.join(@dir, "server.log")
       File.write(@log, "")
       launch
-      # Impatient: on a port that was taken in between, somebody may be listening who never answers.
+      # Impatient, because another program that took the port in between may never answer.
       until_ready("starting #{self.class.name}") { request("GET", "/", patience: 2) }
       # Its front answers before the processes behind it do, or after one of those has found its port taken.
       create_bucket("s3-server-probe")
@@ -116,7 +115,7 @@ module S3Server
       @processes << Process.detach(pid)
     end
 
-    # Notes a path that is to be gone after the server.
+    # Notes a path to be removed after the server has ended.
     def leave_behind(path)
       @watchdog_pipe.puts(path)
       @leftovers << path

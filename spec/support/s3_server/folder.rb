@@ -7,10 +7,10 @@ require "tmpdir"
 require_relative "base"
 
 module S3Server
-  # No server but a folder for each bucket, as a service with `root` keeps its files (docs/settings.md). It is read and
-  # written here as the documents say, without the gem, and asked and answers as a server.
+  # No server but a folder for each bucket, in the form that a service with `root` uses (docs/settings.md). It is read
+  # and written here as documented, without the gem, and has the interface of a server.
   class Folder
-    # The longest key that the folder's file names hold whole.
+    # The longest key that the folder's file names contain whole.
     LONGEST_NAME = 180
     private_constant :LONGEST_NAME
 

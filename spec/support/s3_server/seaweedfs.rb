@@ -19,7 +19,7 @@ module S3Server
       data = File.join(@dir, "data")
       FileUtils.mkdir_p(data)
       File.write(File.join(@dir, "s3.json"), identities, perm: 0o600)
-      # It makes these whatever TMPDIR says, and leaves them when it is killed.
+      # It makes these with any TMPDIR, and leaves them when it is killed.
       ports.each do |port|
         %w[master volume filer s3].each do |part|
           leave_behind("/tmp/seaweedfs-#{part}-grpc-#{port}.sock")

@@ -1,10 +1,9 @@
 # frozen_string_literal: true
 
 module Soak
-  # What the workers of a cluster hold, looked at again and again.
+  # Regular measurements of the workers of a cluster.
   class Samples
-    # What is looked at: its unit, and how much more of it, in shares and absolutely, the last third may have than the
-    # first.
+    # The measurements: the unit, and the permitted increase from the first third to the last, in shares and absolutely.
     SERIES = {
       resident_set: ["MiB", 0.10, 24], descriptors: ["", 0.10, 6], threads: ["", 0.10, 3], connections: ["", 0.10, 6]
     }.freeze

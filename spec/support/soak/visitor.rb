@@ -4,14 +4,14 @@ require "json"
 require "net/http"
 
 module Soak
-  # Somebody who stores files of mixed sizes, reads them whole and in ranges, and deletes them, while their keys are
+  # A visitor who stores files of mixed sizes, reads them whole and in ranges, and deletes them, while their keys are
   # rotated.
   class Visitor
     # One request, one request and a segment map, and parts.
     SIZES = [2_000, 60_000, 700_000, 3_000_000, 20_000_000].freeze
     # How often each of {SIZES} is chosen.
     WEIGHTS = [40, 30, 20, 8, 2].freeze
-    # What the application of the cluster needs besides.
+    # The additional code for the application of the cluster.
     SETUP = <<~'RUBY'
       rotate = lambda do |blob|
         ActiveStorage::Blob.services.fetch(:rotated).client.rotate(blob.key)

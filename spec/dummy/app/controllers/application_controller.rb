@@ -1,5 +1,5 @@
 # frozen_string_literal: true
 
-# What renders pages outside of a request.
+# Renders pages outside of a request.
 class ApplicationController < ActionController::Base
 end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# A form's other end.
+# Receives a form.
 class DocumentsController < ActionController::Base
   def new; end
 

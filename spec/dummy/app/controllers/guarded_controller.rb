@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# An application's controller that lets nobody in without a login.
+# A controller that requires a login.
 class GuardedController < ActionController::Base
   before_action { head :unauthorized unless request.headers["X-Login"] == "yes" }
 end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What an ApplicationController is elsewhere.
+# Has the role of an ApplicationController.
 class TenantController < ActionController::Base
   include FindsOrganisation
   include EncryptedS3Service::Controller

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Stores files for whichever customer asks.
+# Stores files for the customer of the request.
 class TenantDocumentsController < TenantController
   # A form for direct uploads.
   def new

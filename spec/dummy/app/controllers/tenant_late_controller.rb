@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Finds its customer when the service has been chosen already.
+# Finds its customer after the service was chosen.
 class TenantLateController < ActionController::Base
   include EncryptedS3Service::Controller
   include FindsOrganisation

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-# Stores a file in the midst of a stream.
+# Stores a file in the middle of a stream.
 class TenantStreamsController < TenantController
   include ActionController::Live
 
-  # Where the action waits when it has begun to answer.
+  # The action waits here after the beginning of its answer.
   cattr_accessor :gate, default: Queue.new
 
   def show

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Makes a file in the background, and says in its name where and for whom.
+# Makes a file in the background and notes its service and customer in the file's name.
 class TenantJob < ActiveJob::Base
   include EncryptedS3Service::Job
 

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Some of its files are encrypted whoever the customer is.
+# Some of its files are encrypted for every customer.
 class Contract < ActiveRecord::Base
   belongs_to :organisation, optional: true
 

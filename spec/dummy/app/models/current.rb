@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What a request or a job is about.
+# The context of a request or a job.
 class Current < ActiveSupport::CurrentAttributes
   attribute :organisation, :person
 end

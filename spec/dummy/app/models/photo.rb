@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-# A picture in several sizes, one of which is made before anybody asks for it.
+# A picture in several sizes, one of which is made in advance.
 class Photo < ActiveRecord::Base
   self.table_name = "documents"
 
-  # Rails 8.2 deprecates the name that the option had before.
+  # Rails 8.2 deprecates the option's former name.
   AHEAD = Rails.gem_version < Gem::Version.new("8.2.0.alpha") ? { preprocessed: true } : { process: :later }
 
   has_one_attached :image do |image|

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# How a request tells its customer, in the application's controllers and in Active Storage's.
+# Finds the customer of a request, in the application's controllers and in Active Storage's.
 module FindsOrganisation
   extend ActiveSupport::Concern
 
