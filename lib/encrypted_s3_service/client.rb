@@ -9,6 +9,7 @@ require_relative "client/rewrap"
 require_relative "configuration/confidential"
 require_relative "configuration"
 require_relative "errors"
+require_relative "garbage"
 require_relative "reader"
 require_relative "client/upload_source"
 
@@ -77,13 +78,11 @@ module EncryptedS3Service
     # @raise [Error]
     def upload(key, io, checksum: nil, content_type: nil, progress: nil)
       expected = Checksum.parse(checksum)
-      digest = expected&.digest
-      source = UploadSource.new(io, digest: digest)
+      source = UploadSource.new(io)
       total = source.remaining
       refuse_too_large(key, total)
-      sending(key, checksum: expected&.md5, content_type: content_type, size: total) do |upload|
+      sending(key, checksum: expected&.to_s, content_type: content_type, size: total) do |upload|
         source.transfer(upload, configuration.part_size) { progress&.call(upload.bytes_sent, total) }
-        expected.check(digest.base64digest) if digest
         upload.finish.tap { |result| progress&.call(result[:bytes], total) }
       end
     end
@@ -107,6 +106,9 @@ module EncryptedS3Service
 
       while (chunk = handle.read)
         yield chunk
+        length = chunk.bytesize
+        chunk = nil # or it would outlive the collection
+        Garbage.made(length)
       end
     ensure
       handle&.close
@@ -137,16 +139,17 @@ module EncryptedS3Service
     # @param key [String] UTF-8
     # @param file [File, Tempfile] open for writing in binary mode; written from its current position and left after the
     #   last byte
-    # @param digest [Boolean] whether to compute the MD5 of the plaintext
+    # @param digest [String, nil] the digest of the plaintext to compute: `"md5"`, `"sha256"` or `"sha512"`
     # @param report [Hash, nil] see {#download}
-    # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `md5:` (Base64 String, or nil)
+    # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `digest:` (Base64 String, or nil)
     # @raise [NotFoundError]
     # @raise [IntegrityError]
     # @raise [FileError] when the file cannot be written
+    # @raise [UnsupportedOperationError] for another digest
     # @raise [Error]
-    def download_file(key, file, digest: false, report: nil)
+    def download_file(key, file, digest: nil, report: nil)
       file.flush
-      written = unwrapping(key) { |native| native.download_file(object_key(key), file.fileno, digest ? true : false) }
+      written = unwrapping(key) { |native| native.download_file(object_key(key), file.fileno, digest) }
       used = written.delete(:used)
       report&.merge!(used, size: written[:bytes])
       written

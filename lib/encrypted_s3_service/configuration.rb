@@ -6,6 +6,7 @@ require_relative "errors"
 require_relative "keys/keyring"
 require_relative "keys/recovery_keys"
 require_relative "configuration/connection"
+require_relative "configuration/digest_type"
 require_relative "configuration/folder"
 require_relative "configuration/foreign_names"
 require_relative "configuration/options"
@@ -34,7 +35,7 @@ module EncryptedS3Service
       encryption_key encryption_key_id encryption_key_passphrase decryption_keys recovery_keys
       kms_key_id kms_region kms_endpoint kms_encryption_context kms_allow_decrypt_with_any_cmk
       commitment_policy security_profile envelope_location instruction_file_suffix place_binding
-      segment_index memory_limit public upload
+      segment_index memory_limit default_digest_type public upload
     ].concat(Connection::NAMES).freeze
 
     # Settings under `upload:` that are sent with every object.
@@ -110,6 +111,9 @@ module EncryptedS3Service
     # @return [Integer] bytes of the largest object that is decrypted in memory; larger ones have segment maps
     attr_reader :memory_limit
 
+    # @return [Symbol] `:md5` or `:sha256`: the digest of the checksums that Active Storage computes for new files
+    attr_reader :default_digest_type
+
     # @return [Hash{String => String}] settings sent with every object
     attr_reader :object_settings
 
@@ -179,6 +183,8 @@ module EncryptedS3Service
     #   paths; their owners can open every new object without any other key
     # @option options [Integer] :memory_limit (16 MiB) bytes up to which an object is decrypted in memory; a larger one
     #   is read by its segment map
+    # @option options [String, Symbol] :default_digest_type ("md5") digest of the checksums that Active Storage computes
+    #   for new files; `"sha256"` needs Rails 8.2. Without Rails it has no effect
     # @option options [Boolean] :public (false) whether URLs of files never expire
     # @option options [Hash] :upload `multipart_threshold` (16 MiB), `part_size` (5 MiB), `concurrency` (10), `acl`,
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
@@ -192,6 +198,7 @@ module EncryptedS3Service
       read_store(settings)
       read_upload(settings.nested(:upload))
       read_encryption(settings)
+      @default_digest_type = DigestType.read(settings)
       @public = settings.boolean(:public, false)
       @problem = find_missing
       raise ConfigurationError, @problem if @problem && !tolerant

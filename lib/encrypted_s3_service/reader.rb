@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "garbage"
+
 module EncryptedS3Service
   # Reads one object step by step. Made by {Client#reader}; must be closed.
   class Reader
@@ -21,7 +23,11 @@ module EncryptedS3Service
     # @return [String, nil] the next bytes, binary and authenticated; nil after the last
     # @raise [IntegrityError] before the first byte, when the object was changed or is truncated
     # @raise [Error]
-    def read(most) = @native.read_up_to(most)
+    def read(most)
+      bytes = @native.read_up_to(most)
+      Garbage.made(bytes.bytesize) if bytes
+      bytes
+    end
 
     # Skips bytes, at most to the end of the object.
     # @param bytes [Integer]

@@ -20,7 +20,7 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
       expect(chunks.join).to be_bytes(data)
       expect(client.download_chunk(key, (size / 3)...(size / 2))).to be_bytes(data.byteslice((size / 3)...(size / 2)))
       Tempfile.create(binmode: true) do |file|
-        expect(client.download_file(key, file, digest: true)).to eq(bytes: size, md5: md5(data))
+        expect(client.download_file(key, file, digest: "md5")).to eq(bytes: size, digest: md5(data))
         expect(File.binread(file.path)).to be_bytes(data)
       end
     end

@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
 
   it "takes what says the same as is done here, and what is not given" do
     entry = { ssl_verify_peer: true, stub_responses: false, http_wire_trace: "false", signature_version: "v4",
-              default_digest_type: :md5, logger: nil, credentials: "", validate_params: true }
+              logger: nil, credentials: "", validate_params: true }
     expect(native(**entry)).to eq(native)
   end
 
@@ -46,7 +46,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
     { http_wire_trace: true } => /\Ahttp_wire_trace is not supported: .*signatures/,
     { credentials: Object.new } => /\Acredentials needs Ruby objects.* access_key_id/,
     { ssl_ca_store: Object.new } => /\Assl_ca_store needs Ruby objects.*ssl_ca_bundle/,
-    { default_digest_type: "sha256" } => /\Adefault_digest_type must be md5/,
+    { default_digest_type: "crc32" } => /\Adefault_digest_type must be one of md5, sha256/,
     { signature_version: "s3" } => /\Asignature_version must be v4/,
     { retry_backoff: 3 } => /\Aretry_backoff is not supported: .*pauses/,
     { user_agent_suffix: "x" } => /\Auser_agent_suffix is an option of Amazon's SDK for Ruby/,

@@ -107,7 +107,7 @@ RSpec.describe "The signatures" do
       client.download(key) { |chunk| chunk }
       client.download_chunk(key, 1..)
       client.reader(key).then { |reader| [reader.size, reader.etag, reader.read(10), reader.close] }
-      Tempfile.create { |file| client.download_file(key, file, digest: true) }
+      Tempfile.create { |file| client.download_file(key, file, digest: "sha256") }
       client.stat(key).then { |stat| [stat.size, stat.etag, stat.format, stat.key_id] }
       client.metadata(key)
       client.rotate(key)

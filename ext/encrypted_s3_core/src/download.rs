@@ -33,9 +33,9 @@ pub use self::maps::{FIRST_PASSES, MAP_MEMORY, Maps};
 use self::origin::{Begun, Origin, Part};
 pub use self::ranges::RangePlan;
 use self::target::Target;
+use crate::checksum::{Algorithm, Digester};
 use crate::envelope::{Envelopes, Format};
 use crate::keyring::KeyUse;
-use crate::md5::Digester;
 use crate::store::ObjectStore;
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
@@ -62,8 +62,8 @@ pub struct DownloadPlan {
 pub struct Written {
     /// The number of bytes of plaintext written.
     pub bytes: u64,
-    /// The MD5 of the plaintext in base64, if the caller asked for it.
-    pub md5: Option<String>,
+    /// The digest of the plaintext in base64, if the caller asked for one.
+    pub digest: Option<String>,
     /// The format of the object and the key that opened it.
     pub used: Used,
 }
@@ -133,8 +133,9 @@ impl Download {
         Self::begun(origin, begun, part).await
     }
 
-    /// Opens the object and writes the whole plaintext into `file`, at its current position. If `digest` is true, the
-    /// MD5 of the plaintext is computed on the way. Returns the number of bytes, the MD5 and the key that was used.
+    /// Opens the object and writes the whole plaintext into `file`, at its current position. `digest` names
+    /// the digest of the plaintext that is computed on the way. Returns the number of bytes, the digest and the key that
+    /// was used.
     ///
     /// If the file's position was its end, and the call fails or its future is dropped, the file is restored to its
     /// former length and position, and nothing is written to it any more. The plaintext of a large object is written
@@ -149,7 +150,7 @@ impl Download {
         plan: &DownloadPlan,
         key: &str,
         file: &File,
-        digest: bool,
+        digest: Option<Algorithm>,
     ) -> Result<Written> {
         let target = Target::new(file);
         let origin = Arc::new(Origin::new(store, envelopes, plan, key));
@@ -265,22 +266,22 @@ impl Download {
         Ok(bytes)
     }
 
-    async fn write_to(&mut self, mut file: &File, digest: bool) -> Result<Written> {
+    async fn write_to(&mut self, mut file: &File, digest: Option<Algorithm>) -> Result<Written> {
         let key = self.origin.key.clone();
         let mut bytes = 0;
-        let mut md5 = digest.then(Digester::new);
+        let mut digester = digest.map(Digester::new);
         while let Some(chunk) = self.next().await? {
             file.write_all(chunk).map_err(|error| unwritable(&key, error))?;
-            if let Some(md5) = &mut md5 {
-                md5.update(chunk).await;
+            if let Some(digester) = &mut digester {
+                digester.update(chunk).await;
             }
             bytes += chunk.len() as u64;
         }
-        let md5 = match md5 {
-            Some(md5) => Some(STANDARD.encode(md5.finish().await?)),
+        let digest = match digester {
+            Some(digester) => Some(STANDARD.encode(digester.finish().await?)),
             None => None,
         };
-        Ok(Written { bytes, md5, used: self.used.clone() })
+        Ok(Written { bytes, digest, used: self.used.clone() })
     }
 
     /// The number of bytes of memory that the download uses.

@@ -15,6 +15,7 @@ extern crate aws_lc_sys as aws_lc_ffi;
 
 mod buffer;
 pub mod cbc;
+pub mod checksum;
 pub mod content;
 pub mod deletion;
 pub mod download;

@@ -5,7 +5,6 @@
 #[cfg(feature = "aws-lc")]
 #[allow(unsafe_code, reason = "calls aws-lc's C functions")]
 mod aws_lc;
-mod beside;
 #[cfg(not(feature = "aws-lc"))]
 mod rust_crypto;
 
@@ -13,8 +12,6 @@ mod rust_crypto;
 pub(crate) use self::aws_lc::Md5;
 #[cfg(not(feature = "aws-lc"))]
 pub(crate) use self::rust_crypto::Md5;
-
-pub(crate) use self::beside::Digester;
 
 /// Bytes of a digest.
 pub(crate) const DIGEST_LEN: usize = 16;

@@ -5,7 +5,6 @@
 //! plaintext's checksum, and nothing is left behind if it is never reached. The segment map of a large object is made in
 //! the same pass and stored after the object: 16 bytes of memory for each 64 KiB.
 
-mod checksum;
 mod parts;
 mod plan;
 
@@ -16,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use self::checksum::ExpectedMd5;
 use self::parts::Parts;
 pub use self::plan::PartPlan;
+use crate::checksum::{Checksum, Expected};
 use crate::envelope::{ContentKey, Envelopes};
 use crate::gcm::{Sealer, Tag};
 use crate::segments::{self, Map, Sealing};
@@ -39,8 +38,8 @@ const BREATH: usize = 1024 * 1024;
 pub struct UploadOptions {
     /// The MIME type that the store gets. It need not be that of the plaintext.
     pub content_type: String,
-    /// Base64 of the MD5 of the whole plaintext, checked before the object becomes visible.
-    pub checksum: Option<String>,
+    /// The checksum of the whole plaintext, compared before the object becomes visible.
+    pub checksum: Option<Checksum>,
     /// The expected number of plaintext bytes, if it is known. It decides the size of the parts. More or fewer bytes
     /// are no error.
     pub expected_size: Option<u64>,
@@ -101,7 +100,7 @@ enum State {
 #[derive(Debug)]
 struct Open {
     cipher: Cipher,
-    checksum: Option<ExpectedMd5>,
+    checksum: Option<Expected>,
     parts: Parts,
     commands: mpsc::Sender<Command>,
     /// Bytes since the upload last yielded to the caller.
@@ -158,7 +157,7 @@ impl Upload {
     /// tokio runtime.
     ///
     /// # Errors
-    /// `ChecksumMismatch` for a checksum that is not the base64 of an MD5; `Rejected` for a key that belongs to the
+    /// `ChecksumMismatch` for a checksum that is not the base64 of a digest; `Rejected` for a key that belongs to the
     /// segment map of another object; `Internal` without randomness; of a writing key in KMS those of
     /// [`KeyService`](crate::kms::KeyService).
     pub async fn begin(
@@ -173,7 +172,7 @@ impl Upload {
                 format!("keys that end in {:?} belong to segment maps of other objects", segments::SIDECAR_SUFFIX);
             return Err(Error::new(ErrorKind::Rejected, what).for_object(key));
         }
-        let checksum = options.checksum.as_deref().map(ExpectedMd5::new).transpose();
+        let checksum = options.checksum.as_ref().map(Expected::new).transpose();
         let checksum = checksum.map_err(|error| error.for_object(key))?;
         let (content_key, metadata) = envelopes.begin(key).await.map_err(|error| error.for_object(key))?;
         let index_above = options.index_above.filter(|_| segments::sidecar_key(key).is_some());

@@ -155,8 +155,16 @@ impl Client {
         call(ruby, opened).map(Download::new)
     }
 
-    /// Writes the plaintext into the file behind a descriptor, from its position on.
-    fn download_file(ruby: &Ruby, this: &Self, key: String, descriptor: i32, digest: bool) -> Result<RHash, Error> {
+    /// Writes the plaintext into the file behind a descriptor, from its position on. `digest` is the name of the digest
+    /// of the plaintext that is computed on the way, or nil.
+    fn download_file(
+        ruby: &Ruby,
+        this: &Self,
+        key: String,
+        descriptor: i32,
+        digest: Option<String>,
+    ) -> Result<RHash, Error> {
+        let digest = digest.map(|name| options::digest(ruby, &name)).transpose()?;
         let file = file::duplicate(ruby, descriptor)?;
         let Connected { store, envelopes } = this.connected();
         let reading = this.reading();
@@ -164,7 +172,7 @@ impl Client {
         let written = call(ruby, saved)?;
         let answer = ruby.hash_new();
         answer.aset(ruby.to_symbol("bytes"), written.bytes)?;
-        answer.aset(ruby.to_symbol("md5"), written.md5)?;
+        answer.aset(ruby.to_symbol("digest"), written.digest)?;
         answer.aset(ruby.to_symbol("used"), download::used(ruby, &written.used)?)?;
         Ok(answer)
     }

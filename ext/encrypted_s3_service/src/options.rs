@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use encrypted_s3_core::Result as CoreResult;
+use encrypted_s3_core::checksum::{Algorithm, Checksum};
 use encrypted_s3_core::download::{DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, KeyMaterial, Keyring, RsaKey};
@@ -198,10 +199,23 @@ pub fn upload(ruby: &Ruby, hash: RHash) -> Result<UploadOptions, Error> {
     let settings = object_settings(ruby, entry(ruby, hash, "settings")?)?;
     Ok(UploadOptions {
         content_type: entry(ruby, hash, "content_type")?,
-        checksum: entry(ruby, hash, "checksum")?,
+        checksum: entry::<Option<String>>(ruby, hash, "checksum")?.map(|text| checksum(ruby, &text)).transpose()?,
         expected_size: entry(ruby, hash, "size")?,
         settings,
         index_above: None,
+    })
+}
+
+/// A checksum as Active Storage writes it: the name of its digest, a colon and base64; without a name it is an MD5.
+fn checksum(ruby: &Ruby, text: &str) -> Result<Checksum, Error> {
+    let (name, base64) = text.split_once(':').unwrap_or((Algorithm::Md5.name(), text));
+    Ok(Checksum { algorithm: digest(ruby, name)?, base64: base64.to_owned() })
+}
+
+/// The digest with this name.
+pub fn digest(ruby: &Ruby, name: &str) -> Result<Algorithm, Error> {
+    Algorithm::from_name(name).ok_or_else(|| {
+        error::named(ruby, "UnsupportedOperationError", &format!("checksums by {name:?} are not supported"))
     })
 }
 

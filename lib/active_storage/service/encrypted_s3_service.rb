@@ -4,6 +4,7 @@ require "encrypted_s3_service"
 require "encrypted_s3_service/decryption_events"
 require "encrypted_s3_service/load_order"
 require "encrypted_s3_service/service/active_storage_errors"
+require "encrypted_s3_service/service/digest_type"
 require "encrypted_s3_service/service/s3_service_names"
 require "encrypted_s3_service/serving/urls"
 
@@ -17,6 +18,7 @@ module ActiveStorage
   # The store does not receive the file's name, content type or metadata.
   class Service::EncryptedS3Service < Service
     include ::EncryptedS3Service::S3ServiceNames
+    include ::EncryptedS3Service::DigestType
 
     # Notification about the progress of an upload: `key`, `bytes` (plaintext bytes stored so far), `total` (plaintext
     # bytes, nil when unknown) and `service` (the name in storage.yml).
@@ -65,7 +67,7 @@ module ActiveStorage
     # 8.1, of ActiveStorage::Service#open from 8.2 on).
     #
     # @param key [String]
-    # @param checksum [String, nil] Base64 of the MD5 of the plaintext. Composed blobs and untracked variants have none;
+    # @param checksum [String, nil] of the plaintext, see {#upload}. Composed blobs and untracked variants have none;
     #   for them the authentication of the content is the only check
     # @param verify [Boolean] whether to compare the checksum. In addition to the authentication of the content it
     #   detects an object that was replaced by another one
@@ -78,8 +80,8 @@ module ActiveStorage
     def open(key, checksum: nil, verify: true, name: "ActiveStorage-", tmpdir: nil)
       file = Tempfile.open(name, tmpdir).tap(&:binmode)
       expected = ::EncryptedS3Service::Checksum.parse(checksum) if verify
-      md5 = fill(file, key, digest: expected&.md5)
-      translate_errors { verify_checksum(file, md5, expected) } if expected
+      digest = fill(file, key, digest: expected&.algorithm)
+      translate_errors { expected.check(digest) } if expected
       return opened = file unless block_given?
 
       yield file
@@ -156,7 +158,7 @@ module ActiveStorage
     # @param expires_in [ActiveSupport::Duration, Integer] seconds
     # @param content_type [String]
     # @param content_length [Integer] bytes
-    # @param checksum [String] Base64 of the MD5
+    # @param checksum [String] as in {#upload}
     # @return [String]
     # @raise [ArgumentError] when no setting names the application's host
     def url_for_direct_upload(key, expires_in:, content_type:, content_length:, checksum:, **)
@@ -206,12 +208,7 @@ module ActiveStorage
         decrypting(key) { |report| client.download_file(key, file, digest: digest, report: report) }
       end
       file.rewind
-      written[:md5]
-    end
-
-    # Only an MD5 is computed during the download. For other digests the file is read again.
-    def verify_checksum(file, md5, expected)
-      expected.check(md5 || expected.digest.file(file.path).base64digest)
+      written[:digest]
     end
 
     def progress_of(key)

@@ -1,6 +1,5 @@
 # frozen_string_literal: true
 
-require "openssl"
 require_relative "../errors"
 
 module EncryptedS3Service
@@ -34,11 +33,8 @@ module EncryptedS3Service
                                        "#{BY_SIZE.values.join(", ")}."
     end
 
-    # @return [String, nil] the Base64 of an MD5, which the Rust core compares; nil for other digests
-    def md5 = (@base64 if @algorithm == "md5")
-
-    # @return [OpenSSL::Digest, nil] an empty digest for the plaintext; nil for an MD5
-    def digest = (OpenSSL::Digest.new(@algorithm) unless md5)
+    # @return [String] the checksum with the digest's name before it, as the Rust core takes it
+    def to_s = "#{@algorithm}:#{@base64}"
 
     # @param found [String] Base64 of the plaintext's digest
     # @return [void]

@@ -12,13 +12,11 @@ module EncryptedS3Service
     READ_SIZE = 1 << 20
 
     # @param io [#read]
-    # @param digest [OpenSSL::Digest, nil] updated with all bytes; with a digest Ruby reads also plain files
     # @raise [ArgumentError] when the object does not respond to `read`
-    def initialize(io, digest: nil)
+    def initialize(io)
       raise ArgumentError, "An io must respond to `read`, but a #{io.class} does not." unless io.respond_to?(:read)
 
       @io = io
-      @digest = digest
     end
 
     # @return [Integer, nil] remaining bytes; nil when the IO does not know
@@ -38,7 +36,7 @@ module EncryptedS3Service
     # @yield after each step
     # @return [void]
     def transfer(upload, step, &)
-      file = plain_file unless @digest
+      file = plain_file
       file ? transfer_file(upload, file, step, &) : transfer_reads(upload, &)
     end
 
@@ -50,7 +48,6 @@ module EncryptedS3Service
         # An IO returns nil at its end, but objects that imitate one may return an empty String.
         break if data.empty?
 
-        @digest&.update(data)
         upload.write(data)
         yield
       end

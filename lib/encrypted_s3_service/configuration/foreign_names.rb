@@ -24,7 +24,7 @@ module EncryptedS3Service
       # Values that match this service's behaviour.
       WITHOUT_EFFECT = {
         ssl_verify_peer: [true, "true"], stub_responses: [false, "false"], http_wire_trace: [false, "false"],
-        signature_version: %w[v4], default_digest_type: %w[md5], s3_us_east_1_regional_endpoint: %w[regional],
+        signature_version: %w[v4], s3_us_east_1_regional_endpoint: %w[regional],
         correct_clock_skew: [true, "true"],
         follow_redirects: [true, "true"], validate_params: [true, "true"], convert_params: [true, "true"],
         disable_host_prefix_injection: [false, "false"], require_https_for_sse_cpk: [true, "true"],
@@ -48,7 +48,6 @@ module EncryptedS3Service
         s3_us_east_1_regional_endpoint: "must be regional: region us-east-1 has its own endpoint here",
         s3_use_arn_region: "is not supported: set region to the region of the access point",
         follow_redirects: "cannot be false: redirects are never followed. Set the right region",
-        default_digest_type: "must be md5: the files' integrity is protected by their encryption",
         client: "is not supported: this service has a client of its own",
         sse_customer_algorithm: CUSTOMER_KEYS, sse_customer_key: CUSTOMER_KEYS, sse_customer_key_md5: CUSTOMER_KEYS,
         content_disposition: PLAINTEXT, content_encoding: PLAINTEXT, content_language: PLAINTEXT,

@@ -14,7 +14,7 @@ use super::origin::{Begun, Origin, Part};
 use super::target::Target;
 use super::trailer::Cut;
 use super::{Written, unwritable};
-use crate::md5::Digester;
+use crate::checksum::{Algorithm, Digester};
 use crate::{Error, ErrorKind, Result};
 
 /// Writes the object into the file. If the store has another version of the object meanwhile that has the same body
@@ -23,7 +23,12 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 /// `Auth` when the object is not the one that was encrypted, `Changed` when another object is there, `Io` when the file
 /// cannot be written, and the errors of the requests. The caller restores the file then.
-pub(super) async fn save(origin: &Arc<Origin>, mut begun: Begun, target: &Target<'_>, digest: bool) -> Result<Written> {
+pub(super) async fn save(
+    origin: &Arc<Origin>,
+    mut begun: Begun,
+    target: &Target<'_>,
+    digest: Option<Algorithm>,
+) -> Result<Written> {
     let mark = begun.mark();
     for _ in 0..ANEW {
         let changed = match write(origin, begun, target, digest).await {
@@ -36,10 +41,10 @@ pub(super) async fn save(origin: &Arc<Origin>, mut begun: Begun, target: &Target
     write(origin, begun, target, digest).await
 }
 
-async fn write(origin: &Origin, begun: Begun, target: &Target<'_>, digest: bool) -> Result<Written> {
+async fn write(origin: &Origin, begun: Begun, target: &Target<'_>, digest: Option<Algorithm>) -> Result<Written> {
     let Begun { mut ranges, unlocked, .. } = begun;
     let mut content = unlocked.content_key.content()?;
-    let mut md5 = digest.then(Digester::new);
+    let mut digester = digest.map(Digester::new);
     let mut cut = Cut::after(unlocked.size);
     let mut file = target.file;
     let named = |error: Error| error.for_object(&origin.key);
@@ -47,16 +52,16 @@ async fn write(origin: &Origin, begun: Begun, target: &Target<'_>, digest: bool)
         cut.apply(&mut bytes);
         content.update(bytes.bytes_from(0)).map_err(named)?;
         file.write_all(bytes.bytes()).map_err(|error| unwritable(&origin.key, error))?;
-        if let Some(md5) = &mut md5 {
-            md5.update(bytes.bytes()).await;
+        if let Some(digester) = &mut digester {
+            digester.update(bytes.bytes()).await;
         }
         // Everything may have arrived already. Without this the caller could not be interrupted.
         tokio::task::yield_now().await;
     }
     content.finish(cut.trailer()).map_err(named)?;
-    let md5 = match md5 {
-        Some(md5) => Some(STANDARD.encode(md5.finish().await?)),
+    let digest = match digester {
+        Some(digester) => Some(STANDARD.encode(digester.finish().await?)),
         None => None,
     };
-    Ok(Written { bytes: unlocked.size, md5, used: unlocked.used })
+    Ok(Written { bytes: unlocked.size, digest, used: unlocked.used })
 }

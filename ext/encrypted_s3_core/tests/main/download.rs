@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use encrypted_s3_core::checksum::Algorithm;
 use encrypted_s3_core::download::{CHUNK, Download, DownloadPlan, FIRST_PASSES, Maps, RangePlan, Written};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
@@ -69,7 +70,7 @@ async fn open(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Download> {
     Download::open(Arc::new(memory.clone()), &keyring(1), plan, "a key").await
 }
 
-async fn save(memory: &MemoryStore, plan: &DownloadPlan, file: &File, digest: bool) -> Result<Written> {
+async fn save(memory: &MemoryStore, plan: &DownloadPlan, file: &File, digest: Option<Algorithm>) -> Result<Written> {
     Download::save(Arc::new(memory.clone()), &keyring(1), plan, "a key", file, digest).await
 }
 
@@ -300,7 +301,7 @@ async fn a_file_that_is_no_longer_wanted_is_as_it_was_and_stays_so() {
             let pause = tokio::time::sleep(std::time::Duration::from_micros(400 * operations));
             let over = tokio::select! {
                 biased;
-                _ = save(&memory, plan, file.as_file(), true) => true,
+                _ = save(&memory, plan, file.as_file(), Some(Algorithm::Md5)) => true,
                 () = pause => false,
             };
             if over {
@@ -369,8 +370,8 @@ async fn a_file_gets_all_of_it() {
     let (memory, ..) = stored(300_000).await;
     for plan in PLANS {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let written = save(&memory, &plan, file.as_file(), false).await.unwrap();
-        assert_eq!((written.bytes, written.md5), (300_000, None));
+        let written = save(&memory, &plan, file.as_file(), None).await.unwrap();
+        assert_eq!((written.bytes, written.digest), (300_000, None));
         assert_eq!(std::fs::read(file.path()).unwrap(), plaintext(300_000));
     }
 }
@@ -395,7 +396,7 @@ async fn a_file_gets_it_at_its_position_whatever_kind_of_file_it_is() {
     for (after, append) in [("", false), ("after", false), ("", true)] {
         for plan in PLANS {
             let file = begun_file(after, append);
-            save(&memory, &plan, file.as_file(), true).await.unwrap();
+            save(&memory, &plan, file.as_file(), Some(Algorithm::Md5)).await.unwrap();
             assert_eq!(file.as_file().stream_position().unwrap(), 300_007);
             assert_eq!(std::fs::read(file.path()).unwrap(), [b"before ", &plaintext(300_000)[..]].concat());
         }
@@ -407,7 +408,7 @@ async fn a_file_that_can_only_be_written_gets_it_too() {
     let (memory, ..) = stored(300_000).await;
     let named = tempfile::NamedTempFile::new().unwrap();
     let file = OpenOptions::new().write(true).open(named.path()).unwrap();
-    save(&memory, &BY_SEGMENTS, &file, false).await.unwrap();
+    save(&memory, &BY_SEGMENTS, &file, None).await.unwrap();
     assert_eq!(std::fs::read(named.path()).unwrap(), plaintext(300_000));
 }
 
@@ -420,7 +421,10 @@ async fn a_file_keeps_what_it_has_when_the_object_was_changed() {
     for (after, append) in [("", false), ("after", false), ("", true)] {
         for plan in PLANS {
             let file = begun_file(after, append);
-            assert_eq!(save(&memory, &plan, file.as_file(), true).await.unwrap_err().kind(), ErrorKind::Auth);
+            assert_eq!(
+                save(&memory, &plan, file.as_file(), Some(Algorithm::Md5)).await.unwrap_err().kind(),
+                ErrorKind::Auth
+            );
             assert_eq!(std::fs::read_to_string(file.path()).unwrap(), format!("before {after}"));
             assert_eq!(file.as_file().stream_position().unwrap(), 7);
         }
@@ -428,16 +432,22 @@ async fn a_file_keeps_what_it_has_when_the_object_was_changed() {
 }
 
 #[tokio::test]
-async fn the_md5_of_what_a_file_gets_is_told() {
+async fn the_digest_of_what_a_file_gets_is_told() {
     let memory = MemoryStore::new();
     let options = UploadOptions::default();
     let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
     upload.write(b"abc").await.unwrap();
     upload.finish().await.unwrap();
-    let file = tempfile::tempfile().unwrap();
-    let written = save(&memory, &WHOLE, &file, true).await.unwrap();
-    // md5("abc"), RFC 1321 appendix A.5, as base64.
-    assert_eq!(written.md5.as_deref(), Some("kAFQmDzST7DWlj99KOF/cg=="));
+    // RFC 1321 appendix A.5 and FIPS 180-4's example, as base64.
+    let digests = [
+        (Algorithm::Md5, "kAFQmDzST7DWlj99KOF/cg=="),
+        (Algorithm::Sha256, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="),
+    ];
+    for (algorithm, digest) in digests {
+        let file = tempfile::tempfile().unwrap();
+        let written = save(&memory, &WHOLE, &file, Some(algorithm)).await.unwrap();
+        assert_eq!(written.digest.as_deref(), Some(digest));
+    }
 }
 
 #[tokio::test]
@@ -448,7 +458,7 @@ async fn a_file_gets_nothing_of_a_changed_object() {
     memory.replace(object, changed);
     for plan in PLANS {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = save(&memory, &plan, file.as_file(), true).await.unwrap_err();
+        let error = save(&memory, &plan, file.as_file(), Some(Algorithm::Md5)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
         assert_eq!(std::fs::read(file.path()).unwrap(), b"");
     }

@@ -130,7 +130,7 @@ async fn a_file_gets_the_plaintext_and_nothing_else() {
                 let body = if valid { whole.clone() } else { encrypt(&vec![0; whole.len()]) };
                 let named = tempfile::NamedTempFile::new().unwrap();
                 named.as_file().write_all(b"before ").unwrap();
-                let saved = Download::save(stored(&body), &reader(1), &plan, "a key", named.as_file(), false).await;
+                let saved = Download::save(stored(&body), &reader(1), &plan, "a key", named.as_file(), None).await;
                 let expected = if valid { &text[..] } else { b"" };
                 assert_eq!(kind(saved), (!valid).then_some(ErrorKind::Cbc));
                 assert!(std::fs::read(named.path()).unwrap() == [b"before ", expected].concat(), "{size} bytes");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use encrypted_s3_core::ErrorKind;
+use encrypted_s3_core::checksum::{Algorithm, Checksum};
 use encrypted_s3_core::download::{Download, DownloadPlan, RangePlan};
 use encrypted_s3_core::envelope::Envelopes;
 use encrypted_s3_core::keyring::{Key, Keyring};
@@ -27,6 +28,10 @@ fn plaintext(size: usize) -> Vec<u8> {
 
 fn begin(store: &MemoryStore, options: UploadOptions) -> Upload {
     Upload::begin(Arc::new(store.clone()), &keyring(), PLAN, "a key", options).now().unwrap()
+}
+
+fn checksum(algorithm: Algorithm, base64: &str) -> Option<Checksum> {
+    Some(Checksum { algorithm, base64: base64.to_owned() })
 }
 
 async fn store(store: &MemoryStore, bytes: &[u8], piece: usize) {
@@ -131,25 +136,53 @@ async fn a_wrong_checksum_leaves_nothing_and_keeps_the_object_that_was_there() {
     for size in [10, 13 * MIB] {
         let memory = MemoryStore::new();
         store(&memory, b"the former", MIB).await;
-        let empty_md5 = "1B2M2Y8AsgTpgAmY7PhCfg==";
-        let mut upload = begin(&memory, UploadOptions { checksum: Some(empty_md5.into()), ..Default::default() });
-        upload.write(&plaintext(size)).await.unwrap();
-        assert_eq!(upload.finish().await.unwrap_err().kind(), ErrorKind::ChecksumMismatch);
-        assert_eq!(memory.unfinished(), 0);
-        assert_eq!(read(&memory).await, b"the former");
+        // The digests of nothing.
+        let checksums = [
+            checksum(Algorithm::Md5, "1B2M2Y8AsgTpgAmY7PhCfg=="),
+            checksum(Algorithm::Sha256, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+        ];
+        for checksum in checksums {
+            let mut upload = begin(&memory, UploadOptions { checksum, ..Default::default() });
+            upload.write(&plaintext(size)).await.unwrap();
+            assert_eq!(upload.finish().await.unwrap_err().kind(), ErrorKind::ChecksumMismatch);
+            assert_eq!(memory.unfinished(), 0);
+            assert_eq!(read(&memory).await, b"the former");
+        }
     }
 }
 
 #[tokio::test]
 async fn the_right_checksum_is_accepted() {
-    let memory = MemoryStore::new();
-    // md5("abc"), RFC 1321 appendix A.5, as base64.
-    let options = UploadOptions { checksum: Some("kAFQmDzST7DWlj99KOF/cg==".into()), ..Default::default() };
-    let mut upload = begin(&memory, options);
-    upload.write(b"ab").await.unwrap();
-    upload.write(b"c").await.unwrap();
-    upload.finish().await.unwrap();
-    assert_eq!(read(&memory).await, b"abc");
+    // Of "abc": RFC 1321 appendix A.5, and FIPS 180-4's examples, as base64.
+    let checksums = [
+        checksum(Algorithm::Md5, "kAFQmDzST7DWlj99KOF/cg=="),
+        checksum(Algorithm::Sha256, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="),
+        checksum(
+            Algorithm::Sha512,
+            "3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==",
+        ),
+    ];
+    for checksum in checksums {
+        let memory = MemoryStore::new();
+        let mut upload = begin(&memory, UploadOptions { checksum, ..Default::default() });
+        upload.write(b"ab").await.unwrap();
+        upload.write(b"c").await.unwrap();
+        upload.finish().await.unwrap();
+        assert_eq!(read(&memory).await, b"abc");
+    }
+}
+
+#[tokio::test]
+async fn a_checksum_that_is_none_is_refused_before_anything_is_sent() {
+    let md5 = "kAFQmDzST7DWlj99KOF/cg==";
+    let wrong = [(Algorithm::Sha256, md5), (Algorithm::Md5, "not base64"), (Algorithm::Md5, "")];
+    for (algorithm, base64) in wrong {
+        let store = Arc::new(MemoryStore::new());
+        let checksum = checksum(algorithm, base64);
+        let options = UploadOptions { checksum, ..Default::default() };
+        let begun = Upload::begin(store, &keyring(), PLAN, "a key", options).now();
+        assert_eq!(begun.unwrap_err().kind(), ErrorKind::ChecksumMismatch);
+    }
 }
 
 #[tokio::test]
