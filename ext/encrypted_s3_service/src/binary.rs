@@ -19,9 +19,6 @@ pub fn string(ruby: &Ruby, bytes: &[u8]) -> RString {
     if bytes.len() < UNLOCKED {
         return ruby.str_from_slice(bytes);
     }
-    // Count the bytes twice. Ruby lets some 30 MB of strings become garbage before it collects them, and frees them
-    // while the next 30 MB are allocated; a download that is read in chunks would grow the process by all of that.
-    ruby.gc_adjust_memory_usage(isize::try_from(length).unwrap_or_default());
     filled(ruby.str_buf_new(bytes.len()), bytes, length)
 }
 

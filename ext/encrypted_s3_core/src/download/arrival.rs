@@ -1,6 +1,7 @@
 //! From the head of an object to bytes that can be returned: a small object is read whole and checked in memory, a
 //! large one is read by its segment map.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Used;
@@ -8,11 +9,11 @@ use super::origin::{Begun, Mark, Origin, Part};
 use super::pass;
 use super::ranges::Ranges;
 use super::segmented::Segmented;
-use super::stored_map::{self, Asked, Stored};
+use super::stored_map::{Asked, Stored};
 use crate::buffer::Buffer;
 use crate::content::Content;
 use crate::envelope::ContentKey;
-use crate::segments::{Map, Purpose, wants_sidecar};
+use crate::segments::{Map, Purpose, SEGMENT_LEN, wants_sidecar};
 use crate::sidecar;
 use crate::store::ObjectSettings;
 use crate::{Error, ErrorKind, Result};
@@ -99,21 +100,21 @@ impl Origin {
     pub(super) async fn arrive(self: Arc<Self>, mut begun: Begun, part: Part) -> Result<Arrived> {
         let mark: Mark = begun.mark();
         for _ in 0..ANEW {
-            let changed = match self.ready(begun).await {
+            let changed = match self.ready(begun, part).await {
                 Err(error) if error.kind() == ErrorKind::Changed => error,
                 arrived => return arrived,
             };
             begun = self.begin_anew(&mark, part, changed).await?;
         }
-        self.ready(begun).await
+        self.ready(begun, part).await
     }
 
-    async fn ready(self: &Arc<Self>, begun: Begun) -> Result<Arrived> {
+    async fn ready(self: &Arc<Self>, begun: Begun, part: Part) -> Result<Arrived> {
         let is_large = begun.is_large(&self.plan);
         let Begun { mut ranges, unlocked, etag, asked, .. } = begun;
         let (size, key) = (unlocked.size, unlocked.content_key);
         let body = if is_large {
-            let (map, ranges) = self.map(ranges, &key, size, &etag, asked).await?;
+            let (map, ranges) = self.map(ranges, &key, size, &etag, asked, part).await?;
             let reader = Segmented::new(self.clone(), ranges, map, key, etag.clone())?;
             Verified::Segmented(Box::new(reader))
         } else {
@@ -131,8 +132,11 @@ impl Origin {
         size: u64,
         etag: &str,
         asked: Option<Asked>,
+        part: Part,
     ) -> Result<(Arc<Map>, Ranges)> {
-        let Some((maps, version)) = self.shared(etag) else { return self.new_map(ranges, key, size, asked).await };
+        let Some((maps, version)) = self.shared(etag) else {
+            return self.new_map(ranges, key, size, asked, part).await;
+        };
         if let Some(map) = maps.cached(&version, key, size) {
             return Ok((map, ranges));
         }
@@ -140,9 +144,11 @@ impl Origin {
         if let Some(map) = maps.cached(&version, key, size).or_else(|| making.map(key, size)) {
             return Ok((map, ranges));
         }
-        let (map, ranges) = self.new_map(ranges, key, size, asked).await?;
-        making.made(&map);
-        maps.keep(version, map.clone());
+        let (map, ranges) = self.new_map(ranges, key, size, asked, part).await?;
+        if map.is_whole() {
+            making.made(&map);
+            maps.keep(version, map.clone());
+        }
         Ok((map, ranges))
     }
 
@@ -153,8 +159,12 @@ impl Origin {
         key: &ContentKey,
         size: u64,
         asked: Option<Asked>,
+        part: Part,
     ) -> Result<(Arc<Map>, Ranges)> {
-        let purpose = match self.stored_map(key, size, asked).await {
+        // What has been requested can be used only with its tags.
+        let Range { start, end } = part.numbers();
+        let numbers = start.min(number(ranges.position()))..end.max(number(ranges.requested()));
+        let purpose = match self.stored_map(key, size, asked, numbers).await {
             Stored::Map(map) => return Ok((Arc::new(map), ranges)),
             Stored::Nothing => Purpose::Memory,
             Stored::Bad => Purpose::Storing,
@@ -165,13 +175,25 @@ impl Origin {
         Ok((map, again))
     }
 
-    async fn stored_map(&self, key: &ContentKey, size: u64, asked: Option<Asked>) -> Stored {
+    async fn stored_map(&self, key: &ContentKey, size: u64, asked: Option<Asked>, numbers: Range<u64>) -> Stored {
         if key.is_legacy() || !self.plan.segment_index || !wants_sidecar(size, self.plan.memory_limit) {
             return Stored::Nothing;
         }
-        match asked.or_else(|| stored_map::ask(&self.store, &self.key)) {
-            Some(asked) => stored_map::read(asked, key, size).await,
+        let asked = asked.filter(|asked| asked.is_for(size, self.map_size()));
+        match asked.or_else(|| self.ask_for_map(numbers, Some(size))) {
+            Some(asked) => asked.read(key, size).await,
             None => Stored::Nothing,
+        }
+    }
+
+    /// Returns a map with the tags of the segments from `number` on, for a reader that has only a part of the stored map
+    /// and goes on after it. `whole` are the ranges of the whole object, which is checked when there is no such map any
+    /// more.
+    pub(super) async fn next_map(&self, whole: Ranges, key: &ContentKey, size: u64, number: u64) -> Result<Arc<Map>> {
+        match self.stored_map(key, size, None, number..u64::MAX).await {
+            Stored::Map(map) => Ok(Arc::new(map)),
+            Stored::Nothing => self.checked(whole, key, size, Purpose::Memory).await,
+            Stored::Bad => self.checked(whole, key, size, Purpose::Storing).await,
         }
     }
 
@@ -202,6 +224,11 @@ impl Origin {
         let (store, key, map) = (self.store.clone(), self.key.clone(), map.clone());
         tokio::spawn(async move { sidecar::put(store, &key, &map, ObjectSettings::default()).await });
     }
+}
+
+/// The number of the first segment that begins at this position or after it.
+fn number(position: u64) -> u64 {
+    position.div_ceil(SEGMENT_LEN as u64)
 }
 
 /// Reads the whole body, decrypts its first `size` bytes and checks them.

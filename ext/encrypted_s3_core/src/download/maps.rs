@@ -10,7 +10,7 @@ use crate::envelope::ContentKey;
 use crate::segments::{Map, MapCache, Version};
 
 /// The bytes of memory that the maps of a process use at most, unless the caller wants another limit. This is enough
-/// for objects of 32 GiB in total.
+/// for objects of 32 GiB in total. Of the stored map of a larger object only parts are fetched.
 pub const MAP_MEMORY: usize = 8 * 1024 * 1024;
 
 /// The largest number of objects that are read from end to end at the same time only to make maps of them. Further
@@ -38,6 +38,11 @@ impl Maps {
     /// Creates an empty cache for maps of `memory` bytes in total; 0 keeps no maps.
     pub fn new(memory: usize) -> Self {
         Self { cache: MapCache::new(memory), making: Mutex::default(), turns: Semaphore::new(FIRST_PASSES) }
+    }
+
+    /// The bytes of memory that the maps use at most.
+    pub(super) fn memory(&self) -> usize {
+        self.cache.limit()
     }
 
     /// Returns the map of this version, if there is one and it belongs to the object that `key` was opened from.

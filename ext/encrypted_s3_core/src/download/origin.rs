@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::maps::Maps;
+use super::maps::{MAP_MEMORY, Maps};
 use super::ranges::Ranges;
 use super::stored_map::{self, Asked};
 use super::{DownloadPlan, Used, instruction_file};
@@ -37,6 +37,12 @@ impl Part {
         // An empty part has no position that a store could be asked for.
         let end = self.length.map_or(u64::MAX, |length| self.first.saturating_add(length.max(1)));
         self.first / SEGMENT * SEGMENT..end.checked_next_multiple_of(SEGMENT).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the numbers of these segments.
+    pub(super) fn numbers(self) -> Range<u64> {
+        let Range { start, end } = self.segments();
+        start / SEGMENT..end.div_ceil(SEGMENT)
     }
 }
 
@@ -87,7 +93,7 @@ impl Origin {
         // An object that has this part must be large.
         let is_large = wants_sidecar(part.first, self.plan.memory_limit);
         let span = if is_known || is_large { part.segments() } else { Part::WHOLE.segments() };
-        let asked = (is_large && !is_known && self.plan.segment_index).then(|| stored_map::ask(&self.store, &self.key));
+        let asked = (is_large && !is_known && self.plan.segment_index).then(|| self.ask_for_map(part.numbers(), None));
         let open = |span| Ranges::open(self.store.clone(), &self.key, self.plan.ranges.ending_with_segments(), span);
         let opened = match open(span).await {
             // The size of the object is needed to report this.
@@ -133,6 +139,17 @@ impl Origin {
     /// Reports that the map beside the object is wrong.
     pub(super) fn report_bad_sidecar(&self) {
         self.bad_sidecar.store(true, Ordering::Relaxed);
+    }
+
+    /// Requests what is stored beside the object of the map of these segments. `text_len` is the size of the ciphertext in
+    /// bytes, if it is known.
+    pub(super) fn ask_for_map(&self, numbers: Range<u64>, text_len: Option<u64>) -> Option<Asked> {
+        self.map_size().ask(&self.store, &self.key, numbers, text_len)
+    }
+
+    /// How much of a stored map is read at once.
+    pub(super) fn map_size(&self) -> stored_map::Size {
+        stored_map::Size::of(self.plan.maps.as_ref().map_or(MAP_MEMORY, |maps| maps.memory()))
     }
 
     fn is_known(&self) -> bool {

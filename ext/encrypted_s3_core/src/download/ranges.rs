@@ -34,13 +34,13 @@ pub struct RangePlan {
 }
 
 impl RangePlan {
-    /// The default size of one request in bytes. It is large enough to fetch most objects with one request, and small
-    /// enough that several requests at the same time use a small part of a process's memory.
-    pub const SIZE: u64 = 4 * 1024 * 1024;
+    /// The default size of one request in bytes: that of a chunk, so that a chunk that was fetched by one request is
+    /// returned without being copied.
+    pub const SIZE: u64 = super::CHUNK as u64;
 
     /// The most requests at the same time that are worth their memory. One connection of a real store brings several
     /// times more than it takes, so a download needs fewer of them than an upload.
-    pub const MOST_REQUESTS: usize = 4;
+    pub const MOST_REQUESTS: usize = 3;
 
     /// Ranges end where a segment ends, so that each can be checked and decrypted when it arrives.
     pub(super) fn ending_with_segments(self) -> Self {
@@ -97,9 +97,9 @@ impl Pace {
     }
 
     /// Returns the size of the next range in bytes: less than `size` for a caller that does not keep up, or that has just
-    /// begun.
-    fn size(&self, size: u64) -> u64 {
-        let small = (size / 4).max(1).next_multiple_of(SEGMENT_LEN as u64);
+    /// begun, unless the caller waits for more, `needed` bytes.
+    fn size(&self, size: u64, needed: u64) -> u64 {
+        let small = (size / 4).max(needed).max(1).checked_next_multiple_of(SEGMENT_LEN as u64).unwrap_or(size);
         if self.ahead < 2 { small.min(size) } else { size }
     }
 }
@@ -226,15 +226,23 @@ impl Ranges {
     /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end, and
     /// the errors of the work.
     pub(crate) async fn next(&mut self) -> Result<Option<Buffer>> {
+        self.next_for(self.plan.size).await
+    }
+
+    /// Like [`next`](Self::next), for a caller that cannot go on without `needed` bytes.
+    ///
+    /// # Errors
+    /// The errors of [`next`](Self::next).
+    pub(super) async fn next_for(&mut self, needed: u64) -> Result<Option<Buffer>> {
         let is_ready = self.under_way.front().is_some_and(|(_, range)| range.is_finished());
         let most = self.plan.concurrency.max(1);
         if let Some(pace) = &mut self.pace {
             pace.step(is_ready, most);
         }
         let wanted = self.pace.map_or(most, |pace| (1 + pace.ahead).min(most));
-        let size = self.pace.map_or(self.plan.size, |pace| pace.size(self.plan.size));
+        let size = self.pace.map_or(self.plan.size, |pace| pace.size(self.plan.size, needed));
         while self.next < self.end && self.under_way.len() < wanted {
-            let end = self.next.saturating_add(size).min(self.end);
+            let end = self.end_of_request(size);
             let range = self.request(self.next, end);
             self.under_way.push_back((self.next, range));
             self.next = end;
@@ -252,6 +260,14 @@ impl Ranges {
                 Err(error)
             }
         }
+    }
+
+    /// Returns where the next request of at most `size` bytes ends: at the end of what is wanted, or before a multiple of
+    /// the plan's size, because that is where chunks end.
+    fn end_of_request(&self, size: u64) -> u64 {
+        let whole = self.plan.size.max(1);
+        let boundary = (self.next / whole + 1).saturating_mul(whole);
+        self.next.saturating_add(size).min(boundary).min(self.end)
     }
 
     fn request(&self, first: u64, end: u64) -> Task<Buffer> {

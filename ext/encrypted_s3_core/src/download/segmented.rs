@@ -52,10 +52,15 @@ impl Segmented {
     ) -> Result<Self> {
         let legacy = if key.is_legacy() { Some(key.content()?) } else { None };
         let (key, text_len) = (Arc::new(key), map.layout().text_len());
+        let covered = covered(&map);
+        // Of a part of a map, what was requested can be used only as far as its tags are there.
+        let is_covered = covered.start <= ranges.position() && ranges.requested().min(text_len) <= covered.end;
+        let position = ranges.position();
+        let ranges = if is_covered { ranges } else { ranges.again(position..position) };
         Ok(Self {
             origin,
             size: text_len.saturating_sub(map.padding()),
-            ranges: ranges.end_at(text_len).paced().with_work(opening(&map, &key)),
+            ranges: ranges.end_at(covered.end).paced().with_work(opening(&map, &key)),
             map,
             key,
             etag,
@@ -110,7 +115,8 @@ impl Segmented {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(most);
         while self.chunk.len() + self.ready().len() < length {
             self.move_to_chunk(usize::MAX);
-            self.fetch().await.inspect_err(|_| self.failed = true)?;
+            let needed = (length - self.chunk.len()) as u64;
+            self.fetch(needed).await.inspect_err(|_| self.failed = true)?;
         }
         // One range often holds all of it. Then nothing is copied.
         if self.chunk.is_empty() {
@@ -142,20 +148,20 @@ impl Segmented {
         usize::try_from(self.position.saturating_sub(start)).unwrap_or(usize::MAX).min(self.arrived.len())
     }
 
-    /// Waits for the next range. It can end before the next byte to return.
-    async fn fetch(&mut self) -> Result<()> {
+    /// Waits for the next range, of which `needed` bytes are wanted at once. It can end before the next byte to return.
+    async fn fetch(&mut self, needed: u64) -> Result<()> {
         // Its memory is used for the next range.
         self.arrived = Buffer::default();
         if !self.is_coming() {
-            self.ranges.read_part(self.next_span(u64::MAX));
+            self.go_on().await?;
         }
         loop {
             let first = self.ranges.position();
-            let error = match self.ranges.next().await {
+            let error = match self.ranges.next_for(needed).await {
                 Ok(Some(bytes)) => return self.arrive(first, bytes),
                 Ok(None) if first < self.map.layout().text_len() => {
                     // The part that was announced ends here, and the reader goes on.
-                    self.ranges.read_part(self.next_span(u64::MAX));
+                    self.go_on().await?;
                     continue;
                 }
                 Ok(None) => return Err(Error::new(ErrorKind::Transport, "the store sent fewer bytes than announced")),
@@ -172,6 +178,20 @@ impl Segmented {
         }
     }
 
+    /// Has what comes next requested, and the tags for it, if the map is a part that ends before them.
+    async fn go_on(&mut self) -> Result<()> {
+        let start = self.start();
+        let (text_len, covered) = (self.map.layout().text_len(), covered(&self.map));
+        if start < text_len && !covered.contains(&start) {
+            let whole = self.ranges.again(0..self.ranges.size());
+            let number = start / SEGMENT_LEN as u64;
+            self.map = self.origin.next_map(whole, &self.key, text_len, number).await?;
+            self.begin_again();
+        }
+        self.ranges.read_part(self.next_span(u64::MAX));
+        Ok(())
+    }
+
     /// Whether the next byte to return is in a range that is under way, or will be requested next.
     fn is_coming(&self) -> bool {
         let first = self.ranges.position();
@@ -181,11 +201,15 @@ impl Segmented {
         first == self.position || (first..self.ranges.requested()).contains(&self.position)
     }
 
-    /// Returns what is to be requested next, up to `end`. A legacy object must be decrypted in order.
+    /// Returns what is to be requested next, up to `end`: nothing where the map has no tags for it.
     fn next_span(&self, end: u64) -> Range<u64> {
-        let end = end.min(self.map.layout().text_len());
-        let start = if self.legacy.is_some() { self.fetched } else { Part::from(self.position).segments().start };
-        start.min(end)..end
+        let (start, covered) = (self.start().min(self.map.layout().text_len()), covered(&self.map));
+        if start < covered.start { start..start } else { start..end.min(covered.end).max(start) }
+    }
+
+    /// The position of the first byte that is to be requested next. A legacy object must be decrypted in order.
+    fn start(&self) -> u64 {
+        if self.legacy.is_some() { self.fetched } else { Part::from(self.position).segments().start }
     }
 
     fn arrive(&mut self, first: u64, mut bytes: Buffer) -> Result<()> {
@@ -260,6 +284,11 @@ impl Segmented {
         let rest = self.next_span(u64::MAX);
         self.ranges = self.ranges.of_version(&self.etag, rest).with_work(opening(&self.map, &self.key));
     }
+}
+
+/// The bytes of the object for which the map has tags.
+fn covered(map: &Map) -> Range<u64> {
+    map.layout().bytes_of(map.numbers())
 }
 
 /// Returns the work on each range: it checks every segment and decrypts it. The segments of a legacy object are only

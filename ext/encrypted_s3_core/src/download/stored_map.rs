@@ -1,15 +1,25 @@
-//! Reads the segment map that is stored beside an object.
+//! Reads the segment map that is stored beside an object: all of it, or, where it is too large to be kept, the part that
+//! is needed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::envelope::ContentKey;
-use crate::segments::{MAX_SIDECAR_LEN, Map, NoMap, sidecar_key};
+use crate::segments::{HEADER_LEN, Layout, MAX_SIDECAR_LEN, Map, NoMap, sidecar_key};
 use crate::store::{ObjectStore, Reading};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// A request for the map beside an object.
-pub(super) type Asked = Task<Vec<u8>>;
+/// The most segments whose tags are fetched at once of a map that is not read whole: those of 4 GiB.
+const MOST_NUMBERS: u64 = 65_536;
+
+/// Requests for the map beside an object.
+pub(super) enum Asked {
+    /// All of it.
+    Whole(Task<Vec<u8>>),
+    /// Its header, and the tags of the segments with these numbers, as far as the object has them.
+    Part { numbers: Range<u64>, header: Task<Vec<u8>>, tags: Task<Vec<u8>> },
+}
 
 /// What is stored beside an object.
 pub(super) enum Stored {
@@ -20,32 +30,112 @@ pub(super) enum Stored {
     Bad,
 }
 
-/// Requests the map beside the object `key`. Must be called within a tokio runtime. Returns `None` when the key is so
-/// long that nothing can be stored beside it.
-pub(super) fn ask(store: &Arc<dyn ObjectStore>, key: &str) -> Option<Asked> {
-    let (store, sidecar) = (store.clone(), sidecar_key(key)?);
-    Some(task::spawn(async move { fetch(store, &sidecar).await }))
+/// How much of a map beside an object is read at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    /// A map of at most so many bytes is read whole, so that it can be kept.
+    limit: u64,
 }
 
-/// Waits for the map. Every failure means that there is no map: the object itself can still be read.
-pub(super) async fn read(mut asked: Asked, key: &ContentKey, text_len: u64) -> Stored {
-    let Ok(bytes) = task::join(&mut asked).await else { return Stored::Nothing };
-    match Map::read(&bytes, key, text_len) {
-        Ok(map) => Stored::Map(map),
-        Err(NoMap::Length | NoMap::OtherObject | NoMap::Commitment) => Stored::Bad,
-        Err(NoMap::Magic | NoMap::Version(_) | NoMap::Legacy | NoMap::Derivation) => Stored::Nothing,
+impl Size {
+    /// `memory` is the number of bytes of all maps that are kept.
+    pub(super) fn of(memory: usize) -> Self {
+        Self { limit: (memory as u64).min(MAX_SIDECAR_LEN) }
+    }
+
+    /// Whether the map of an object with `text_len` bytes of ciphertext is read whole.
+    pub(super) fn is_whole(self, text_len: u64) -> bool {
+        Layout::of(text_len).sidecar_len().is_some_and(|length| length <= self.limit)
+    }
+
+    /// Limits the segments whose tags are fetched at once to what may be in memory.
+    fn limited(self, numbers: Range<u64>) -> Range<u64> {
+        let most = (self.limit / TAG).clamp(1, MOST_NUMBERS);
+        numbers.start..numbers.end.min(numbers.start.saturating_add(most))
+    }
+
+    /// Requests the map beside the object `key`, of which the segments with these `numbers` are wanted. `text_len` is
+    /// the number of bytes of its ciphertext, if that is known. Must be called within a tokio runtime. Returns `None`
+    /// when the key is so long that nothing can be stored beside it.
+    pub(super) fn ask(
+        self,
+        store: &Arc<dyn ObjectStore>,
+        key: &str,
+        numbers: Range<u64>,
+        text_len: Option<u64>,
+    ) -> Option<Asked> {
+        let sidecar = sidecar_key(key)?;
+        // An object that has this segment has at least so many tags.
+        let at_least = (HEADER_LEN as u64).saturating_add(numbers.start.saturating_mul(TAG));
+        let is_whole = text_len.map_or(at_least <= self.limit, |text_len| self.is_whole(text_len));
+        let request = |range: Range<u64>, most| {
+            let (store, sidecar) = (store.clone(), sidecar.clone());
+            task::spawn(async move { fetch(store, &sidecar, range, most).await })
+        };
+        if is_whole {
+            return Some(Asked::Whole(request(0..MAX_SIDECAR_LEN + 1, Some(self.limit))));
+        }
+        let layout = Layout::of(text_len.unwrap_or(u64::MAX));
+        let last = layout.count().saturating_sub(1);
+        let numbers = self.limited(numbers.start.min(last)..numbers.end.min(layout.count()).max(1));
+        let tags = layout.tags_of(numbers.clone());
+        Some(Asked::Part { header: request(0..HEADER_LEN as u64, None), tags: request(tags, None), numbers })
     }
 }
 
-/// Memory grows with the bytes that arrive, up to the size of the largest map.
-async fn fetch(store: Arc<dyn ObjectStore>, sidecar: &str) -> Result<Vec<u8>> {
-    let reading = Reading { range: Some((0, MAX_SIDECAR_LEN)), if_match: None };
-    let mut body = store.get(sidecar, reading).await?.body;
+const TAG: u64 = crate::gcm::TAG_LEN as u64;
+
+impl Asked {
+    /// Whether these requests are of use for an object with `text_len` bytes of ciphertext. They may have been sent
+    /// before its length was known.
+    pub(super) fn is_for(&self, text_len: u64, size: Size) -> bool {
+        match self {
+            Self::Whole(_) => size.is_whole(text_len),
+            Self::Part { numbers, .. } => !size.is_whole(text_len) && numbers.start < Layout::of(text_len).count(),
+        }
+    }
+
+    /// Waits for the map. Every failure means that there is no map: the object itself can still be read.
+    pub(super) async fn read(self, key: &ContentKey, text_len: u64) -> Stored {
+        let read = match self {
+            Self::Whole(mut asked) => match task::join(&mut asked).await {
+                Ok(bytes) => Map::read(&bytes, key, text_len),
+                Err(_) => return Stored::Nothing,
+            },
+            Self::Part { numbers, mut header, mut tags } => {
+                match (task::join(&mut header).await, task::join(&mut tags).await) {
+                    (Ok(header), Ok(tags)) => {
+                        let numbers = numbers.start..numbers.end.min(Layout::of(text_len).count());
+                        Map::read_part(&header, &tags, numbers, key, text_len)
+                    }
+                    _ => return Stored::Nothing,
+                }
+            }
+        };
+        match read {
+            Ok(map) => Stored::Map(map),
+            Err(NoMap::Length | NoMap::OtherObject | NoMap::Commitment) => Stored::Bad,
+            Err(NoMap::Magic | NoMap::Version(_) | NoMap::Legacy | NoMap::Derivation) => Stored::Nothing,
+        }
+    }
+}
+
+/// Fetches a range of the map. Nothing of a map of more than `most` bytes is read. Memory grows with the bytes that
+/// arrive.
+async fn fetch(store: Arc<dyn ObjectStore>, sidecar: &str, range: Range<u64>, most: Option<u64>) -> Result<Vec<u8>> {
+    let too_long = || Error::new(ErrorKind::TooLarge, "no segment map is that long");
+    let wanted = range.end.saturating_sub(range.start);
+    let reading = Reading { range: Some((range.start, range.end.saturating_sub(1))), if_match: None };
+    let object = store.get(sidecar, reading).await?;
+    if most.is_some_and(|most| object.head.size > most) || object.first != range.start {
+        return Err(too_long());
+    }
+    let mut body = object.body;
     let mut bytes = Vec::new();
     while let Some(piece) = body.next().await {
         bytes.extend_from_slice(&piece?);
-        if bytes.len() as u64 > MAX_SIDECAR_LEN {
-            return Err(Error::new(ErrorKind::TooLarge, "no segment map is that long"));
+        if bytes.len() as u64 > wanted {
+            return Err(too_long());
         }
     }
     Ok(bytes)

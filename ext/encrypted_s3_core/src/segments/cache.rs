@@ -42,6 +42,11 @@ impl MapCache {
         Self { limit, state: Mutex::new(State { maps: LruCache::unbounded(), bytes: 0 }) }
     }
 
+    /// The largest number of bytes of memory for all maps.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Returns the map of a version, if there is one and it belongs to the object that `key` was just opened from, with
     /// `text_len` bytes of ciphertext. A map that does not belong to it is dropped: somebody has put another envelope
     /// before the same body, or the store uses one entity tag for two bodies.
@@ -61,11 +66,12 @@ impl MapCache {
         state.maps.iter().any(|(version, _)| version.key == key && version.bucket == bucket && version.store == store)
     }
 
-    /// Keeps a map, and drops the least recently used maps when the limit is exceeded. A map that is not whole, or that
-    /// alone exceeds the limit, is not kept.
+    /// Keeps a map, and drops the least recently used maps when the limit is exceeded. A map that alone exceeds the limit
+    /// takes the place of all others: it cost a pass over an object of more than 32 GiB, and no map has more than 16 MiB.
+    /// A map that is not whole is not kept.
     pub fn insert(&self, version: Version, map: Arc<Map>) {
         let cost = cost(&version, &map);
-        if !map.is_whole() || cost > self.limit || version.etag.is_empty() {
+        if !map.is_whole() || self.limit == 0 || version.etag.is_empty() {
             return;
         }
         let mut state = self.state();
@@ -73,7 +79,7 @@ impl MapCache {
             state.bytes = state.bytes.saturating_sub(self::cost(&version, &map));
         }
         state.bytes = state.bytes.saturating_add(cost);
-        while state.bytes > self.limit {
+        while state.bytes > self.limit && state.maps.len() > 1 {
             let Some((version, map)) = state.maps.pop_lru() else { break };
             state.bytes = state.bytes.saturating_sub(self::cost(&version, &map));
         }

@@ -111,6 +111,11 @@ impl Map {
         self.first == 0 && self.tags.len() as u64 == self.layout.count()
     }
 
+    /// The numbers of the segments whose tags the map holds.
+    pub fn numbers(&self) -> Range<u64> {
+        self.first..self.first.saturating_add(self.tags.len() as u64)
+    }
+
     /// Whether the map was read from beside the object, or can be stored there. If so, a segment that does not match it
     /// can also mean that the map is wrong.
     pub fn is_stored(&self) -> bool {
