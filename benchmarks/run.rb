@@ -5,6 +5,7 @@
 
 require "fileutils"
 require_relative "bench/options"
+require_relative "bench/parts"
 require_relative "bench/report"
 require_relative "bench/runner"
 require_relative "bench/works"
@@ -25,9 +26,12 @@ module Bench
     def run
       # Whatever ends the program, the server and the workers are to be stopped.
       %w[TERM HUP].each { |name| Signal.trap(name) { Thread.main.raise(Interrupt) } }
+      return join if @options.join
+
       works = @options.servers.to_h { |server| [server, chosen(server)] }.reject { |_, chosen| chosen.empty? }
       abort "bench: no work's title matches" if works.empty?
-      write(Report.new(works.map { |server, chosen| Runner.new(server, chosen).run }))
+      results = works.map { |server, chosen| Runner.new(server, chosen).run { |some| keep(some) } }
+      write(Report.new(results), folder)
     end
 
     private
@@ -37,7 +41,21 @@ module Bench
       @options.only ? works.select { |work| work.title.match?(@options.only) } : works
     end
 
-    def write(report)
+    def join
+      expected = Options::SERVERS.to_h { |server| [server, Works.on(server, quick: false)] }
+      results, missing = parts.join(expected)
+      abort "bench: not measured with --part: #{missing.join(", ")}" unless missing.empty?
+      write(Report.new(results), folder)
+    end
+
+    # Kept at once, in case the run is ended.
+    def keep(results)
+      parts.keep(results) if @options.part
+    end
+
+    def parts = Parts.new(File.join(ROOT, "tmp", "benchmarks", "parts"))
+
+    def write(report, folder)
       FileUtils.mkdir_p(folder)
       markdown = File.join(folder, "results.md")
       File.write(markdown, report.to_markdown)

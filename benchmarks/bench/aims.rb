@@ -45,7 +45,7 @@ module Bench
     end
 
     def uploads
-      up = works { |work| work.kind == :upload && work.large? }
+      up = works { |work| work.kind == :upload && work.large? && work.contenders.include?("plain") }
       # What is sent in one request is as fast as one connection.
       line = @results.server == "line" ? up.select { |work| work.size > LARGE } : []
       [ratio("uploads at latency take at most the time of plain", line, "plain", :wall, 1.0),
@@ -63,8 +63,8 @@ module Bench
 
     # @return [Hash{Work => Work}] uploads and the MD5 of the same bytes
     def digested
-      digests = works { |work| work.kind == :md5 }
-      works { |work| work.kind == :upload }
+      digests = works { |work| work.kind == :digest && work.digest == "md5" }
+      works { |work| work.kind == :upload && work.contenders.include?("plain") }
         .to_h { |work| [work, digests.find { |digest| digest.size == work.size }] }.compact
     end
 

@@ -13,11 +13,17 @@ module Bench
     # @return [Regexp, nil] works whose titles match are done
     attr_reader :only
 
+    # @return [Boolean] whether what is measured is added to what was measured before with this option
+    attr_reader :part
+
+    # @return [Boolean] whether nothing is measured, and the parts are reported together
+    attr_reader :join
+
     # @param arguments [Array<String>]
     # @raise [OptionParser::ParseError]
     def initialize(arguments)
       @servers = SERVERS
-      @quick = false
+      @quick = @part = @join = false
       rest = parser.parse(arguments)
       raise OptionParser::NeedlessArgument, rest.first unless rest.empty?
     end
@@ -26,7 +32,7 @@ module Bench
     def quick? = @quick
 
     # @return [Boolean] everything is done, so that the results are worth keeping
-    def complete? = !quick? && only.nil? && servers == SERVERS
+    def complete? = !quick? && (join || (only.nil? && servers == SERVERS))
 
     private
 
@@ -38,6 +44,8 @@ module Bench
         end
         options.on("--latency", "the same as --server line") { @servers = ["line"] }
         options.on("--quick", "smaller files and fewer rounds, to see that it works") { @quick = true }
+        options.on("--part", "measure a part of everything, and keep it for --join") { @part = true }
+        options.on("--join", "report what was measured with --part") { @join = true }
         options.on("--only PATTERN", Regexp, "only works whose titles match, such as '1 KiB|GiB up'") do |pattern|
           @only = pattern
         end

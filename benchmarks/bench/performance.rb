@@ -19,7 +19,7 @@ module Bench
     # @param work [Work]
     # @param key [String] of the objects, of which each thread has its own
     # @param path [String] of a file with the bytes
-    # @param checksum [String] Base64 of their MD5
+    # @param checksum [String] of them, as Active Storage has it
     def initialize(service, work, key:, path:, checksum:)
       @service = service
       @work = work
@@ -106,7 +106,7 @@ module Bench
       raise "an empty chunk" if chunk.empty?
     end
 
-    def md5(_number) = OpenSSL::Digest::MD5.file(@path)
+    def digest(_number) = OpenSSL::Digest.new(@work.digest).file(@path)
 
     def range(number)
       first = rand(@work.size - RANGE)

@@ -12,11 +12,15 @@ module Bench
     # @return [Array<Work>]
     attr_reader :works
 
+    # @return [Hash{Work => Hash{String => Array<Hash>}}] the rounds of each work, by contender
+    attr_reader :rounds
+
     # @param server [String]
     def initialize(server)
       @server = server
       @works = []
       @values = {}
+      @rounds = {}
     end
 
     # @param work [Work]
@@ -24,6 +28,7 @@ module Bench
     # @return [void]
     def add(work, rounds)
       @works << work
+      @rounds[work] = rounds
       @values[work] = rounds.transform_values do |costs|
         QUANTITIES.to_h do |name|
           values = costs.filter_map { |cost| cost[name] }

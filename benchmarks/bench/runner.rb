@@ -21,9 +21,11 @@ module Bench
       @works = works
       @progress = progress
       @files = {}
+      @checksums = {}
       @stored = {}
     end
 
+    # @yieldparam results [Results] after each work
     # @return [Results]
     def run
       @server = start
@@ -31,7 +33,10 @@ module Bench
       results = Results.new(@server_name)
       Dir.mktmpdir("benchmark-") do |folder|
         @folder = folder
-        @works.each { |work| results.add(work, measure(work)) }
+        @works.each do |work|
+          results.add(work, measure(work))
+          yield results if block_given?
+        end
       end
       results
     ensure
@@ -110,17 +115,23 @@ module Bench
     end
 
     def task(work, contender)
-      path, checksum = file(work.size)
-      { work: work.to_h, key: work.key(contender), path: path, checksum: checksum }
+      path = file(work.size)
+      { work: work.to_h, key: work.key(contender), path: path, checksum: checksum(path, work.digest) }
     end
 
-    # @return [Array(String, String)] path and checksum of a file of random bytes
+    # @return [String] path of a file of random bytes
     def file(size)
-      @files[size] ||= begin
-        path = File.join(@folder, size.to_s)
+      @files[size] ||= File.join(@folder, size.to_s).tap do |path|
         block = Random.bytes([size, 8 << 20].min)
         File.open(path, "wb") { |file| (size / block.bytesize).times { file.write(block) } }
-        [path, OpenSSL::Digest::MD5.file(path).base64digest]
+      end
+    end
+
+    # @return [String] as Active Storage has it in the database
+    def checksum(path, digest)
+      @checksums[[path, digest]] ||= begin
+        base64 = OpenSSL::Digest.new(digest).file(path).base64digest
+        digest == "md5" ? base64 : "#{digest}:#{base64}"
       end
     end
   end

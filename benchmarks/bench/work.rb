@@ -15,17 +15,19 @@ module Bench
   # - `rounds`: how many rounds the medians are of
   # - `cold`: whether each round is one operation in a process that has read nothing of the object before
   # - `writer`: the contender whose object is read by those that can; nil means that each reads its own
+  # - `digest`: what the checksums of uploads are made with, a key of DIGESTS
   # - `contenders`: who does it
-  Work = Data.define(:kind, :size, :threads, :seconds, :rounds, :cold, :writer, :contenders) do
+  Work = Data.define(:kind, :size, :threads, :seconds, :rounds, :cold, :writer, :digest, :contenders) do
     # Has the values that most works have.
-    def initialize(kind:, size:, seconds:, rounds:, threads: 1, cold: false, writer: nil,
+    def initialize(kind:, size:, seconds:, rounds:, threads: 1, cold: false, writer: nil, digest: "md5",
                    contenders: Contenders::ALL.keys)
       super
     end
 
     # @return [String] such as "8 MiB up" or "1 KiB down, 8 threads"
     def title
-      words = format(Work::WORDS.fetch(kind), amount)
+      words = format(Work::WORDS.fetch(kind), amount: amount, digest: Work::DIGESTS.fetch(digest))
+      words += ", #{Work::DIGESTS.fetch(digest)}" unless digest == "md5" || kind == :digest
       words += ", #{threads} threads" if threads > 1
       words += ", Amazon's object" if writer
       cold ? "#{words}, first time" : words
@@ -64,8 +66,12 @@ module Bench
 
   # What a work of a kind is called.
   Work::WORDS = {
-    upload: "%s up", download: "%s down", open: "%s open", range: "64 KiB of %s", first: "first chunk of %s",
-    md5: "MD5 of %s alone", attach: "%s create_and_upload!", blob_open: "%s blob.open",
-    redirected: "%s by a redirected link", proxied: "%s by Rails' proxy"
+    upload: "%<amount>s up", download: "%<amount>s down", open: "%<amount>s open", range: "64 KiB of %<amount>s",
+    first: "first chunk of %<amount>s", digest: "%<digest>s of %<amount>s alone",
+    attach: "%<amount>s create_and_upload!", blob_open: "%<amount>s blob.open",
+    redirected: "%<amount>s by a redirected link", proxied: "%<amount>s by Rails' proxy"
   }.freeze
+
+  # What a digest is called, by its name in OpenSSL.
+  Work::DIGESTS = { "md5" => "MD5", "sha256" => "SHA-256" }.freeze
 end

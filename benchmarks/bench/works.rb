@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "active_storage/version"
 require_relative "work"
 
 module Bench
@@ -26,7 +27,7 @@ module Bench
       when "memory" then small(quick) + files(quick) + parts(quick, Contenders::ALL.keys)
       when "line" then uploads_at_latency(quick) + downloads_at_latency(quick) + parts(quick, QUICK)
       when "rails" then rails(quick)
-      else small(quick) + files(quick).reject { |work| work.size > 256 * MEBIBYTE || work.kind == :md5 }
+      else small(quick) + files(quick).reject { |work| work.size > 256 * MEBIBYTE || work.contenders.one? }
       end
     end
 
@@ -41,9 +42,12 @@ module Bench
     def files(quick)
       sizes = { 8 => LONG, 256 => LARGEST, 1024 => LARGEST }
       sizes = { 8 => SHORT, 64 => SHORT } if quick
-      sizes.to_a.product(%i[upload md5 download open]).map do |(size, length), kind|
-        others = kind == :md5 ? { contenders: ["plain"] } : {}
-        Work.new(kind: kind, size: size * MEBIBYTE, **length, **others)
+      sizes.flat_map do |mebibytes, length|
+        file = { size: mebibytes * MEBIBYTE, **length }
+        [Work.new(kind: :upload, **file), Work.new(kind: :digest, **file, contenders: ["plain"]),
+         Work.new(kind: :upload, **file, digest: "sha256", contenders: ["gem"]),
+         Work.new(kind: :digest, **file, digest: "sha256", contenders: ["plain"]),
+         Work.new(kind: :download, **file), Work.new(kind: :open, **file)]
       end
     end
 
@@ -79,9 +83,18 @@ module Bench
     # proxy in both rows.
     # @api private
     def rails(quick)
-      [64 << 10, MEBIBYTE].product(%i[attach blob_open redirected proxied]).map do |size, kind|
-        Work.new(kind: kind, size: size, seconds: quick ? 0.3 : 1, rounds: quick ? 2 : 5, contenders: QUICK)
+      many = { seconds: quick ? 0.3 : 1, rounds: quick ? 2 : 5 }
+      small = [64 << 10, MEBIBYTE].product(%i[attach blob_open redirected proxied]).map do |size, kind|
+        Work.new(kind: kind, size: size, **many, contenders: QUICK)
       end
+      large = { kind: :attach, size: (quick ? 64 : 256) * MEBIBYTE, **ONCE }
+      small << Work.new(**large, contenders: QUICK)
+      small << Work.new(**large, digest: "sha256", contenders: ["gem"]) if service_chooses_digest?
+      small
     end
+
+    # Whether this Rails asks the service for checksums of new files.
+    # @api private
+    def service_chooses_digest? = ActiveStorage.version >= Gem::Version.new("8.2.0.alpha")
   end
 end

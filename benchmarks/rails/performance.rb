@@ -48,7 +48,8 @@ module Bench
 
     def attach(_number)
       ActiveStorage::Blob.create_and_upload!(io: io, filename: "file.bin", content_type: "application/octet-stream",
-                                             identify: false)
+                                             identify: false,
+                                             service_name: (:bench_sha256 if @work.digest == "sha256"))
     end
 
     def blob_open(_number) = @blob.open { |file| check(file.size) }
