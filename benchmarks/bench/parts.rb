@@ -44,8 +44,9 @@ module Bench
     def path(server) = File.join(@folder, "#{server}.json")
 
     def read(server)
-      kept = JSON.parse(File.read(path(server)))
-      kept.transform_values { |rounds| rounds.transform_values { |costs| costs.map { |cost| cost.transform_keys(&:to_sym) } } }
+      JSON.parse(File.read(path(server))).transform_values do |rounds|
+        rounds.transform_values { |costs| costs.map { |cost| cost.transform_keys(&:to_sym) } }
+      end
     rescue Errno::ENOENT
       {}
     end

@@ -66,10 +66,10 @@ module Bench
 
   # What a work of a kind is called.
   Work::WORDS = {
-    upload: "%<amount>s up", download: "%<amount>s down", open: "%<amount>s open", range: "64 KiB of %<amount>s",
-    first: "first chunk of %<amount>s", digest: "%<digest>s of %<amount>s alone",
-    attach: "%<amount>s create_and_upload!", blob_open: "%<amount>s blob.open",
-    redirected: "%<amount>s by a redirected link", proxied: "%<amount>s by Rails' proxy"
+    upload: "%{amount} up", download: "%{amount} down", open: "%{amount} open", range: "64 KiB of %{amount}",
+    first: "first chunk of %{amount}", digest: "%{digest} of %{amount} alone",
+    attach: "%{amount} create_and_upload!", blob_open: "%{amount} blob.open",
+    redirected: "%{amount} by a redirected link", proxied: "%{amount} by Rails' proxy"
   }.freeze
 
   # What a digest is called, by its name in OpenSSL.

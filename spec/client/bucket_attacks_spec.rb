@@ -5,8 +5,8 @@ require "delegate"
 # Whatever somebody does who can write to the bucket, a client reads the bytes that were stored, or raises the error
 # that says what is wrong: docs/format.md, 5.1, attack by attack, over the real server.
 #
-# BUCKET_ATTACKS is the number of cases of each attack, 9 unless it is set, with random sizes, places and corruptions. The
-# long form has 10,000, and takes some half an hour on a server in memory:
+# BUCKET_ATTACKS is the number of cases of each attack, 9 unless it is set, with random sizes, places and corruptions.
+# The long form has 10,000, and takes some half an hour on a server in memory:
 #
 #   BUCKET_ATTACKS=10000 script/with-memory-server script/env bundle exec rspec spec/client/bucket_attacks_spec.rb
 #
@@ -112,7 +112,9 @@ RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bu
   new_reader = lambda do |**settings|
     configuration = EncryptedS3Service::Configuration.new(**TestStore.settings(**settings))
     small = SimpleDelegator.new(configuration)
-    small.define_singleton_method(:to_native) { |**options| configuration.to_native(**options).merge(memory_limit: limit) }
+    small.define_singleton_method(:to_native) do |**options|
+      configuration.to_native(**options).merge(memory_limit: limit)
+    end
     EncryptedS3Service::Client.new(small)
   end
 

@@ -84,14 +84,15 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
       end
 
       it "refuses bytes that do not have the checksum of the database, and stores nothing" do
-        blob = ActiveStorage::Blob.create!(key: SecureRandom.hex, filename: "x", byte_size: 1, checksum: sha256("other"),
-                                           service_name: "hashed")
+        blob = ActiveStorage::Blob.create!(key: SecureRandom.hex, filename: "x", byte_size: 1,
+                                           checksum: sha256("other"), service_name: "hashed")
         expect { blob.upload_without_unfurling(StringIO.new("x")) }.to raise_error(ActiveStorage::IntegrityError)
         expect(server.head(bucket, blob.key)[0]).to eq(404)
       end
 
       it "refuses to open a file that another one has replaced" do
-        one, other = upload("one"), upload("other")
+        one = upload("one")
+        other = upload("other")
         service.upload(one.key, StringIO.new(other.download))
         expect { one.open { raise "opened" } }.to raise_error(ActiveStorage::IntegrityError)
       end
@@ -124,7 +125,8 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
       def announce(checksum)
         blob = ActiveStorage::Blob.create_before_direct_upload!(filename: "a.txt", byte_size: 1, checksum: checksum,
                                                                 content_type: "text/plain", service_name: "hashed")
-        [blob, ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.service_url_for_direct_upload }]
+        host = { url_options: { host: "www.example.com" } }
+        [blob, ActiveStorage::Current.set(**host) { blob.service_url_for_direct_upload }]
       end
 
       def status_of_put(url, body) = put(url, params: body, headers: { "Content-Type" => "text/plain" })

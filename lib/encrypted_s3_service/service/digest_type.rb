@@ -30,7 +30,8 @@ module EncryptedS3Service
       # @raise [ActiveStorage::IntegrityError] for another digest
       def checksum_implementation(check_digest_type: nil, **)
         DIGESTS.fetch(check_digest_type || default_digest_type) do |name|
-          raise ActiveStorage::IntegrityError, "Checksums by #{name} are not supported, only #{DIGESTS.keys.join(", ")}."
+          raise ActiveStorage::IntegrityError,
+                "Checksums by #{name} are not supported, only #{DIGESTS.keys.join(", ")}."
         end
       end
     end
