@@ -20,28 +20,28 @@ module EncryptedS3Service
           encrypted_s3_service inspect OBJECT            say how an object is encrypted; needs no key
           encrypted_s3_service decrypt OBJECT [-o FILE]  decrypt it into a file or to the standard output
           encrypted_s3_service encrypt FILE -o OBJECT    encrypt a file
-          encrypted_s3_service rebind OBJECT --from KEY  after you have renamed or copied an object in its bucket: it was
-                                                         written under KEY and is to be read where it is now
+          encrypted_s3_service rebind OBJECT --from KEY  bind an object that you have renamed or copied in its bucket to
+                                                         its present key; it was written under KEY
           encrypted_s3_service index OBJECT              store the segment map of a large object (KEY.segments), with
                                                          which any part of it is read without the rest
           encrypted_s3_service wrap-key TRANSIT_KEY      make a key that OpenBao keeps, and print the reference that the
-                                                         configuration gets; --key-file takes a key that there is
+                                                         configuration gets; --key-file takes an existing key
           encrypted_s3_service verify-report REPORT --public-key FILE
                                                          check the signature of a destruction report
 
         OBJECT is s3://BUCKET/KEY, or a local file that holds the object's body, with its metadata in a JSON file beside
-        it (FILE.metadata.json, or --metadata): what `aws s3api head-object` prints, or the x-amz-meta entries as one
+        it (FILE.metadata.json, or --metadata): the output of `aws s3api head-object`, or the x-amz-meta entries as one
         object of names and values.
 
         Keys are never given as arguments, which every user of the machine can see. They come from files (--key-file),
         from the variable ENCRYPTION_KEY (ENCRYPTION_KEY_PASSPHRASE for an encrypted PEM), or from --config. Credentials
-        come from where Amazon's tools have them: variables, configuration files, roles.
+        come from the sources of Amazon's tools: variables, configuration files, roles.
       TEXT
 
       EPILOGUE = <<~TEXT
 
-        Files are written only when all of an object was authenticated, and appear whole or not at all.
-        Exit status: 0, 1 when it failed, 2 for wrong usage.
+        Files are written only after the whole object was authenticated, and appear whole or not at all.
+        Exit status: 0, 1 after a failure, 2 for wrong usage.
 
         Examples:
           ENCRYPTION_KEY=base64:… encrypted_s3_service decrypt s3://files/abc123 -o report.pdf
@@ -92,11 +92,11 @@ module EncryptedS3Service
       def read_arguments(rest)
         name = rest.shift
         @action = ACTIONS.fetch(name) do
-          raise Error, "it is not said what to do" unless name
+          raise Error, "no action is given" unless name
 
           raise Error, "there is no #{name.inspect}, only #{ACTIONS.keys.join(", ")}"
         end
-        @source = rest.shift or raise Error, "#{name}: it is not said of what"
+        @source = rest.shift or raise Error, "#{name}: its argument is missing"
         raise Error, "too many arguments: #{rest.join(" ")}" if rest.any?
 
         @target = nil if @target == "-"
@@ -155,7 +155,7 @@ module EncryptedS3Service
 
       def define_files(parser)
         parser.on("-o", "--output OBJECT", "where to; - is the standard output") { |value| @target = value }
-        parser.on("-f", "--force", "overwrite what is there") { @force = true }
+        parser.on("-f", "--force", "overwrite existing files") { @force = true }
         parser.on("--metadata FILE", "the metadata of a local object") { |value| @metadata = value }
         parser.on("--instruction-file FILE", "the instruction file of a local object") do |value|
           @instruction_file = value
@@ -207,7 +207,7 @@ module EncryptedS3Service
       end
 
       def define_rest(parser)
-        parser.on("--content-type TYPE", "what the store is told of an encrypted file") do |value|
+        parser.on("--content-type TYPE", "content type in the store for an encrypted file") do |value|
           @content_type = value
         end
         parser.on("-h", "--help", "print this") { @text = parser.help }

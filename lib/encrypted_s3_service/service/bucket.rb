@@ -8,7 +8,7 @@ module EncryptedS3Service
   class Bucket
     LISTED = "the bucket cannot be listed. Get the keys of files from ActiveStorage::Blob"
     KEPT = "settings of buckets are not read or changed. Use the console or the tools of your store"
-    ASKED = "run `bin/rails encrypted_s3_service:doctor`, which looks for the bucket and says what is wrong with it"
+    ASKED = "run `bin/rails encrypted_s3_service:doctor`, which looks for the bucket and reports its problems"
     private_constant :LISTED, :KEPT, :ASKED
 
     # Unsupported methods of Aws::S3::Bucket, with the reason and the alternative.

@@ -49,7 +49,7 @@ module EncryptedS3Service
         object_lock_legal_hold_status object_lock_mode object_lock_retain_until_date parts_count replication_status
         request_charged server_side_encryption sse_customer_algorithm sse_customer_key_md5 ssekms_key_id storage_class
         tag_count website_redirect_location
-      ].to_h { |name| [name, "the store is not asked. Active Storage has what is known of a file in its blob"] }
+      ].to_h { |name| [name, "the store is not asked. Active Storage keeps the properties of a file in its blob"] }
     }.freeze
     private_constant :INSTEAD
 

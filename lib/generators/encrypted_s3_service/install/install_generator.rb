@@ -46,8 +46,8 @@ module EncryptedS3Service
                            desc: "Keep the files in a folder in development and tests, which then need no S3 server"
 
       class_option :tenants, type: :string, lazy_default: "Organisation", banner: "CLASS",
-                             desc: "Encrypt the files of some tenants only: adds what a model of tenants, " \
-                                   "controllers and jobs need (Organisation)"
+                             desc: "Encrypt the files of some tenants only: adds a model of tenants and the " \
+                                   "code for controllers and jobs (Organisation)"
 
       # @return [Boolean] true: an installation script must stop after a refusal, unlike with Rails' own generators
       def self.exit_on_failure? = true
@@ -95,9 +95,9 @@ module EncryptedS3Service
       # @return [void]
       def add_tenants
         return unless options[:tenants]
-        return say_status(:keep, "what tenants need", :blue) if behavior == :revoke
+        return say_status(:keep, "files for tenants", :blue) if behavior == :revoke
 
-        options[:pretend] ? say_status(:skip, "what tenants need", :blue) : add_tenant_files
+        options[:pretend] ? say_status(:skip, "files for tenants", :blue) : add_tenant_files
       end
 
       # @return [void]
