@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# What bin/bench runs: compares the gem with what else there is, and writes down what came out. It judges nothing: its
-# exit status says only whether it could measure.
+# The program of bin/bench: compares the gem with the alternatives and writes the results. It judges nothing: its exit
+# status says only whether it could measure.
 
 require "fileutils"
 require_relative "bench/options"
@@ -24,7 +24,7 @@ module Bench
 
     # @return [void]
     def run
-      # Whatever ends the program, the server and the workers are to be stopped.
+      # The server and the workers must be stopped however the program ends.
       %w[TERM HUP].each { |name| Signal.trap(name) { Thread.main.raise(Interrupt) } }
       return join if @options.join
 

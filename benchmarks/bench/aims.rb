@@ -3,9 +3,9 @@
 require_relative "format"
 
 module Bench
-  # What the gem wants to reach, and whether it did.
+  # The gem's aims, and whether they were reached.
   class Aims
-    # An aim and its verdict on one server: `text`, and `misses`, which are works with what they came to.
+    # An aim and its verdict on one server: `text`, and `misses`, which are works with their values.
     Verdict = Struct.new(:text, :misses)
 
     MEMORY = 48 << 20
@@ -19,7 +19,7 @@ module Bench
       @results = results
     end
 
-    # @return [Array<Verdict>] of the aims that the works say something about
+    # @return [Array<Verdict>] of the aims for which the works have values
     def verdicts = [*downloads, *parts, *uploads, *operations].compact
 
     private
@@ -46,7 +46,7 @@ module Bench
 
     def uploads
       up = works { |work| work.kind == :upload && work.large? && work.contenders.include?("plain") }
-      # What is sent in one request is as fast as one connection.
+      # A file sent in one request is as fast as one connection.
       line = @results.server == "line" ? up.select { |work| work.size > LARGE } : []
       [ratio("uploads at latency take at most the time of plain", line, "plain", :wall, 1.0),
        ratio("uploads at latency need at most the memory of plain", line, "plain", :growth, 1.0),

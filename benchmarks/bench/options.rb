@@ -3,7 +3,7 @@
 require "optparse"
 
 module Bench
-  # What the command line asks for.
+  # The options of the command line.
   class Options
     SERVERS = %w[memory line rails seaweedfs].freeze
 
@@ -13,7 +13,7 @@ module Bench
     # @return [Regexp, nil] works whose titles match are done
     attr_reader :only
 
-    # @return [Boolean] whether what is measured is added to what was measured before with this option
+    # @return [Boolean] whether the results are added to earlier ones with this option
     attr_reader :part
 
     # @return [Boolean] whether nothing is measured, and the parts are reported together

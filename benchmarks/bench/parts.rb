@@ -7,7 +7,7 @@ require_relative "work"
 
 module Bench
   # Keeps the rounds of works that were measured in several runs, until all of them are reported together. A work that
-  # is measured again takes the place of what was measured before.
+  # is measured again replaces its earlier results.
   class Parts
     # @param folder [String]
     def initialize(folder)
@@ -24,7 +24,7 @@ module Bench
     end
 
     # @param expected [Hash{String => Array<Work>}] by server
-    # @return [Array(Array<Results>, Array<String>)] the results of all works, and what was not measured
+    # @return [Array(Array<Results>, Array<String>)] the results of all works, and the works without results
     def join(expected)
       missing = []
       results = expected.map do |server, works|
@@ -38,7 +38,7 @@ module Bench
 
     private
 
-    # All that says what was done.
+    # Everything that identifies a work.
     def key(work) = JSON.generate(work.to_h)
 
     def path(server) = File.join(@folder, "#{server}.json")

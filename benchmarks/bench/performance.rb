@@ -29,7 +29,7 @@ module Bench
       @content = File.binread(path) if work.small?
     end
 
-    # Stores what will be read. In a child, so that this process' memory does not grow by it.
+    # Stores the objects to read. In a child, so that this process' memory does not grow by it.
     # @return [void]
     def prepare
       child = fork { @work.threads.times { |number| upload(number) } }
@@ -37,8 +37,8 @@ module Bench
       raise "the object could not be stored" unless $CHILD_STATUS.success?
     end
 
-    # Opens connections and loads code, with little of the work itself. A range is read, because what follows is said
-    # to be of an object of which something was read before.
+    # Opens connections and loads code, with little of the work itself. A range is read, because the figures are for an
+    # object of which a part was read before.
     # @return [void]
     def warm_up
       return repeat(0.1) if @work.small?

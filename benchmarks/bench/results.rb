@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Bench
-  # What was measured on one server.
+  # The measurements on one server.
   class Results
-    # What is measured, all of it the less the better. Not every server counts the last two.
+    # The quantities. For each of them less is better. Not every server counts the last two.
     QUANTITIES = %i[wall cpu growth stall requests moved].freeze
 
     # @return [String] the server's name

@@ -95,14 +95,15 @@ module Bench
     def in_turns(work)
       rounds = work.contenders.to_h { |name| [name, []] }
       work.rounds.times do |number|
-        # Nobody is always first, or always after the same one.
+        # The contenders take turns, so that nobody is always first, or always after the same one.
         work.contenders.rotate(number).each { |name| rounds[name] << yield(name) }
         @progress.print(".")
       end
       rounds
     end
 
-    # @return [Hash{Symbol => Numeric}] what a round cost; with the bytes and requests at the server, if it counts them
+    # @return [Hash{Symbol => Numeric}] the cost of a round; with the bytes and requests at the server, if it counts
+    #   them
     def counted(name)
       return @workers[name].round unless @server.respond_to?(:moved)
 

@@ -11,12 +11,12 @@ module Bench
   # - `kind`: a key of WORDS
   # - `size`: bytes of the object
   # - `threads`: how many do it at the same time
-  # - `seconds`: how long a round is at least; it is repeated until then
-  # - `rounds`: how many rounds the medians are of
+  # - `seconds`: the minimum duration of a round; the work is repeated until then
+  # - `rounds`: the number of rounds for the medians
   # - `cold`: whether each round is one operation in a process that has read nothing of the object before
   # - `writer`: the contender whose object is read by those that can; nil means that each reads its own
-  # - `digest`: what the checksums of uploads are made with, a key of DIGESTS
-  # - `contenders`: who does it
+  # - `digest`: the digest of the uploads' checksums, a key of DIGESTS
+  # - `contenders`: those that take part
   Work = Data.define(:kind, :size, :threads, :seconds, :rounds, :cold, :writer, :digest, :contenders) do
     # Has the values that most works have.
     def initialize(kind:, size:, seconds:, rounds:, threads: 1, cold: false, writer: nil, digest: "md5",
@@ -33,7 +33,7 @@ module Bench
       cold ? "#{words}, first time" : words
     end
 
-    # @return [Boolean] dominated by what a request costs rather than a byte
+    # @return [Boolean] dominated by the cost of a request rather than that of a byte
     def small? = size < LARGE && %i[upload download].include?(kind)
 
     # @return [Boolean] a whole file of some size
@@ -64,7 +64,7 @@ module Bench
     end
   end
 
-  # What a work of a kind is called.
+  # Names of the kinds of works.
   Work::WORDS = {
     upload: "%{amount} up", download: "%{amount} down", open: "%{amount} open", range: "64 KiB of %{amount}",
     first: "first chunk of %{amount}", digest: "%{digest} of %{amount} alone",
@@ -72,6 +72,6 @@ module Bench
     redirected: "%{amount} by a redirected link", proxied: "%{amount} by Rails' proxy"
   }.freeze
 
-  # What a digest is called, by its name in OpenSSL.
+  # Names of the digests, by their names in OpenSSL.
   Work::DIGESTS = { "md5" => "MD5", "sha256" => "SHA-256" }.freeze
 end

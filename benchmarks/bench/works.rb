@@ -13,7 +13,7 @@ module Bench
     # One operation each.
     ONCE = { seconds: 0, rounds: 3 }.freeze
     MEBIBYTE = 1 << 20
-    # Who takes part where the reference, which fetches the whole object over one connection, would take minutes.
+    # Those that take part where the reference, which fetches the whole object over one connection, would take minutes.
     QUICK = %w[gem plain].freeze
     private_constant :SHORT, :LONG, :LARGEST, :ONCE, :MEBIBYTE, :QUICK
 

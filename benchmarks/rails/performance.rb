@@ -56,7 +56,7 @@ module Bench
 
     def io = StringIO.new(@content)
 
-    # The visitors are a process of their own, and begin before there is anything that they need not have.
+    # The visitors are a separate process, and are started before this one has loaded what they do not need.
     def serve
       @visitors = Visitors.new(VISITORS, @work.size)
       require "puma"

@@ -88,7 +88,7 @@ module EncryptedS3Service
     end
 
     # Reads and decrypts an object. No byte is returned before it is authenticated. Legacy objects (AES-CBC), which
-    # `security_profile` has to allow, cannot be authenticated: their bytes are returned when the whole object was
+    # `security_profile` must allow, cannot be authenticated: their bytes are returned when the whole object was
     # decrypted and its padding is valid, which does not detect changes in the middle.
     #
     # @param key [String] UTF-8
@@ -119,8 +119,8 @@ module EncryptedS3Service
     # @param key [String] UTF-8
     # @param report [Hash, nil] see {#download}
     # @param as [Class] {Reader} or a subclass of it
-    # @param likely [Range<Integer>, nil] the bytes that will probably be read. The reader begins with the first byte of
-    #   the object all the same; with this, fewer bytes of a large object are fetched
+    # @param likely [Range<Integer>, nil] the bytes that will probably be read. The reader still begins with the first
+    #   byte of the object; with this, fewer bytes of a large object are fetched
     # @return [Reader] must be closed
     # @raise [NotFoundError]
     # @raise [Error]
@@ -261,7 +261,7 @@ module EncryptedS3Service
     end
 
     # @param key [String] UTF-8
-    # @return [Boolean] whether what is stored under the key is the segment map of another object
+    # @return [Boolean] whether the object under this key is the segment map of another object
     # @raise [Error]
     # @api private
     def segment_map?(key)
@@ -281,12 +281,13 @@ module EncryptedS3Service
 
     def native = @native || @custodied&.native || build_native
 
-    # For requests that need no key, so that they work while the custodian of the keys is away.
+    # For requests that need no key, so that they work while the custodian of the keys is down.
     def keyless = @native || @custodied&.keyless || build_native
 
     def build_native = Native::Client.new(configuration.to_native)
 
-    # Where the key that an object names was not returned by its custodian, that is why it cannot be unwrapped.
+    # If the custodian did not return the key that an object names, the custodian's error replaces the failed
+    # unwrapping.
     # @yieldparam native [Native::Client]
     def unwrapping(key)
       with_keys = native
@@ -323,7 +324,7 @@ module EncryptedS3Service
       tell_of_stored(key) if upload && !finished && upload.abort
     end
 
-    # Whoever interrupted the upload may take it for undone.
+    # A caller that interrupted the upload may assume that nothing was stored.
     def tell_of_stored(key)
       EncryptedS3Service.logger.warn("The upload of #{key.inspect} was interrupted after its last request was sent. " \
                                      "The store has carried it out: the object is stored.")
@@ -346,7 +347,7 @@ module EncryptedS3Service
                            "can have #{MAXIMUM_SIZE} at most. Store the file in several objects."
     end
 
-    # The memory grows by what has arrived, not by what the store says of the size.
+    # The memory grows with the bytes that arrive, not with the size that the store reports.
     def read_all(handle, most = handle.size)
       data = handle.read_up_to(most) || String.new(encoding: Encoding::BINARY)
       while data.bytesize < most && (chunk = handle.read_up_to(most - data.bytesize))
@@ -367,7 +368,7 @@ module EncryptedS3Service
       raise ArgumentError, "a key must be valid UTF-8"
     end
 
-    # @return [String] the key in the bucket of an object that is written
+    # @return [String] the key in the bucket of a new object
     def new_object_key(key)
       full = object_key(key)
       return full unless full.end_with?(Configuration::SEGMENTS_SUFFIX)

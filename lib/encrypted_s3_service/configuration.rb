@@ -26,7 +26,7 @@ module EncryptedS3Service
     GIBIBYTE = 1 << 30
     private_constant :MEBIBYTE, :GIBIBYTE
 
-    # Settings of an entry about its key in AWS KMS. They do not go together with a writing key of another kind.
+    # Settings of an entry about its key in AWS KMS. They cannot be combined with a writing key of another kind.
     KMS_NAMES = %i[kms_key_id kms_encryption_context].freeze
 
     # Settings of an entry.
@@ -55,10 +55,10 @@ module EncryptedS3Service
     # Whether legacy objects are read, with the names of Amazon's SDKs.
     SECURITY_PROFILES = %w[v2 v2_and_legacy v3 v3_and_legacy].freeze
 
-    # What is done about objects in the place of others.
+    # The handling of objects in the place of others.
     PLACE_BINDINGS = %w[off verify require].freeze
 
-    # What that is unless it is said.
+    # Default of `place_binding`.
     DEFAULT_PLACE_BINDING = "verify"
 
     # Where the envelope of an object can be.
@@ -105,7 +105,7 @@ module EncryptedS3Service
     # @return [EncryptionKey, KmsKey, nil] nil only if it is missing and {#complete?} is false
     attr_reader :encryption_key
 
-    # @return [Integer] least bytes per part of a multipart upload; more where 10,000 parts would not hold the file
+    # @return [Integer] minimum bytes per part of a multipart upload; larger if 10,000 parts would not hold the file
     attr_reader :part_size
 
     # @return [Integer] bytes of the largest object that is decrypted in memory; larger ones have segment maps
@@ -162,7 +162,7 @@ module EncryptedS3Service
     # @option options [String] :kms_key_id instead of `encryption_key`: id, ARN or alias of a key in AWS KMS, which
     #   makes the data keys of new objects
     # @option options [String] :kms_region (the region of the ARN, else `region`)
-    # @option options [String] :kms_endpoint URL of AWS KMS or of what speaks its interface; nil means Amazon
+    # @option options [String] :kms_endpoint URL of AWS KMS or of a compatible server; nil means Amazon
     # @option options [Hash] :kms_encryption_context texts that KMS ties to each data key and shows in its log. An
     #   object with another context is refused
     # @option options [Boolean] :kms_allow_decrypt_with_any_cmk (false) whether objects are also read by keys that are
@@ -174,11 +174,11 @@ module EncryptedS3Service
     # @option options [String] :envelope_location ("metadata") `"instruction_file"` also reads objects whose envelope is
     #   in an instruction file; none is written
     # @option options [String] :instruction_file_suffix (".instruction")
-    # @option options [String] :place_binding ("verify") objects are bound to their keys by a metadata entry, and one
-    #   that was put in the place of another is refused. `"require"` also refuses objects without an entry; `"off"`
-    #   neither writes nor checks entries
+    # @option options [String] :place_binding ("verify") objects are bound to their keys by a metadata entry, and an
+    #   object in the place of another is refused. `"require"` also refuses objects without an entry; `"off"` neither
+    #   writes nor checks entries
     # @option options [Boolean] :segment_index (true) whether uploads of more than `memory_limit` bytes also store
-    #   `<key>.segments`, with which any part of the object is read without the rest of it
+    #   `<key>.segments`, which allows reading any part of the object without the rest
     # @option options [Array<String>, Hash{String => String}] :recovery_keys public RSA keys in PEM, or `file:` and
     #   paths; their owners can open every new object without any other key
     # @option options [Integer] :memory_limit (16 MiB) bytes up to which an object is decrypted in memory; a larger one
@@ -225,7 +225,7 @@ module EncryptedS3Service
     # @return [String, nil] suffix of instruction files; nil when they are not read
     def instruction_file_suffix = @formats[:instruction_file_suffix]
 
-    # @return [String] `"off"`, `"verify"` or `"require"`: what is done about objects in the place of others
+    # @return [String] `"off"`, `"verify"` or `"require"`: the handling of objects in the place of others
     def place_binding = @formats[:place_binding]
 
     # @return [Boolean] whether uploads of large objects store their segment maps, `<key>.segments`
@@ -241,8 +241,8 @@ module EncryptedS3Service
     # @return [Boolean] whether a custodian keeps one of the keys
     def keys_in_custody? = @keyring.custodied?
 
-    # @param keys [Array<Hash>] the keys in the form of the native client; by default those of the settings, which a
-    #   custodian may have to return
+    # @param keys [Array<Hash>] the keys in the form of the native client; by default those of the settings, which may
+    #   come from a custodian
     # @param recovery_key [String, nil] DER of a private recovery key that reads in place of these
     # @return [Hash{Symbol => Object}] settings for the native client, including secrets
     # @raise [ConfigurationError] unless {#complete?}
@@ -323,7 +323,7 @@ module EncryptedS3Service
       }.freeze
     end
 
-    # A contradiction of policy and profile is told by the client.
+    # The client reports a contradiction of policy and profile.
     def check_recovery_keys
       return unless @encryption_key && @recovery_keys.any?
 

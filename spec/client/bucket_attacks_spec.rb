@@ -2,23 +2,23 @@
 
 require "delegate"
 
-# Whatever somebody does who can write to the bucket, a client reads the bytes that were stored, or raises the error
-# that says what is wrong: docs/format.md, 5.1, attack by attack, over the real server.
+# A person who can write to the bucket attacks it in any way. A client still reads the stored bytes, or raises the error
+# that names the problem: docs/format.md, 5.1, attack by attack, over the real server.
 #
-# BUCKET_ATTACKS is the number of cases of each attack, 9 unless it is set, with random sizes, places and corruptions.
+# BUCKET_ATTACKS is the number of cases of each attack, 9 by default, with random sizes, places and corruptions.
 # The long form has 10,000, and takes some half an hour on a server in memory:
 #
 #   BUCKET_ATTACKS=10000 script/with-memory-server script/env bundle exec rspec spec/client/bucket_attacks_spec.rb
 #
 # A failure names its seed; SEED_OF_ATTACKS repeats it.
 RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bucket" do
-  # An object as it is stored: the headers of its envelope, its body and its map.
+  # A stored object: the headers of its envelope, its body and its map.
   stored_object = Struct.new(:headers, :body, :sidecar) do
     def with(**changes) = dup.tap { |copy| changes.each { |name, value| copy[name] = value } }
   end
-  # What one writes under a key, one before that, and one under another key, in one format.
+  # The objects of one writer in one format: one under a key, an older one under it, and one under another key.
   fixture = Struct.new(:key, :texts, :now, :older, :other)
-  # The state of the bucket after an attack, what has to be seen, and which bytes of the text are not what they were.
+  # The state of the bucket after an attack, the required result, and the changed bytes of the text.
   done = Struct.new(:object, :verdict, :touched, :key)
 
   segment = 65_536
@@ -139,7 +139,7 @@ RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bu
     @there = {}
   end
 
-  # Readers say of every bad map that it is bad.
+  # Readers report every bad map.
   around do |example|
     before = EncryptedS3Service.logger
     EncryptedS3Service.logger = Logger.new(nil)
@@ -148,7 +148,7 @@ RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bu
     EncryptedS3Service.logger = before
   end
 
-  # Puts what is not there yet.
+  # Stores missing objects.
   def arrange(key, object)
     unless @there[key].equal?(object.body) && @there["#{key} headers"] == object.headers
       restore(key, object.headers, object.body)
@@ -174,7 +174,7 @@ RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bu
     reader&.close
   end
 
-  # @return [Array(String, Array)] what was handed out, and the error's class and code
+  # @return [Array(String, Array)] the returned bytes, and the error's class and code
   def outcome
     bytes = +"".b
     yield bytes
@@ -196,12 +196,12 @@ RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bu
       expect(verdict).to include(seen) if seen
     end
     expect(seen).not_to be_nil, "a part that was changed was read" if is_touched || verdict == :resized
-    # Not one byte that was not stored, whatever comes after it.
+    # Not one byte that was not stored, whatever follows.
     expect(bytes).to be_bytes(text.byteslice(0, bytes.bytesize))
   end
 
-  # Under a key that is new, where no reader of this process knows a map yet. There an object is read without a look at
-  # where it was written.
+  # Under a new key, for which no reader of this process has a map yet. There an object is read without a check of the
+  # key under which it was written.
   def anywhere(attacked, key)
     restore(key, attacked.object.headers, attacked.object.body)
     put_map(key, attacked.object.sidecar) if attacked.object.sidecar

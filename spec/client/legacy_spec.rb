@@ -3,7 +3,7 @@
 require_relative "../support/aws_clients"
 require_relative "../support/ruby_process"
 
-# What Amazon's first Ruby client wrote: AES-CBC, without integrity.
+# Objects of Amazon's first Ruby client: AES-CBC, without integrity.
 RSpec.describe EncryptedS3Service::Client, "legacy objects" do
   let(:key) { unique_key }
   let(:aws) { AwsClients.v1(TestStore::KEY) }

@@ -2,7 +2,7 @@
 
 require_relative "../support/fault_proxy"
 
-# Every request costs time and money, and is all that the store gets to know.
+# Every request costs time and money, and is all that the store learns.
 RSpec.describe EncryptedS3Service::Client, "by its requests" do
   let(:mebibyte) { TestStore::MEBIBYTE }
   let(:key) { unique_key }
@@ -16,7 +16,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
 
   def operations = proxy.requests.map(&:operation)
 
-  # Puts an object there without a request that is counted.
+  # Stores an object by a request that is not counted.
   def stored_already(data) = new_client.upload(key, StringIO.new(data))
 
   it "sends a small file in one request" do
@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     gate = proxy.hold("UploadPart")
     uploading = Thread.new { client.upload(key, StringIO.new(random_bytes(21 * mebibyte))) }
     2.times { gate.arrived }
-    # A third would be here long before this is over.
+    # A third would arrive long before this ends.
     expect(uploading.join(0.5)).to be_nil
     expect(proxy.requests("UploadPart").size).to eq(2)
     gate.open
@@ -99,7 +99,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     expect(operations).to eq(%w[GetObject PutObject])
   end
 
-  # The first and last bytes that were asked for, of those that the object has, in the object's order.
+  # The first and last requested bytes that the object has, in the object's order.
   def ranges(requests, size) = requests.map { |request| [request.range[0], [request.range[1], size - 1].min] }.sort
 
   it "reads a large object in ranges without gaps or overlaps, all of the version of the first" do
@@ -131,7 +131,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
   end
 
   describe "tells the store nothing of the plaintext:" do
-    # What somebody who knows the file could look for.
+    # Texts that a person who knows the file could search for.
     def fingerprints(data)
       %w[MD5 SHA1 SHA256 SHA512].flat_map do |name|
         digest = OpenSSL::Digest.digest(name, data)
@@ -139,7 +139,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
       end + [[Zlib.crc32(data)].pack("N")].flat_map { |crc| [[crc].pack("m0"), crc.unpack1("H*")] }
     end
 
-    # All that went over the line.
+    # All bytes on the line.
     def sent
       proxy.requests.map do |request|
         [request.verb, request.target, *request.headers.flatten, request.body].map(&:b).join("\n")
@@ -165,7 +165,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
         service.upload(key, StringIO.new(data), checksum: md5(data), filename: "payslip.pdf",
                                                 content_type: "application/x-payslip", disposition: :attachment,
                                                 custom_metadata: { "owner" => "jane-doe" })
-        # Four letters would be met by chance in so much ciphertext.
+        # Four letters would occur by chance in so much ciphertext.
         expect(sent[/payslip|jane-doe|attachment|disposition/i]).to be_nil
         parts = (0...size).step(threshold).map { |from| data.byteslice(from, threshold) }
         expect(parts.flat_map { |part| fingerprints(part) }.select { |text| sent.include?(text) }).to eq([])

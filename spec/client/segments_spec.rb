@@ -14,7 +14,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
   let(:sidecar) { "#{key}.segments" }
   let(:data) { random_bytes(20 * mebibyte) }
 
-  # What is beside the object is said by each example.
+  # Each example describes the map beside the object.
   before do
     new_client.upload(key, StringIO.new(data))
     server.delete(bucket, sidecar)

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Options that an entry of Active Storage's S3 service may have: each is taken, or refused with the reason.
+# Options that an entry of Active Storage's S3 service may have: each is accepted, or refused with the reason.
 RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" do
   let(:minimum) { { bucket: "files", encryption_key: "0123456789abcdef0123456789abcdef" } }
 
@@ -70,7 +70,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
   it "has an answer for every option of Amazon's client, without `is not a setting`" do
     require "aws-sdk-s3"
     client = Aws::S3::Client.new(region: "x", stub_responses: true, access_key_id: "a", secret_access_key: "b")
-    # What the SDK's code sets for itself is no option.
+    # Settings that the SDK's code makes for itself are no options.
     own = %i[api endpoint_cache retry_quota client_rate_limiter regional_endpoint sigv4_name sigv4_region protocol
              clock_skew http_idle_timeout defaults_mode_config_resolver
              stubs stubs_mutex api_requests api_requests_mutex]

@@ -2,7 +2,7 @@
 
 require_relative "../support/ruby_process"
 
-# A worker's memory is bought for the requests it serves, not for the largest film that somebody uploads.
+# A worker's memory is for the requests that it serves, not for the largest film that somebody uploads.
 RSpec.describe EncryptedS3Service, "moving 300 MB",
                if: File.exist?("/proc/self/status") && Gem.loaded_specs.key?("activestorage") do
   transfers = {

@@ -4,7 +4,7 @@ require "active_storage_helper"
 require "rbs"
 require "rbs/cli"
 
-# The signatures in sig describe the methods that there are.
+# The signatures in sig describe the existing methods.
 RSpec.describe "The signatures" do
   folder = File.expand_path("../../sig", __dir__)
 
@@ -24,7 +24,7 @@ RSpec.describe "The signatures" do
   # @return [Array<RBS::Types::Function>] the method's forms
   def functions(definition) = definition.method_types.map(&:type)
 
-  # Compares keywords, and how many positional arguments there may be.
+  # Compares keywords, and the permitted numbers of positional arguments.
   def expect_same_arguments(method, definition, label)
     parameters = method.parameters
     kinds = parameters.group_by(&:first).transform_values { |list| list.map(&:last) }

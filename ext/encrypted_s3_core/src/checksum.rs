@@ -11,10 +11,10 @@ use crate::md5::Md5;
 pub(crate) use self::beside::Digester;
 pub(crate) use self::expected::Expected;
 
-/// The digest that a checksum is made with.
+/// The digest of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// MD5, which Active Storage uses unless it is told otherwise.
+    /// MD5, Active Storage's default.
     Md5,
     /// SHA-256. Processors with instructions for it compute it in a third of the time of MD5.
     Sha256,
@@ -47,10 +47,10 @@ impl Algorithm {
     }
 }
 
-/// A checksum that somebody announced.
+/// An announced checksum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checksum {
-    /// What it is made with.
+    /// The digest.
     pub algorithm: Algorithm,
     /// The digest in base64.
     pub base64: String,
@@ -72,7 +72,7 @@ impl Hasher {
         }
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Md5(md5) => md5.update(bytes),

@@ -1,8 +1,8 @@
 //! Writing one encrypted object.
 //!
-//! The caller's side: [`Upload`] takes plaintext, encrypts it at once and hands whole parts to a task that sends them
+//! The caller's side: [`Upload`] takes plaintext, encrypts it at once and passes whole parts to a task that sends them
 //! while the next part is filled. Nothing becomes visible under the key before [`Upload::finish`] has checked the
-//! plaintext's checksum, and nothing is left behind if it is never reached. The segment map of a large object is made in
+//! plaintext's checksum, and nothing is left behind if it is never called. The segment map of a large object is made in
 //! the same pass and stored after the object: 16 bytes of memory for each 64 KiB.
 
 mod parts;
@@ -30,13 +30,13 @@ use crate::{Error, ErrorKind, Result, sidecar, task};
 /// the two steps.
 const PIECE: usize = 64 * 1024;
 
-/// The upload yields after this many bytes, so that the caller can be interrupted even if nothing has to be waited for.
+/// The upload yields after this many bytes, so that the caller can be interrupted even if there is nothing to wait for.
 const BREATH: usize = 1024 * 1024;
 
 /// The properties of an object that are known before its first byte.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
-    /// The MIME type that the store gets. It need not be that of the plaintext.
+    /// The MIME type for the store. It need not be that of the plaintext.
     pub content_type: String,
     /// The checksum of the whole plaintext, compared before the object becomes visible.
     pub checksum: Option<Checksum>,
@@ -45,34 +45,34 @@ pub struct UploadOptions {
     pub expected_size: Option<u64>,
     /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
-    /// Objects of more than so many bytes of plaintext get a segment map beside them (`docs/format.md`, 3); `None`
-    /// means that none does.
+    /// Objects of more than this many bytes of plaintext get a segment map beside them (`docs/format.md`, 3); with
+    /// `None` none does.
     pub index_above: Option<u64>,
 }
 
-/// What became of the segment map of an object that was stored.
+/// The outcome for the segment map of a stored object.
 #[derive(Debug)]
 pub enum Index {
     /// The object is small, or no map is wanted.
     None,
     /// The map is stored.
     Stored,
-    /// The map could not be stored. The object is whole all the same; reading a part of it is slower.
+    /// The map could not be stored. The object is complete; reading a part of it is slower.
     Failed(Error),
 }
 
-/// An object that was stored.
+/// A stored object.
 #[derive(Debug)]
 pub struct Uploaded {
     /// The entity tag, with its quotes, as the store gives it.
     pub etag: String,
-    /// What became of the object's segment map.
+    /// The outcome for the object's segment map.
     pub index: Index,
 }
 
 /// An object being written. Dropping it without [`finish`](Self::finish) aborts.
 ///
-/// A future of this type that is dropped before it is done leaves the upload fit only to be aborted.
+/// If a future of this type is dropped before it is done, the upload can only be aborted.
 #[derive(Debug)]
 pub struct Upload {
     key: String,
@@ -107,11 +107,11 @@ struct Open {
     unbroken: usize,
 }
 
-/// What encrypts an object.
+/// The encryptor of an object.
 #[derive(Debug)]
 enum Cipher {
     Plain(Sealer),
-    /// Makes the segment map, too. It is not known in advance how large the object is.
+    /// Also makes the segment map. The size of the object is not known in advance.
     Mapping(Box<Sealing>),
 }
 
@@ -139,10 +139,10 @@ impl Cipher {
     }
 }
 
-/// Why plaintext was not taken.
+/// The reason why plaintext was not taken.
 enum Refusal {
     Error(Error),
-    /// The task that sends has ended; its result says why.
+    /// The sending task has ended; its result gives the reason.
     Ended,
 }
 
@@ -158,7 +158,7 @@ impl Upload {
     ///
     /// # Errors
     /// `ChecksumMismatch` for a checksum that is not the base64 of a digest; `Rejected` for a key that belongs to the
-    /// segment map of another object; `Internal` without randomness; of a writing key in KMS those of
+    /// segment map of another object; `Internal` without randomness; for a writing key in KMS those of
     /// [`KeyService`](crate::kms::KeyService).
     pub async fn begin(
         store: Arc<dyn ObjectStore>,
@@ -217,7 +217,7 @@ impl Upload {
     /// file.
     ///
     /// # Errors
-    /// As [`write`](Self::write), and `Io` when the file cannot be read.
+    /// As for [`write`](Self::write), and `Io` when the file cannot be read.
     pub async fn write_file(&mut self, file: &File, offset: u64, length: u64) -> Result<u64> {
         let mut open = self.take()?;
         let mut all = 0;
@@ -252,7 +252,7 @@ impl Upload {
         let (full, last) = open.parts.finish(&tag)?;
         let commands = full.map(|part| Command::Part(Part::Bytes(part)));
         for command in commands.into_iter().chain([Command::Finish(Part::Bytes(last))]) {
-            // Fails only when the task has ended, and its result says why.
+            // Fails only when the task has ended; its result then gives the reason.
             let _taken = open.commands.send(command).await;
         }
         let stored = self.result().await?;
@@ -277,8 +277,8 @@ impl Upload {
         self.sending.cancel();
     }
 
-    /// Cancels the upload and waits until nothing of it is left in the store. Returns the object if the store had
-    /// already stored it. Does nothing after `finish`.
+    /// Cancels the upload and waits until it has left nothing in the store. Returns the object if the store had already
+    /// stored it. Does nothing after `finish`.
     pub async fn abort(&mut self) -> Option<Stored> {
         self.cancel();
         if let Some(stored) = self.visible.take() {
@@ -293,7 +293,7 @@ impl Upload {
         self.plaintext
     }
 
-    /// Bytes of memory that the upload holds itself, parts in flight aside.
+    /// Bytes of memory that the upload holds itself, without the parts in flight.
     pub fn buffered(&self) -> usize {
         match &self.state {
             State::Open(open) => open.parts.buffered(),
@@ -313,7 +313,7 @@ impl Upload {
         }
     }
 
-    /// Replaces the information that the transfer has ended by its error.
+    /// Replaces the error that the transfer has ended by the transfer's own error.
     async fn told<T>(&mut self, taken: std::result::Result<T, Refusal>) -> Result<T> {
         match taken {
             Ok(taken) => Ok(taken),
@@ -331,13 +331,13 @@ impl Upload {
 }
 
 impl Open {
-    /// How many bytes are taken at once.
+    /// The number of bytes taken at once.
     fn piece(&self) -> usize {
         self.parts.room().min(PIECE)
     }
 
-    /// Has `fill` put plaintext into the parts; digests and encrypts it in place and hands over the parts that are
-    /// complete. Returns how many bytes there were.
+    /// Lets `fill` put plaintext into the parts, digests and encrypts it in place, and hands over the complete parts.
+    /// Returns the number of bytes.
     async fn take_in(&mut self, fill: impl FnOnce(&mut Parts) -> Result<usize>) -> std::result::Result<usize, Refusal> {
         let taken = fill(&mut self.parts)?;
         let piece = self.parts.newest(taken);

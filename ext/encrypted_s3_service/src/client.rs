@@ -29,26 +29,26 @@ use crate::{connections, error, file, kms, maps, options, process, runtime, surv
 #[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
 pub struct Client {
     settings: StoreSettings,
-    /// How KMS is reached.
+    /// The connection settings of KMS.
     connection: ConnectionSettings,
     kms: KmsSettings,
     envelopes: Envelopes,
     parts: PartPlan,
     reading: DownloadPlan,
-    /// Objects of more than so many bytes get a segment map beside them.
+    /// Objects of more than this many bytes get a segment map beside them.
     index_above: Option<u64>,
     /// Connections belong to the runtime that made them, and so to one process.
     connected: Mutex<Option<(process::Id, Kept)>>,
 }
 
-/// The bucket or the folder, and the keys with what reaches those in KMS.
+/// The bucket or the folder, and the keys with the service for those in KMS.
 #[derive(Clone)]
 struct Kept {
     place: Store,
     envelopes: Envelopes,
 }
 
-/// The same for whom it does not matter where the objects are.
+/// The same for callers that treat buckets and folders alike.
 struct Connected {
     store: Arc<dyn ObjectStore>,
     envelopes: Envelopes,
@@ -193,7 +193,7 @@ impl Client {
         this.replace_envelope(ruby, &key, &options)
     }
 
-    /// Binds an object to its key that was written under the key `former`. Answers as `rotate` does.
+    /// Binds an object to its key that was written under the key `former`. Returns the same as `rotate`.
     fn rebind(
         ruby: &Ruby,
         this: &Self,

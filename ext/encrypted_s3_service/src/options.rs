@@ -32,7 +32,7 @@ fn entry<T: TryConvert>(ruby: &Ruby, hash: RHash, name: &str) -> Result<T, Error
         .map_err(|_| error::named(ruby, "ConfigurationError", &format!("`{name}` has a value of the wrong type")))
 }
 
-/// Where KMS is.
+/// The location of KMS.
 pub fn kms(ruby: &Ruby, hash: RHash) -> Result<KmsSettings, Error> {
     Ok(KmsSettings { region: entry(ruby, hash, "kms_region")?, endpoint: entry(ruby, hash, "kms_endpoint")? })
 }
@@ -49,7 +49,7 @@ pub fn store(ruby: &Ruby, hash: RHash) -> Result<StoreSettings, Error> {
     })))
 }
 
-/// How the store is reached, and KMS.
+/// The connection to the store, and KMS.
 pub fn connection(ruby: &Ruby, hash: RHash) -> Result<ConnectionSettings, Error> {
     Ok(ConnectionSettings {
         region: entry(ruby, hash, "region")?,

@@ -28,7 +28,7 @@ module ActiveStorage
     # of it are read more slowly: `key`, `service` and `error` (the text).
     INDEX_FAILED_EVENT = "index_failed.encrypted_s3_service"
 
-    # @return [::EncryptedS3Service::Client] the client that does the work, without Rails
+    # @return [::EncryptedS3Service::Client] the client behind this service, without Rails
     attr_reader :client
 
     # @param client [::EncryptedS3Service::Client, nil] used instead of options

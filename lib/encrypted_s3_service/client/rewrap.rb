@@ -27,11 +27,11 @@ module EncryptedS3Service
       # the store copies the object onto itself atomically. Content type, storage class, server-side encryption, tags
       # and other metadata are kept; the ACL is that of `upload.acl`.
       #
-      # An envelope in an instruction file, if the configuration reads those, is replaced there by one small request.
-      # The object stays as it is, so that this also works for objects that are archived or locked.
+      # An envelope in an instruction file, if the configuration reads such files, is replaced there by one small
+      # request. The object stays as it is, so this also works for objects that are archived or locked.
       #
-      # An object that is not bound to its key (docs/format.md, 4) gets the entry that binds it where `place_binding`
-      # is `"verify"`. Nothing proves then that it has always been under this key. An object that is not for the
+      # If `place_binding` is `"verify"`, an object that is not bound to its key (docs/format.md, 4) gets the entry that
+      # binds it. Nothing proves then that it has always been under this key. An object that is not for the
       # `recovery_keys` gets an entry for them.
       #
       # @param key [String] UTF-8
@@ -56,10 +56,10 @@ module EncryptedS3Service
         Rotated.new(**answer)
       end
 
-      # Binds an object to its key after it was renamed or copied in the bucket. The body is not read; {#rotate} says
-      # what is kept.
+      # Binds an object to its key after it was renamed or copied in the bucket. The body is not read. {#rotate} lists
+      # the properties that are kept.
       #
-      # @param key [String] UTF-8: where the object is now
+      # @param key [String] UTF-8: the object's present key
       # @param from [String] UTF-8: the key that it was written under
       # @return [Boolean] false when it was already bound to `key`
       # @raise [NotFoundError]
@@ -88,9 +88,9 @@ module EncryptedS3Service
         Envelope.new(**head.slice(*Envelope.members))
       end
 
-      # @param key_id [String, nil] the id of a wrapping key, as {#envelope} tells it
-      # @return [Boolean] whether it is that of the key which writes. If that is an alias in AWS KMS, KMS is asked once
-      #   which key it stands for
+      # @param key_id [String, nil] the id of a wrapping key, from {#envelope}
+      # @return [Boolean] whether it is the writing key's. If that key is an alias in AWS KMS, KMS is asked once for the
+      #   key behind it
       # @raise [Error]
       def writing_key?(key_id)
         key = configuration.encryption_key

@@ -3,19 +3,19 @@
 module EncryptedS3Service
   class Configuration
     # The digest of the checksums that Active Storage computes for new files of a service (`default_digest_type`, as in
-    # Rails' S3Service from 8.2 on). It decides nothing about files that have a checksum: each form is understood.
+    # Rails' S3Service from 8.2 on). It does not affect files that have a checksum: every form is understood.
     # @api private
     module DigestType
       # Names that Rails knows.
       NAMES = %w[md5 sha256].freeze
-      # What Rails computes unless it is told otherwise.
+      # Rails' default.
       DEFAULT = "md5"
       private_constant :NAMES, :DEFAULT
 
       class << self
         # @param settings [Options]
         # @return [Symbol] `:md5` or `:sha256`
-        # @raise [ConfigurationError] for another digest, and for one that this Rails cannot be told to use
+        # @raise [ConfigurationError] for another digest, and for one that this version of Rails cannot use
         def read(settings)
           name = settings.string(:default_digest_type)&.downcase || DEFAULT
           settings.refuse(:default_digest_type, "must be one of #{NAMES.join(", ")}") unless NAMES.include?(name)
@@ -28,7 +28,7 @@ module EncryptedS3Service
 
         private
 
-        # Without Rails nobody computes checksums.
+        # Without Rails no checksums are computed.
         def rails? = defined?(ActiveStorage::Service) && true
 
         def too_old(name)

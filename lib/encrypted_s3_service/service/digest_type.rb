@@ -3,8 +3,8 @@
 require "openssl"
 
 module EncryptedS3Service
-  # Which digest the checksums of new files are made with, in the way of Rails' S3Service from 8.2 on (the setting
-  # `default_digest_type`). Older Rails computes an MD5 and asks no service.
+  # The digest of the checksums of new files, as in Rails' S3Service from 8.2 on (the setting `default_digest_type`).
+  # Older Rails computes an MD5 and asks no service.
   module DigestType
     # Digests by the setting's values.
     DIGESTS = { md5: OpenSSL::Digest::MD5, sha256: OpenSSL::Digest::SHA256 }.freeze

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::{Algorithm, Hasher};
 use crate::{Error, ErrorKind, Result};
 
-/// So many bytes are digested by the calling thread: handing them over would cost more, and small objects are most.
+/// The first bytes are digested by the calling thread: most objects are small, and handing them over would cost more.
 const INLINE: usize = 1024 * 1024;
 
 /// The rest goes to the digesting thread in blocks of this size.
@@ -20,10 +20,10 @@ const WAITING: usize = 4;
 
 /// Computes a digest, for large objects on another thread.
 pub(crate) struct Digester {
-    /// `None` once another thread has it.
+    /// `None` after another thread has taken it.
     here: Option<Hasher>,
     beside: Option<Beside>,
-    /// How many more bytes the calling thread digests.
+    /// The number of bytes that the calling thread still digests.
     inline: usize,
     /// Bytes for the other thread.
     block: Vec<u8>,
@@ -31,7 +31,7 @@ pub(crate) struct Digester {
 
 struct Beside {
     blocks: mpsc::Sender<Vec<u8>>,
-    /// Blocks to use again: new memory takes longer than the copy into it.
+    /// Blocks for reuse: new memory takes longer than the copy into it.
     digested: mpsc::Receiver<Vec<u8>>,
     digest: JoinHandle<Vec<u8>>,
 }
@@ -42,7 +42,7 @@ impl Digester {
         Self { here: Some(Hasher::new(algorithm)), beside: None, inline: INLINE, block: Vec::new() }
     }
 
-    /// Takes in the next bytes; those for the other thread are copied. Waits while that thread is behind.
+    /// Adds the next bytes; those for the other thread are copied. Waits while that thread is behind.
     pub(crate) async fn update(&mut self, bytes: &[u8]) {
         let (here, mut bytes) = bytes.split_at(bytes.len().min(self.inline));
         if let Some(hasher) = &mut self.here {
@@ -94,7 +94,7 @@ impl Beside {
             while let Some(mut block) = waiting.blocking_recv() {
                 hasher.update(&block);
                 block.clear();
-                // Nobody may want it any more.
+                // The result may no longer be needed.
                 let _kept = used.try_send(block);
             }
             hasher.finish()

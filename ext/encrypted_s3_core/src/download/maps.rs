@@ -17,18 +17,18 @@ pub const MAP_MEMORY: usize = 8 * 1024 * 1024;
 /// objects wait. Otherwise a page with many films would use the whole line.
 pub const FIRST_PASSES: usize = 4;
 
-/// What the downloads of a process share. A forked child needs its own: a task of the parent that makes a map does not
-/// exist in the child.
+/// The data that the downloads of a process share. A forked child needs its own: a task of the parent that makes a map
+/// does not exist in the child.
 #[derive(Debug)]
 pub struct Maps {
     cache: MapCache,
-    /// The versions of which a map is being made or is in use.
+    /// The versions whose map is being made or in use.
     making: Mutex<HashMap<Version, Weak<Slot>>>,
     turns: Semaphore,
 }
 
-/// The last map that was made of a version. It can be too large for the cache; whoever waited for it gets it all the
-/// same.
+/// The last map that was made of a version. It can be too large for the cache; all callers that waited for it still get
+/// it.
 type Slot = tokio::sync::Mutex<Weak<Map>>;
 
 /// The right to make the map of a version. Nobody else makes it until this is dropped.
@@ -91,7 +91,7 @@ impl Making {
         self.0.upgrade().filter(|map| map.is_of(key, text_len))
     }
 
-    /// Gives the map to those who wait for it.
+    /// Passes the map to the callers that wait for it.
     pub(super) fn made(&mut self, map: &Arc<Map>) {
         *self.0 = Arc::downgrade(map);
     }

@@ -53,7 +53,7 @@ pub(super) struct Origin {
     pub(super) envelopes: Envelopes,
     pub(super) plan: DownloadPlan,
     pub(super) key: String,
-    /// Whether the map that is stored beside the object was found to be wrong.
+    /// Whether the map beside the object was found to be wrong.
     pub(super) bad_sidecar: AtomicBool,
 }
 
@@ -141,13 +141,13 @@ impl Origin {
         self.bad_sidecar.store(true, Ordering::Relaxed);
     }
 
-    /// Requests what is stored beside the object of the map of these segments. `text_len` is the size of the ciphertext in
-    /// bytes, if it is known.
+    /// Requests the map beside the object, for these segments. `text_len` is the size of the ciphertext in bytes, if it
+    /// is known.
     pub(super) fn ask_for_map(&self, numbers: Range<u64>, text_len: Option<u64>) -> Option<Asked> {
         self.map_size().ask(&self.store, &self.key, numbers, text_len)
     }
 
-    /// How much of a stored map is read at once.
+    /// The amount of a stored map that is read at once.
     pub(super) fn map_size(&self) -> stored_map::Size {
         stored_map::Size::of(self.plan.maps.as_ref().map_or(MAP_MEMORY, |maps| maps.memory()))
     }

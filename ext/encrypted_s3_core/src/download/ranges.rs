@@ -38,8 +38,8 @@ impl RangePlan {
     /// returned without being copied.
     pub const SIZE: u64 = super::CHUNK as u64;
 
-    /// The most requests at the same time that are worth their memory. One connection of a real store brings several
-    /// times more than it takes, so a download needs fewer of them than an upload.
+    /// The largest useful number of requests at the same time. One connection of a real store is several times faster
+    /// in this direction, so a download needs fewer of them than an upload.
     pub const MOST_REQUESTS: usize = 3;
 
     /// Ranges end where a segment ends, so that each can be checked and decrypted when it arrives.
@@ -79,8 +79,8 @@ pub(crate) struct Ranges {
     pace: Option<Pace>,
 }
 
-/// Adapts what is requested in advance to the caller. A web server has many slow clients, and each would hold all ranges
-/// in memory that it does not take.
+/// Adapts the requests in advance to the caller. A web server has many slow clients, and each would hold all ranges in
+/// memory that it does not take.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     ahead: usize,
@@ -163,7 +163,7 @@ impl Ranges {
         self.next
     }
 
-    /// Returns what is still to be returned.
+    /// Returns the part that is still to be returned.
     pub(super) fn rest(&self) -> Range<u64> {
         self.position()..self.end
     }
@@ -202,7 +202,7 @@ impl Ranges {
         self.of_version(self.source.etag.as_deref().unwrap_or_default(), part)
     }
 
-    /// Requests no more in advance than the caller keeps up with.
+    /// Requests no more in advance than the caller can keep up with.
     pub(super) fn paced(self) -> Self {
         Self { pace: Some(Pace::default()), ..self }
     }
@@ -262,8 +262,8 @@ impl Ranges {
         }
     }
 
-    /// Returns where the next request of at most `size` bytes ends: at the end of what is wanted, or before a multiple of
-    /// the plan's size, because that is where chunks end.
+    /// Returns the end of the next request of at most `size` bytes: the end of the wanted part, or a point before a
+    /// multiple of the plan's size, because chunks end there.
     fn end_of_request(&self, size: u64) -> u64 {
         let whole = self.plan.size.max(1);
         let boundary = (self.next / whole + 1).saturating_mul(whole);
@@ -313,7 +313,8 @@ impl Source {
             };
             let broken = match fill(&mut bytes, current).await {
                 Ok(()) => return Ok(bytes),
-                // A bit flipped on the way. The checksum covers the whole response, so none of its bytes can be used.
+                // A bit was flipped in transit. The checksum covers the whole response, so none of its bytes can be
+                // used.
                 Err(error) if error.kind() == ErrorKind::Damaged => {
                     bytes.truncate(before);
                     error

@@ -1,7 +1,7 @@
 //! Writing a large object into a file in one pass.
 //!
-//! The plaintext is written before the object's tag is checked, and taken back if the tag is wrong. Nobody gets the file
-//! before that. Therefore this is done only for a file whose former state can be restored.
+//! The plaintext is written before the object's tag is checked, and removed if the tag is wrong. Callers get the file
+//! only afterwards. Therefore this is done only for a file whose former state can be restored.
 
 use std::io::Write;
 use std::sync::Arc;

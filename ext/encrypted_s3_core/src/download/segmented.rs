@@ -178,7 +178,7 @@ impl Segmented {
         }
     }
 
-    /// Has what comes next requested, and the tags for it, if the map is a part that ends before them.
+    /// Requests the next bytes, and their tags if the map is a part that ends before them.
     async fn go_on(&mut self) -> Result<()> {
         let start = self.start();
         let (text_len, covered) = (self.map.layout().text_len(), covered(&self.map));
@@ -201,7 +201,7 @@ impl Segmented {
         first == self.position || (first..self.ranges.requested()).contains(&self.position)
     }
 
-    /// Returns what is to be requested next, up to `end`: nothing where the map has no tags for it.
+    /// Returns the next part to request, up to `end`: nothing where the map has no tags for it.
     fn next_span(&self, end: u64) -> Range<u64> {
         let (start, covered) = (self.start().min(self.map.layout().text_len()), covered(&self.map));
         if start < covered.start { start..start } else { start..end.min(covered.end).max(start) }
@@ -279,7 +279,7 @@ impl Segmented {
         Ok(())
     }
 
-    /// Requests what comes next with the present entity tag and map.
+    /// Requests the next bytes with the present entity tag and map.
     fn begin_again(&mut self) {
         let rest = self.next_span(u64::MAX);
         self.ranges = self.ranges.of_version(&self.etag, rest).with_work(opening(&self.map, &self.key));

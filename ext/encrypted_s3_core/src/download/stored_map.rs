@@ -1,5 +1,5 @@
-//! Reads the segment map that is stored beside an object: all of it, or, where it is too large to be kept, the part that
-//! is needed.
+//! Reads the segment map that is stored beside an object: the whole map, or only the needed part if it is too large to
+//! be kept.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::store::{ObjectStore, Reading};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// The most segments whose tags are fetched at once of a map that is not read whole: those of 4 GiB.
+/// The most segments whose tags are fetched at once if the map is not read whole: those of 4 GiB.
 const MOST_NUMBERS: u64 = 65_536;
 
 /// Requests for the map beside an object.
@@ -21,7 +21,7 @@ pub(super) enum Asked {
     Part { numbers: Range<u64>, header: Task<Vec<u8>>, tags: Task<Vec<u8>> },
 }
 
-/// What is stored beside an object.
+/// The object under the key of a map.
 pub(super) enum Stored {
     Map(Map),
     /// No map, or one that this gem must leave as it is.
@@ -30,15 +30,15 @@ pub(super) enum Stored {
     Bad,
 }
 
-/// How much of a map beside an object is read at once.
+/// The limits for reading a map beside an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
-    /// A map of at most so many bytes is read whole, so that it can be kept.
+    /// A map of at most this many bytes is read whole, so that it can be kept.
     limit: u64,
 }
 
 impl Size {
-    /// `memory` is the number of bytes of all maps that are kept.
+    /// `memory` is the limit in bytes for all kept maps.
     pub(super) fn of(memory: usize) -> Self {
         Self { limit: (memory as u64).min(MAX_SIDECAR_LEN) }
     }
@@ -65,7 +65,7 @@ impl Size {
         text_len: Option<u64>,
     ) -> Option<Asked> {
         let sidecar = sidecar_key(key)?;
-        // An object that has this segment has at least so many tags.
+        // An object that has this segment has at least this many tags.
         let at_least = (HEADER_LEN as u64).saturating_add(numbers.start.saturating_mul(TAG));
         let is_whole = text_len.map_or(at_least <= self.limit, |text_len| self.is_whole(text_len));
         let request = |range: Range<u64>, most| {
@@ -86,7 +86,7 @@ impl Size {
 const TAG: u64 = crate::gcm::TAG_LEN as u64;
 
 impl Asked {
-    /// Whether these requests are of use for an object with `text_len` bytes of ciphertext. They may have been sent
+    /// Whether these requests are useful for an object with `text_len` bytes of ciphertext. They may have been sent
     /// before its length was known.
     pub(super) fn is_for(&self, text_len: u64, size: Size) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! What reading a large object by its segments promises: little is fetched, and no byte is returned that was not
-//! encrypted, whatever happens between the requests.
+//! The promises for reading a large object by its segments: little is fetched, and no byte is returned that was not
+//! encrypted, with any event between the requests.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl Bucket {
         upload.write(&text(size)).await.unwrap();
         upload.finish().await.unwrap();
         let (object, body) = memory.object(KEY).unwrap();
-        // Each test says what is beside the object.
+        // Each test describes the map beside the object.
         memory.delete(&format!("{KEY}.segments")).await.unwrap();
         Self { memory, object, body }
     }
@@ -165,7 +165,7 @@ async fn a_reader_that_takes_little_has_little_in_memory() {
     assert_eq!(bucket.memory.bytes_read() - sidecar, 2 * SEGMENT as u64, "one range");
 }
 
-/// However fast the reader and the store are: a chunk of many requests would be put together from their pieces.
+/// At any speed of the reader and the store: a chunk of many requests would be put together from their pieces.
 #[tokio::test]
 async fn each_chunk_of_a_stream_is_one_request() {
     let size = 4 * CHUNK + 77;
@@ -190,7 +190,7 @@ async fn each_chunk_of_a_stream_is_one_request() {
 #[tokio::test]
 async fn readers_that_come_at_once_share_one_pass() {
     let bucket = Bucket::with(SIZE).await;
-    // No map is kept, so that they can have it only from the one who makes it.
+    // No map is kept, so that they can get it only from the download that makes it.
     for memory in [0, MAP_MEMORY] {
         let before = bucket.memory.bytes_read();
         let plan = DownloadPlan { maps: Some(Arc::new(Maps::new(memory))), ..plan() };
@@ -381,7 +381,7 @@ async fn a_changed_object_or_map_shows_where_only_a_part_of_the_map_is_fetched()
         wrong[at] ^= 1;
         bucket.put_beside(wrong);
         assert!(bucket.range(&plan, first, 100).await.unwrap() == text(SIZE)[first..first + 100], "at {at}");
-        // What does not begin as a map is left as it is.
+        // An object that does not begin like a map is left as it is.
         assert_eq!(bucket.has_beside(&right).await, at != 0, "at {at}");
         bucket.put_beside(right[..tag_of_12].to_vec());
         assert!(bucket.range(&plan, first, 100).await.unwrap() == text(SIZE)[first..first + 100]);
@@ -452,7 +452,7 @@ async fn what_is_no_map_of_the_object_makes_reading_slower_and_nothing_else() {
         (foreign, true),
         (flipped(50), true),
         (flipped(70), true),
-        // Of something else, or of a later version: nothing to complain about.
+        // A map of another kind, or of a later version: nothing to report.
         (flipped(0), false),
         (flipped(8), false),
         (Vec::new(), false),
@@ -535,7 +535,7 @@ async fn an_object_that_has_become_small_is_read_whole() {
     assert_eq!(bucket.range(&plan, 5 * SEGMENT, 10).await.unwrap_err().kind(), ErrorKind::InvalidRange);
 }
 
-/// What a reader does.
+/// An action of a reader.
 #[derive(Clone, Debug)]
 enum Step {
     Read(u64),

@@ -1,4 +1,4 @@
-//! What a download promises: authenticated bytes or an error, never anything between.
+//! The promise of a download: authenticated bytes or an error, never anything between.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -56,7 +56,7 @@ const PIECEMEAL: DownloadPlan = DownloadPlan {
     maps: None,
 };
 
-/// As that, and everything but an empty object is read by its segments.
+/// Like that, and every object except an empty one is read by its segments.
 const BY_SEGMENTS: DownloadPlan = DownloadPlan {
     ranges: RangePlan { size: 30_011, concurrency: 3 },
     memory_limit: 0,

@@ -1,5 +1,5 @@
-//! What reading CBC objects promises: all of the plaintext after all of it was looked at, and one error for whatever is
-//! wrong with it.
+//! The promises for reading CBC objects: all of the plaintext after all of it was checked, and one error for any
+//! defect.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -52,7 +52,7 @@ fn plaintext(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i ^ (i >> 8)) as u8).collect()
 }
 
-/// AES-CBC of what is given, padding included.
+/// AES-CBC of the given bytes, with their padding.
 fn encrypt(padded: &[u8]) -> Vec<u8> {
     let mut body = padded.to_vec();
     let (blocks, rest) = Array::slice_as_chunks_mut(&mut body);
@@ -85,7 +85,7 @@ async fn download(body: &[u8], plan: &DownloadPlan) -> encrypted_s3_core::Result
     Download::open(stored(body), &reader(1), plan, "a key").await
 }
 
-/// What the entry's value says of the data key would be an answer that must not be given.
+/// An answer that depends on the entry's value would reveal something about the data key.
 #[test]
 fn an_entry_of_its_place_is_refused_before_a_key_is_used() {
     let mut entries = entries(1);
@@ -120,7 +120,8 @@ async fn every_size_comes_back_in_chunks_and_in_ranges() {
     }
 }
 
-/// A large object waits as ciphertext in the very file, which must not keep its padding, nor anything of a bad one.
+/// A large object waits as ciphertext in the same file, which must keep neither its padding nor any part of a bad
+/// object.
 #[tokio::test]
 async fn a_file_gets_the_plaintext_and_nothing_else() {
     for size in [0, 1, 30_000, 30_016, 100_007] {
@@ -161,8 +162,8 @@ proptest! {
     }
 }
 
-/// Everything that can be wrong with padding, length and key, and the one answer to all of it, which comes before the
-/// first byte.
+/// Every possible defect of padding, length and key, and the one answer to all of them, which comes before the first
+/// byte.
 #[tokio::test]
 async fn every_failure_is_the_same_error() {
     let whole = body(&plaintext(100));
@@ -193,7 +194,7 @@ async fn every_failure_is_the_same_error() {
     assert_eq!(messages.len(), 1, "{messages:?}");
 }
 
-/// One random key in 256 gives something that looks like padding.
+/// One random key in 256 gives plausible padding.
 #[test]
 fn a_wrong_key_never_gives_plaintext() {
     for index in 0..3000u32 {
@@ -244,7 +245,7 @@ fn the_size_is_the_writers_note_where_it_fits_and_unknown_otherwise() {
     assert_eq!(size(&[("x-amz-key", "k"), (note, "")], 32), None);
     assert_eq!(size(&[("x-amz-key", "k"), (note, "18446744073709551615")], 32), None);
     assert_eq!(size(&[("x-amz-key-v2", "k"), ("x-amz-cek-alg", "AES/CBC/PKCS5Padding")], 32), None);
-    // In the GCM formats nobody's note counts.
+    // In the GCM formats the writer's note does not count.
     let gcm = [("x-amz-key-v2", "k"), ("x-amz-cek-alg", "AES/GCM/NoPadding"), (note, "17")];
     assert_eq!(size(&gcm, 32), Some(16));
     assert_eq!(size(&[("x-amz-3", "k"), (note, "17")], 32), Some(16));

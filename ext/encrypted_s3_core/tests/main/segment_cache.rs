@@ -1,4 +1,4 @@
-//! Which maps are kept, and for whom.
+//! The maps that are kept, and the objects for which they are used.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn has(cache: &MapCache, number: u8) -> bool {
     cache.get(&version(number), &object(number).key(), 100_000).is_some()
 }
 
-/// What one map costs.
+/// The cost of one map.
 fn one() -> usize {
     let cache = MapCache::new(usize::MAX);
     cache.insert(version(0), map(&object(0)));

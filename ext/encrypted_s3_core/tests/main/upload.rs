@@ -1,4 +1,4 @@
-//! What an upload promises: the stored object opens to what was written, and a failed one leaves nothing.
+//! The promises of an upload: the stored object opens to the written bytes, and a failed upload leaves nothing.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ async fn read(store: &MemoryStore) -> Vec<u8> {
 #[tokio::test]
 async fn every_size_around_the_threshold_and_the_parts_comes_back() {
     for size in [0, 1, 15, 16, 17, 12 * MIB - 1, 12 * MIB, 12 * MIB + 1, 15 * MIB - 16, 15 * MIB, 20 * MIB + 3] {
-        // What was expected need not be what comes.
+        // The expected size may be wrong.
         for expected in [None, Some(size as u64), Some(0), Some(18 * MIB as u64)] {
             let memory = MemoryStore::new();
             store_expecting(&memory, &plaintext(size), 700_001, expected).await;
@@ -82,7 +82,7 @@ async fn an_object_below_the_threshold_is_one_request() {
 
 #[tokio::test]
 async fn a_large_object_is_sent_in_parts_whatever_the_pieces() {
-    // Of an object of unknown size, 10,000 parts have to hold 64 GiB.
+    // For an object of unknown size, 10,000 parts must hold 64 GiB.
     for (expected, parts) in [(Some(21 * MIB as u64), 5), (None, 4)] {
         for piece in [MIB, 21 * MIB] {
             let memory = MemoryStore::new();
@@ -350,7 +350,7 @@ async fn parts_that_an_upload_holds() {
             upload.write(&piece).await.unwrap();
         }
     };
-    // It stops by itself: no part arrives.
+    // It stops by itself, because no part arrives.
     let stopped = tokio::time::timeout(std::time::Duration::from_secs(3), writing).await;
     assert!(stopped.is_err());
     let parts = resident().saturating_sub(before) as f64 / (16 * MIB) as f64;

@@ -16,7 +16,7 @@ impl Sha {
         Self(Context::new(&SHA512))
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

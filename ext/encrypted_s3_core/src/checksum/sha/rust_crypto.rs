@@ -21,7 +21,7 @@ impl Sha {
         Self::Sha512(Sha512::new())
     }
 
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(sha) => sha.update(bytes),
