@@ -1,6 +1,6 @@
 //! An S3 server that keeps everything in memory, so that a benchmark measures its client rather than the server.
 //!
-//! Signatures and the SHA-256 of signed payloads are checked; other checksums are not. It is told what to do by the
+//! Signatures and the SHA-256 of signed payloads are checked; other checksums are not. It is configured by the
 //! environment:
 //!
 //! - `MEMORY_SERVER_PORT`: on 127.0.0.1; default 0, any free one

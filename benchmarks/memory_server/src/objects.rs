@@ -1,4 +1,4 @@
-//! What the server knows: buckets of objects, and uploads that are not complete yet.
+//! The server's data: buckets of objects, and incomplete uploads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -10,17 +10,17 @@ use futures::{Stream, StreamExt, stream};
 use s3s::dto::{ETag, Metadata, StreamingBlob};
 use s3s::{S3Result, s3_error};
 
-/// Bytes that are kept of the end of a body that is thrown away: an encrypted object's tag.
+/// Bytes kept from the end of a discarded body: an encrypted object's tag.
 const TAIL: usize = 16;
 
-/// The bytes of an object or a part, as they came in; without chunks when they were thrown away.
+/// The bytes of an object or a part, as they arrived; without chunks if they were discarded.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
-    /// Each with the position behind its last byte.
+    /// Each with the position after its last byte.
     chunks: Vec<(u64, Bytes)>,
-    /// How many bytes there were.
+    /// The number of bytes.
     pub length: u64,
-    /// The last 16 bytes of a body that was thrown away.
+    /// The last 16 bytes of a discarded body.
     pub tail: Bytes,
 }
 
@@ -49,7 +49,7 @@ impl Content {
         }
     }
 
-    /// Adds what another has; nothing is copied.
+    /// Appends the bytes of another; nothing is copied.
     pub fn append(&mut self, other: Self) {
         let length = self.length + other.length;
         self.tail = other.tail;
@@ -59,7 +59,7 @@ impl Content {
         self.length = length;
     }
 
-    /// Whether the bytes were thrown away.
+    /// Whether the bytes were discarded.
     pub fn is_discarded(&self) -> bool {
         self.chunks.is_empty() && self.length > 0
     }
@@ -97,7 +97,7 @@ impl Content {
 pub struct Object {
     /// Its bytes.
     pub content: Content,
-    /// What the client said of it, all of which it is told again.
+    /// The client's description, which is returned unchanged.
     pub description: Description,
     /// Another one for each write.
     pub etag: ETag,
@@ -105,7 +105,7 @@ pub struct Object {
     pub modified: SystemTime,
 }
 
-/// What a client says of an object.
+/// A client's description of an object.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     /// The headers `x-amz-meta-…`.
@@ -115,7 +115,7 @@ pub struct Description {
 }
 
 impl Object {
-    /// An object that is written now.
+    /// A new object.
     pub fn new(content: Content, description: Description) -> Self {
         Self { content, description, etag: next_etag(), modified: SystemTime::now() }
     }
@@ -124,9 +124,9 @@ impl Object {
 /// A multipart upload on its way.
 #[derive(Debug)]
 pub struct Upload {
-    /// The key that it is for.
+    /// The key of the future object.
     pub key: String,
-    /// What the object will be.
+    /// The description of the future object.
     pub description: Description,
     /// The parts by their numbers.
     pub parts: BTreeMap<i32, (ETag, Content)>,
@@ -153,7 +153,7 @@ impl Buckets {
     }
 }
 
-/// An ETag that no other write has had. It is no MD5: computing one would cost more than everything else here.
+/// An ETag that no other write has. It is not an MD5, because computing one would cost more than everything else here.
 pub fn next_etag() -> ETag {
     ETag::Strong(format!("memory-{:016x}", next_number()))
 }

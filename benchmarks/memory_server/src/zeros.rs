@@ -1,5 +1,5 @@
-//! Bodies that were thrown away and can be made again: those of objects that a client encrypted from zeros, under a
-//! wrapping key that the server was given. So an object of 64 GiB can be written and read without a place to keep it.
+//! Discarded bodies that can be made again: those of objects that a client encrypted from zeros, under a wrapping key
+//! that the server has. So an object of 64 GiB can be written and read without storing it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use s3s::{S3Result, s3_error};
 
 /// Bytes that are made at once.
 const STEP: u64 = 256 * 1024;
-/// The content algorithm of format V2, which its wrapped keys are bound to.
+/// The content algorithm of format V2, to which its wrapped keys are bound.
 const ALGORITHM: &str = "AES/GCM/NoPadding";
 
 /// The wrapping key of the client.
@@ -36,7 +36,7 @@ impl Zeros {
         Ok(Self(Aes256Gcm::new(&Key::<Aes256Gcm>::from(bytes))))
     }
 
-    /// The bytes in `range` of an object of format V2 with this `metadata`. `tag` is what ends it, at `length`.
+    /// The bytes in `range` of an object of format V2 with this `metadata`. It ends with `tag`, at `length`.
     pub fn read(
         &self,
         metadata: &HashMap<String, String>,
