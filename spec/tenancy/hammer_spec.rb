@@ -33,7 +33,8 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
     blob
   end
 
-  before { [customer, other_customer] }
+  # The first blob asks for the table's columns. On Rails 7.1 a thread that did so would keep its connection to the end.
+  before { [customer, other_customer, ActiveStorage::Blob.new] }
 
   it "sends none of 4,000 blobs of sixteen threads to the wrong service" do
     threads = Array.new(16) do |thread|
