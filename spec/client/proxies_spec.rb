@@ -4,7 +4,8 @@ require_relative "../support/http_proxy_server"
 require_relative "../support/tls_proxy"
 
 # Networks from which a store can be reached through a proxy only.
-RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
+# Ceph closes connections whose requests name a whole address, and takes a host that it does not know for a bucket.
+RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy", unless: ENV["S3_SERVER"] == "ceph" do
   names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy REQUEST_METHOD]
 
   around do |example|

@@ -90,6 +90,16 @@ class CopyIgnoringStore < FaultProxy
   end
 end
 
+# The real S3 server, but it copies an object with new metadata without its tags, as Ceph does.
+class TagForgettingStore < FaultProxy
+  private
+
+  def forward(request)
+    copied = request.headers.key?("x-amz-copy-source") && request.headers["x-amz-tagging-directive"] != "REPLACE"
+    super.tap { TestStore.server.forget_tags(request.target[%r{\A/([^?]+)}, 1]) if copied }
+  end
+end
+
 # The real S3 server, but requests that match a rule get another answer.
 class RefusingStore < FaultProxy
   # @param endpoint [String]

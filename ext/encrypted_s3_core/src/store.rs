@@ -13,6 +13,7 @@ mod aws_immovable;
 mod aws_profile_error;
 pub(crate) mod aws_proxy;
 mod aws_read;
+mod aws_retry;
 pub(crate) mod aws_settings;
 mod aws_survey;
 mod aws_trust;

@@ -44,6 +44,10 @@ module S3Server
     # @return (see #get)
     def delete(bucket, key) = request("DELETE", "/#{bucket}/#{key}")
 
+    # Takes all tags from an object.
+    # @param path [String] its bucket and its key, encoded
+    def forget_tags(path) = request("DELETE", "/#{URI.decode_uri_component(path)}", query: { "tagging" => "" })
+
     # @return [Array<String>] all keys, of as many pages as it takes
     def list(bucket, prefix: "")
       keys = []

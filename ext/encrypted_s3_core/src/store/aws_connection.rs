@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 use super::AwsStore;
 use super::aws_credentials::{self, CREDENTIALS_TIMEOUT};
 use super::aws_proxy::Proxy;
+use super::aws_retry::BeingWritten;
 use super::aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, RetryMode};
 use super::aws_trust::Trust;
 use super::patience::{Patience, WatchedClient};
@@ -221,6 +222,7 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
         .force_path_style(settings.force_path_style)
         .accelerate(settings.accelerate)
         .retry_partition(own_retries())
+        .retry_classifier(BeingWritten)
         .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO })
         .request_checksum_calculation(match settings.request_checksums {
             ChecksumUse::WhenSupported => RequestChecksumCalculation::WhenSupported,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective};
+use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective, TaggingDirective};
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -68,6 +68,9 @@ impl Copying<'_> {
             request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
         let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
         let request = as_before!(request, &head, replacement).metadata_directive(MetadataDirective::Replace);
+        let tagging = self.known_tags(&head).await?;
+        let directive = tagging.is_some().then_some(TaggingDirective::Replace);
+        let request = request.set_tagging(tagging).set_tagging_directive(directive);
         let request = request.customize().interceptor(self.patience(size));
         let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
         Ok(Stored { etag: answer.copy_object_result.and_then(|result| result.e_tag).unwrap_or_default() })
@@ -99,8 +102,15 @@ impl Copying<'_> {
             request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
         let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
         let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
-        let request = request.customize().interceptor(self.patience(size));
-        let answer = request.send().await.map_err(|error| aws_error::request(&error, self.subject))?;
+        // Ceph refuses a part without a length, even if it has no body.
+        let request = request.customize().interceptor(self.patience(size)).mutate_request(|request| {
+            request.headers_mut().insert("content-length", "0");
+        });
+        let answer = request.send().await.map_err(|error| match aws_error::request(&error, self.subject) {
+            // Ceph looks at the range first, and only then whether it is still the same version.
+            error if error.kind() == ErrorKind::InvalidRange => self.replaced().with_source(error),
+            error => error,
+        })?;
         let (etag, crc32) = answer.copy_part_result.map(|part| (part.e_tag, part.checksum_crc32)).unwrap_or_default();
         Ok(StoredPart { number, size, etag: etag.unwrap_or_default(), crc32 })
     }
@@ -112,9 +122,13 @@ impl Copying<'_> {
         let head = answer.map_err(|error| aws_error::request(&error, self.subject))?;
         // Compared here, because some stores handle `If-Match` incorrectly.
         if head.e_tag() != Some(&self.etag) {
-            return Err(self.subject.error(ErrorKind::Changed, "the object was replaced meanwhile"));
+            return Err(self.replaced());
         }
         Ok(head)
+    }
+
+    fn replaced(&self) -> Error {
+        self.subject.error(ErrorKind::Changed, "the object was replaced meanwhile")
     }
 
     /// The time limits of a request for which the store copies `bytes`.
@@ -128,19 +142,38 @@ impl Copying<'_> {
         self.subject.error(ErrorKind::Access, what).with_source(error)
     }
 
-    /// The object's tags in the form of a request, if it has any. Amazon does not return their count without the
-    /// permission to read them, so there may be tags if there is no count.
+    /// The object's tags, if the store says that it has some. Ceph does not copy tags with an object whose metadata are
+    /// replaced. Where they must not be read, the store copies them.
+    async fn known_tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
+        if head.tag_count.unwrap_or_default() == 0 {
+            return Ok(None);
+        }
+        match self.tagging().await {
+            Err(error) if error.kind() == ErrorKind::Access => Ok(None),
+            answer => answer,
+        }
+    }
+
+    /// The object's tags, if it has any. Amazon does not return their count without the permission to read them, so
+    /// there may be tags if there is no count.
     async fn tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
         if head.tag_count == Some(0) {
             return Ok(None);
         }
+        self.tagging().await.map_err(|error| match error.kind() {
+            ErrorKind::Access => self.denies_tags(error),
+            _ => error,
+        })
+    }
+
+    /// Reads the object's tags, in the form of a request.
+    async fn tagging(&self) -> Result<Option<String>> {
         let request = self.client.get_object_tagging().bucket(&self.subject.bucket).key(&self.subject.key);
         let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
         let answer = match answer.map_err(|error| aws_error::request(&error, self.subject)) {
             Ok(answer) => answer,
             // A store without tags.
             Err(error) if error.answer().is_some_and(|answer| matches!(answer.status, 405 | 501)) => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::Access => return Err(self.denies_tags(error)),
             Err(error) => return Err(error),
         };
         let encoded = |text: &str| utf8_percent_encode(text, TAG).to_string();
