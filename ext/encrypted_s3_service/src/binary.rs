@@ -14,10 +14,13 @@ use crate::gvl;
 const UNLOCKED: usize = 256 * 1024;
 
 /// A new binary string of `bytes`.
-pub fn string(ruby: &Ruby, bytes: &[u8]) -> RString {
-    let Ok(length) = c_long::try_from(bytes.len()) else { return ruby.str_from_slice(bytes) };
+///
+/// # Errors
+/// The exception that interrupts the thread.
+pub fn string(ruby: &Ruby, bytes: &[u8]) -> Result<RString, Error> {
+    let Ok(length) = c_long::try_from(bytes.len()) else { return Ok(ruby.str_from_slice(bytes)) };
     if bytes.len() < UNLOCKED {
-        return ruby.str_from_slice(bytes);
+        return Ok(ruby.str_from_slice(bytes));
     }
     filled(ruby.str_buf_new(bytes.len()), bytes, length)
 }
@@ -38,7 +41,7 @@ impl Target {
 }
 
 /// Fills an empty string that has the capacity for `bytes`, of which there are `length`.
-fn filled(string: RString, bytes: &[u8], length: c_long) -> RString {
+fn filled(string: RString, bytes: &[u8], length: c_long) -> Result<RString, Error> {
     let raw = string.as_raw();
     // SAFETY: `raw` is a string that was just made with room for `length` bytes, too long to lie in the object itself,
     // so its memory does not move; it stays alive and in its place because `string` is on this stack until the end.
@@ -47,14 +50,16 @@ fn filled(string: RString, bytes: &[u8], length: c_long) -> RString {
     unsafe {
         rb_sys::rb_str_locktmp(raw);
         let mut target = Target(rb_sys::macros::RSTRING_PTR(raw).cast_mut().cast::<u8>());
-        if gvl::without(|| target.fill(bytes)).is_none() {
+        let filled = gvl::without(|| target.fill(bytes));
+        if matches!(filled, Ok(None)) {
             // An interrupt is pending. The caller's next wait handles it.
             target.fill(bytes);
         }
         rb_sys::rb_str_unlocktmp(raw);
+        filled?;
         rb_sys::rb_str_set_len(raw, length);
     }
-    string
+    Ok(string)
 }
 
 /// Runs `work` with the bytes of a string, which cannot be changed meanwhile. `work` may release the GVL.

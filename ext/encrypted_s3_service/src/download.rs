@@ -53,7 +53,7 @@ impl Download {
         let mut download = this.download.lock(ruby)?;
         let download = download.as_mut().ok_or_else(|| closed(ruby))?;
         let chunk = call(ruby, download.read(most))?;
-        Ok(chunk.map(|chunk| binary::string(ruby, chunk)))
+        chunk.map(|chunk| binary::string(ruby, chunk)).transpose()
     }
 
     /// Skips bytes. Whole segments among them are not fetched.

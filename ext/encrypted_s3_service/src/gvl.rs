@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 
+use magnus::rb_sys::protect;
 use magnus::{Error, Ruby};
 use tokio::sync::Notify;
 
@@ -23,25 +24,29 @@ struct Call<F, R> {
 /// Runs `work` without the GVL. Returns `None`, without running it, when an interrupt was pending.
 ///
 /// `Send` keeps Ruby values out of `work`: they must not be touched without the GVL.
-fn nogvl<F, R>(work: F, wake: &Notify) -> Option<R>
+///
+/// # Errors
+/// Ruby 3.2 raises from `rb_nogvl` all the same when the process has no other thread: it stops a helper thread there, and
+/// that wait checks for interrupts.
+fn nogvl<F, R>(work: F, wake: &Notify) -> Result<Option<R>, Error>
 where
     F: FnOnce() -> R + Send,
     R: Send,
 {
     let mut call = Call { work: Some(work), out: None };
-    // SAFETY: `trampoline::<F, R>` gets the one pointer to `call`, which lives until rb_nogvl has returned, and catches
-    // panics. `unblock` gets a pointer to `wake`, which outlives the call too, and may be used from any thread. With
-    // RB_NOGVL_INTR_FAIL the function returns normally in every case; nothing jumps over this frame.
-    unsafe {
-        rb_sys::rb_nogvl(
-            Some(trampoline::<F, R>),
-            std::ptr::from_mut(&mut call).cast::<c_void>(),
-            Some(unblock),
-            std::ptr::from_ref(wake).cast_mut().cast::<c_void>(),
-            rb_sys::RB_NOGVL_INTR_FAIL as i32,
-        );
-    }
-    call.out.map(|out| out.unwrap_or_else(|panic| resume_unwind(panic)))
+    let at = std::ptr::from_mut(&mut call).cast::<c_void>();
+    let notify = std::ptr::from_ref(wake).cast_mut().cast::<c_void>();
+    protect(|| {
+        // SAFETY: `trampoline::<F, R>` gets the one pointer to `call`, which lives until `protect` has returned, and
+        // catches panics. `unblock` gets a pointer to `wake`, which outlives the call too, and may be used from any
+        // thread. A jump ends at `protect`; it skips this closure alone, which owns nothing.
+        unsafe {
+            let flags = rb_sys::RB_NOGVL_INTR_FAIL as i32;
+            rb_sys::rb_nogvl(Some(trampoline::<F, R>), at, Some(unblock), notify, flags);
+        }
+        rb_sys::Qnil.into()
+    })?;
+    Ok(call.out.map(|out| out.unwrap_or_else(|panic| resume_unwind(panic))))
 }
 
 unsafe extern "C" fn trampoline<F, R>(call: *mut c_void) -> *mut c_void
@@ -64,7 +69,10 @@ unsafe extern "C" fn unblock(wake: *mut c_void) {
 }
 
 /// Runs short work without the GVL. Returns `None`, without running it, when an interrupt was pending.
-pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Option<R> {
+///
+/// # Errors
+/// As [`wait`].
+pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Result<Option<R>, Error> {
     nogvl(work, &Notify::new())
 }
 
@@ -93,7 +101,7 @@ pub fn wait<T: Send>(ruby: &Ruby, future: impl Future<Output = T> + Send) -> Res
                 }
             })
         };
-        if let Some(Some(value)) = nogvl(turn, &wake) {
+        if let Some(Some(value)) = nogvl(turn, &wake)? {
             return Ok(value);
         }
         ruby.thread_check_ints()?;

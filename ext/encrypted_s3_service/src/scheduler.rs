@@ -41,7 +41,7 @@ pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<&mut (impl Future<Output = T> 
             let _runtime = runtime.enter();
             future.as_mut().poll(&mut Context::from_waker(waker))
         };
-        match gvl::without(&mut step) {
+        match gvl::without(&mut step)? {
             Some(Poll::Ready(value)) => return Ok(value),
             Some(Poll::Pending) => reader.wait(ruby)?,
             None => ruby.thread_check_ints()?,
