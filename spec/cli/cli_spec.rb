@@ -403,7 +403,7 @@ RSpec.describe "The command encrypted_s3_service" do
 
     it "has no option for a key, and is refused with status 2 when it is wrong" do
       wrong = {
-        [] => /not said what to do/, %w[shred x] => /no "shred"/, %w[decrypt] => /not said of what/,
+        [] => /no action is given/, %w[shred x] => /no "shred"/, %w[decrypt] => /its argument is missing/,
         %w[encrypt x] => /say where to/, %w[decrypt x y] => /too many/, %w[inspect s3://bucket] => %r{s3://BUCKET/KEY},
         %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /belong together/,
         %w[decrypt x -o s3://a/b] => /local files only/, %w[encrypt s3://a/b -o x] => /local files only/

@@ -61,7 +61,7 @@ RSpec.describe "The command encrypted_s3_service wrap-key" do
   end
 
   it "says what is missing or wrong, and prints nothing then" do
-    { [["wrap-key"], environment] => [2, /not said of what/],
+    { [["wrap-key"], environment] => [2, /its argument is missing/],
       [["wrap-key", key], { "BAO_ADDR" => nil }] => [1, /BAO_ADDR/],
       [%w[wrap-key not-there], environment] => [1, /no transit key `not-there`/],
       [["wrap-key", "../sys"], environment] => [1, /cannot be the name of a transit key/],

@@ -48,7 +48,7 @@ RSpec.describe NativeGem do
       requirement = package.spec.required_ruby_version
       served = %w[3.2.9 3.3.0 3.4.11 3.5.0.dev 3.5.0].select { |one| requirement.satisfied_by?(Gem::Version.new(one)) }
       expect(served).to eq(%w[3.3.0 3.4.11])
-      expect(package.spec.dependencies.map(&:name)).to eq(%w[activestorage railties])
+      expect(package.spec.dependencies.map(&:name)).to eq(%w[activestorage logger railties])
       expect(Gem::Platform.match_gem?(package.spec.platform, source.name)).to be(true)
     end
   end
