@@ -6,14 +6,7 @@ require_relative "../support/tls_proxy"
 # Networks from which a store can be reached through a proxy only.
 # Ceph closes connections whose requests name a whole address, and takes a host that it does not know for a bucket.
 RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy", unless: ENV["S3_SERVER"] == "ceph" do
-  names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy REQUEST_METHOD]
-
-  around do |example|
-    before = names.to_h { |name| [name, ENV.delete(name)] }
-    example.run
-  ensure
-    ENV.update(before)
-  end
+  include_context "without proxies in the environment"
 
   # No name server knows it.
   let(:host) { "s3.proxied.test" }

@@ -76,14 +76,7 @@ RSpec.describe EncryptedS3Service::Doctor do
   end
 
   describe "of a service behind a proxy of the environment" do
-    names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy]
-
-    around do |example|
-      before = names.to_h { |name| [name, ENV.delete(name)] }
-      example.run
-    ensure
-      ENV.update(before)
-    end
+    include_context "without proxies in the environment"
 
     let(:endpoint) { "http://s3.proxied.test:#{URI(server.endpoint).port}" }
 

@@ -95,3 +95,15 @@ class HttpProxyServer
     to.shutdown rescue nil # rubocop:disable Style/RescueModifier
   end
 end
+
+# The environment of each example names no proxy, unless the example sets one.
+RSpec.shared_context "without proxies in the environment" do
+  names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy REQUEST_METHOD]
+
+  around do |example|
+    before = names.to_h { |name| [name, ENV.delete(name)] }
+    example.run
+  ensure
+    ENV.update(before)
+  end
+end
