@@ -13,8 +13,9 @@ module EncryptedS3Service
 
     @bytes = 0
 
-    # Notes a new string that will soon be garbage, and starts a collection when there is enough. If several threads
-    # call it at once, there may be a collection more or less.
+    # Notes a new string that will soon be garbage, and starts a collection when there is enough. An application that
+    # has switched the collector off, to run it between requests, does without. If several threads call it at once,
+    # there may be a collection more or less.
     # @param bytes [Integer] of the string
     # @return [void]
     def self.made(bytes)
@@ -22,7 +23,7 @@ module EncryptedS3Service
       return if @bytes < LIMIT
 
       @bytes = 0
-      GC.start(full_mark: false, immediate_mark: false, immediate_sweep: false)
+      GC.start(full_mark: false, immediate_mark: false, immediate_sweep: false) unless Native.gc_disabled?
     end
   end
 end

@@ -44,6 +44,24 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     output.lines(chomp: true)
   end
 
+  it "leaves it off where the application has switched it off, and runs it for downloads otherwise" do
+    client.upload(key, StringIO.new("a" * (21 * mebibyte)))
+    said = stressed(<<~'RUBY', key)
+      key, = input
+      collections = lambda do
+        before = GC.count
+        client.download(key) { |chunk| chunk.size }
+        GC.count - before
+      end
+      collections.call
+      GC.disable
+      puts collections.call, GC.disable
+      GC.enable
+      puts collections.call.positive?, GC.enable
+    RUBY
+    expect(said).to eq(%w[0 true true false])
+  end
+
   it "survives it at every allocation of an upload in parts, of its download and of its range" do
     data = random_bytes(11 * mebibyte)
     said = stressed(<<~'RUBY', key, data, md5(data))

@@ -39,8 +39,19 @@ fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
     let native = ruby.define_module("EncryptedS3Service")?.define_module("Native")?;
     native.const_set("VERSION", env!("CARGO_PKG_VERSION"))?;
     native.define_singleton_method("fips?", function!(|| fips::BUILT, 0))?;
+    native.define_singleton_method("gc_disabled?", function!(is_gc_disabled, 0))?;
     client::init(ruby, native)?;
     local::init(native)?;
     upload::init(ruby, native)?;
     download::init(ruby, native)
+}
+
+/// Whether the application has switched the garbage collector off. Ruby tells it only in answer to a change, and no other
+/// Ruby thread runs between the two here.
+fn is_gc_disabled(ruby: &Ruby) -> bool {
+    let is_disabled = ruby.gc_disable();
+    if !is_disabled {
+        ruby.gc_enable();
+    }
+    is_disabled
 }

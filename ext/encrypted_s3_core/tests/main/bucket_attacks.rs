@@ -21,6 +21,9 @@ use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
 use crate::support::{key, with_policy};
 
+mod maps;
+mod objects;
+
 const PARTS: PartPlan = PartPlan { multipart_threshold: 8 << 20, part_size: 8 << 20, concurrency: 2 };
 /// Larger objects are read by their maps.
 const LIMIT: u64 = 100_000;
@@ -257,14 +260,6 @@ fn change(bucket: &Bucket, change: impl Fn(&mut Vec<u8>) -> Option<Range<usize>>
     Some(Done { touched, ..Done::new(CHANGED) })
 }
 
-/// Changes the map, which must never do more than save readers time.
-fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
-    let mut map = bucket.body(SIDECAR)?;
-    change(&mut map);
-    bucket.put_map(map);
-    Some(Done::new(Verdict::Right))
-}
-
 #[test]
 fn nothing_is_done() {
     try_out(|_| Some(Done::new(Verdict::Right)));
@@ -370,167 +365,5 @@ fn a_segment_of_another_object_is_put_in_with_its_tag() {
             change_map(bucket, |mine| mine[to..to + TAG].copy_from_slice(&map[from..from + TAG]));
         }
         Some(done)
-    });
-}
-
-#[test]
-fn a_bit_of_the_map_is_flipped() {
-    try_out(|bucket| {
-        change_map(bucket, |map| {
-            let at = bucket.at(0, map.len());
-            flip(map, at);
-        })
-    });
-}
-
-#[test]
-fn a_byte_of_the_maps_header_is_another() {
-    try_out(|bucket| change_map(bucket, |map| map[bucket.at(0, HEADER_LEN)] = bucket.case.bytes[0]));
-}
-
-#[test]
-fn the_map_claims_any_length() {
-    try_out(|bucket| {
-        let bytes = &bucket.case.bytes;
-        let length: Vec<u8> = bytes.iter().cycle().take(8).copied().collect();
-        change_map(bucket, |map| map[48..56].copy_from_slice(&length))
-    });
-}
-
-#[test]
-fn the_map_is_cut() {
-    try_out(|bucket| change_map(bucket, |map| map.truncate(bucket.at(0, map.len()))));
-}
-
-#[test]
-fn the_map_is_extended() {
-    try_out(|bucket| change_map(bucket, |map| map.extend(&bucket.case.bytes)));
-}
-
-#[test]
-fn tags_of_the_map_are_exchanged() {
-    try_out(|bucket| {
-        change_map(bucket, |map| {
-            let [a, b] = [0, 1].map(|number| HEADER_LEN + TAG * bucket.at(number, (map.len() - HEADER_LEN) / TAG));
-            swap(map, TAG, a, b);
-        })
-    });
-}
-
-#[test]
-fn the_map_of_another_object_is_put_there() {
-    try_out(|bucket| {
-        bucket.put_map(bucket.body("films/b.segments")?);
-        Some(Done::new(Verdict::Right))
-    });
-}
-
-#[test]
-fn the_map_of_an_older_object_is_put_there() {
-    try_out(|bucket| {
-        bucket.put_map(bucket.older.2.clone()?);
-        Some(Done::new(Verdict::Right))
-    });
-}
-
-#[test]
-fn the_map_is_taken_away() {
-    try_out(|bucket| {
-        bucket.memory.remove(SIDECAR);
-        Some(Done::new(Verdict::Right))
-    });
-}
-
-#[test]
-fn anything_is_planted_as_the_map() {
-    try_out(|bucket| {
-        bucket.put_map(bucket.case.bytes.clone());
-        Some(Done::new(Verdict::Right))
-    });
-}
-
-#[test]
-fn a_huge_map_is_planted() {
-    static HUGE: LazyLock<Bytes> = LazyLock::new(|| {
-        let mut bytes = vec![0x55; MAX_SIDECAR_LEN as usize + 1_000_000];
-        bytes[..9].copy_from_slice(b"ES3SEGMT\x01");
-        bytes.into()
-    });
-    try_out(|bucket| {
-        // Some megabytes are copied for each of them.
-        let one_in_twenty = bucket.case.bytes.len().is_multiple_of(20);
-        bucket.put_map(if one_in_twenty { HUGE.clone() } else { HUGE.slice(..500_000) });
-        Some(Done::new(Verdict::Right))
-    });
-}
-
-#[test]
-fn the_object_is_renamed_with_its_map() {
-    try_out(|bucket| {
-        let (object, body) = bucket.memory.object(KEY)?;
-        bucket.memory.replace(NewObject { key: "films/c".into(), ..object }, body);
-        if let Some(map) = bucket.body(SIDECAR) {
-            let object = NewObject { key: "films/c.segments".into(), ..Default::default() };
-            bucket.memory.replace(object, map);
-        }
-        Some(Done { key: "films/c", ..Done::new(MISPLACED) })
-    });
-}
-
-#[test]
-fn another_object_is_put_in_its_place_with_its_map() {
-    try_out(|bucket| {
-        let (object, body) = bucket.memory.object(OTHER)?;
-        bucket.put(NewObject { key: KEY.into(), ..object }, body);
-        if let Some(map) = bucket.body("films/b.segments") {
-            bucket.put_map(map);
-        }
-        Some(Done::new(MISPLACED))
-    });
-}
-
-#[test]
-fn the_nonce_or_message_id_is_that_of_another_object() {
-    try_out(|bucket| {
-        let (mut object, body) = bucket.memory.object(KEY)?;
-        let (other, _) = bucket.memory.object(OTHER)?;
-        let id = ["x-amz-iv", "x-amz-i"];
-        for (name, value) in &mut object.metadata {
-            if id.contains(&name.as_str()) {
-                value.clone_from(&other.metadata.iter().find(|(theirs, _)| theirs == name)?.1);
-            }
-        }
-        bucket.put(object, body);
-        Some(Done::new(Verdict::Refused(&[ErrorKind::Auth, ErrorKind::Commitment])))
-    });
-}
-
-#[test]
-fn an_older_object_is_played_back_with_its_map() {
-    try_out(|bucket| {
-        let (object, body, map) = bucket.older.clone();
-        bucket.put(object, body);
-        match map {
-            Some(map) => bucket.put_map(map),
-            None => bucket.memory.remove(SIDECAR),
-        }
-        Some(Done::new(Verdict::Older))
-    });
-}
-
-#[test]
-fn an_older_object_is_played_back_beside_the_newer_map() {
-    try_out(|bucket| {
-        let (object, body, _) = bucket.older.clone();
-        bucket.put(object, body);
-        Some(Done::new(Verdict::Older))
-    });
-}
-
-#[test]
-fn the_object_is_taken_away_and_its_map_stays() {
-    try_out(|bucket| {
-        bucket.memory.remove(KEY);
-        Some(Done::new(Verdict::Refused(&[ErrorKind::NotFound])))
     });
 }
