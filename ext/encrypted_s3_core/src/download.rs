@@ -11,6 +11,7 @@ pub(crate) mod instruction_file;
 mod maps;
 mod origin;
 pub(crate) mod pass;
+mod pieces;
 pub(crate) mod ranges;
 mod saving;
 mod segmented;

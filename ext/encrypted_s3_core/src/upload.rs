@@ -46,14 +46,14 @@ pub struct UploadOptions {
     /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
     /// Objects of more than this many bytes of plaintext get a segment map beside them (`docs/format.md`, 3); with
-    /// `None` none does.
+    /// `None` none does. An object that was expected to be smaller, and has grown, gets none.
     pub index_above: Option<u64>,
 }
 
 /// The outcome for the segment map of a stored object.
 #[derive(Debug)]
 pub enum Index {
-    /// The object is small, or no map is wanted.
+    /// The object is small or was expected to be, or no map is wanted.
     None,
     /// The map is stored.
     Stored,
@@ -111,7 +111,7 @@ struct Open {
 #[derive(Debug)]
 enum Cipher {
     Plain(Sealer),
-    /// Also makes the segment map. The size of the object is not known in advance.
+    /// Also makes the segment map.
     Mapping(Box<Sealing>),
 }
 
@@ -176,7 +176,9 @@ impl Upload {
         let checksum = checksum.map_err(|error| error.for_object(key))?;
         let (content_key, metadata) = envelopes.begin(key).await.map_err(|error| error.for_object(key))?;
         let index_above = options.index_above.filter(|_| segments::sidecar_key(key).is_some());
-        let cipher = Cipher::start(content_key, index_above.is_some())?;
+        // A map of an object that is known to be small would be made for nothing.
+        let can_be_large = |limit| options.expected_size.is_none_or(|size| segments::wants_sidecar(size, limit));
+        let cipher = Cipher::start(content_key, index_above.is_some_and(can_be_large))?;
         let (content_type, settings) = (options.content_type, options.settings);
         let object = NewObject { key: key.to_owned(), content_type, metadata, settings: settings.clone() };
         let parts = Parts::new(plan, options.expected_size)?;

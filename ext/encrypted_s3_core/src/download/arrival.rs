@@ -7,16 +7,17 @@ use std::sync::Arc;
 use super::Used;
 use super::origin::{Begun, Mark, Origin, Part};
 use super::pass;
+use super::pieces::Pieces;
 use super::ranges::Ranges;
 use super::segmented::Segmented;
 use super::stored_map::{Asked, Stored};
-use crate::buffer::Buffer;
+use super::trailer::Cut;
 use crate::content::Content;
 use crate::envelope::ContentKey;
 use crate::segments::{Map, Purpose, SEGMENT_LEN, wants_sidecar};
 use crate::sidecar;
 use crate::store::ObjectSettings;
-use crate::{Error, ErrorKind, Result};
+use crate::{ErrorKind, Result};
 
 /// How many times reading starts again because the object got another envelope meanwhile. A rotation of its key does
 /// that and leaves the body unchanged.
@@ -33,7 +34,7 @@ pub(super) struct Arrived {
 /// A body that returns authenticated bytes only. Of a legacy CBC object, the padding has been checked.
 #[derive(Debug)]
 pub(super) enum Verified {
-    Memory { plaintext: Buffer, given: usize },
+    Memory(Pieces),
     Segmented(Box<Segmented>),
 }
 
@@ -41,7 +42,7 @@ impl Verified {
     /// The size of the plaintext in bytes.
     pub(super) fn size(&self) -> u64 {
         match self {
-            Self::Memory { plaintext, .. } => plaintext.len() as u64,
+            Self::Memory(plaintext) => plaintext.size() as u64,
             Self::Segmented(reader) => reader.size(),
         }
     }
@@ -50,12 +51,7 @@ impl Verified {
     pub(super) async fn read(&mut self, most: usize) -> Result<&[u8]> {
         match self {
             Self::Segmented(reader) => reader.read(most).await,
-            Self::Memory { plaintext, given } => {
-                let rest = plaintext.bytes().get(*given..).unwrap_or_default();
-                let chunk = rest.get(..most).unwrap_or(rest);
-                *given += chunk.len();
-                Ok(chunk)
-            }
+            Self::Memory(plaintext) => Ok(plaintext.read(most)),
         }
     }
 
@@ -63,10 +59,7 @@ impl Verified {
     pub(super) fn skip(&mut self, bytes: u64) {
         match self {
             Self::Segmented(reader) => reader.skip(bytes),
-            Self::Memory { plaintext, given } => {
-                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-                *given = given.saturating_add(bytes).min(plaintext.len());
-            }
+            Self::Memory(plaintext) => plaintext.skip(bytes),
         }
     }
 
@@ -74,16 +67,14 @@ impl Verified {
     pub(super) fn begin_at(&mut self, part: Part) {
         match self {
             Self::Segmented(reader) => reader.begin_at(part),
-            Self::Memory { plaintext, given } => {
-                *given = usize::try_from(part.first).unwrap_or(usize::MAX).min(plaintext.len());
-            }
+            Self::Memory(plaintext) => plaintext.go_to(part.first),
         }
     }
 
     /// The number of bytes of memory that this uses.
     pub(super) fn buffered(&self) -> usize {
         match self {
-            Self::Memory { plaintext, .. } => plaintext.len(),
+            Self::Memory(plaintext) => plaintext.buffered(),
             Self::Segmented(reader) => reader.buffered(),
         }
     }
@@ -233,28 +224,14 @@ fn number(position: u64) -> u64 {
 
 /// Reads the whole body, decrypts its first `size` bytes and checks them.
 async fn in_memory(mut ranges: Ranges, mut content: Content, size: u64) -> Result<Verified> {
-    let no_memory = |_| Error::new(ErrorKind::TooLarge, format!("{size} bytes do not fit into memory"));
-    let body = usize::try_from(ranges.size()).map_err(no_memory)?;
-    let size = usize::try_from(size).map_err(no_memory)?;
-    // The first range is the whole of a small object, and is decrypted in place.
-    let mut text = ranges.next().await?.map_or_else(|| Buffer::with_capacity(0), Ok)?;
-    if text.len() < body {
-        let mut whole = Buffer::with_capacity(body)?;
-        whole.fill(text.bytes());
-        text = whole;
+    let mut plaintext = Pieces::default();
+    let mut cut = Cut::after(size);
+    while let Some(mut bytes) = ranges.next().await? {
+        cut.apply(&mut bytes);
+        content.update(bytes.bytes_from(0))?;
+        plaintext.push(bytes);
     }
-    let mut opened = 0;
-    loop {
-        let ready = text.len().min(size);
-        let piece = text.bytes_from(opened);
-        content.update(piece.get_mut(..ready - opened).unwrap_or_default())?;
-        opened = ready;
-        match ranges.next().await? {
-            Some(bytes) => drop(text.fill(bytes.bytes())),
-            None => break,
-        }
-    }
-    let padding = content.finish(text.bytes().get(size..).unwrap_or_default())?;
-    text.truncate(size - padding);
-    Ok(Verified::Memory { plaintext: text, given: 0 })
+    let padding = content.finish(cut.trailer())?;
+    plaintext.truncate(plaintext.size().saturating_sub(padding));
+    Ok(Verified::Memory(plaintext))
 }

@@ -9,7 +9,7 @@ use encrypted_s3_core::keyring::{Key, Keyring};
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::segments::{Layout, MAX_SIDECAR_LEN, Map, SegmentReader};
-use encrypted_s3_core::store::{MemoryStore, NewObject, ObjectSettings};
+use encrypted_s3_core::store::{MemoryStore, NewObject, ObjectSettings, ObjectStore};
 use encrypted_s3_core::upload::{Index, PartPlan, Upload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, deletion, sidecar};
 
@@ -103,6 +103,21 @@ async fn an_upload_that_wants_no_maps_stores_none() {
     upload.write(&plaintext(2 * LIMIT)).await.unwrap();
     assert!(matches!(upload.finish().await.unwrap().index, Index::None));
     assert!(memory.object(SIDECAR).is_none());
+}
+
+/// A file that grows while it is uploaded, such as a log.
+#[tokio::test]
+async fn an_object_that_was_expected_to_be_small_and_has_grown_is_stored_without_a_map() {
+    let memory = MemoryStore::new();
+    for (expected_size, has_map) in [(Some(LIMIT as u64), false), (Some(LIMIT as u64 + 1), true), (None, true)] {
+        let options = UploadOptions { expected_size, ..options() };
+        let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, KEY, options).await.unwrap();
+        upload.write(&plaintext(2 * LIMIT)).await.unwrap();
+        let index = upload.finish().await.unwrap().index;
+        assert_eq!(matches!(index, Index::Stored), has_map, "expected {expected_size:?}: {index:?}");
+        assert_eq!(body(&memory, KEY).len(), 2 * LIMIT + 16);
+        memory.delete(SIDECAR).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -2,14 +2,6 @@
 
 use super::*;
 
-/// Changes the map, which must never do more than save readers time.
-fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
-    let mut map = bucket.body(SIDECAR)?;
-    change(&mut map);
-    bucket.put_map(map);
-    Some(Done::new(Verdict::Right))
-}
-
 #[test]
 fn a_bit_of_the_map_is_flipped() {
     try_out(|bucket| {
