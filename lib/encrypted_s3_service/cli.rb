@@ -1,18 +1,20 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require_relative "cli/bucket_object"
-require_relative "cli/envelope_summary"
-require_relative "cli/local_object"
-require_relative "cli/options"
-require_relative "cli/output_file"
-require_relative "cli/report_summary"
-require_relative "cli/service_settings"
 
 module EncryptedS3Service
   # The command `encrypted_s3_service`: reads, writes and explains a single object, in a bucket or in a local file,
   # without the application that stored it and without Rails.
   class CLI
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "cli/bucket_object"
+    require_relative "cli/envelope_summary"
+    require_relative "cli/local_object"
+    require_relative "cli/options"
+    require_relative "cli/output_file"
+    require_relative "cli/report_summary"
+    require_relative "cli/service_settings"
+
     # Exit status for arguments that make no sense.
     USAGE_ERROR = 2
 

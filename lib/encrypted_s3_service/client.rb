@@ -1,17 +1,10 @@
 # frozen_string_literal: true
 
-require_relative "client/checksum"
-require_relative "client/amazon_names"
-require_relative "client/custodied_keys"
-require_relative "client/download"
-require_relative "client/index"
-require_relative "client/rewrap"
 require_relative "configuration/confidential"
 require_relative "configuration"
 require_relative "errors"
 require_relative "garbage"
 require_relative "reader"
-require_relative "client/upload_source"
 
 module EncryptedS3Service
   # Stores and reads encrypted objects in one bucket, or in one folder, without Rails. A client can be shared by threads
@@ -22,6 +15,15 @@ module EncryptedS3Service
   #   File.open("report.pdf", "rb") { |file| client.upload("reports/1", file) }
   #   client.download("reports/1") { |chunk| socket.write(chunk) }
   class Client
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "client/amazon_names"
+    require_relative "client/checksum"
+    require_relative "client/custodied_keys"
+    require_relative "client/download"
+    require_relative "client/index"
+    require_relative "client/rewrap"
+    require_relative "client/upload_source"
+
     include Confidential
     include AmazonNames
     include Index

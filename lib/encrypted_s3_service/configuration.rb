@@ -5,13 +5,6 @@ require_relative "keys/encryption_key"
 require_relative "errors"
 require_relative "keys/keyring"
 require_relative "keys/recovery_keys"
-require_relative "configuration/connection"
-require_relative "configuration/digest_type"
-require_relative "configuration/folder"
-require_relative "configuration/foreign_names"
-require_relative "configuration/options"
-require_relative "configuration/prefix"
-require_relative "configuration/tolerance"
 
 module EncryptedS3Service
   # The validated settings of one service: a `storage.yml` entry without `service:`. It is frozen. Creating it makes no
@@ -20,6 +13,15 @@ module EncryptedS3Service
   # The settings have the names of Active Storage's own S3 service, so an entry is converted by changing its `service:`
   # line and adding an `encryption_key`.
   class Configuration
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "configuration/connection"
+    require_relative "configuration/digest_type"
+    require_relative "configuration/folder"
+    require_relative "configuration/foreign_names"
+    require_relative "configuration/options"
+    require_relative "configuration/prefix"
+    require_relative "configuration/tolerance"
+
     include Confidential
 
     MEBIBYTE = 1 << 20

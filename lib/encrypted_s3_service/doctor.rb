@@ -1,14 +1,16 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require_relative "doctor/examination"
-require_relative "doctor/report"
 
 module EncryptedS3Service
   # Tests the services of a `storage.yml` against their stores and reports problems with advice: settings, key,
   # endpoint, clock, bucket, permissions, checksums, round trips, rotation, versions. Its test objects are stored under
   # `encrypted_s3_service-doctor/` and deleted at the end. It shows no key, credential or signed URL.
   class Doctor
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "doctor/examination"
+    require_relative "doctor/report"
+
     include Confidential
 
     autoload :Application, "encrypted_s3_service/doctor/application"

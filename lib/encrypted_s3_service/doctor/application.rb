@@ -1,18 +1,20 @@
 # frozen_string_literal: true
 
 require_relative "check"
-require_relative "application/host_check"
-require_relative "application/login_check"
-require_relative "application/mirrors_check"
-require_relative "application/rails_check"
-require_relative "application/service_file_check"
-require_relative "application/temporary_folder_check"
 
 module EncryptedS3Service
   class Doctor
     # All checks of the Rails application itself.
     # @api private
     class Application
+      # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+      require_relative "application/host_check"
+      require_relative "application/login_check"
+      require_relative "application/mirrors_check"
+      require_relative "application/rails_check"
+      require_relative "application/service_file_check"
+      require_relative "application/temporary_folder_check"
+
       CHECKS = [ServiceFileCheck, RailsCheck, LoginCheck, HostCheck, MirrorsCheck, TemporaryFolderCheck].freeze
       private_constant :CHECKS
 

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "../configuration/tolerance"
+require_relative "../configuration"
 require_relative "storage_file"
 
 module EncryptedS3Service

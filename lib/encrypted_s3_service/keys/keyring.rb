@@ -4,7 +4,6 @@ require_relative "custodied_key"
 require_relative "encryption_key"
 require_relative "kms_key"
 require_relative "../errors"
-require_relative "../configuration/options"
 
 module EncryptedS3Service
   # The keys of one service: the one that writes, and any number of others that read. An object names its key by id. If

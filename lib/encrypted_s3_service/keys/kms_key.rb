@@ -1,6 +1,5 @@
 # frozen_string_literal: true
 
-require_relative "../configuration/options"
 require_relative "../errors"
 
 module EncryptedS3Service

@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "json"
-require_relative "../configuration/options"
 require_relative "../errors"
 require_relative "kms_key"
 require_relative "rsa_key"

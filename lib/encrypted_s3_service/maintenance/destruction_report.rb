@@ -3,8 +3,6 @@
 require "json"
 require "time"
 require_relative "../tenancy/service_parts"
-require_relative "destruction_report/page"
-require_relative "destruction_report/trial"
 require_relative "report_signature"
 require_relative "task_run/workers"
 require_relative "unreadable_files"
@@ -20,6 +18,10 @@ module EncryptedS3Service
   # It names blobs and objects but not files, because names of files are often personal data. The report is held in
   # memory, some kilobytes for each file.
   class DestructionReport
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "destruction_report/page"
+    require_relative "destruction_report/trial"
+
     # Number of objects tried at once.
     CONCURRENCY = 4
     # Blobs per query.

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require_relative "rotation/blob_walk"
+require_relative "rotation"
 
 module EncryptedS3Service
   # Stores the segment maps (`<key>.segments`) of large files that have none, while the application runs. Such files

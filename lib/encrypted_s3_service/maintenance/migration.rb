@@ -1,12 +1,6 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require_relative "migration/copy"
-require_relative "migration/former_keys"
-require_relative "migration/endpoints"
-require_relative "migration/relatives"
-require_relative "migration/removal"
-require_relative "migration/survey"
 require_relative "task_run/failures"
 require_relative "task_run/progress"
 require_relative "task_run/workers"
@@ -33,6 +27,14 @@ module EncryptedS3Service
   # Tracked variants and preview images are blobs and are moved together with their originals. Untracked variants
   # (`variants/<key>/…`) have no rows; they are generated again when they are requested.
   class Migration
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "migration/copy"
+    require_relative "migration/endpoints"
+    require_relative "migration/former_keys"
+    require_relative "migration/relatives"
+    require_relative "migration/removal"
+    require_relative "migration/survey"
+
     # Loaded on first use, because Active Storage's models must be loaded before.
     autoload :FormerKey, "#{__dir__}/migration/former_key"
 

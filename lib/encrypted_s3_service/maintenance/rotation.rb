@@ -1,9 +1,6 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
-require_relative "rotation/blob_walk"
-require_relative "rotation/rewrap"
-require_relative "rotation/tally"
 
 module EncryptedS3Service
   # Wraps the data keys of a service's files with its writing key (`encryption_key`) while the application runs. The
@@ -30,6 +27,11 @@ module EncryptedS3Service
   # (`variants/<key>/…`) have no rows: delete them before you remove the old key
   # (`service.delete_prefixed("variants/")`). They are generated again when they are requested.
   class Rotation
+    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    require_relative "rotation/blob_walk"
+    require_relative "rotation/rewrap"
+    require_relative "rotation/tally"
+
     autoload :Audit, "encrypted_s3_service/maintenance/rotation/audit"
 
     # Default number of files processed at once.
