@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
 require "fileutils"
+require "json"
 require "open3"
 require "tmpdir"
+require_relative "../support/tenant_visits"
 
 # The first commands of a newcomer, in this order, in a new application of the Rails that the specs run on.
 RSpec.describe "The first ten minutes with the gem" do
@@ -103,54 +105,8 @@ RSpec.describe "The first ten minutes with the gem" do
   describe "with --tenants" do
     generate = "bin/rails generate encrypted_s3_service:install --tenants"
 
-    # The application's own code: it knows its customers, and accepts their files.
-    application = {
-      "config/routes.rb" => <<~RUBY,
-        Rails.application.routes.draw do
-          post "session/:id" => "sessions#create"
-          post "contracts" => "contracts#create"
-        end
-      RUBY
-      "app/controllers/sessions_controller.rb" => <<~RUBY,
-        class SessionsController < ApplicationController
-          def create = (session[:organisation_id] = params[:id]) && head(:ok)
-        end
-      RUBY
-      "app/controllers/contracts_controller.rb" => <<~RUBY,
-        class ContractsController < ApplicationController
-          def create
-            StoreJob.perform_later
-            contract = Contract.create!(pdf: { io: StringIO.new("by a form"), filename: "form.txt" })
-            render plain: contract.pdf.key
-          end
-        end
-      RUBY
-      "app/jobs/store_job.rb" => <<~RUBY,
-        class StoreJob < ApplicationJob
-          def perform = Contract.create!(pdf: { io: StringIO.new("by a job"), filename: "job.txt" })
-        end
-      RUBY
-      # A visitor of each kind of customer. The job runs in a worker, after the request.
-      "visits.rb" => <<~'RUBY'
-        require "action_dispatch/testing/integration"
-        ActionController::Base.allow_forgery_protection = false
-        ActiveJob::Base.queue_adapter = queue = ActiveJob::QueueAdapters::TestAdapter.new
-        { "encrypting" => true, "plain" => false }.each do |customer, encrypted|
-          visitor = ActionDispatch::Integration::Session.new(Rails.application)
-          visitor.host!("localhost")
-          visitor.post("/session/#{Organisation.create!(encrypted: encrypted).id}")
-          visitor.post("/contracts")
-          ActiveJob::Base.execute(queue.enqueued_jobs.find { |job| job["job_class"] == "StoreJob" })
-          queue.enqueued_jobs.clear
-          Contract.last(2).each do |contract|
-            puts [customer, contract.pdf.blob.service_name, contract.pdf.key, contract.pdf.download].join(" ")
-          end
-        end
-      RUBY
-    }
-
     before(:context) do
-      application.each { |path, text| write(path, text) }
+      TenantVisits::FILES.each { |path, text| write(path, text) }
       [generate, "bin/rails db:migrate",
        "sed -i 's/service = :encrypted_amazon/service = :local/' config/environments/development.rb"]
         .each { |command| in_shop(command) }
@@ -171,15 +127,12 @@ RSpec.describe "The first ten minutes with the gem" do
       expect(@said[generate]).not_to include("Could not be added")
     end
 
-    it "end with the files of those customers encrypted who want it, from requests and from jobs" do
-      went = in_shop("bundle exec ruby -r ./config/environment visits.rb")
-             .lines(chomp: true).map { |line| line.split(" ", 4) }
-      expect(went.map { |customer, service, _, text| [customer, service, text] }).to contain_exactly(
-        ["encrypting", "encrypted_amazon", "by a form"], ["encrypting", "encrypted_amazon", "by a job"],
-        ["plain", "local", "by a form"], ["plain", "local", "by a job"]
-      )
-      encrypted = went.select { |customer,| customer == "encrypting" }
-      encrypted.each { |_, _, key,| expect_ciphertext(key, "by a") }
+    it "end with the files of those customers encrypted who want it, in forms, jobs, blocks and direct uploads" do
+      went = JSON.parse(in_shop("bundle exec ruby visits.rb Organisation").lines.last, symbolize_names: true)
+      expect(went.transform_values { |customer| customer[:services] })
+        .to eq(TenantVisits.services(encrypting: "encrypted_amazon", plain: "local"))
+      expect(went.values.map { |customer| customer[:texts] }).to all(eq(TenantVisits::TEXTS))
+      went[:encrypting][:keys].each { |key| expect_ciphertext(key, "a contract") }
     end
 
     it "still end with a doctor who finds nothing wrong" do

@@ -115,10 +115,14 @@ class SmallApp
 
   # Runs `bin/rails`.
   # @return [Array(String, String, Process::Status)] what it printed and said on stderr
-  def rails(*arguments, env: {})
+  def rails(*arguments, **) = ruby("bin/rails", *arguments, **)
+
+  # Runs one of its programs.
+  # @return [Array(String, String, Process::Status)] what it printed and said on stderr
+  def ruby(program, *arguments, env: {})
     unset = { "RAILS_ENV" => nil, "RAILS_MASTER_KEY" => nil, "ENCRYPTION_KEY" => nil, "AWS_REGION" => nil }
     Open3.capture3({ **unset, "BUNDLE_GEMFILE" => GEMFILE, **env },
-                   RbConfig.ruby, "-I", LIBRARY, "bin/rails", *arguments, chdir: root)
+                   RbConfig.ruby, "-I", LIBRARY, program, *arguments, chdir: root)
   end
 
   private
