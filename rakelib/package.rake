@@ -1,24 +1,20 @@
 # frozen_string_literal: true
 
+require "fileutils"
+require_relative "../script/native_gem"
+
 namespace :package do
   desc "Build the gem, install it away from the checkout, and load it from there"
   task :check do
-    require "fileutils"
-    require "rubygems/package"
-
-    specification = Gem::Specification.load("encrypted_s3_service.gemspec")
     folder = File.expand_path("../tmp/package", __dir__)
     FileUtils.rm_rf(folder)
-    FileUtils.mkdir_p(folder)
-    package = File.join(folder, specification.file_name)
-    Gem::Package.build(specification, false, false, package)
+    package = NativeGem.pack(Gem::Specification.load("encrypted_s3_service.gemspec"), folder)
 
     # Outside of the bundle, as an application has it. RubyGems builds in its own way and compiles our crates anew; the
-    # others, which take minutes, are those of this checkout, so its Makefile must not empty their folder.
+    # others, which take minutes, are those of this checkout.
     home = File.join(folder, "home")
-    environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR),
-                    "MAKEFLAGS" => "-- CLEANOBJS=",
-                    **ENV.slice("RB_SYS_CARGO_TARGET_DIR", "RB_SYS_GLOBAL_RUSTFLAGS") }
+    ours = ENV.slice("SOURCE_DATE_EPOCH", "MAKEFLAGS", "RB_SYS_CARGO_TARGET_DIR", "RB_SYS_GLOBAL_RUSTFLAGS")
+    environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR), **ours }
     program = <<~RUBY
       require "encrypted_s3_service"
       path = Gem.loaded_specs.fetch("encrypted_s3_service").full_gem_path

@@ -26,13 +26,25 @@ class NativeGem
 
   # @param specification [Gem::Specification]
   # @param folder [String] where the package goes
+  # @param extensions [Hash{String => String}] files of the package that are elsewhere: their paths by those in it
   # @return [String] its path
-  def self.pack(specification, folder)
+  def self.pack(specification, folder, extensions = {})
     FileUtils.mkdir_p(folder)
-    File.join(folder, specification.file_name).tap do |path|
-      Gem::Package.build(specification, false, false, path)
+    path = File.expand_path(specification.file_name, folder)
+    Dir.mktmpdir do |stage|
+      specification.files.each { |file| copy(extensions.fetch(file, file), File.join(stage, file)) }
+      Dir.chdir(stage) { Gem::Package.build(specification, false, false, path) }
     end
+    path
   end
+
+  # A package has the modes of its files, which depend on the umask of who checked them out.
+  def self.copy(from, to)
+    FileUtils.mkdir_p(File.dirname(to))
+    FileUtils.cp(from, to)
+    File.chmod(File.executable?(from) ? 0o755 : 0o644, to)
+  end
+  private_class_method :copy
 
   # Folders of this machine that error messages would show.
   # @return [Hash{String => String}] folders, and their replacements
@@ -56,8 +68,8 @@ class NativeGem
   def build(folder)
     libraries = @rubies.to_h { |ruby| [ruby.minor, compile(ruby)] }
     libraries.each_value { |library| refuse_build_paths(library) }
-    target = File.expand_path(folder)
-    path = staged(libraries) { |specification| self.class.pack(specification, target) }
+    extensions = libraries.transform_keys { |minor| target(minor) }
+    path = self.class.pack(native_specification(libraries.keys), folder, extensions)
     report(path, libraries)
     path
   end
@@ -116,31 +128,15 @@ class NativeGem
     raise "#{library} has paths of this machine in it, such as #{found}." if found
   end
 
-  # @yieldparam specification [Gem::Specification] of the native gem, with its files in place
-  def staged(libraries)
-    Dir.mktmpdir do |folder|
-      specification = native_specification(libraries)
-      @specification.files.intersection(specification.files).each { |file| copy(file, File.join(folder, file)) }
-      libraries.each { |minor, library| copy(library, File.join(folder, target(minor))) }
-      Dir.chdir(folder) { yield specification }
-    end
-  end
-
-  def copy(from, to)
-    FileUtils.mkdir_p(File.dirname(to))
-    FileUtils.cp(from, to)
-    File.chmod(File.executable?(from) ? 0o755 : 0o644, to)
-  end
-
   def target(minor) = "lib/#{NAME}/#{minor}/#{NAME}.#{RbConfig::CONFIG["DLEXT"]}"
 
-  def native_specification(libraries)
+  def native_specification(minors)
     @specification.dup.tap do |specification|
       specification.platform = platform
       specification.extensions = []
-      specification.files = @specification.files.grep_v(SOURCES) + libraries.keys.map { |minor| target(minor) }
+      specification.files = @specification.files.grep_v(SOURCES) + minors.map { |minor| target(minor) }
       specification.dependencies.reject! { |dependency| dependency.name == "rb_sys" }
-      specification.required_ruby_version = rubies_served(libraries.keys)
+      specification.required_ruby_version = rubies_served(minors)
       specification.required_rubygems_version = RUBYGEMS
     end
   end

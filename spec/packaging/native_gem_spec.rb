@@ -32,6 +32,12 @@ RSpec.describe NativeGem do
     $stdout, $stderr = screen
   end
 
+  def copy_private(from, to)
+    FileUtils.mkdir_p(File.dirname(to))
+    FileUtils.cp(from, to)
+    File.chmod(File.executable?(from) ? 0o700 : 0o600, to)
+  end
+
   it "has the extension for each Ruby where the gem looks for it, and nothing to compile" do
     packed do |package|
       names = package.contents
@@ -50,6 +56,19 @@ RSpec.describe NativeGem do
       expect(served).to eq(%w[3.3.0 3.4.11])
       expect(package.spec.dependencies.map(&:name)).to eq(%w[activestorage logger railties])
       expect(Gem::Platform.match_gem?(package.spec.platform, source.name)).to be(true)
+    end
+  end
+
+  it "is the same, byte for byte, when the source lies elsewhere and is for its owner alone" do
+    Dir.mktmpdir do |folder|
+      here = File.dirname(source.loaded_from)
+      elsewhere = File.join(folder, "elsewhere")
+      source.files.each { |file| copy_private(File.join(here, file), File.join(elsewhere, file)) }
+      packages = [here, elsewhere].map do |checkout|
+        Dir.chdir(checkout) { quietly { described_class.pack(source, File.join(folder, "pkg")) } }
+           .then { |path| File.binread(path) }
+      end
+      expect(packages.first == packages.last).to be(true)
     end
   end
 
