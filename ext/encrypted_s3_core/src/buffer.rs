@@ -14,15 +14,17 @@ use crate::{Error, ErrorKind, Result};
 /// Buffers of at least this many bytes are mapped.
 const MAPPED: usize = 256 * 1024;
 
-/// Bytes of a large page.
+/// New memory is asked for in steps of this many bytes before it is written. Linux gives it page by page otherwise, when
+/// each page is first written, and that takes half as long again. Large pages are no way out: Ruby switches
+/// them off for its process.
 #[cfg(target_os = "linux")]
-const LARGE_PAGE: usize = 2 * 1024 * 1024;
+const STEP: usize = 512 * 1024;
 
 /// Memory that the buffers of one transfer reuse. Getting new pages from the system takes longer than using them, on a
 /// virtual machine several times as long.
 #[derive(Clone)]
 pub struct Pool {
-    free: Arc<Mutex<Vec<MmapMut>>>,
+    free: Arc<Mutex<Vec<Mapping>>>,
     most: usize,
 }
 
@@ -42,25 +44,25 @@ impl Pool {
         }
         let memory = match self.take(capacity) {
             Some(memory) => memory,
-            None => map(capacity)?,
+            None => Mapping::new(capacity)?,
         };
         Ok(Buffer { memory: Memory::Mapped { memory: Some(memory), pool: Some(self.clone()) }, capacity, length: 0 })
     }
 
-    fn take(&self, capacity: usize) -> Option<MmapMut> {
+    fn take(&self, capacity: usize) -> Option<Mapping> {
         let mut free = self.free();
-        let fitting = free.iter().position(|memory| memory.len() >= capacity)?;
+        let fitting = free.iter().position(|mapping| mapping.memory.len() >= capacity)?;
         Some(free.swap_remove(fitting))
     }
 
-    fn give_back(&self, memory: MmapMut) {
+    fn give_back(&self, mapping: Mapping) {
         let mut free = self.free();
         if free.len() < self.most {
-            free.push(memory);
+            free.push(mapping);
         }
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<MmapMut>> {
+    fn free(&self) -> MutexGuard<'_, Vec<Mapping>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,9 +85,44 @@ enum Memory {
     Heap(Vec<u8>),
     /// `memory` is there until the buffer is dropped.
     Mapped {
-        memory: Option<MmapMut>,
+        memory: Option<Mapping>,
         pool: Option<Pool>,
     },
+}
+
+/// Mapped memory.
+struct Mapping {
+    memory: MmapMut,
+    /// The number of bytes at its beginning that the system has given already.
+    #[cfg(target_os = "linux")]
+    given: usize,
+}
+
+impl Mapping {
+    fn new(capacity: usize) -> Result<Self> {
+        let memory = MmapMut::map_anon(capacity).map_err(|error| {
+            Error::new(ErrorKind::TooLarge, format!("cannot allocate {capacity} bytes of memory")).with_source(error)
+        })?;
+        Ok(Self {
+            memory,
+            #[cfg(target_os = "linux")]
+            given: 0,
+        })
+    }
+
+    /// Asks for the memory up to the byte `end`, which is written next. Linux before 5.14 refuses, and gives it when it
+    /// is written.
+    #[cfg(target_os = "linux")]
+    fn ask_for(&mut self, end: usize) {
+        if end > self.given {
+            let end = end.next_multiple_of(STEP).min(self.memory.len());
+            let _refused = self.memory.advise_range(memmap2::Advice::PopulateWrite, self.given, end - self.given);
+            self.given = end;
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn ask_for(&mut self, _end: usize) {}
 }
 
 impl Drop for Memory {
@@ -107,7 +144,7 @@ impl Buffer {
         let memory = if capacity < MAPPED {
             Memory::Heap(vec![0; capacity])
         } else {
-            Memory::Mapped { memory: Some(map(capacity)?), pool: None }
+            Memory::Mapped { memory: Some(Mapping::new(capacity)?), pool: None }
         };
         Ok(Self { memory, capacity, length: 0 })
     }
@@ -136,6 +173,7 @@ impl Buffer {
     pub fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(self.room()));
         let length = self.length;
+        self.ask_for(length + taken.len());
         if let Some(target) = self.memory_mut().get_mut(length..length + taken.len()) {
             target.copy_from_slice(taken);
             self.length += taken.len();
@@ -153,6 +191,7 @@ impl Buffer {
         read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>,
     ) -> std::io::Result<usize> {
         let (from, most) = (self.length, most.min(self.room()));
+        self.ask_for(from + most);
         let room = self.memory_mut().get_mut(from..from + most).unwrap_or_default();
         let taken = read(room)?.min(most);
         self.length += taken;
@@ -175,32 +214,25 @@ impl Buffer {
         self.memory_mut().get_mut(from..length).unwrap_or_default()
     }
 
+    fn ask_for(&mut self, end: usize) {
+        if let Memory::Mapped { memory: Some(mapping), .. } = &mut self.memory {
+            mapping.ask_for(end);
+        }
+    }
+
     fn memory(&self) -> &[u8] {
         match &self.memory {
             Memory::Heap(memory) => memory,
-            Memory::Mapped { memory, .. } => memory.as_deref().unwrap_or_default(),
+            Memory::Mapped { memory, .. } => memory.as_ref().map(|mapping| &*mapping.memory).unwrap_or_default(),
         }
     }
 
     fn memory_mut(&mut self) -> &mut [u8] {
         match &mut self.memory {
             Memory::Heap(memory) => memory,
-            Memory::Mapped { memory, .. } => memory.as_deref_mut().unwrap_or_default(),
+            Memory::Mapped { memory, .. } => memory.as_mut().map(|mapping| &mut *mapping.memory).unwrap_or_default(),
         }
     }
-}
-
-/// New memory. It asks for pages of 2 MiB, because it is filled from end to end; a system without them gives small
-/// ones.
-fn map(capacity: usize) -> Result<MmapMut> {
-    let memory = MmapMut::map_anon(capacity).map_err(|error| {
-        Error::new(ErrorKind::TooLarge, format!("cannot allocate {capacity} bytes of memory")).with_source(error)
-    })?;
-    #[cfg(target_os = "linux")]
-    if capacity >= LARGE_PAGE {
-        let _refused = memory.advise(memmap2::Advice::HugePage);
-    }
-    Ok(memory)
 }
 
 impl AsRef<[u8]> for Buffer {
@@ -255,7 +287,7 @@ mod tests {
             assert_eq!((buffer.len(), buffer.capacity()), (0, capacity));
             assert_eq!(buffer.fill(&vec![9; capacity + 1]).len(), 1);
             drop(buffer);
-            assert_eq!(pool.free().iter().map(|memory| memory.len()).collect::<Vec<_>>(), [MAPPED + 2]);
+            assert_eq!(pool.free().iter().map(|mapping| mapping.memory.len()).collect::<Vec<_>>(), [MAPPED + 2]);
         }
         let Ok(larger) = pool.buffer(MAPPED + 3) else { unreachable!("memory") };
         assert_eq!(pool.free().len(), 1, "what is too small for it stays");
