@@ -61,7 +61,8 @@ RSpec.describe "Conformance: commitment policies" do
   { Conformance::Cases::ALLOW => Conformance::Cases::GCM, Conformance::Cases::REQUIRE => Conformance::Cases::GCM,
     Conformance::Cases::FORBID => Conformance::Cases::KC_GCM }.each do |policy, algorithm|
     it "#{policy} does not write #{algorithm}" do
-      expect { ours(commitmentPolicy: policy, encryptionAlgorithm: algorithm).put(key, text) }.to refused
+      expect { ours(commitmentPolicy: policy, encryptionAlgorithm: algorithm).put(key, text) }
+        .to refused(/encryptionAlgorithm #{algorithm}/)
       expect(server.list(bucket, prefix: key)).to be_empty
     end
   end
@@ -70,7 +71,8 @@ RSpec.describe "Conformance: commitment policies" do
     ["ALG_AES_256_CBC_IV16_NO_KDF", "ALG_AES_256_CTR_IV16_TAG16_NO_KDF", "ALG_AES_256_CTR_HKDF_SHA512_COMMIT_KEY",
      "anything else"].each do |algorithm|
       it "#{policy} does not write #{algorithm}" do
-        expect { ours(commitmentPolicy: policy, encryptionAlgorithm: algorithm, **legacy(policy)) }.to refused
+        expect { ours(commitmentPolicy: policy, encryptionAlgorithm: algorithm, **legacy(policy)) }
+          .to refused(/encryptionAlgorithm #{algorithm}/)
       end
     end
   end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Random changes of good inputs, the same in every run. `FUZZ_SECONDS` lets each example go on for so long, and
-# `FUZZ_SEED` begins elsewhere.
+# Random changes of good inputs, the same in every run. `FUZZ_SECONDS` lets each example go on for so long and tell how
+# many inputs it has tried, and `FUZZ_SEED` begins elsewhere.
 module Mutations
   SEED = 20_251_125
 
@@ -19,6 +19,7 @@ module Mutations
       tried(input) { yield input }
       count += 1
     end
+    RSpec.configuration.reporter.message("  #{count} inputs") if ENV.key?("FUZZ_SECONDS")
     count
   end
 

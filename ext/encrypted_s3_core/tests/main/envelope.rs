@@ -30,6 +30,15 @@ impl Object {
         Self { keyring, entries, body }
     }
 
+    /// In V3.
+    fn committing(plaintext: &[u8]) -> Self {
+        let policy = Policy::new(None, Some(SecurityProfile::V3)).unwrap();
+        let keyring = with_policy(policy, vec![key(Some("k1"), &[7; 32])]);
+        let (sealer, entries) = keyring.seal("an object").now().unwrap();
+        let body = seal_all(sealer, plaintext, &[]);
+        Self { keyring, entries, body }
+    }
+
     fn read(&self, lengths: &[usize]) -> Result<Vec<u8>> {
         decrypt(open(&self.keyring, &self.entries, None)?, &self.body, lengths)
     }
@@ -265,6 +274,37 @@ fn changed_entries_are_told_apart() {
     let mut object = Object::new(b"plaintext", &[]);
     object.remove("x-amz-key-v2");
     assert_eq!(object.kind(), Some(ErrorKind::MissingEnvelope));
+}
+
+/// A second wrapped key opens the body as well, so that a reader that takes either of them would read the object.
+#[test]
+fn an_envelope_has_one_wrapped_key() {
+    let v2 = Object::new(b"plaintext", &[]);
+    let v3 = Object::committing(b"plaintext");
+    for (object, name) in [(v2, "x-amz-key-v2"), (v3, "x-amz-3")] {
+        let wrapped = STANDARD.encode(object.bytes(name));
+        assert!(object.read(&[]).is_ok());
+        for other in ["x-amz-key", "x-amz-key-v2", "x-amz-3"].into_iter().filter(|other| *other != name) {
+            let entries = [&object.entries[..], &[(other.to_owned(), wrapped.clone())]].concat();
+            let doubled = Object { keyring: object.keyring.clone(), entries, body: object.body.clone() };
+            assert_eq!(doubled.kind(), Some(ErrorKind::FormatConfusion), "{other} beside {name}");
+        }
+        // The name is the same to S3, which does not tell cases apart.
+        let entries = [&object.entries[..], &[(name.to_uppercase(), wrapped)]].concat();
+        let doubled = Object { keyring: object.keyring.clone(), entries, body: object.body.clone() };
+        assert_eq!(doubled.kind(), Some(ErrorKind::Malformed), "{name} twice");
+    }
+}
+
+#[test]
+fn the_suite_of_a_format_is_not_that_of_the_other() {
+    for (mut object, name, other) in [
+        (Object::new(b"plaintext", &[]), "x-amz-cek-alg", "115"),
+        (Object::committing(b"plaintext"), "x-amz-c", "AES/GCM/NoPadding"),
+    ] {
+        object.set(name, other);
+        assert_eq!(object.kind(), Some(ErrorKind::Unsupported), "{name}: {other}");
+    }
 }
 
 #[test]
