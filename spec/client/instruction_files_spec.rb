@@ -55,6 +55,12 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { client.delete(key) }.not_to raise_error
   end
 
+  it "go with the objects that are deleted by their prefix" do
+    ["#{key}/a", "#{key}/b", other = "#{key}-other"].each { |name| put_by_aws(name) }
+    client.delete_prefixed("#{key}/")
+    expect(server.list(bucket, prefix: key)).to contain_exactly(other, instruction(other))
+  end
+
   it "of another object, a missing one, and one that is no JSON are refused" do
     put_by_aws
     put_by_aws(other = unique_key)

@@ -125,8 +125,7 @@ class FaultProxy
 
   private
 
-  def accept
-    socket = @listener.accept
+  def accept(socket = @listener.accept)
     @accepted += 1
     connection = Thread.new do
       serve(socket)

@@ -59,8 +59,7 @@ module Faults
     def stop
       # In this order: it may be about to listen again.
       @away&.kill&.join
-      @acceptor&.kill&.join
-      @listener.close unless @listener.closed?
+      stop_listening
       @connections.list.each { |thread| thread.kill.join }
     end
 
@@ -69,8 +68,27 @@ module Faults
     def listen
       @listener = @port ? TCPServer.new("127.0.0.1", @port) : free_port
       @port = @listener.addr[1]
+      over, @over = IO.pipe
       # It would belong to the group of the connections if one of them has begun to listen again.
-      @acceptor = Thread.new { loop { accept } }.tap { |thread| ThreadGroup::Default.add(thread) }
+      @acceptor = Thread.new { accept_until(over) }.tap { |thread| ThreadGroup::Default.add(thread) }
+    end
+
+    # @param over [IO] at its end when no more connections are wanted
+    def accept_until(over)
+      until IO.select([@listener, over]).first.include?(over)
+        socket = @listener.accept_nonblock(exception: false)
+        accept(socket) unless socket == :wait_readable
+      end
+    ensure
+      over.close
+    end
+
+    # Nobody is killed: a thread that dies in `accept` leaves the connection that it has just got open, and nobody reads
+    # from it.
+    def stop_listening
+      @over.close unless @over.closed?
+      @acceptor.join
+      @listener.close unless @listener.closed?
     end
 
     def free_port
@@ -166,8 +184,7 @@ module Faults
 
     def refuse(socket)
       @lock.synchronize do
-        @acceptor.kill.join
-        @listener.close
+        stop_listening
         unless @always
           @away = Thread.new do
             sleep AWAY

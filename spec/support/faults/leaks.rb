@@ -16,13 +16,20 @@ module Faults
       @before = counts
     end
 
-    # @return [Hash{Symbol => Integer}] how many more there are than at the beginning, if any
-    def found
-      deadline = now + PATIENCE
+    # Trials by the ports of their stores, so that a connection that is left tells whose it is.
+    # @return [Hash{Integer => String}]
+    def self.trials = @trials ||= {}
+
+    # @param patience [Numeric] seconds to wait for the end of background work
+    # @return [Hash{Symbol => Integer, Array<String>}] how many more there are than at the beginning, if any; of
+    #   connections, which they are
+    def found(patience: PATIENCE)
+      deadline = now + patience
       loop do
         GC.start
         more = counts.to_h { |kind, number| [kind, number - @before[kind]] }.select { |_, number| number.positive? }
-        return more if more.empty? || now > deadline
+        return more if more.empty?
+        return more.key?(:connections) ? { **more, connections: described } : more if now > deadline
 
         sleep 0.1
       end
@@ -31,17 +38,30 @@ module Faults
     private
 
     def counts
-      targets = Dir.children("/proc/self/fd").filter_map { |name| target(name) }
+      targets = descriptors
       { connections: targets.intersection(connections).size,
         nameless_files: targets.count { |target| target.end_with?("(deleted)") },
         threads: Thread.list.size, temporary_files: Dir.children(Dir.tmpdir).size }
     end
 
     # @return [Array<String>] those from this machine to a store, as descriptors show them
-    def connections
-      lines = File.readlines("/proc/net/tcp").drop(1).map(&:split)
-      lines.select { |line| store?(line[2][/\h+\z/].hex) }.map { |line| "socket:[#{line[9]}]" }
+    def connections = lines.map { |line| "socket:[#{line[9]}]" }
+
+    # @return [Array<Array<String>>] the kernel's table, see proc(5)
+    def lines
+      File.readlines("/proc/net/tcp").drop(1).map(&:split).select { |line| store?(port(line[2])) }
     end
+
+    def described
+      own = descriptors
+      lines.select { |line| own.include?("socket:[#{line[9]}]") }.map do |line|
+        "from #{port(line[1])} to #{port(line[2])}, state #{line[3]}: #{self.class.trials[port(line[2])]}"
+      end
+    end
+
+    def port(address) = address[/\h+\z/].hex
+
+    def descriptors = Dir.children("/proc/self/fd").filter_map { |name| target(name) }
 
     def store?(port) = @ports.cover?(port) && port != @except
 

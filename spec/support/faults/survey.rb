@@ -25,10 +25,10 @@ module Faults
 
     private
 
-    # The server itself may not answer when the machine is very busy.
+    # The server itself may not answer, or answer 500 to the trial's own questions, when the machine is very busy.
     def result_of(trial, tries = 3)
       trial.result
-    rescue Net::OpenTimeout, Net::ReadTimeout
+    rescue Net::OpenTimeout, Net::ReadTimeout, S3Server::Error
       (tries -= 1).positive? ? retry : raise
     end
 

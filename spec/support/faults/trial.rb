@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "leaks"
 require_relative "world"
 
 module Faults
@@ -56,6 +57,8 @@ module Faults
       @always = always
     end
 
+    def to_s = "#{@operation}, #{@call}, #{@fault} #{@always ? "every time" : "once"}"
+
     # @return [Boolean] whether it takes seconds
     def long? = @always && @fault.name.start_with?("silence")
 
@@ -64,6 +67,7 @@ module Faults
       @problems = []
       World.open(@operation.settings) do |world|
         @world = world
+        Leaks.trials[URI(world.store.endpoint).port] = to_s
         @operation.prepare.call(world)
         before = world.snapshot
         world.store.arm(@fault, @call, always: @always)
