@@ -4,8 +4,7 @@ require_relative "../support/http_proxy_server"
 require_relative "../support/tls_proxy"
 
 # Networks from which a store can be reached through a proxy only.
-# Ceph closes connections whose requests name a whole address, and takes a host that it does not know for a bucket.
-RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy", unless: ENV["S3_SERVER"] == "ceph" do
+RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
   include_context "without proxies in the environment"
 
   # No name server knows it.
