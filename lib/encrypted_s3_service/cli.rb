@@ -35,9 +35,11 @@ module EncryptedS3Service
       return say(options.text) if options.text
 
       public_send(options.action, options)
-      0
+      finish_output
     rescue Options::Error => e
       fail_with(USAGE_ERROR, "#{e.message}\nSee: encrypted_s3_service --help")
+    rescue Errno::EPIPE
+      fail_with(1, "the standard output was closed")
     rescue EncryptedS3Service::Error, ArgumentError, SystemCallError => e
       fail_with(1, [e.message, *advice(e, options)].join("\n"))
     rescue Interrupt
@@ -188,12 +190,17 @@ module EncryptedS3Service
       raise FileError, "plaintext is not written to a terminal; say where to: --output FILE" if @output.tty?
 
       @output.binmode.write(chunk)
-    rescue Errno::EPIPE
-      raise FileError, "the standard output was closed"
     end
 
     def say(text)
       @output.puts(text)
+      finish_output
+    end
+
+    # Ruby ignores errors of the last write when the process ends, for example on a full disk.
+    # @return [Integer] the exit status
+    def finish_output
+      @output.flush
       0
     end
 

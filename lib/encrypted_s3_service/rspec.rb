@@ -15,6 +15,11 @@ RSpec::Matchers.define :be_stored_encrypted do
     @problem.nil?
   end
 
+  match_when_negated do |file|
+    @absence = EncryptedS3Service::TestHelper.absence(file)
+    @absence.nil? && !EncryptedS3Service::TestHelper.problem(file, service: @service).nil?
+  end
+
   failure_message { @problem }
-  failure_message_when_negated { "The file is encrypted." }
+  failure_message_when_negated { @absence || "The file is encrypted." }
 end

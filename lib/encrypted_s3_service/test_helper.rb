@@ -20,17 +20,17 @@ module EncryptedS3Service
     # @api private
     class Verdict
       # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
-      #   ActiveStorage::VariantWithRecord]
+      #   ActiveStorage::Variant, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
       # @param service [Symbol, String, nil] name of the expected service; nil for any
       def initialize(file, service: nil)
-        @blob = blob_of(file)
+        @file = stored(file)
         @service = service
       end
 
       # @return [String, nil] the problem as a sentence; nil when the file is encrypted everywhere it is stored
       def problem
-        return "There is no file." unless @blob
-        return "#{name} is in the service #{@blob.service_name}, not in #{@service}." if elsewhere?
+        return "There is no file." unless @file
+        return "#{name} is in the service #{service.name}, not in #{@service}." if elsewhere?
 
         plaintext = parts.plaintext.map(&:name)
         return "#{name} is stored in plaintext by the service #{plaintext.join(", ")}." if plaintext.any?
@@ -38,36 +38,49 @@ module EncryptedS3Service
         parts.to_a.filter_map { |part| problem_in(part) }.first
       end
 
-      private
+      # @return [String, nil] why there is nothing that could be encrypted or not; nil when the file is stored
+      def absence
+        return "There is no file." unless @file
 
-      # A variant or preview has its own attached image, which is another file than the original.
-      def blob_of(file)
-        return file if file.is_a?(ActiveStorage::Blob) || file.nil?
-        return blob_of(file.image) if file.respond_to?(:image) && !file.respond_to?(:service_name)
-
-        file.blob
+        missing_in(service) unless service.exist?(@file.key)
       end
 
-      def parts = @parts ||= ServiceParts.new(@blob.service)
+      private
 
-      def name = "The file #{@blob.filename.to_s.inspect}"
+      # A variant or preview has its own attached image, which is another file than the original. One without a row
+      # (`track_variants = false`) is its own image.
+      def stored(file)
+        case file
+        when nil, ActiveStorage::Blob, ActiveStorage::Variant then file
+        when ActiveStorage::VariantWithRecord, ActiveStorage::Preview then stored(file.image)
+        else file.blob
+        end
+      end
 
-      def elsewhere? = @service && @blob.service_name.to_s != @service.to_s
+      def service = @file.service
+
+      def parts = @parts ||= ServiceParts.new(service)
+
+      def name = "The file #{@file.filename.to_s.inspect}"
+
+      def elsewhere? = @service && service.name.to_s != @service.to_s
+
+      def missing_in(part) = "#{name} is not in the bucket of the service #{part.name}."
 
       # Downloading raises for an object that is not encrypted or was changed.
       def problem_in(part)
-        part.download(@blob.key) { break }
+        part.download(@file.key) { break }
         nil
       rescue ActiveStorage::FileNotFoundError
-        "#{name} is not in the bucket of the service #{part.name}."
+        missing_in(part)
       rescue EnvelopeError, ActiveStorage::IntegrityError => e
         "#{name} is not encrypted or was changed in the bucket of the service #{part.name}: #{e.message}"
       end
     end
     private_constant :Verdict
 
-    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
-    #   ActiveStorage::VariantWithRecord]
+    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One, ActiveStorage::Variant,
+    #   ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
     # @param service [Symbol, String, nil] name of the expected service; nil for any that encrypts
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
@@ -77,20 +90,26 @@ module EncryptedS3Service
       assert problem.nil?, [message, problem].compact.join("\n")
     end
 
-    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
-    #   ActiveStorage::VariantWithRecord]
+    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One, ActiveStorage::Variant,
+    #   ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
-    # @raise [Minitest::Assertion] when the file is encrypted everywhere it is stored
+    # @raise [Minitest::Assertion] when the file is encrypted everywhere it is stored, or there is no file
     def assert_not_encrypted(file, message = nil)
-      assert TestHelper.problem(file), message || "The file is encrypted."
+      problem = TestHelper.absence(file) || ("The file is encrypted." unless TestHelper.problem(file))
+      assert problem.nil?, message || problem
     end
 
-    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
-    #   ActiveStorage::VariantWithRecord]
+    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One, ActiveStorage::Variant,
+    #   ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
     # @param service [Symbol, String, nil]
     # @return [String, nil] why the file is not encrypted; nil when it is
     # @api private
     def self.problem(file, service: nil) = Verdict.new(file, service: service).problem
+
+    # @param file [Object] as in {problem}
+    # @return [String, nil] why there is nothing that could be encrypted or not; nil when the file is stored
+    # @api private
+    def self.absence(file) = Verdict.new(file).absence
   end
 end

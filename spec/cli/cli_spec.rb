@@ -14,7 +14,8 @@ RSpec.describe "The command encrypted_s3_service" do
     Dir.mktmpdir { |folder| Dir.chdir(folder) { example.run } }
   end
 
-  let(:key) { unique_key }
+  def key = @key ||= unique_key
+
   let(:encryption_key) { "base64:#{[TestStore::KEY].pack("m0")}" }
   let(:data) { random_bytes(300_000) }
 
@@ -26,12 +27,24 @@ RSpec.describe "The command encrypted_s3_service" do
   end
 
   # @return [Array(String, String, Integer)] what it printed, what it said on stderr, its exit status
-  def run(*arguments, env: {})
+  def run(*, env: {})
+    output, errors, status = Open3.capture3(*command(*, env: env), binmode: true)
+    [output, errors, status.exitstatus]
+  end
+
+  # @return [Array(String, Integer)] what it said on stderr, its exit status
+  def run_into(output, *)
+    errors = File.open("errors", "w+")
+    _, status = Process.wait2(spawn(*command(*), out: output, err: errors))
+    [errors.tap(&:rewind).read, status.exitstatus]
+  ensure
+    errors.close
+  end
+
+  def command(*, env: {})
     library = File.expand_path("../../lib", __dir__)
     program = File.expand_path("../../exe/encrypted_s3_service", __dir__)
-    output, errors, status = Open3.capture3({ **environment, **env }, RbConfig.ruby, "-rbundler/setup", "-I", library,
-                                            program, *arguments, binmode: true)
-    [output, errors, status.exitstatus]
+    [{ **environment, **env }, RbConfig.ruby, "-rbundler/setup", "-I", library, program, *]
   end
 
   # @return [String] what it printed
@@ -187,6 +200,42 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(fail_with(1, "decrypt", "nowhere")).to include("No such file")
       expect(fail_with(1, "decrypt", address, *connection)).to include("there is no such object").and include(key)
       expect(fail_with(1, "decrypt", address, env: { "ENCRYPTION_KEY" => nil })).to include("there is no key")
+    end
+
+    # Ruby writes what is left of a short output when it ends, and ignores that this fails.
+    it "fails when its output cannot be written, however short it is", if: File.exist?("/dev/full") do
+      aws_writes("a few bytes")
+      take_out
+      [%w[decrypt body], %w[inspect body], %w[--help]].each do |arguments|
+        expect(run_into("/dev/full", *arguments)).to match([/\Aencrypted_s3_service: No space left on device/, 1])
+      end
+      reading, writing = IO.pipe
+      reading.close
+      expect(run_into(writing, "decrypt", "body")).to eq(["encrypted_s3_service: the standard output was closed\n", 1])
+    end
+
+    it "reads metadata, settings and names in UTF-8 whatever the locale is" do
+      client = AwsClients.v2(TestStore::KEY)
+      client.put_object(bucket: bucket, key: "#{key}-é", body: data)
+      env = { "LC_ALL" => "C", "LANG" => nil }
+      expect(succeed("decrypt", "#{address}-é", *connection, env: env)).to be_bytes(data)
+      @key = "#{key}-é"
+      aws_writes
+      take_out
+      entries = JSON.parse(File.read("body.metadata.json"))["Metadata"]
+      File.write("body.metadata.json", JSON.generate(entries.merge("title" => "été")))
+      File.write("storage.yml", "# für alle\nfiles:\n  bucket: x\n  encryption_key: <%= ENV['ENCRYPTION_KEY'] %> # é\n")
+      options = ["--config", "storage.yml", "--service", "files"]
+      [[], options].each { |more| expect(succeed("decrypt", "body", *more, env: env)).to be_bytes(data) }
+    end
+
+    it "quotes nothing of a storage.yml whose Ruby is wrong" do
+      ['<%= ENV["ENCRYPTION_KEY" %>', "<% if true %>", '<%= raise LoadError, "hush" %>'].each do |wrong|
+        File.write("storage.yml", "files:\n  bucket: x\n  encryption_key: hush#{wrong}\n")
+        said = fail_with(1, "decrypt", "body", "--config", "storage.yml", "--service", "files")
+        expect(said).to match(/storage.yml cannot be evaluated: \w*Error/)
+        expect(said).not_to include("hush")
+      end
     end
 
     it "writes no plaintext to a terminal" do

@@ -252,6 +252,44 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/environments/production.rb")).to include("service = :encrypted_amazon")
   end
 
+  it "does not make a service the default that storage.yml does not have" do
+    production = "Rails.application.configure do\nend\n"
+    app.write("config/environments/production.rb", production)
+    install("--key=environment", "--name", "vault")
+    expect(refusal("--default")).to include("no entry encrypted_amazon. Give the entry's name as --name")
+    expect(app.read("config/environments/production.rb")).to eq(production)
+    install("--name", "vault", "--default")
+    expect(app.read("config/environments/production.rb")).to include("  config.active_storage.service = :vault\n")
+  end
+
+  it "makes it the default in a file of any form, or says where that is to be done by hand" do
+    forms = { "old" => "Shop::Application.configure do\r\nend\r\n",
+              "lines" => "Rails.application.configure do\n  config.active_storage.service =\n    :local\nend\n",
+              "choice" => "Rails.application.configure do\n  config.active_storage.service = if true\n    :a\n  " \
+                          "else\n    :local\n  end\nend\n",
+              "odd" => "Rails.application.config.tap do |config|\n  config.force_ssl = true\nend\n" }
+    forms.each { |name, text| app.write("config/environments/#{name}.rb", text) }
+    output = install("--key=environment", "--default", *forms.keys)
+    line = "config.active_storage.service = :encrypted_amazon"
+    expect(app.read("config/environments/old.rb")).to include("configure do\r\n  #{line}\n")
+    %w[lines choice odd].each do |name|
+      expect(app.read("config/environments/#{name}.rb")).to eq(forms[name])
+      expect(output).to match(%r{Next: set `#{line}` in .*config/environments/#{name}\.rb})
+    end
+  end
+
+  it "keeps an entry and an initializer that were changed, and says so, when it is taken back" do
+    install("--key=environment", "--bucket", "contracts")
+    initializer = "config/initializers/encrypted_s3_service.rb"
+    setting = "Rails.application.config.encrypted_s3_service.direct_uploads = false\n"
+    app.write(initializer, "#{app.read(initializer)}\n#{setting}")
+    before = app.files.except("log/all.log")
+    output, = app.rails("destroy", "encrypted_s3_service:install", "--key=environment")
+    expect(output).to match(/keep +config.storage\.yml: it has no entry as this generator writes it/)
+      .and match(/keep +#{initializer}, which has settings of its own/)
+    expect(app.files.except("log/all.log")).to eq(before)
+  end
+
   it "takes back the entry and the initializer, but not the key" do
     app.credentials = credentials
     before = app.read("config/storage.yml")

@@ -128,7 +128,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(app.files.except("log/all.log")).to eq(before)
     install
     output, errors, status = app.rails("generate", "encrypted_s3_service:install", "--name", "other", "--tenants")
-    expect([status.exitstatus, output + errors]).to match([1, include("config/storage.yml has no entry other")])
+    expect([status.exitstatus, output + errors]).to match([1, include("but no entry other")])
     expect(app.exist?("app/models/organisation.rb")).to be(false)
   end
 
@@ -137,6 +137,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     before = app.read("app/models/organisation.rb")
     run("destroy", "encrypted_s3_service:install", "--key=environment", "--local", "--tenants", env: key)
     expect(app.read("app/models/organisation.rb")).to eq(before)
+    expect(app.read("config/initializers/encrypted_s3_service.rb")).to include(%(tenant = "Current.organisation"))
     expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
   end
 

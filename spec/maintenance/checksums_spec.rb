@@ -68,6 +68,27 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(blobs.map { |blob| blob.reload.checksum }).to eq(checksums)
   end
 
+  # A Disk or S3 service compares an MD5 only, or the one digest that it is set to, and refuses every other checksum.
+  it "leaves a file that goes to a plain service with a checksum that this service compares" do
+    checksums = [right, base64("SHA256"), base64("SHA512"), "sha256:#{base64("SHA256")}"]
+    blobs = checksums.map { |checksum| imported(checksum) }
+    migrate
+    back = described_class.new(from: :encrypted, to: :local).run
+    expect(back).to have_attributes(moved: 4, corrected: 3, failures: [])
+    expect(blobs.each(&:reload)).to all(have_attributes(service_name: "local", checksum: right))
+    expect(blobs.map { |blob| blob.open(&:read) }).to all(be_bytes(data))
+  end
+
+  it "gives it none to a part of a mirror that compares another one, and reads the copy back" do
+    blob = imported("sha256:#{base64("SHA256")}")
+    migrate
+    mirrored = described_class.new(from: :encrypted, to: :mirrored).run
+    expect(mirrored).to have_attributes(moved: 1, failures: [])
+    parts = %i[encrypted local].map { |name| ActiveStorage::Blob.services.fetch(name).download(blob.reload.key) }
+    expect(parts).to all(be_bytes(data))
+    blob.open { |file| expect(file.read).to be_bytes(data) }
+  end
+
   # A Base64 text may begin like a weak ETag.
   it "takes no Base64 for an ETag" do
     text = (0..).lazy.map { |number| "text #{number}" }.find { |candidate| md5(candidate).start_with?("W/") }

@@ -253,7 +253,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   describe "the table" do
     def drop = ActiveStorage::Blob.connection.drop_table(described_class::FormerKeys::TABLE, if_exists: true)
 
-    def table_is_forgotten = described_class::FormerKeys.instance_variable_set(:@table, nil)
+    def table_is_forgotten = described_class::FormerKeys.instance_variable_set(:@tables, nil)
 
     before do
       drop

@@ -64,11 +64,32 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(failure { test.assert_encrypted(Document.new.file) }).to eq("There is no file.")
   end
 
+  it "does not call a file unencrypted that is not there" do
+    plain = stored_in("local").tap { |blob| blob.service.delete(blob.key) }
+    gone = stored_in("encrypted").tap { |blob| new_client.delete(blob.key) }
+    { Document.new.file => "There is no file.", nil => "There is no file.",
+      plain => "The file \"a.txt\" is not in the bucket of the service local.",
+      gone => "The file \"a.txt\" is not in the bucket of the service encrypted." }.each do |file, reason|
+      expect(failure { test.assert_not_encrypted(file) }).to eq(reason)
+      expect { expect(file).not_to be_stored_encrypted }
+        .to raise_error(RSpec::Expectations::ExpectationNotMetError, reason)
+    end
+  end
+
   it "takes variants and empty files" do
     expect(stored_in("encrypted").tap { |blob| blob.upload(StringIO.new("")) }).to be_stored_encrypted
     picture = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(Samples.png(30, 50)), filename: "a.png")
     variant = picture.variant(resize_to_limit: [10, 10]).processed
     expect(failure { test.assert_encrypted(variant, service: :encrypted) }).to be_nil
+  end
+
+  it "takes variants that have no row" do
+    picture = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(Samples.png(30, 50)), filename: "a.png")
+    variant = ActiveStorage::Variant.new(picture, ActiveStorage::Variation.wrap(resize_to_limit: [10, 10]))
+    expect(failure { test.assert_encrypted(variant) }).to match(/is not in the bucket of the service encrypted/)
+    expect(failure { test.assert_encrypted(variant.processed, service: :encrypted) }).to be_nil
+    restore(variant.key, {}, "a picture that is not encrypted")
+    expect(failure { test.assert_encrypted(variant) }).to match(/is not encrypted or was changed/)
   end
 
   it "fails for an encrypted file in another service than the one that is named" do

@@ -94,6 +94,7 @@ RSpec.describe "A link to a file", type: :request do
       "the last byte" => ["bytes=3145727-3145727", 3_145_727..3_145_727],
       "the last 500 bytes" => ["bytes=-500", 3_145_228..3_145_727],
       "everything from a byte on" => ["bytes=2097152-", 2_097_152..3_145_727],
+      "bytes of a unit in capitals" => ["Bytes=5-6", 5..6],
       "everything by a range" => ["bytes=0-", 0..3_145_727],
       "more than there is" => ["bytes=3145700-9999999", 3_145_700..3_145_727]
     }
@@ -116,7 +117,7 @@ RSpec.describe "A link to a file", type: :request do
     end
 
     it "gives the whole when the header makes no sense" do
-      ["bytes=5-1", "bytes=a", "pages=1-2"].each do |header|
+      ["bytes=5-1", "bytes=a", "bytes=a-b", "bytes=+1-2", "bytes=0-1;x", "pages=1-2"].each do |header|
         expect(fetch({ "Range" => header })).to be_bytes(data)
         expect(response).to have_http_status(:ok)
       end

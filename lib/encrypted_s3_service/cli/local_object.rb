@@ -28,7 +28,7 @@ module EncryptedS3Service
       # @raise [FileError]
       def metadata
         entries = read_metadata
-        entries = { **entries, **MetadataFile.parse(File.read(@instruction_file)) } if @instruction_file
+        entries = { **entries, **MetadataFile.read(@instruction_file) } if @instruction_file
         [File.size(@path), entries]
       end
 

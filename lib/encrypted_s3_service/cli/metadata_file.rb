@@ -17,7 +17,7 @@ module EncryptedS3Service
       # @return [Hash{String => String}] entries without the prefix
       # @raise [FileError]
       def read(path)
-        parse(File.read(path))
+        parse(File.binread(path))
       rescue Errno::ENOENT
         raise FileError, "#{path} is missing: the object's metadata, as `aws s3api head-object` prints it; without " \
                          "them nobody can decrypt the object"
@@ -25,11 +25,12 @@ module EncryptedS3Service
         raise FileError, "#{path} #{e.message}"
       end
 
-      # @param text [String] the output of `aws s3api head-object` or `get-object`, or a JSON object of names and values
+      # @param text [String] bytes in UTF-8: the output of `aws s3api head-object` or `get-object`, or a JSON object of
+      #   names and values
       # @return [Hash{String => String}]
       # @raise [FileError]
       def parse(text)
-        json = JSON.parse(text)
+        json = JSON.parse(text.dup.force_encoding(Encoding::UTF_8).delete_prefix("\uFEFF"))
         entries = json.is_a?(Hash) && json["Metadata"].is_a?(Hash) ? json["Metadata"] : json
         unless entries.is_a?(Hash)
           raise FileError, "is no JSON object of names and values, nor one with them under \"Metadata\""

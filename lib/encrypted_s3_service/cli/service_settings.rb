@@ -89,7 +89,7 @@ module EncryptedS3Service
 
       # Read as Rails reads it (ActiveSupport::ConfigurationFile), but without Rails.
       def load
-        entries = YAML.safe_load(evaluate(File.read(@options.config)), aliases: true)
+        entries = YAML.safe_load(evaluate(File.read(@options.config, encoding: "BOM|UTF-8")), aliases: true)
         entries.is_a?(Hash) ? entries : {}
       rescue Psych::Exception => e
         line = " at line #{e.line}" if e.respond_to?(:line)
@@ -102,7 +102,7 @@ module EncryptedS3Service
       rescue NameError
         raise ConfigurationError, "#{@options.config} asks for something that only Rails has (credentials, paths). " \
                                   "Give the settings as options, and the key by --key-file or ENCRYPTION_KEY"
-      rescue StandardError => e
+      rescue StandardError, ScriptError => e
         raise ConfigurationError, "#{@options.config} cannot be evaluated: #{e.class.name}"
       end
 

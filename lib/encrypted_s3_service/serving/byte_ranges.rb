@@ -9,7 +9,9 @@ module EncryptedS3Service
     class ByteRanges
       # Defaults of Active Storage's settings, which its releases before spring 2026 do not have.
       LIMITS = { streaming_max_ranges: 1, streaming_chunk_max_size: 100 << 20 }.freeze
-      private_constant :LIMITS
+      # A range set of RFC 9110, 14.1.1. Rack reads other texts as numbers: `bytes=a-b` as the first byte.
+      RANGE_SET = /\Abytes=[ \t]*(?:\d+-\d*|-\d+)(?:[ \t]*,[ \t]*(?:\d+-\d*|-\d+))*[ \t]*\z/i
+      private_constant :LIMITS, :RANGE_SET
 
       # @param name [Symbol] `:streaming_max_ranges` (a number) or `:streaming_chunk_max_size` (bytes)
       # @return [Integer] the limit of the application, or Active Storage's default
@@ -21,7 +23,7 @@ module EncryptedS3Service
       # @return [Range<Integer>, nil] the bytes that will probably be sent, guessed while the size of the file is not
       #   known yet; nil when all of them may be needed
       def self.likely(header)
-        first, last = header&.b&.match(/\Abytes=(\d{1,15})-(\d{0,15})\z/)&.captures
+        first, last = header&.b&.match(/\Abytes=(\d{1,15})-(\d{0,15})\z/i)&.captures
         return unless first
 
         last = last.empty? ? nil : last.to_i
@@ -34,8 +36,8 @@ module EncryptedS3Service
       def initialize(header, size, content_type)
         @size = size
         @content_type = content_type
-        # Compared as bytes, because Rack raises for a header in invalid UTF-8 that a server passes as text.
-        @wanted = header && Rack::Utils.get_byte_ranges(header.b, size)
+        # Compared as bytes, because a server passes a header in invalid UTF-8 as text.
+        @wanted = Rack::Utils.get_byte_ranges(header.downcase, size) if header&.b&.match?(RANGE_SET)
         @ranges = in_order(@wanted || whole_file)
       end
 

@@ -29,7 +29,7 @@ module EncryptedS3Service
       def call(blob)
         return rehearse(blob) if @dry_run
 
-        content = TaskRun::ContentCheck.new(blob, repair: @repair)
+        content = TaskRun::ContentCheck.new(blob, repair: @repair, form: @endpoints.checksum_form)
         with_file do |file|
           fetched = fetch(blob, content, file)
           # Another run may have moved it meanwhile, and a reader may be at work there.
@@ -85,7 +85,7 @@ module EncryptedS3Service
         @keys[blob.id] = key
         @endpoints.targets.each do |target|
           file.rewind
-          target.upload(key, file, checksum: content.announced, **content.description)
+          target.upload(key, file, checksum: content.announced(target), **content.description)
           content.copy(target, key)
         end
       end

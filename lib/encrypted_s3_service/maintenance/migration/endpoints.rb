@@ -2,6 +2,7 @@
 
 require "openssl"
 require "securerandom"
+require_relative "../task_run/checksum_form"
 require_relative "../task_run/services"
 
 module EncryptedS3Service
@@ -39,6 +40,9 @@ module EncryptedS3Service
       # each of its services gets the file, and each is asked.
       # @return [Array<ActiveStorage::Service>] the services that must have the file in the end
       def targets = TaskRun::Services.parts_of(@to)
+
+      # @return [TaskRun::ChecksumForm, nil] the form that the checksums of its files must have; nil for any
+      def checksum_form = TaskRun::ChecksumForm.of(@to)
 
       # Whether both services store files in the same place, so that a copy under the same key would overwrite its
       # source and deleting the old file would delete the new one. This is found by the settings and by storing and

@@ -54,9 +54,10 @@ module EncryptedS3Service
         end
       end
 
-      # @return [Boolean] whether the table exists
+      # @return [Boolean] whether the database (the shard) in use has the table
       def table?
-        @table ||= ActiveStorage::Blob.connection_pool.with_connection do |connection|
+        pool = ActiveStorage::Blob.connection_pool
+        (@tables ||= Concurrent::Map.new)[pool] ||= pool.with_connection do |connection|
           connection.data_source_exists?(TABLE)
         end
       end

@@ -23,8 +23,8 @@ module EncryptedS3Service
       def run
         content = TaskRun::ContentCheck.new(@blob, repair: true)
         # If the row has no checksum, the object as it is now sets the expected one.
-        content.source(@service, @blob.key) unless content.announced
-        @client.reencrypt(@blob.key, checksum: content.announced)
+        content.source(@service, @blob.key) unless content.announced(@service)
+        @client.reencrypt(@blob.key, checksum: content.announced(@service))
         refuse_old_envelope
         content.copy(@service, @blob.key)
         delete_instruction_file

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "openssl"
+require_relative "checksum_form"
 require_relative "noted_checksum"
 require_relative "progress"
 
@@ -12,19 +13,24 @@ module EncryptedS3Service
     class ContentCheck
       # @param blob [ActiveStorage::Blob]
       # @param repair [Boolean] whether to trust the source if the row has no usable checksum, or a wrong size or ETag
-      def initialize(blob, repair: false)
+      # @param form [ChecksumForm, nil] the form that the row's checksum must have; nil for any of Active Storage's
+      def initialize(blob, repair: false, form: nil)
         @blob = blob
         @repair = repair
+        @form = form
         @noted = NotedChecksum.new(blob.checksum, size: blob.byte_size)
         @size = blob.byte_size
       end
 
-      # @return [String, nil] the checksum for the service that gets a copy; nil where none is known
-      def announced
-        return @source.md5 if @source && corrections.key?(:checksum)
-        return if @noted.doubtful?
+      # @param service [ActiveStorage::Service] the service that gets a copy
+      # @return [String, nil] the checksum for it; nil where none is known, or none that it can compare. Then {copy}
+      #   alone compares the files
+      def announced(service)
+        return if @noted.doubtful? && !rewritten?
 
-        @noted.well_written? ? @blob.checksum : @noted.announced
+        checksum = (@source && corrections[:checksum]) || (well_written? ? @blob.checksum : @noted.announced)
+        form = ChecksumForm.of(service)
+        checksum if form.nil? || checksum.nil? || form.of?(NotedChecksum.new(checksum, size: bytes), checksum)
       end
 
       # @return [Boolean] whether copies can be compared with the row alone, without reading the source
@@ -40,7 +46,7 @@ module EncryptedS3Service
         return {} unless @source
 
         columns = {}
-        columns[:checksum] = @source.md5 if rewrite_checksum?
+        columns[:checksum] = right_checksum if rewrite_checksum?
         columns[:byte_size] = @source.bytes unless @source.bytes == @blob.byte_size
         columns
       end
@@ -98,7 +104,7 @@ module EncryptedS3Service
       # An MD5 takes most of the time of such a pass, so it is computed only if it is needed.
       def needed_digests
         names = { noted: @noted.algorithm }
-        names.merge!(md5: "md5", sha256: "sha256") unless noted? && @noted.well_written?
+        names.merge!(md5: "md5", sha256: "sha256") unless noted? && well_written?
         names.compact.transform_values { |name| OpenSSL::Digest.new(name) }
       end
 
@@ -132,8 +138,14 @@ module EncryptedS3Service
       def rewrite_checksum?
         return @repair && !@blob.metadata["composed"] if @noted.blank?
 
-        !(@noted.well_written? && @source.noted == @noted.base64)
+        !(well_written? && @source.noted == @noted.base64)
       end
+
+      def rewritten? = @source && corrections.key?(:checksum)
+
+      def right_checksum = @form ? @form.write(@source.public_send(@form.algorithm)) : @source.md5
+
+      def well_written? = @form ? @form.of?(@noted, @blob.checksum) : @noted.well_written?
     end
   end
 end

@@ -30,7 +30,10 @@ module EncryptedS3Service
       def each(items, step)
         waiting = Queue.new(items).close
         done = Queue.new
-        threads = Array.new([@size, items.size].min) { Thread.new { work(waiting, done, step) } }
+        databases = ActiveRecord::Base.connected_to_stack.dup
+        threads = Array.new([@size, items.size].min) do
+          Thread.new { connected_to(databases) { work(waiting, done, step) } }
+        end
         items.size.times do
           item, outcome, killed = done.pop
           raise outcome if killed || fatal?(outcome)
@@ -50,6 +53,13 @@ module EncryptedS3Service
         return false unless outcome.is_a?(Exception)
 
         !outcome.is_a?(StandardError) || outcome.is_a?(UncaughtThrowError) || outcome.is_a?(NotRotatedError)
+      end
+
+      # `connected_to` (a shard, a role) holds for one thread. Without the caller's, a step would look for its rows in
+      # the default database. Rails has no public method for all classes at once.
+      def connected_to(databases)
+        ActiveRecord::Base.connected_to_stack.concat(databases)
+        yield
       end
 
       def work(waiting, done, step)

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "rails/generators/base"
+require "ripper"
 require "encrypted_s3_service"
 require_relative "credentials_entry"
 require_relative "key_place"
@@ -57,7 +58,7 @@ module EncryptedS3Service
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken
       def check
         check_options
-        return if behavior == :revoke || installed? || !storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
+        return if behavior == :revoke || installed? || !named_entry?
 
         refuse "#{STORAGE} already has an entry #{options[:name]} of another service. Choose another --name."
       end
@@ -76,7 +77,9 @@ module EncryptedS3Service
 
       # @return [void]
       def add_storage_entry
-        if installed? && behavior == :invoke
+        if behavior == :revoke && !storage_text.include?(entry)
+          say_status(:keep, "#{STORAGE}: it has no entry as this generator writes it with these options", :blue)
+        elsif installed? && behavior == :invoke
           say_status(:exist, "an entry with `service: EncryptedS3` in #{STORAGE}", :blue)
         elsif storage_text.empty? && behavior == :invoke
           create_file(STORAGE, entry.lstrip)
@@ -87,9 +90,12 @@ module EncryptedS3Service
 
       # @return [void]
       def add_initializer
-        return template("initializer.rb", INITIALIZER) if behavior == :revoke || !exist?(INITIALIZER)
+        return template("initializer.rb", INITIALIZER) unless exist?(INITIALIZER)
+        return say_status(:exist, INITIALIZER, :blue) unless behavior == :revoke
+        return template("initializer.rb", INITIALIZER) if File.read(path(INITIALIZER)) == rendered("initializer.rb.tt")
 
-        say_status(:exist, INITIALIZER, :blue)
+        # Without these settings the files of tenants would go to the default service.
+        say_status(:keep, "#{INITIALIZER}, which has settings of its own", :blue)
       end
 
       # @return [void]
@@ -113,7 +119,8 @@ module EncryptedS3Service
         show_tenant_steps if options[:tenants]
         return if installed?
 
-        default = "set `#{default_line}` in config/environments/*.rb, then " if environments.empty?
+        files = environments.empty? ? "config/environments/*.rb" : files_by_hand.join(", ")
+        default = "set `#{default_line}` in #{files}, then " unless files.empty?
         say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
         return show_custody if key_place.custody?
         return say("Without the key in AWS KMS the files are lost.") if kms_key_id
@@ -141,8 +148,20 @@ module EncryptedS3Service
         absent = environments.find { |name| !exist?(environment_file(name)) }
         refuse "--default: #{environment_file(absent)} does not exist." if absent
         check_tenants if options[:tenants]
+        check_entry if options[:tenants] || environments.any?
         check_kms_key
       end
+
+      # No second entry is added, and what names a missing one does not boot.
+      def check_entry
+        return if behavior == :revoke || !installed? || named_entry?
+
+        refuse "#{STORAGE} has an entry with `service: EncryptedS3`, but no entry #{options[:name]}. Give the " \
+               "entry's name as --name."
+      end
+
+      # @return [Boolean] whether there is an entry of this name
+      def named_entry? = storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
 
       def refuse(message) = raise(Thor::Error, message)
 
@@ -171,11 +190,27 @@ module EncryptedS3Service
       def change_default(file)
         return say_status(:keep, "the default service in #{file}", :blue) if behavior == :revoke
 
-        setting = /^( *)config\.active_storage\.service *=.*$/
-        return gsub_file(file, setting, "\\1#{default_line}") if File.read(path(file)).match?(setting)
+        text = File.read(path(file), encoding: "UTF-8")
+        setting = text[/^ *config\.active_storage\.service *=.*$/]
+        # A value of several lines cannot be replaced.
+        return leave_default(file) unless setting.nil? || Ripper.sexp(setting)
+        return replace_default(file, setting) if setting
 
-        insert_into_file(file, "  #{default_line}\n", after: /^Rails\.application\.configure do\n/)
+        opening = text[/^.*\bconfigure do\b.*\n/] or return leave_default(file)
+        insert_into_file(file, "  #{default_line}\n", after: opening)
       end
+
+      def replace_default(file, setting)
+        gsub_file(file, /^#{Regexp.escape(setting)}$/, "#{setting[/\A */]}#{default_line}")
+      end
+
+      def leave_default(file)
+        files_by_hand << file
+        say_status(:skip, "#{file}: set `#{default_line}` there", :yellow)
+      end
+
+      # @return [Array<String>] files in which the default service has to be set by hand
+      def files_by_hand = @files_by_hand ||= []
 
       # @return [String] the file's text before this run
       def storage_text = @storage_text ||= exist?(STORAGE) ? File.read(path(STORAGE), encoding: "UTF-8") : ""
@@ -190,9 +225,11 @@ module EncryptedS3Service
       end
 
       def entry
-        text = ERB.new(File.read(find_in_source_paths("storage.yml.tt")), trim_mode: "-").result(binding)
+        text = rendered("storage.yml.tt")
         storage_text.empty? || storage_text.end_with?("\n") ? text : "\n#{text}"
       end
+
+      def rendered(source) = ERB.new(File.read(find_in_source_paths(source)), trim_mode: "-").result(binding)
 
       # The value of an option in YAML.
       def yaml(value) = value.match?(%r{\A[a-z][\w./:-]*\z}i) && YAML.load(value) == value ? value : value.to_json

@@ -44,10 +44,6 @@ module EncryptedS3Service
 
       def check_tenants
         refuse "--tenants must be the name of a class, like Organisation." unless tenant_class.match?(CLASS)
-        return if behavior == :revoke || !installed? || storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
-
-        refuse "#{self.class::STORAGE} has no entry #{options[:name]} for the files of tenants. Give the entry's " \
-               "name as --name."
       end
 
       def add_tenant_files
