@@ -58,6 +58,13 @@ RSpec.describe "A mirror of encrypted services" do
       expect(file.enum_for(:download).to_a.join).to be_bytes(data)
       expect(file.download_chunk(1000..2000)).to be_bytes(data[1000..2000])
       expect(file.open(&:read)).to be_bytes(data)
+      # As of an import, or of a service with `default_digest_type: sha256`.
+      ["sha256:", ""].each do |name|
+        file.blob.update_columns(checksum: "#{name}#{OpenSSL::Digest::SHA256.base64digest(data)}")
+        expect(file.open(&:read)).to be_bytes(data)
+      end
+      file.blob.update_columns(checksum: md5("another"))
+      expect { file.open { raise "opened" } }.to raise_error(ActiveStorage::IntegrityError)
     end
 
     it "removes a file everywhere" do

@@ -455,6 +455,11 @@ RSpec.describe "The command encrypted_s3_service" do
         [] => /no action is given/, %w[shred x] => /no "shred"/, %w[decrypt] => /its argument is missing/,
         %w[encrypt x] => /say where to/, %w[decrypt x y] => /too many/, %w[inspect s3://bucket] => %r{s3://BUCKET/KEY},
         %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /belong together/,
+        %w[decrypt x --place-binding require] => /--place-binding needs --object-key/,
+        %w[decrypt s3://a/b --object-key c] => %r{--object-key belongs to local objects. s3://a/b is in a bucket},
+        %w[inspect s3://a/b --metadata c] => /--metadata belongs to local/,
+        %w[encrypt x -o y --content-type text/x] => /--content-type belongs to objects in buckets/,
+        %w[decrypt x --signature y] => /belong to verify-report/,
         %w[decrypt x -o s3://a/b] => /local files only/, %w[encrypt s3://a/b -o x] => /local files only/
       }
       wrong.each do |arguments, message|

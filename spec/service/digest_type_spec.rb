@@ -112,6 +112,12 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
         expect([blob.checksum, mirrored]).to eq([md5("mirrored"), "mirrored"])
       end
 
+      it "opens a file with a checksum by SHA-256 that has come into a mirror" do
+        blob = upload("x")
+        blob.update!(service_name: "hashed_mirror")
+        expect(ActiveStorage::Blob.find(blob.id).open(&:read)).to eq("x")
+      end
+
       it "mirrors a file that has a checksum by SHA-256" do
         service.upload(key = unique_key, StringIO.new("x"), checksum: sha256("x"))
         ActiveStorage::Blob.services.fetch(:hashed_mirror).mirror(key, checksum: sha256("x"))

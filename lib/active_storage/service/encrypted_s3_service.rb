@@ -5,6 +5,7 @@ require "encrypted_s3_service/decryption_events"
 require "encrypted_s3_service/load_order"
 require "encrypted_s3_service/service/active_storage_errors"
 require "encrypted_s3_service/service/digest_type"
+require "encrypted_s3_service/service/disk_service_names"
 require "encrypted_s3_service/service/s3_service_names"
 require "encrypted_s3_service/serving/urls"
 
@@ -18,6 +19,7 @@ module ActiveStorage
   # The store does not receive the file's name, content type or metadata.
   class Service::EncryptedS3Service < Service
     include ::EncryptedS3Service::S3ServiceNames
+    include ::EncryptedS3Service::DiskServiceNames
     include ::EncryptedS3Service::DigestType
 
     # Notification about the progress of an upload: `key`, `bytes` (plaintext bytes stored so far), `total` (plaintext

@@ -48,7 +48,9 @@ module EncryptedS3Service
           aws s3api get-object --bucket files --key abc123 body > body.metadata.json
           encrypted_s3_service decrypt body --key-file key.txt -o report.pdf
       TEXT
-      private_constant :ACTIONS, :BANNER, :EPILOGUE
+      # Actions whose argument or target is an object.
+      OBJECTS = %w[inspect decrypt encrypt rebind index].freeze
+      private_constant :ACTIONS, :BANNER, :EPILOGUE, :OBJECTS
 
       # @return [Symbol] the method that performs the action
       attr_reader :action
@@ -105,13 +107,39 @@ module EncryptedS3Service
 
       def check(name)
         check_places(name)
+        check_objects(name == "encrypt" ? @target : @source) if OBJECTS.include?(name)
         raise Error, "--from belongs to rebind" if @from && name != "rebind"
         raise Error, "--recovery-key belongs to decrypt" if @recovery_key && name != "decrypt"
-        raise Error, "verify-report: say which key has signed it: --public-key FILE" if needs_public_key?(name)
+
+        check_report(name)
         raise Error, "--config and --service belong together" if @config.nil? != @service.nil?
       end
 
-      def needs_public_key?(name) = name == "verify-report" && @public_key.nil?
+      def check_report(name)
+        if name == "verify-report"
+          raise Error, "verify-report: say which key has signed it: --public-key FILE" unless @public_key
+        elsif @public_key || @signature
+          raise Error, "--public-key and --signature belong to verify-report"
+        end
+      end
+
+      # An option that is silently ignored may have been the one that mattered.
+      def check_objects(place)
+        BucketObject.address?(place) ? check_bucket_object(place) : check_local_object
+      end
+
+      def check_bucket_object(place)
+        local = { "--metadata" => @metadata, "--instruction-file" => @instruction_file, "--object-key" => @object_key }
+        ignored = local.compact.keys.first
+        raise Error, "#{ignored} belongs to local objects. #{place} is in a bucket" if ignored
+      end
+
+      def check_local_object
+        raise Error, "--content-type belongs to objects in buckets" if @content_type
+        return if @object_key || ["off", nil].include?(@settings[:place_binding])
+
+        raise Error, "--place-binding needs --object-key: a local object does not know its key in the bucket"
+      end
 
       def check_places(name)
         case name

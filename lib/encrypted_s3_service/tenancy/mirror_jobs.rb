@@ -12,6 +12,11 @@ module EncryptedS3Service
       # @param checksum [String, nil]
       # @return [void]
       def mirror_later(key, checksum:) = MirrorJobs.for_service(name) { super }
+
+      # Opens the file in the primary service. Rails downloads from it, and compares an MD5 itself, so that a file with
+      # a SHA-256 cannot be opened.
+      # @return [Object] as ActiveStorage::Service#open
+      def open(...) = Serving::PrivateProxy.encrypted?(primary) ? primary.open(...) : super
     end
 
     # Prepended to ActiveStorage::Blob, which enqueues the job in Rails 7.1.
