@@ -160,7 +160,8 @@ module EncryptedS3Service
     # @option options [String] :encryption_key_passphrase passphrase of an encrypted RSA key in PEM
     # @option options [Hash, Array] :decryption_keys reading keys: a Hash by id, or a list with derived ids. Each is a
     #   value as in `encryption_key`, or a Hash of `key`, `passphrase` and (in a list) `id`. AES keys can also have 16
-    #   or 24 bytes. A key in AWS KMS is `kms:` and its id, or a Hash of `kms_key_id` and `kms_encryption_context`
+    #   or 24 bytes, with the prefix `base64:`. A key in AWS KMS is `kms:` and its id, or a Hash of `kms_key_id` and
+    #   `kms_encryption_context`
     # @option options [String] :kms_key_id instead of `encryption_key`: id, ARN or alias of a key in AWS KMS, which
     #   makes the data keys of new objects
     # @option options [String] :kms_region (the region of the ARN, else `region`)

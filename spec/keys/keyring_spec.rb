@@ -98,6 +98,8 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
       { decryption_keys: "k" * 32 } => "decryption_keys must be a Hash of ids and keys, or a list of keys, not String",
       { decryption_keys: { "2024" => "s3cret" } } =>
         /\Adecryption_keys\.2024 must be exactly 16, 24 or 32 bytes, not 6/,
+      { decryption_keys: ["s3cret of 16 byte"[0, 16]] } =>
+        "decryption_keys.0 of 16 bytes must be `base64:` and its Base64",
       { decryption_keys: ["s3cret"] } => /\Adecryption_keys\.0 must be exactly/,
       { decryption_keys: { "2024" => { key: "k" * 32, pass: 1 } } } =>
         /\Adecryption_keys\.2024\.pass is not a setting of EncryptedS3/,

@@ -130,6 +130,8 @@ module EncryptedS3Service
       bytes = text.start_with?(PREFIX) ? decode_base64(text.delete_prefix(PREFIX)) : text
       return bytes if bytes.bytesize == SIZE || (text != bytes && @sizes.include?(bytes.bytesize))
 
+      # A password of this length is more likely than such a key.
+      refuse "of #{bytes.bytesize} bytes must be `#{PREFIX}` and its Base64" if @sizes.include?(bytes.bytesize)
       refuse "must be exactly #{size_text} bytes, #{hint(text, bytes)}. Make one with: #{RECIPE}"
     end
 
