@@ -277,6 +277,15 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(page.file_field_tag(:any, direct_upload: true)).to include('/rails/active_storage/direct_uploads"')
     end
 
+    # From 8.2 on Rails has an option for the digest that the browser computes.
+    it "leaves the field's other options to Rails" do
+      plain, signed = [true, { service: :encrypted }].map do |choice|
+        html = page.file_field_tag(:any, direct_upload: choice, data_checksum_algorithm: "sha256")
+        html.scan(/ ([\w-]*checksum[\w-]*)="sha256"/)
+      end
+      expect(signed).to eq(plain).and have_attributes(size: 1)
+    end
+
     it "finds the record of a field as Rails does, when the helper is given none" do
       page.instance_variable_set(:@contract, Contract.new)
       fields = [page.file_field(:contract, :contract_pdf, direct_upload: true),

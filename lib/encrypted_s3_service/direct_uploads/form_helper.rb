@@ -57,7 +57,9 @@ module EncryptedS3Service
         return options unless service
 
         url = direct_uploads_url_for(service, **settings)
-        options.except(:direct_upload).merge({ "data-direct-upload-url" => url }.compact)
+        # Rails' own options stay Rails' business (`data_checksum_algorithm` from 8.2 on).
+        options = convert_direct_upload_option_to_url({ **options, direct_upload: true })
+        options.merge({ "data-direct-upload-url" => url }.compact)
       end
 
       # Finds the record of a field as ActionView::Helpers::Tags::Base does (`retrieve_object`).
