@@ -11,7 +11,7 @@ RSpec.describe EncryptedS3Service::Doctor do
   describe "of the store" do
     it "says when nobody answers, and stops there" do
       examine(endpoint: "http://127.0.0.1:1")
-      expect(findings["endpoint"]).to match(["FAILED", %r{http://127\.0\.0\.1:1 does not respond: .*connection.*Check}i])
+      expect(findings["endpoint"]).to match(["FAILED", /127\.0\.0\.1:1 does not respond: .*connection.*Check/i])
       expect(findings.keys.last).to eq("endpoint")
     end
 
