@@ -25,7 +25,7 @@ module EncryptedS3Service
     def token_and_service(purpose, at: Time.now)
       token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose, at: at) || return
       service = ActiveStorage::Blob.services.fetch(token[:service_name]) { return }
-      [token, service] if service.is_a?(ActiveStorage::Service::EncryptedS3Service)
+      [token, service] if ServiceParts.encrypts?(service)
     end
   end
 end

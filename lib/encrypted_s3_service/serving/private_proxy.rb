@@ -24,7 +24,7 @@ module EncryptedS3Service
       # @return [Boolean] whether its files are encrypted; a mirror is judged by its primary
       def self.encrypted?(service)
         service = service.primary while service.respond_to?(:primary)
-        service.is_a?(ActiveStorage::Service::EncryptedS3Service)
+        ServiceParts.encrypts?(service)
       end
 
       # For the proxies.

@@ -5,6 +5,13 @@ module EncryptedS3Service
   # `primary` and `mirrors`) the parts of its services, for any other service itself.
   # @api private
   class ServiceParts
+    # @param service [ActiveStorage::Service, nil]
+    # @return [Boolean] whether it is a service of this gem. Its class is not loaded before the first of its kind
+    def self.encrypts?(service)
+      !defined?(ActiveStorage::Service::EncryptedS3Service).nil? &&
+        service.is_a?(ActiveStorage::Service::EncryptedS3Service)
+    end
+
     # @param service [ActiveStorage::Service]
     def initialize(service)
       @service = service
@@ -41,10 +48,6 @@ module EncryptedS3Service
       inside.empty? ? [service] : inside.flat_map { |part| leaves(part) }
     end
 
-    # The class is not loaded before the first service of its kind.
-    def encrypts?(part)
-      !defined?(ActiveStorage::Service::EncryptedS3Service).nil? &&
-        part.is_a?(ActiveStorage::Service::EncryptedS3Service)
-    end
+    def encrypts?(part) = ServiceParts.encrypts?(part)
   end
 end

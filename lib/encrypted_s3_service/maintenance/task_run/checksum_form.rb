@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "stringio"
+require_relative "../../tenancy/service_parts"
 require_relative "noted_checksum"
 
 module EncryptedS3Service
@@ -17,7 +18,7 @@ module EncryptedS3Service
       # @param service [ActiveStorage::Service]
       # @return [ChecksumForm, nil] nil for a service of this gem, which compares every form
       def self.of(service)
-        return if service.is_a?(ActiveStorage::Service::EncryptedS3Service)
+        return if ServiceParts.encrypts?(service)
 
         # Before Rails 8.2 Active Storage itself computes the checksums.
         new(service.respond_to?(:compute_checksum) ? service.compute_checksum(StringIO.new) : nil)
