@@ -14,11 +14,11 @@ use crate::{Error, ErrorKind, Result};
 /// Buffers of at least this many bytes are mapped.
 const MAPPED: usize = 256 * 1024;
 
-/// New memory is asked for in steps of this many bytes before it is written. Linux gives it page by page otherwise, when
-/// each page is first written, and that takes half as long again. Large pages are no way out: Ruby switches
-/// them off for its process.
+/// New memory is asked for before it is written, in steps of this many bytes. Linux gives it page by page otherwise, when
+/// each page is first written, and that takes half as long again. Large pages are no way out: Ruby switches them off for
+/// its process.
 #[cfg(target_os = "linux")]
-const STEP: usize = 512 * 1024;
+const STEPS: std::ops::RangeInclusive<usize> = 64 * 1024..=512 * 1024;
 
 /// Memory that the buffers of one transfer reuse. Getting new pages from the system takes longer than using them, on a
 /// virtual machine several times as long.
@@ -115,7 +115,9 @@ impl Mapping {
     #[cfg(target_os = "linux")]
     fn ask_for(&mut self, end: usize) {
         if end > self.given {
-            let end = end.next_multiple_of(STEP).min(self.memory.len());
+            // As much again as was used so far, because the buffer may not be filled.
+            let step = self.given.clamp(*STEPS.start(), *STEPS.end());
+            let end = end.next_multiple_of(step).min(self.memory.len());
             let _refused = self.memory.advise_range(memmap2::Advice::PopulateWrite, self.given, end - self.given);
             self.given = end;
         }

@@ -7,7 +7,7 @@ use crate::buffer::{Buffer, Pool};
 use crate::gcm::{TAG_LEN, Tag};
 use crate::{Error, ErrorKind, Result};
 
-/// The initial buffer of an upload in bytes. Most files of most applications are not larger.
+/// The initial buffer in bytes for an object of unknown size.
 const FIRST: usize = 64 * 1024;
 
 /// Buffers of parts that have arrived, for reuse. An upload that fills them slowly, or may have fewer parts in flight
@@ -28,14 +28,17 @@ pub(super) struct Parts {
 impl Parts {
     /// Starts empty, for an object of `expected` plaintext bytes.
     pub(super) fn new(plan: PartPlan, expected: Option<u64>) -> Result<Self> {
-        let pool = Pool::new(KEPT);
-        Ok(Self {
+        let mut parts = Self {
             division: plan.divide(expected),
-            pool,
-            buffer: Buffer::with_capacity(FIRST)?,
+            pool: Pool::new(KEPT),
+            buffer: Buffer::default(),
             rest: Bytes::new(),
             cut: 0,
-        })
+        };
+        // One byte more, for the attempt to read after the last one.
+        let first = expected.map_or(FIRST, |size| usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1));
+        parts.grow(first.min(parts.limit()))?;
+        Ok(parts)
     }
 
     /// Takes `plaintext` of at most [`room`](Self::room) bytes and returns its length.
