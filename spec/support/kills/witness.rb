@@ -38,12 +38,19 @@ module Kills
     private
 
     def problem_of(blob, needed)
-      data = blob.download
+      data = read(blob)
       "#{name_of(blob)} has other bytes" unless data == Files.content(blob.filename.to_s)
     rescue ActiveStorage::FileNotFoundError
       "#{name_of(blob)} is not there" if needed
     rescue StandardError => e
       "#{name_of(blob)} cannot be read: #{e.class}: #{e.message}"
+    end
+
+    # The store may carry out the last request of a process that is dead, while the file is read.
+    def read(blob, tries = 3)
+      blob.download
+    rescue EncryptedS3Service::ChangedError
+      (tries -= 1).positive? ? retry : raise
     end
 
     def name_of(blob) = "#{blob.key} (#{blob.filename}) of #{blob.service_name}"
