@@ -113,13 +113,15 @@ class NativeGem
   def rb_sys = Gem.loaded_specs.fetch("rb_sys").full_require_paths
 
   # Bundler's variables are for the Ruby that runs this. RubyGems sets SOURCE_DATE_EPOCH where it installs a gem, and
-  # rb_sys takes it for a sign of that.
+  # rb_sys takes it for a sign of that. The flags of C crates are not in CFLAGS, because make replaces that one by
+  # Ruby's: AWS-LC would be compiled anew for each Ruby, with debug information.
   def environment(ruby)
     { "RUBY" => ruby.path, "RUBYOPT" => nil, "RUBYLIB" => nil, "SOURCE_DATE_EPOCH" => nil,
       "RB_SYS_CARGO_PROFILE" => PROFILE,
       "RB_SYS_CARGO_TARGET_DIR" => File.expand_path("target"),
       "RB_SYS_GLOBAL_RUSTFLAGS" => self.class.rustflags,
-      "CFLAGS" => self.class.build_paths.map { |from, to| "-ffile-prefix-map=#{from}=#{to}" }.join(" ") }
+      "CFLAGS" => nil,
+      "HOST_CFLAGS" => self.class.build_paths.map { |from, to| "-ffile-prefix-map=#{from}=#{to}" }.join(" ") }
   end
 
   def refuse_build_paths(library)
