@@ -7,7 +7,9 @@ require_relative "../support/small_app"
 RSpec.describe "An application that has used no encrypted service yet" do
   around { |example| SmallApp.create { |app| (@app = app) && example.run } }
 
+  # Run by `ruby`, without the executor that `bin/rails runner` puts around it: an application is used by requests.
   usage = <<~'RUBY'
+    require_relative "config/environment"
     require ActiveStorage::Engine.root.join("db/migrate/20170806125915_create_active_storage_tables")
     require "action_dispatch/testing/integration"
     require "encrypted_s3_service/maintenance/migration"
@@ -42,7 +44,8 @@ RSpec.describe "An application that has used no encrypted service yet" do
       @app.write("config/database.yml", "development: { adapter: sqlite3, database: tmp/all.sqlite3 }\n")
       setting = "config.active_storage.service = :local; config.hosts.clear; config.active_job.queue_adapter = :test"
       @app.write("config/environments/development.rb", "Rails.application.configure { #{setting} }\n")
-      output, errors, status = @app.rails("runner", "--skip-executor", usage)
+      @app.write("usage.rb", usage)
+      output, errors, status = @app.ruby("usage.rb")
       expect(status).to be_success, output + errors
       expect(JSON.parse(output)).to eq("whole" => [200, "a file"], "part" => [206, "a"], "mirror" => "a file",
                                        "other_kind" => 404, "moved" => 1, "loaded" => nil)
