@@ -6,9 +6,10 @@ require "openssl"
 module Demo
   # What lies in the bucket of one file, looked at with an ordinary S3 client.
   class BucketObject
-    # The metadata entries of Amazon's EncryptionV2 envelope; there must be no other.
+    # The metadata entries of Amazon's EncryptionV2 envelope, and the one that binds an object to its key in the bucket;
+    # there must be no other.
     ENVELOPE = %w[x-amz-cek-alg x-amz-iv x-amz-key-v2 x-amz-matdesc x-amz-tag-len x-amz-wrap-alg
-                  x-amz-unencrypted-content-length].freeze
+                  x-amz-unencrypted-content-length encrypted-s3-place].freeze
     # Bytes the authentication tag adds.
     TAG = 16
     # Bytes that may be looked through; how many pieces of a file are searched for depends on it.
@@ -69,7 +70,7 @@ module Demo
 
     def problem_of_metadata
       others = metadata.keys - ENVELOPE
-      missing = %w[x-amz-cek-alg x-amz-iv x-amz-key-v2] - metadata.keys
+      missing = %w[x-amz-cek-alg x-amz-iv x-amz-key-v2 encrypted-s3-place] - metadata.keys
       return "#{others.join(", ")} is there as well" if others.any?
 
       "#{missing.join(", ")} is missing" if missing.any?
