@@ -6,6 +6,7 @@ require "tempfile"
 require "timeout"
 require "encrypted_s3_service"
 
+require_relative "support/bounded_programs"
 require_relative "support/bytes_matcher"
 require_relative "support/envelope_decryptor"
 require_relative "support/io_doubles"

@@ -16,10 +16,10 @@ RSpec::Matchers.define :be_stored_encrypted do
   end
 
   match_when_negated do |file|
-    @absence = EncryptedS3Service::TestHelper.absence(file)
-    @absence.nil? && !EncryptedS3Service::TestHelper.problem(file, service: @service).nil?
+    @objection = EncryptedS3Service::TestHelper.objection(file, service: @service)
+    @objection.nil?
   end
 
   failure_message { @problem }
-  failure_message_when_negated { @absence || "The file is encrypted." }
+  failure_message_when_negated { @objection }
 end

@@ -79,8 +79,9 @@ module EncryptedS3Service
     end
     private_constant :Verdict
 
-    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One, ActiveStorage::Variant,
-    #   ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
+    #   ActiveStorage::Attached::Many, ActiveStorage::Variant, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+    #   each file of a `has_many_attached`
     # @param service [Symbol, String, nil] name of the expected service; nil for any that encrypts
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
@@ -90,26 +91,43 @@ module EncryptedS3Service
       assert problem.nil?, [message, problem].compact.join("\n")
     end
 
-    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One, ActiveStorage::Variant,
-    #   ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
+    #   ActiveStorage::Attached::Many, ActiveStorage::Variant, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+    #   each file of a `has_many_attached`
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
     # @raise [Minitest::Assertion] when the file is encrypted everywhere it is stored, or there is no file
     def assert_not_encrypted(file, message = nil)
-      problem = TestHelper.absence(file) || ("The file is encrypted." unless TestHelper.problem(file))
+      problem = TestHelper.objection(file)
       assert problem.nil?, message || problem
     end
 
-    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One, ActiveStorage::Variant,
-    #   ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+    # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
+    #   ActiveStorage::Attached::Many, ActiveStorage::Variant, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
+    #   each file of a `has_many_attached`
     # @param service [Symbol, String, nil]
     # @return [String, nil] why the file is not encrypted; nil when it is
     # @api private
-    def self.problem(file, service: nil) = Verdict.new(file, service: service).problem
+    def self.problem(file, service: nil)
+      each_of(file).filter_map { |one| Verdict.new(one, service: service).problem }.first
+    end
 
     # @param file [Object] as in {problem}
-    # @return [String, nil] why there is nothing that could be encrypted or not; nil when the file is stored
+    # @return [String, nil] why it is not so that each file is stored in plaintext; nil when it is
     # @api private
-    def self.absence(file) = Verdict.new(file).absence
+    def self.objection(file, service: nil)
+      each_of(file).filter_map do |one|
+        verdict = Verdict.new(one, service: service)
+        verdict.absence || ("The file is encrypted." unless verdict.problem)
+      end.first
+    end
+
+    # @return [Array] the files of a `has_many_attached`, and any other file by itself. Where there is none, nil for it
+    def self.each_of(file)
+      return [file] unless file.is_a?(ActiveStorage::Attached::Many)
+
+      file.attachments.to_a.presence || [nil]
+    end
+    private_class_method :each_of
   end
 end

@@ -19,6 +19,9 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     now - started
   end
 
+  # Most of their time is spent waiting.
+  def at_once(cases) = cases.map { |given| Thread.new { yield(*given) } }.each(&:value)
+
   # A client whose store sends the part of an object's body that the block returns for each request, and then nothing.
   def with_silent_store(data, *parts, **settings)
     new_client.upload(key, StringIO.new(data))
@@ -52,7 +55,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
       ->(client) { client.download_chunk(key, 0..9) },
       ->(client) { Tempfile.create { |file| client.download_file(key, file) } }
     ]
-    reads.each do |read|
+    at_once(reads) do |read|
       with_silent_store(random_bytes(100_000), *Array.new(6) { |n| (n * 100)...((n + 1) * 100) }) do |client|
         expect { read.call(client) }.to raise_error(EncryptedS3Service::TransportError)
       end
@@ -64,7 +67,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     calls = { ->(client) { client.download("a") } => 1, ->(client) { client.exist?("a") } => 1,
               ->(client) { client.delete("a") } => 2, ->(client) { client.delete_prefixed("a/") } => 1,
               ->(client) { client.upload("a", StringIO.new("x")) } => 1 }
-    calls.each do |call, different|
+    at_once(calls) do |call, different|
       StallingServer.run do |store|
         client = described_class.new(**TestStore.settings_for(store.endpoint, http_read_timeout: 0.5, retry_limit: 1))
         expect(seconds { expect { call.call(client) }.to raise_error(EncryptedS3Service::TransportError) }).to be < 15

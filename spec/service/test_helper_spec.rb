@@ -37,6 +37,19 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(test.assertions).to be >= 8
   end
 
+  it "looks at every file of a has_many_attached" do
+    document = Document.create!
+    expect(failure { test.assert_encrypted(document.pages) }).to eq("There is no file.")
+    expect(failure { test.assert_not_encrypted(document.pages) }).to eq("There is no file.")
+    document.pages.attach(stored_in("encrypted"))
+    expect(failure { test.assert_encrypted(document.pages, service: :encrypted) }).to be_nil
+    document.pages.attach(stored_in("local"))
+    expect(failure { test.assert_encrypted(document.pages) }).to match(/stored in plaintext by the service local/)
+    expect(failure { test.assert_not_encrypted(document.pages) }).to eq("The file is encrypted.")
+    expect { expect(document.pages).not_to be_stored_encrypted }
+      .to raise_error(RSpec::Expectations::ExpectationNotMetError, "The file is encrypted.")
+  end
+
   it "fails for a file in a service that does not encrypt, and names it" do
     plain = stored_in("local")
     expect(failure { test.assert_encrypted(plain, "Contracts are secret.") })

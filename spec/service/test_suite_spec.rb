@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "minitest"
 require_relative "../support/small_app"
 
 # The tests of a small application, with fixtures and in parallel, as Rails' guide to Active Storage writes them.
@@ -64,7 +65,10 @@ RSpec.describe "An application's own tests, with the files in a folder" do
 
   def rails(*) = @app.rails(*, env: { "RAILS_ENV" => "test", "PARALLEL_WORKERS" => "2" })
 
-  it "run in parallel, each process with a folder of its own" do
+  # Rails 7's processes end at once with Minitest 6, and their parent waits for them for ever.
+  parallel = ActiveSupport.version >= Gem::Version.new("8") || Minitest.respond_to?(:run_one_method)
+
+  it "run in parallel, each process with a folder of its own", if: parallel do
     files.each { |name, text| @app.write(name, text) }
     output, errors, status = rails("db:migrate")
     expect(status).to be_success, output + errors

@@ -50,7 +50,8 @@ RSpec.describe "A file that is opened in the browser", browser: true do
     chromium("Browser.setDownloadBehavior", behavior: "allow", downloadPath: folder)
     visit link_to_blob(blob)
     saved = File.join(folder, "page.html")
-    wait_for("the download") { File.exist?(saved) }
+    # The browser makes the file before it writes to it.
+    wait_for("the download") { File.size?(saved) }
     expect(File.read(saved)).to eq("<script>document.title = 'run'</script>")
     expect(page).to have_title("New document").and have_current_path("/documents/new")
   ensure

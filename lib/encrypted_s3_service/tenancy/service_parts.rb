@@ -24,10 +24,10 @@ module EncryptedS3Service
     def to_a = leaves(@service)
 
     # @return [Array<ActiveStorage::Service>] the parts that encrypt
-    def encrypted = to_a.select { |part| encrypts?(part) }
+    def encrypted = to_a.select { |part| ServiceParts.encrypts?(part) }
 
     # @return [Array<ActiveStorage::Service>] the parts that do not encrypt
-    def plaintext = to_a.reject { |part| encrypts?(part) }
+    def plaintext = to_a.reject { |part| ServiceParts.encrypts?(part) }
 
     # @return [Boolean] whether all parts encrypt
     def encrypted? = plaintext.empty?
@@ -47,7 +47,5 @@ module EncryptedS3Service
       inside = parts_inside(service)
       inside.empty? ? [service] : inside.flat_map { |part| leaves(part) }
     end
-
-    def encrypts?(part) = ServiceParts.encrypts?(part)
   end
 end
