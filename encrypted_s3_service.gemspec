@@ -13,10 +13,11 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.2"
   spec.required_rubygems_version = ">= 3.3.11"
 
+  # The documents, too: the README, messages and comments lead to them.
   spec.files = Dir[
-    "exe/*", "lib/**/*.{rb,rake,tt}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}", "sig/**/*.rbs",
-    "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
-    "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE.txt", "LICENSE-THIRD-PARTY.txt"
+    "exe/*", "lib/**/*.{rb,rake,tt,erb}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}",
+    "sig/**/*.rbs", "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
+    "docs/*", "benchmarks/results.{md,svg}", "*.md", "LICENSE.txt", "LICENSE-THIRD-PARTY.txt"
   ].grep_v(%r{\Aext/[^/]+/(tests|benches|fuzz|target)/})
   spec.bindir = "exe"
   spec.executables = ["encrypted_s3_service"]
