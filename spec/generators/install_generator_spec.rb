@@ -20,6 +20,9 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
 
   around { |example| SmallApp.create { |app| (@app = app) && example.run } }
 
+  # Rails 8.2 does not boot without a file for its environment when there is one for another.
+  before { app.write("config/environments/development.rb", "") }
+
   attr_reader :app
 
   def install(*, env: {})

@@ -49,8 +49,6 @@ class SmallApp
       require_relative "application"
       Rails.application.initialize!
     RUBY
-    # Rails 8.2 does not boot without it when there is one for another environment.
-    "config/environments/development.rb" => "",
     "config/database.yml" => <<~YAML,
       development: &all
         adapter: sqlite3
