@@ -344,8 +344,11 @@ module EncryptedS3Service
       settings.refuse :instruction_file_suffix, "needs envelope_location: instruction_file" if suffix
     end
 
+    # An entry with an empty `root` was not meant to have a bucket.
+    def missing_store = @options.keys.any? { |name| name.to_sym == :root } ? "root is empty" : "bucket is missing"
+
     def find_missing
-      return "bucket is missing" unless @bucket || @root
+      return missing_store unless @bucket || @root
       return @half.join(" ") if @half
       return @keyring.missing unless @keyring.missing == "encryption_key is missing"
 

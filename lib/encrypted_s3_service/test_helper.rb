@@ -16,6 +16,10 @@ module EncryptedS3Service
   #
   # `require "encrypted_s3_service/rspec"` provides the same check as an RSpec matcher.
   module TestHelper
+    # Classes of files, in Active Storage.
+    FILES = %i[Blob Attachment Variant VariantWithRecord Preview Attached].freeze
+    private_constant :FILES
+
     # Finds out why a file is not encrypted.
     # @api private
     class Verdict
@@ -30,6 +34,7 @@ module EncryptedS3Service
       # @return [String, nil] the problem as a sentence; nil when the file is encrypted everywhere it is stored
       def problem
         return "There is no file." unless @file
+        return unsaved if unsaved?
         return "#{name} is in the service #{service.name}, not in #{@service}." if elsewhere?
 
         plaintext = parts.plaintext.map(&:name)
@@ -41,6 +46,7 @@ module EncryptedS3Service
       # @return [String, nil] why there is nothing that could be encrypted or not; nil when the file is stored
       def absence
         return "There is no file." unless @file
+        return unsaved if unsaved?
 
         missing_in(service) unless service.exist?(@file.key)
       end
@@ -65,6 +71,11 @@ module EncryptedS3Service
 
       def elsewhere? = @service && service.name.to_s != @service.to_s
 
+      # Files are stored when their record is saved.
+      def unsaved? = @file.is_a?(ActiveStorage::Blob) && @file.new_record?
+
+      def unsaved = "#{name} is not stored yet. Save its record first."
+
       def missing_in(part) = "#{name} is not in the bucket of the service #{part.name}."
 
       # Downloading raises for an object that is not encrypted or was changed.
@@ -81,10 +92,11 @@ module EncryptedS3Service
 
     # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
     #   ActiveStorage::Attached::Many, ActiveStorage::Variant, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
-    #   each file of a `has_many_attached`
+    #   each file of a `has_many_attached`, an Array or a relation
     # @param service [Symbol, String, nil] name of the expected service; nil for any that encrypts
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
+    # @raise [ArgumentError] when it is no file
     # @raise [Minitest::Assertion] unless the file is encrypted everywhere it is stored
     def assert_encrypted(file, message = nil, service: nil)
       problem = TestHelper.problem(file, service: service)
@@ -93,9 +105,10 @@ module EncryptedS3Service
 
     # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
     #   ActiveStorage::Attached::Many, ActiveStorage::Variant, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
-    #   each file of a `has_many_attached`
+    #   each file of a `has_many_attached`, an Array or a relation
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
+    # @raise [ArgumentError] when it is no file
     # @raise [Minitest::Assertion] when the file is encrypted everywhere it is stored, or there is no file
     def assert_not_encrypted(file, message = nil)
       problem = TestHelper.objection(file)
@@ -122,11 +135,17 @@ module EncryptedS3Service
       end.first
     end
 
-    # @return [Array] the files of a `has_many_attached`, and any other file by itself. Where there is none, nil for it
+    # @return [Array] the files of a `has_many_attached`, of an Array or of a relation, and any other file by itself.
+    #   Where there is none, nil for it
+    # @raise [ArgumentError] for anything else
     def self.each_of(file)
-      return [file] unless file.is_a?(ActiveStorage::Attached::Many)
+      file = file.attachments if file.is_a?(ActiveStorage::Attached::Many)
+      files = file.is_a?(Array) || file.is_a?(ActiveRecord::Relation) ? file.to_a.presence || [nil] : [file]
+      wrong = files.find { |one| !one.nil? && FILES.none? { |name| one.is_a?(ActiveStorage.const_get(name)) } }
+      return files if wrong.nil?
 
-      file.attachments.to_a.presence || [nil]
+      raise ArgumentError, "Expected an attached file, such as contract.pdf, a blob, a variant or a preview, but got " \
+                           "an object of the class #{wrong.class}."
     end
     private_class_method :each_of
   end

@@ -18,6 +18,20 @@ RSpec.describe EncryptedS3Service::Configuration, "with root" do
     expect(configuration(root: "files").root).to eq(File.join(Dir.pwd, "files"))
   end
 
+  ["~/files", "~", "file:///srv/files", "s3://files/a"].each do |root|
+    it "does not take #{root} for the name of a folder here" do
+      expect { configuration(root: root) }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /\Aroot must be the path of a folder, without ~/)
+    end
+  end
+
+  it "names the setting that is empty" do
+    ["", nil].each do |root|
+      expect { configuration(root: root) }.to raise_error(EncryptedS3Service::ConfigurationError, /\Aroot is empty/)
+    end
+    expect { configuration }.to raise_error(EncryptedS3Service::ConfigurationError, /\Abucket is missing/)
+  end
+
   it "makes no folder while it is checked" do
     Dir.mktmpdir do |folder|
       EncryptedS3Service::Client.new(configuration(root: "#{folder}/new"))

@@ -197,6 +197,36 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
   end
 
+  it "refuses a misspelt option, a value without one and one without a value, before it writes anything" do
+    before = app.files.except("log/all.log")
+    { %w[--buckt contracts] => /Unknown switches "--buckt".*Did you mean\?\s+"--bucket"/m,
+      %w[contracts] => /"contracts" belongs to no option. Name the option, as in --bucket contracts/,
+      %w[--bucket --region eu-central-1] => /--bucket needs a value/, %w[--kms-key-id] => /--kms-key-id needs a value/,
+      %w[--endpoint s3.example.com] => %r{--endpoint must be a URL like https://s3} }.each do |options, reason|
+      expect(refusal("--key=environment", *options)).to match(reason)
+    end
+    expect(app.files.except("log/all.log")).to eq(before)
+  end
+
+  it "refuses a storage.yml to which no entry can be appended, before it makes a key" do
+    app.credentials = credentials
+    { "braces" => "{ test: { service: Disk, root: <%= Rails.root.join('a') %> } }\n",
+      "an end" => "---\ntest:\n  service: Disk\n  root: <%= 'a' %>\n...\n",
+      "indented entries" => "  test:\n    service: Disk\n    root: a\n" }.each do |form, text|
+      app.write("config/storage.yml", text)
+      expect(refusal).to include("No entry can be appended to config/storage.yml"), form
+      expect([app.read("config/storage.yml"), key_in_credentials]).to eq([text, nil])
+    end
+  end
+
+  it "appends to a storage.yml with comments, anchors, conditions, and the line ends of Windows" do
+    head = "%YAML 1.1\n---\ndefault: &disk\n  service: Disk\n  root: <%= Rails.root.join('a') %> # <%# b %>\n"
+    conditions = "<% if Rails.env.test? %>\nlocal:\n  <<: *disk\n<% else %>\nlocal: *disk\n<% end %>\n# end"
+    app.write("config/storage.yml", "#{head}#{conditions}".gsub("\n", "\r\n"))
+    install("--key=environment", "--bucket", "contracts", "--region", "eu-central-1")
+    expect(service(env: { "ENCRYPTION_KEY" => "k" * 32 })).to include(bucket: "contracts")
+  end
+
   it "makes a storage.yml where there is none, or one whose last line has no end" do
     FileUtils.rm(app.path("config/storage.yml"))
     install("--key=environment")
@@ -270,12 +300,18 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
               "lines" => "Rails.application.configure do\n  config.active_storage.service =\n    :local\nend\n",
               "choice" => "Rails.application.configure do\n  config.active_storage.service = if true\n    :a\n  " \
                           "else\n    :local\n  end\nend\n",
+              "branches" => "Rails.application.configure do\n  if true\n    config.active_storage.service = :a\n  " \
+                            "else\n    config.active_storage.service = :local\n  end\nend\n",
+              "condition" => "Rails.application.configure do\n  " \
+                             "config.active_storage.service = :a unless ENV[\"LOCAL\"]\nend\n",
+              "tabs" => "Rails.application.configure do\n\tconfig.active_storage.service = :local\nend\n",
               "odd" => "Rails.application.config.tap do |config|\n  config.force_ssl = true\nend\n" }
     forms.each { |name, text| app.write("config/environments/#{name}.rb", text) }
     output = install("--key=environment", "--default", *forms.keys)
     line = "config.active_storage.service = :encrypted_amazon"
     expect(app.read("config/environments/old.rb")).to include("configure do\r\n  #{line}\n")
-    %w[lines choice odd].each do |name|
+    expect(app.read("config/environments/tabs.rb")).to eq("Rails.application.configure do\n\t#{line}\nend\n")
+    %w[lines choice branches condition odd].each do |name|
       expect(app.read("config/environments/#{name}.rb")).to eq(forms[name])
       expect(output).to match(%r{Next: set `#{line}` in .*config/environments/#{name}\.rb})
     end

@@ -118,6 +118,28 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(app.read("app/models/organisation.rb")).to include("encrypts_files_with :encrypted_amazon")
   end
 
+  it "adds nothing to a class whose first line also has its end, or goes on in the next one" do
+    app.write("app/jobs/application_job.rb", "class ApplicationJob < ActiveJob::Base; end\n")
+    app.write("app/models/current.rb", "class Current <\n  ActiveSupport::CurrentAttributes\nend\n")
+    before = app.files
+    output = install("--tenants")
+    %w[app/jobs/application_job.rb app/models/current.rb].each do |file|
+      expect(app.read(file)).to eq(before[file])
+      expect(output).to match(/Could not be added. Add to the class \w+ \(in #{file}\):\n  \w+/)
+    end
+  end
+
+  it "gives a new table the kind of primary key that the application's generators give, in its folder of migrations" do
+    app.write("config/initializers/generators.rb", <<~RUBY)
+      Rails.application.config.generators { |all| all.orm :active_record, primary_key_type: :uuid }
+      Rails.application.config.paths["db/migrate"] = "db/main_migrate"
+    RUBY
+    2.times { install("--tenants") }
+    migrations = Dir[app.path("db/**/*create_organisations.rb")]
+    expect(migrations.map { |file| File.dirname(file) }).to eq([app.path("db/main_migrate")])
+    expect(File.read(migrations.first)).to include("create_table :organisations, id: :uuid do |t|\n")
+  end
+
   it "refuses what is no class, and an entry that is not there, before it writes anything" do
     before = app.files.except("log/all.log")
     { %w[--tenants a/b] => "--tenants must be the name of a class",

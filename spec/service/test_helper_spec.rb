@@ -50,6 +50,32 @@ RSpec.describe EncryptedS3Service::TestHelper do
       .to raise_error(RSpec::Expectations::ExpectationNotMetError, "The file is encrypted.")
   end
 
+  it "looks at every file of a list or a relation" do
+    stored = %w[encrypted local].map { |service| stored_in(service) }
+    [stored, ActiveStorage::Blob.where(id: stored)].each do |files|
+      expect(failure { test.assert_encrypted(files) }).to match(/stored in plaintext by the service local/)
+      expect(failure { test.assert_not_encrypted(files) }).to eq("The file is encrypted.")
+    end
+    expect(failure { test.assert_encrypted(stored.first(1)) }).to be_nil
+    expect(failure { test.assert_encrypted([]) }).to eq("There is no file.")
+  end
+
+  it "says of a record that is not saved that its file is not stored yet" do
+    document = Document.new(file: { io: StringIO.new("a contract"), filename: "a.txt" })
+    message = "The file \"a.txt\" is not stored yet. Save its record first."
+    expect(failure { test.assert_encrypted(document.file) }).to eq(message)
+    expect(failure { test.assert_not_encrypted(document.file) }).to eq(message)
+  end
+
+  it "says what it takes when it is given no file" do
+    { Document.create! => "Document", "a.txt" => "String", [1] => "Integer" }.each do |file, name|
+      message = /attached file, such as contract.pdf, .* but got an object of the class #{name}\./
+      expect { test.assert_encrypted(file) }.to raise_error(ArgumentError, message)
+      expect { test.assert_not_encrypted(file) }.to raise_error(ArgumentError, message)
+      expect { expect(file).to be_stored_encrypted }.to raise_error(ArgumentError, message)
+    end
+  end
+
   it "fails for a file in a service that does not encrypt, and names it" do
     plain = stored_in("local")
     expect(failure { test.assert_encrypted(plain, "Contracts are secret.") })

@@ -10,14 +10,20 @@ module EncryptedS3Service
       # Settings of an entry that mean nothing without a bucket.
       FOREIGN = [:bucket, *Connection::NAMES].freeze
       PROBLEM = "cannot be used with root, because the objects are kept in a folder. Remove one of the two"
-      private_constant :PROBLEM
+      # What a shell or a browser would take for another place than a folder of this name here.
+      NO_PATH = %r{\A(~|[a-z][a-z0-9+.-]*://)}i
+      private_constant :PROBLEM, :NO_PATH
 
       # @param settings [Options]
       # @return [String, nil] the absolute path; nil without `root`
-      # @raise [ConfigurationError] when there is also a setting of a bucket or of its connection
+      # @raise [ConfigurationError] when it is no path, or there is also a setting of a bucket or of its connection
       def self.read(settings)
         root = settings.path(:root) or return
 
+        if root.match?(NO_PATH)
+          settings.refuse(:root, "must be the path of a folder, without ~ or a scheme, such as " \
+                                 "<%= Rails.root.join(\"storage/encrypted\") %>")
+        end
         refuse(settings, FOREIGN)
         File.absolute_path(root).freeze
       end

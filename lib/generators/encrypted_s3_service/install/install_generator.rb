@@ -5,6 +5,7 @@ require "ripper"
 require "encrypted_s3_service"
 require_relative "credentials_entry"
 require_relative "key_place"
+require_relative "storage_form"
 require_relative "tenant_files"
 
 module EncryptedS3Service
@@ -24,20 +25,30 @@ module EncryptedS3Service
       # File of the application's settings, relative to the application's root.
       INITIALIZER = "config/initializers/encrypted_s3_service.rb"
 
+      # Options whose value is written into the entry. Without a value Thor takes the option's own name for it.
+      VALUES = %i[name bucket region endpoint kms_key_id].freeze
+      # The line that sets the default service of an environment.
+      DEFAULT_SERVICE = /^[ \t]*config\.active_storage\.service[ \t]*=.*$/
+      private_constant :VALUES, :DEFAULT_SERVICE
+
       source_root File.expand_path("templates", __dir__)
 
-      class_option :name, type: :string, default: "encrypted_amazon", banner: "NAME",
+      # A misspelt option would be ignored, and the entry would name another bucket.
+      check_unknown_options!
+
+      class_option :name, type: :string, lazy_default: "", default: "encrypted_amazon", banner: "NAME",
                           desc: "Name of the service in #{STORAGE}"
-      class_option :bucket, type: :string, banner: "BUCKET", desc: "The bucket that holds the files"
-      class_option :region, type: :string, banner: "REGION",
+      class_option :bucket, type: :string, lazy_default: "", banner: "BUCKET", desc: "The bucket that holds the files"
+      class_option :region, type: :string, lazy_default: "", banner: "REGION",
                             desc: "The bucket's region (us-east-1 without an endpoint)"
-      class_option :endpoint, type: :string, banner: "URL", desc: "URL of an S3-compatible store (Amazon if omitted)"
+      class_option :endpoint, type: :string, lazy_default: "", banner: "URL",
+                              desc: "URL of an S3-compatible store (Amazon if omitted)"
       class_option :key, type: :string, enum: KEY_PLACES, banner: KEY_PLACES.join("|"),
                          desc: "Where a new encryption key is stored (credentials if the application can read them, " \
                                "otherwise environment). With openbao the key stays with an OpenBao or Vault server, " \
                                "and the application gets a reference"
 
-      class_option :kms_key_id, type: :string, banner: "ARN",
+      class_option :kms_key_id, type: :string, lazy_default: "", banner: "ARN",
                                 desc: "A key in AWS KMS that makes the keys of files, in the place of a new key"
 
       class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
@@ -53,14 +64,17 @@ module EncryptedS3Service
       # @return [Boolean] true: an installation script must stop after a refusal, unlike with Rails' own generators
       def self.exit_on_failure? = true
 
+      # Words behind the options count as well. Rails' generators would drop them unread.
+      # @return [Boolean]
+      # @api private
+      def self.strict_args_position?(*) = false
+
       # Checks all options before anything is written.
       # @return [void]
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken
       def check
         check_options
-        return if behavior == :revoke || installed? || !named_entry?
-
-        refuse "#{STORAGE} already has an entry #{options[:name]} of another service. Choose another --name."
+        check_place unless behavior == :revoke || installed?
       end
 
       # Stores the key before the entry that reads it. If the entry then cannot be written, the next run finds the key.
@@ -143,25 +157,41 @@ module EncryptedS3Service
         TEXT
       end
 
+      # Where the entry goes.
+      def check_place
+        refuse "#{STORAGE} already has an entry #{options[:name]} of another service. Choose another --name." if named?
+        return if StorageForm.new(storage_text).takes?(entry, options[:name])
+
+        refuse "No entry can be appended to #{STORAGE} as it is written. Write its entries one below the other, from " \
+               "the first column on, without braces around them and without `...` at the end. Then run this again."
+      end
+
       def check_options
-        refuse "--name must consist of letters, digits and _." unless options[:name].match?(/\A[a-z_]\w*\z/i)
+        check_words
         absent = environments.find { |name| !exist?(environment_file(name)) }
         refuse "--default: #{environment_file(absent)} does not exist." if absent
         check_tenants if options[:tenants]
         check_entry if options[:tenants] || environments.any?
         check_kms_key
+        check_store
+      end
+
+      def check_words
+        refuse "#{args.first.inspect} belongs to no option. Name the option, as in --bucket contracts." if args.any?
+        VALUES.each { |name| refuse "--#{name.to_s.dasherize} needs a value." if options[name]&.strip == "" }
+        refuse "--name must consist of letters, digits and _." unless options[:name].match?(/\A[a-z_]\w*\z/i)
       end
 
       # No second entry is added, and what names a missing one does not boot.
       def check_entry
-        return if behavior == :revoke || !installed? || named_entry?
+        return if behavior == :revoke || !installed? || named?
 
         refuse "#{STORAGE} has an entry with `service: EncryptedS3`, but no entry #{options[:name]}. Give the " \
                "entry's name as --name."
       end
 
       # @return [Boolean] whether there is an entry of this name
-      def named_entry? = storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
+      def named? = storage_text.match?(/^(["']?)#{options[:name]}\1\s*:/)
 
       def refuse(message) = raise(Thor::Error, message)
 
@@ -174,6 +204,14 @@ module EncryptedS3Service
         KmsKey.new(kms_key_id, setting: "--kms-key-id")
       rescue ConfigurationError => e
         refuse "#{e.message}."
+      end
+
+      # With a wrong entry no command of the application would start.
+      def check_store
+        Configuration.new(false, bucket: options[:bucket] || "any", endpoint: options[:endpoint],
+                                 region: region, encryption_key: "k" * EncryptionKey::SIZE)
+      rescue ConfigurationError => e
+        refuse "--#{e.message}."
       end
 
       def path(relative) = File.join(destination_root, relative)
@@ -191,17 +229,19 @@ module EncryptedS3Service
         return say_status(:keep, "the default service in #{file}", :blue) if behavior == :revoke
 
         text = File.read(path(file), encoding: "UTF-8")
-        setting = text[/^ *config\.active_storage\.service *=.*$/]
-        # A value of several lines cannot be replaced.
-        return leave_default(file) unless setting.nil? || Ripper.sexp(setting)
-        return replace_default(file, setting) if setting
+        settings = text.scan(DEFAULT_SERVICE)
+        return leave_default(file) if settings.many? || settings.any? { |setting| !replaceable?(setting) }
+        return replace_default(file, settings.first) if settings.any?
 
         opening = text[/^.*\bconfigure do\b.*\n/] or return leave_default(file)
         insert_into_file(file, "  #{default_line}\n", after: opening)
       end
 
+      # Not a value of several lines, nor one that depends on a condition.
+      def replaceable?(setting) = Ripper.sexp(setting)&.dig(1, 0, 0) == :assign
+
       def replace_default(file, setting)
-        gsub_file(file, /^#{Regexp.escape(setting)}$/, "#{setting[/\A */]}#{default_line}")
+        gsub_file(file, /^#{Regexp.escape(setting)}$/, "#{setting[/\A[ \t]*/]}#{default_line}")
       end
 
       def leave_default(file)

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "active_record"
+require "ripper"
 require "rails/generators/active_record/migration"
 
 module EncryptedS3Service
@@ -71,7 +72,13 @@ module EncryptedS3Service
         name = model_exists ? "add_encrypted_to_#{table}" : "create_#{table}"
         return say_status(:exist, "the column encrypted of #{table}, or its migration", :blue) if encrypted_column?
 
-        migration_template("#{model_exists ? "add_encrypted" : "create_tenants"}.rb", "db/migrate/#{name}.rb")
+        migration_template("#{model_exists ? "add_encrypted" : "create_tenants"}.rb", "#{db_migrate_path}/#{name}.rb")
+      end
+
+      # @return [String, nil] the type that the application's generators give to primary keys, as in Rails' templates
+      def tenant_key_type
+        type = Rails.application.config.generators.options.dig(:active_record, :primary_key_type)
+        ", id: :#{type}" if type
       end
 
       # Looks into the schema and the migrations, because there may be no database on this machine.
@@ -79,8 +86,9 @@ module EncryptedS3Service
         schema = exist?("db/schema.rb") ? text_of("db/schema.rb")[/create_table "#{table}".*?^  end$/m] : nil
         return true if schema.to_s.match?(/^\s*t\.\w+ "encrypted"/)
 
-        Dir[path("db/migrate/*.rb")].map { |file| File.read(file, encoding: "UTF-8") }
-                                    .any? { |text| text.match?(/:#{table}\b/) && text.match?(/:encrypted\b/) }
+        files = Dir[File.expand_path("#{db_migrate_path}/*.rb", destination_root)]
+        files.map { |file| File.read(file, encoding: "UTF-8") }
+             .any? { |text| text.match?(/:#{table}\b/) && text.match?(/:encrypted\b/) }
       end
 
       def add_current_attribute
@@ -105,13 +113,19 @@ module EncryptedS3Service
         missing = lines.reject { |line| exist?(file) && text_of(file).match?(/^\s*#{Regexp.escape(line)}\b/) }
         return say_status(:exist, "#{lines.join(", ")} in #{file}", :blue) if missing.empty?
 
-        opening = /^ *class #{name}\b(?! *=).*\n/
-        unless exist?(file) && text_of(file).match?(opening)
-          @by_hand << "to the class #{name} (there is none in #{file}):\n#{indented(missing)}"
-          return say_status(:skip, "#{name}: there is no such class in #{file}", :yellow)
-        end
+        opening = exist?(file) ? text_of(file)[/^ *class #{name}\b(?! *=).*\n/] : nil
+        return leave_class(name, missing, "there is none in #{file}") unless opening
+        return leave_class(name, missing, "in #{file}") unless first_line?(opening)
 
-        insert_into_file(file, indented(missing), after: opening)
+        insert_into_file(file, indented(missing), after: /^#{Regexp.escape(opening)}/)
+      end
+
+      # Not one that also has the `end`, and not the first of two: what is inserted behind it would not be in the class.
+      def first_line?(opening) = Ripper.sexp("#{opening}end") && !Ripper.sexp(opening)
+
+      def leave_class(name, lines, place)
+        @by_hand << "to the class #{name} (#{place}):\n#{indented(lines)}"
+        say_status(:skip, "#{name}: add #{lines.join(", ")} (#{place})", :yellow)
       end
 
       def configure_tenants
