@@ -18,6 +18,7 @@ module EncryptedS3Service
     require_relative "configuration/digest_type"
     require_relative "configuration/folder"
     require_relative "configuration/foreign_names"
+    require_relative "configuration/missing_key"
     require_relative "configuration/options"
     require_relative "configuration/prefix"
     require_relative "configuration/tolerance"
@@ -352,7 +353,7 @@ module EncryptedS3Service
       return @half.join(" ") if @half
       return @keyring.missing unless @keyring.missing == "encryption_key is missing"
 
-      "encryption_key is missing. Make one with: #{EncryptionKey::RECIPE}"
+      "encryption_key is missing. #{MissingKey.way_out("Make one with: #{EncryptionKey::RECIPE}")}"
     end
   end
 end

@@ -17,12 +17,9 @@ module EncryptedS3Service
 
     # @return [Hash] the entries of the application's `storage.yml`. No service is built, because a wrong setting would
     #   raise
-    # @raise [ConfigurationError] when the file is missing or empty
+    # @raise [ConfigurationError] when the application has no Active Storage, or the file is missing or empty
     def self.rails_configurations
-      unless Engine.active_storage?
-        raise ConfigurationError, "This application has no Active Storage. Add `require \"active_storage/engine\"` " \
-                                  "to config/application.rb."
-      end
+      Engine.require_active_storage
       entries = Engine::StorageFile.entries
       raise ConfigurationError, "There is no config/storage.yml, or it is empty." if entries.empty?
 

@@ -18,6 +18,29 @@ module EncryptedS3Service
     # @api private
     def self.active_storage? = !defined?(::ActiveStorage::Engine).nil?
 
+    # @return [void]
+    # @raise [ConfigurationError] when the application has no Active Storage
+    # @api private
+    def self.require_active_storage
+      return if active_storage?
+
+      raise ConfigurationError, "This application has no Active Storage. Add `require \"active_storage/engine\"` " \
+                                "to config/application.rb."
+    end
+
+    # For what goes through all files.
+    # @return [void]
+    # @raise [ConfigurationError] when the application has no Active Storage, or its tables are missing
+    # @api private
+    def self.require_tables
+      require_active_storage
+      table = ActiveStorage::Blob.table_name
+      return if ActiveStorage::Blob.table_exists?
+
+      raise ConfigurationError, "The database has no table #{table}. Run `bin/rails active_storage:install` and " \
+                                "`bin/rails db:migrate`."
+    end
+
     config.encrypted_s3_service = Settings.new
 
     initializer "encrypted_s3_service.deprecator", before: :load_environment_config do |app|

@@ -36,6 +36,13 @@ namespace :encrypted_s3_service do
     abort e.message
   end
 
+  # What the tasks need that go through all files.
+  task files: :environment do
+    EncryptedS3Service::Engine.require_tables
+  rescue EncryptedS3Service::ConfigurationError => e
+    abort e.message
+  end
+
   desc "Test the EncryptedS3 services of config/storage.yml, or one service (also a tenant's): SERVICE=name"
   task doctor: :environment do
     require "encrypted_s3_service/doctor"
@@ -52,7 +59,7 @@ namespace :encrypted_s3_service do
 
   desc "List the files that cannot be read any more because their tenants' keys are destroyed. REPORT=path tries " \
        "each file and writes a signed report; SERVICE=name for one service"
-  task unreadable: :environment do
+  task unreadable: :files do
     require "encrypted_s3_service/maintenance/unreadable_files"
 
     begin

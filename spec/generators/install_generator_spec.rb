@@ -289,8 +289,9 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     production = "Rails.application.configure do\nend\n"
     app.write("config/environments/production.rb", production)
     install("--key=environment", "--name", "vault")
-    expect(refusal("--default")).to include("no entry encrypted_amazon. Give the entry's name as --name")
+    expect(refusal("--default")).to include("no entry encrypted_amazon. Give that entry's name as --name")
     expect(app.read("config/environments/production.rb")).to eq(production)
+    expect(refusal("--name", "second", "--bucket", "b")).to include("no entry second").and include("entry by hand")
     install("--name", "vault", "--default")
     expect(app.read("config/environments/production.rb")).to include("  config.active_storage.service = :vault\n")
   end

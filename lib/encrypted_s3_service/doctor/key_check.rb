@@ -28,7 +28,7 @@ module EncryptedS3Service
       rescue ConfigurationError => e
         # The other checks use a temporary key.
         service.go_on_with(**ExaminedService.temporary_key)
-        failed SUBJECT, missing? ? "missing. #{MAKE}" : e.message
+        failed SUBJECT, missing? ? "missing. #{Configuration::MissingKey.way_out(MAKE)}" : e.message
       end
 
       private

@@ -25,6 +25,9 @@ module EncryptedS3Service
       # File of the application's settings, relative to the application's root.
       INITIALIZER = "config/initializers/encrypted_s3_service.rb"
 
+      # Name of the entry where none is given.
+      NAME = "encrypted_amazon"
+
       # Options whose value is written into the entry. Without a value Thor takes the option's own name for it.
       VALUES = %i[name bucket region endpoint kms_key_id].freeze
       # The line that sets the default service of an environment.
@@ -36,7 +39,7 @@ module EncryptedS3Service
       # A misspelt option would be ignored, and the entry would name another bucket.
       check_unknown_options!
 
-      class_option :name, type: :string, lazy_default: "", default: "encrypted_amazon", banner: "NAME",
+      class_option :name, type: :string, lazy_default: "", default: NAME, banner: "NAME",
                           desc: "Name of the service in #{STORAGE}"
       class_option :bucket, type: :string, lazy_default: "", banner: "BUCKET", desc: "The bucket that holds the files"
       class_option :region, type: :string, lazy_default: "", banner: "REGION",
@@ -74,6 +77,9 @@ module EncryptedS3Service
       # @raise [Thor::Error] when an option is wrong or the entry's name is taken
       def check
         check_options
+      rescue ConfigurationError => e
+        refuse e.message
+      else
         check_place unless behavior == :revoke || installed?
       end
 
@@ -168,12 +174,13 @@ module EncryptedS3Service
 
       def check_options
         check_words
+        Engine.require_active_storage unless behavior == :revoke
         absent = environments.find { |name| !exist?(environment_file(name)) }
         refuse "--default: #{environment_file(absent)} does not exist." if absent
         check_tenants if options[:tenants]
-        check_entry if options[:tenants] || environments.any?
         check_kms_key
         check_store
+        check_entry if options[:tenants] || environments.any? || options[:name] != NAME
       end
 
       def check_words
@@ -186,8 +193,8 @@ module EncryptedS3Service
       def check_entry
         return if behavior == :revoke || !installed? || named?
 
-        refuse "#{STORAGE} has an entry with `service: EncryptedS3`, but no entry #{options[:name]}. Give the " \
-               "entry's name as --name."
+        refuse "#{STORAGE} has an entry with `service: EncryptedS3`, but no entry #{options[:name]}. Give " \
+               "that entry's name as --name, or add a second entry by hand."
       end
 
       # @return [Boolean] whether there is an entry of this name
