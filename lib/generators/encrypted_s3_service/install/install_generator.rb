@@ -174,13 +174,23 @@ module EncryptedS3Service
 
       def check_options
         check_words
-        Engine.require_active_storage unless behavior == :revoke
+        check_application
         absent = environments.find { |name| !exist?(environment_file(name)) }
         refuse "--default: #{environment_file(absent)} does not exist." if absent
         check_tenants if options[:tenants]
         check_kms_key
         check_store
         check_entry if options[:tenants] || environments.any? || options[:name] != NAME
+      end
+
+      def check_application
+        return if behavior == :revoke
+
+        Engine.require_active_storage
+        return unless defined?(::ENGINE_ROOT)
+
+        refuse "This is an engine, and Rails reads the files in question in applications alone. Run this in the folder " \
+               "of an application, such as #{Rails.root}."
       end
 
       def check_words
