@@ -209,17 +209,18 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
   end
 
   it "writes nothing into an engine, where no application would read it" do
+    app.write("engine/lib/engine.rb", "class OwnEngine < Rails::Engine\nend\n")
     app.write("engine/bin/rails", <<~RUBY)
       ENGINE_ROOT = File.expand_path("..", __dir__)
       ENGINE_PATH = File.join(ENGINE_ROOT, "lib/engine")
       APP_PATH = File.expand_path("../../config/application", __dir__)
       require "bundler/setup"
-      require "rails/all"
+      require "rails"
       require "rails/engine/commands"
     RUBY
     output, errors, status = app.ruby("engine/bin/rails", "generate", "encrypted_s3_service:install")
     expect([output + errors, status.exitstatus]).to match([/This is an engine.*such as #{app.root}/, 1])
-    expect(Dir.children(app.path("engine"))).to eq(["bin"])
+    expect(Dir.children(app.path("engine"))).to contain_exactly("bin", "lib")
   end
 
   it "refuses a storage.yml to which no entry can be appended, before it makes a key" do

@@ -189,7 +189,7 @@ module EncryptedS3Service
         Engine.require_active_storage
         return unless defined?(::ENGINE_ROOT)
 
-        refuse "This is an engine, and Rails reads the files in question in applications alone. Run this in the folder " \
+        refuse "This is an engine, and Rails reads config/storage.yml in applications alone. Run this in the folder " \
                "of an application, such as #{Rails.root}."
       end
 
