@@ -47,7 +47,7 @@ class Toolchain
 
   # @return [Array<String>] a line for each thing that is missing or too old
   def problems
-    found = [cargo_problem, compiler_problem, libclang_problem, *fips_problems].compact
+    found = [cargo_problem, compiler_problem, make_problem, libclang_problem, *fips_problems].compact
     # Without cargo nothing can be asked of it.
     found.empty? ? [crates_problem].compact : found
   end
@@ -55,8 +55,12 @@ class Toolchain
   private
 
   def cargo_problem
-    version = output("cargo", "--version")&.slice(/\Acargo (\d+\.\d+\.\d+)/, 1)
-    return "Rust (cargo) is not installed. Get it: #{RUSTUP}" unless version
+    said, works = ask("cargo", "--version")
+    return "Rust (cargo) is not installed. Get it: #{RUSTUP}" unless said
+    # rustup's cargo is there before any Rust is.
+    return "cargo does not run (#{said.lines.first&.strip}). Get it: rustup default stable" unless works
+
+    version = said[/^cargo (\d+\.\d+\.\d+)/, 1] || "0"
     return if Gem::Version.new(version) >= Gem::Version.new(oldest_rust)
 
     "Rust #{oldest_rust} or later is needed, and this is #{version}. Get it: rustup update stable"
@@ -71,12 +75,30 @@ class Toolchain
     "There is no C compiler (#{program}), which aws-lc is built with. Get it: #{package(:compiler)}"
   end
 
+  # As RubyGems finds it.
+  def make_problem
+    program = (ENV["MAKE"] || ENV["make"] || "make").split.first
+    return if output(program, "--version") || RbConfig::CONFIG["host_os"].include?("mswin")
+
+    "There is no #{program}, which runs the build. Get it: #{package(:compiler)}"
+  end
+
   def libclang_problem
-    return if ENV.key?("LIBCLANG_PATH") || libclang_gem? || output("llvm-config", "--prefix")
+    named = ENV.fetch("LIBCLANG_PATH", nil)
+    return named_libclang_problem(named) if named
+    return if libclang_gem? || output("llvm-config", "--prefix")
     return unless Dir.glob(LIBCLANG).empty?
 
     "libclang is not installed, or not where it is looked for (LIBCLANG_PATH names its folder). " \
       "Get it: #{package(:libclang)}"
+  end
+
+  # A folder or the library itself. bindgen would look nowhere else, and fail after minutes.
+  def named_libclang_problem(path)
+    return if File.file?(path) || Dir.glob("{lib,}clang*.{so*,dylib,dll}", base: path).any?
+
+    "LIBCLANG_PATH names #{path}, where there is no libclang. Name the folder that has it, or get it: " \
+      "#{package(:libclang)}"
   end
 
   def fips_problems
@@ -121,8 +143,14 @@ class Toolchain
 
   # @return [String, nil] nil when the program is not there or fails
   def output(*command)
+    said, works = ask(*command)
+    said if works
+  end
+
+  # @return [Array(String, Boolean), nil] what the program says and whether it ends well; nil when it is not there
+  def ask(*command)
     said, status = Open3.capture2e(*command)
-    said if status.success?
+    [said, status.success?]
   rescue SystemCallError
     nil
   end

@@ -14,7 +14,9 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
   around do |example|
     Dir.mktmpdir do |folder|
       @folder = folder
-      FileUtils.mkdir_p(%w[bin build].map { |name| File.join(folder, name) })
+      FileUtils.mkdir_p(%w[bin build lib].map { |name| File.join(folder, name) })
+      FileUtils.touch(File.join(folder, "lib", "libclang.so.1"))
+      program("make", "exit 0")
       example.run
     end
   end
@@ -32,7 +34,8 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
 
   define_method(:configure) do |*arguments, **environment|
     rb_sys = Gem.loaded_specs.fetch("rb_sys").full_require_paths.flat_map { |path| ["-I", path] }
-    settings = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => "/anywhere", "RUBYOPT" => nil, "CC" => nil }
+    settings = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => File.join(@folder, "lib"),
+                 "RUBYOPT" => nil, "CC" => nil, "MAKE" => nil, "make" => nil }
     Open3.capture2e({ **settings, **environment.transform_keys(&:to_s) }, RbConfig.ruby, *rb_sys, extconf, *arguments,
                     chdir: File.join(@folder, "build"))
   end
@@ -54,8 +57,31 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
   end
 
   it "says at once all that is missing, in a line each, with what brings it" do
+    FileUtils.rm(File.join(@folder, "bin", "make"))
     expect(complaints).to match([/\A- Rust \(cargo\) is not installed.*curl .*rustup/,
-                                 /\A- There is no C compiler \(cc\).*Get it: \S+ \S+/])
+                                 /\A- There is no C compiler \(cc\).*Get it: \S+ \S+/,
+                                 /\A- There is no make, which runs the build. Get it: \S+ \S+/])
+  end
+
+  it "says that rustup is there and no Rust" do
+    program("cargo", "echo 'error: rustup could not choose a version of cargo to run' >&2; exit 1")
+    program("cc", "exit 0")
+    expect(complaints).to eq(["- cargo does not run (error: rustup could not choose a version of cargo to run). " \
+                              "Get it: rustup default stable"])
+  end
+
+  it "says that libclang is not where LIBCLANG_PATH says" do
+    cargo(oldest)
+    program("cc", "exit 0")
+    empty = File.join(@folder, "build")
+    expect(complaints(LIBCLANG_PATH: empty))
+      .to match([/\A- LIBCLANG_PATH names #{empty}, where there is no libclang.*get it: \S+ \S+/])
+  end
+
+  it "asks for the make that MAKE names" do
+    cargo(oldest)
+    program("cc", "exit 0")
+    expect(complaints(MAKE: "gmake -j2")).to match([/There is no gmake/])
   end
 
   it "names the version of Rust that is needed, and the one that is there" do
@@ -76,7 +102,7 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     script = "require #{toolchain.dump}; Toolchain::LIBCLANG.then { |all| Toolchain.send(:remove_const, :LIBCLANG); " \
              "Toolchain.const_set(:LIBCLANG, all.map { |one| '/nowhere' + one }) }; " \
              "puts Toolchain.new(ARGV.first).problems"
-    environment = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => nil }
+    environment = { "PATH" => File.join(@folder, "bin"), "LIBCLANG_PATH" => nil, "MAKE" => nil, "make" => nil }
     manifest = File.expand_path("../../Cargo.toml", __dir__)
     said, = Open3.capture2e(environment, RbConfig.ruby, "-e", script, manifest)
     expect(said).to match(/\Alibclang is not installed.*LIBCLANG_PATH.*Get it: .+\n\z/)
