@@ -167,10 +167,10 @@ module EncryptedS3Service
     # @raise [Error]
     def download_chunk(key, range, report: nil)
       first, length = first_and_length(range)
-      return String.new(encoding: Encoding::BINARY) if length && length <= 0
+      return String.new(encoding: Encoding::BINARY) if length&.zero?
 
       handle = opened(key, report, first, length)
-      handle.begin_at([first, handle.size].min, length)
+      handle.begin_at(first, length)
       read_all(handle, [length, handle.size].compact.min)
     ensure
       handle&.close
@@ -274,7 +274,8 @@ module EncryptedS3Service
     private
 
     OCTET_STREAM = "application/octet-stream"
-    private_constant :OCTET_STREAM
+    LAST_BYTE = (1 << 63) - 1
+    private_constant :OCTET_STREAM, :LAST_BYTE
 
     def public_attributes
       { bucket: configuration.bucket, root: configuration.root, region: configuration.region,
@@ -380,14 +381,19 @@ module EncryptedS3Service
                            "another key."
     end
 
+    # The native client takes numbers of 64 bits, and no object ends after them.
+    # @return [Array(Integer, Integer), Array(Integer, nil)]
     def first_and_length(range)
-      first = range.begin || 0
-      last = range.end
-      unless first.is_a?(Integer) && (last.nil? || last.is_a?(Integer)) && !first.negative? && !last&.negative?
-        raise ArgumentError, "The bounds of a range must be integers of at least 0, not #{range.inspect}."
-      end
+      first, last = bounds_of(range)
+      length = last && (last - first + (range.exclude_end? ? 0 : 1))
+      [[first, LAST_BYTE].min, length&.clamp(0, LAST_BYTE)]
+    end
 
-      [first, last && (last - first + (range.exclude_end? ? 0 : 1))]
+    def bounds_of(range)
+      bounds = [range.begin || 0, range.end]
+      return bounds if bounds.compact.all? { |bound| bound.is_a?(Integer) && !bound.negative? }
+
+      raise ArgumentError, "The bounds of a range must be integers of at least 0, not #{range.inspect}."
     end
   end
 end

@@ -20,13 +20,15 @@ module EncryptedS3Service
     end
 
     # @param most [Integer] maximum bytes to return; a call never returns more than 5 MiB
-    # @return [String, nil] the next bytes, binary and authenticated; nil after the last
+    # @return [String, nil] the next bytes, binary and authenticated; nil after the last. An empty string when `most` is
+    #   0, as from IO#read
+    # @raise [ArgumentError] when `most` is not an Integer of at least 0
     # @raise [IntegrityError] before the first byte, when the object was changed or is truncated
     # @raise [Error]
     def read(most)
-      bytes = @native.read_up_to(most)
+      bytes = @native.read_up_to(count(most))
       Garbage.made(bytes.bytesize) if bytes
-      bytes
+      bytes || (String.new(encoding: Encoding::BINARY) if most.zero?)
     end
 
     # Skips bytes, at most to the end of the object.
@@ -34,13 +36,25 @@ module EncryptedS3Service
     # @return [void]
     # @raise (see #read)
     def skip(bytes)
-      @native.skip(bytes)
+      @native.skip(count(bytes))
     end
 
     # Releases the connection and the memory.
     # @return [void]
     def close
       @native.close
+    end
+
+    private
+
+    # The native client takes numbers of 64 bits.
+    MOST = (1 << 63) - 1
+    private_constant :MOST
+
+    def count(bytes)
+      return [bytes, MOST].min if bytes.is_a?(Integer) && !bytes.negative?
+
+      raise ArgumentError, "A number of bytes must be an Integer of at least 0, not #{bytes.inspect}."
     end
   end
 end

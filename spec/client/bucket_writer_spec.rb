@@ -167,4 +167,27 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
       expect(client.download(bystander)).to eq("y")
     end
   end
+
+  # Swift refuses such keys.
+  describe "a key with characters that XML does not allow", unless: ENV["S3_SERVER"] == "swift" do
+    ["\u0001", "\u001F\u0008", "\uFFFE"].each do |characters|
+      it "is deleted by its prefix, and no key that is shown in its place: #{characters.inspect}" do
+        folder = unique_key("")
+        names = ["#{folder}a#{characters}", "#{folder}a#{characters}/b"]
+        names.each { |name| client.upload(name, StringIO.new("x")) }
+        client.upload(bystander = "#{folder}a#{"\uFFFD" * characters.size}", StringIO.new("y"))
+        client.delete_prefixed("#{folder}a#{characters}")
+        expect(names.map { |name| client.exist?(name) }).to eq([false, false])
+        expect(client.download(bystander)).to eq("y")
+      end
+    end
+  end
+
+  it "deletes by a prefix whatever characters a key has for a URL" do
+    folder = unique_key("")
+    names = ["a b", "a+b", "a%20b", "a%2Bb", "a&b", "ü", "a\tb", "\u{1F600}", "a%", "a%zz"].map { |name| folder + name }
+    names.each { |name| client.upload(name, StringIO.new("x")) }
+    client.delete_prefixed(folder)
+    expect(names.select { |name| client.exist?(name) }).to eq([])
+  end
 end

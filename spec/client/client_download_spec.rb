@@ -61,6 +61,41 @@ RSpec.describe EncryptedS3Service::Client do
     end
   end
 
+  describe "#reader" do
+    let(:reader) { client.reader(key) }
+
+    before { store(random_bytes(100)) }
+
+    after { reader.close }
+
+    it "reads nothing for 0 bytes, as IO#read does, and nil only after the last byte" do
+      expect([reader.read(0), reader.read(40), reader.read(2**70), reader.read(1), reader.read(0)])
+        .to eq(["", random_bytes(100)[0, 40], random_bytes(100)[40..], nil, ""])
+    end
+
+    it "skips at most to the end" do
+      reader.skip(2**70)
+      expect(reader.read(1)).to be_nil
+    end
+
+    [-1, nil, 1.5, "1"].each do |number|
+      it "refuses #{number.inspect} as a number of bytes, and goes on" do
+        expect { reader.read(number) }.to raise_error(ArgumentError, /Integer of at least 0/)
+        expect { reader.skip(number) }.to raise_error(ArgumentError, /Integer of at least 0/)
+        expect(reader.read(100)).to be_bytes(random_bytes(100))
+      end
+    end
+
+    [5..2, 0...0, (2**70).., 200..300].each do |likely|
+      it "begins at the beginning, also when it was told that #{likely.inspect} will be read" do
+        told = client.reader(key, likely: likely)
+        expect(told.read(100)).to be_bytes(random_bytes(100))
+      ensure
+        told&.close
+      end
+    end
+  end
+
   describe "#download_chunk" do
     let(:data) { random_bytes(100_000) }
 
@@ -80,10 +115,21 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
-    [100_000..100_001, 100_000.., 200_000...200_010].each do |range|
+    [100_000..100_001, 100_000.., 200_000...200_010, (2**62).., (2**64).., (2**70)..(2**70)].each do |range|
       it "refuses the range #{range.inspect}, which begins past the end" do
         expect { client.download_chunk(key, range) }
           .to raise_error(EncryptedS3Service::InvalidRangeError) { |e| expect(e.code).to eq("invalid-range") }
+      end
+    end
+
+    it "says where a refused range begins" do
+      expect { client.download_chunk(key, 200_000..200_010) }
+        .to raise_error("object #{key.inspect}: the range begins at byte 200000, but the object has 100000 bytes")
+    end
+
+    [2**63, 2**64, 2**70].each do |last|
+      it "gives the rest for a range that ends at #{last}, which no computer counts" do
+        expect(client.download_chunk(key, 99_990..last)).to be_bytes(data[99_990..])
       end
     end
 

@@ -281,7 +281,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       rotation = { encryption_key: "n" * 32, encryption_key_id: "2026",
                    decryption_keys: { TestStore::KEY_ID => TestStore::KEY } }
       client = client_of(proxy, upload: upload)
-      client.upload(key, StringIO.new(random_bytes(6 * mebibyte)))
+      client.upload(key, StringIO.new(random_bytes(18 * mebibyte)))
       client.download(key)
       client_of(proxy, upload: upload, **rotation).rotate(key, largest_copy: 5 * mebibyte)
       client.upload(key, StringIO.new("small"))
@@ -307,6 +307,30 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
         ENV.delete("AWS_ENDPOINT_URL_S3")
       end
       expect(lines).to eq(["HEAD /#{path.chomp("/")}/#{bucket}/a/b HTTP/1.1"] * 2)
+    end
+  end
+
+  it "that does not say in its answer to HEAD how large an object is, is asked otherwise" do
+    new_client.upload(key, StringIO.new("x" * 100))
+    server.put(bucket, empty = unique_key, "", {})
+    SizelessStore.run(server.endpoint) do |proxy|
+      client = client_of(proxy)
+      expect([client.exist?(key), client.size(key), client.exist?("#{key}2"), client.exist?(empty)])
+        .to eq([true, 100, false, true])
+      expect(client.metadata(empty).size).to eq(0)
+    end
+  end
+
+  it "that always sends the whole object, gives small ones, and is named as the reason for large ones" do
+    new_client.upload(key, StringIO.new("x" * 100))
+    new_client.upload(large = unique_key, StringIO.new(random_bytes(18 * mebibyte)))
+    RangelessStore.run(server.endpoint) do |proxy|
+      client = client_of(proxy)
+      expect([client.download(key), client.download_chunk(key, 5..9)]).to eq(["x" * 100, "x" * 5])
+      expect { client.download(large) }
+        .to raise_error(EncryptedS3Service::StoreError, /\Aobject #{Regexp.quote(large.inspect)}: .*`Range` header/)
+      expect { client.download_chunk(large, (17 * mebibyte)..) }
+        .to raise_error(EncryptedS3Service::StoreError, /\Aobject #{Regexp.quote(large.inspect)}: .*`Range` header/)
     end
   end
 

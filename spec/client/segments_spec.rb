@@ -202,6 +202,29 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
+    it "keeps no more of it in memory than is wanted while the map is fetched, of many that ask for its beginning" do
+      store_sidecar
+      watched do |_client, proxy|
+        gate = proxy.hold("GetObject", only: ->(request) { request.target.include?("segments") })
+        code = <<~'RUBY'
+          entry, key, expected = input
+          client = EncryptedS3Service::Client.new(**entry)
+          most = -> { File.read("/proc/self/status")[/VmHWM:\s*(\d+)/, 1].to_i * 1024 }
+          client.exist?(key)
+          before = most.call
+          visitors = Array.new(40) { Thread.new { client.download_chunk(key, 0...65_536) == expected } }
+          puts visitors.all?(&:value), most.call - before
+        RUBY
+        RubyProcess.start(code, TestStore.settings(endpoint: proxy.endpoint), key, data[0...65_536]) do |process|
+          gate.arrived
+          Timeout.timeout(30) { Thread.pass until asked(proxy).count { |one| one.start_with?("file ") } == 40 }
+          gate.open
+          expect(process.line).to eq("true")
+          expect(process.line.to_i).to be < 60 * mebibyte
+        end
+      end
+    end
+
     it "gives the first byte when little of it has come" do
       counted do |client, relay|
         reader = client.reader(key)
@@ -249,7 +272,10 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
     ["", "ES3SEGMT", "text of an application", "\0" * 17_000_000].each do |content|
       it "reads the object when #{content.bytesize} bytes of something else are there" do
         store_sidecar(content)
-        logged { expect(new_client.download_chunk(key, 5..9)).to eq(data[5..9]) }
+        log = logged { expect(new_client.download_chunk(key, 5..9)).to eq(data[5..9]) }
+        # It is not replaced, so no log may say that.
+        expect(log).to eq("")
+        expect(server.get(bucket, sidecar).last).to be_bytes(content)
       end
     end
   end

@@ -147,6 +147,21 @@ RSpec.describe "A link to a file", type: :request do
       expect(fetch({ "Range" => "bytes=0-9", "If-Range" => etag })).to be_bytes(data[0..9])
       expect(fetch({ "Range" => "bytes=0-9", "If-Range" => %("another") })).to be_bytes(data)
     end
+
+    it "gives nothing of another version to whoever demands the one it has begun with (If-Match)" do
+      address = address_of(blob)
+      get address
+      etag = response.headers["etag"]
+      answers = [etag, "*", %("x", #{etag}), %("x"), "W/#{etag}"].map do |wanted|
+        get address, headers: { "Range" => "bytes=0-9", "If-Match" => wanted }
+        head address, headers: { "If-Match" => wanted } if response.status == 412
+        [response.status, response.body.bytesize]
+      end
+      expect(answers).to eq([[206, 10], [206, 10], [206, 10], [412, 0], [412, 0]])
+      get address, headers: { "If-Match" => %("x"), "If-None-Match" => etag }
+      expect(response).to have_http_status(:precondition_failed)
+      expect(response.headers["cache-control"]).to eq("no-store")
+    end
   end
 
   describe "of which a browser has a copy" do

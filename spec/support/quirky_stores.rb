@@ -168,6 +168,30 @@ class FlippingStore < FaultProxy
   end
 end
 
+# The real S3 server, but a proxy before it leaves the size out of its answers to HEAD.
+class SizelessStore < FaultProxy
+  private
+
+  def forward(request)
+    head, body = super
+    request.verb == "HEAD" ? [head.sub(/^content-length:[^\r]*\r\n/i, ""), body] : [head, body]
+  end
+end
+
+# The real S3 server, but a proxy before it does not pass on which range is wanted.
+class RangelessStore < FaultProxy
+  private
+
+  def forward(request)
+    head, body = super
+    return [head, body] unless request.range && head.start_with?("HTTP/1.1 206")
+
+    body = TestStore.server.get(*request.target[%r{\A/([^?]+)}, 1].split("/", 2)).last
+    head = head.sub("206 Partial Content", "200 OK").sub(/^content-range:[^\r]*\r\n/i, "")
+    [head.sub(/^content-length:[^\r]*/i, "Content-Length: #{body.bytesize}"), body]
+  end
+end
+
 # The real S3 server, but from some time on it silently returns another byte of every object.
 class ChangingStore < FaultProxy
   # @param position [Integer] of the byte in the stored object

@@ -5,7 +5,8 @@ module EncryptedS3Service
   # plaintext files).
   class BlobsController < BaseController
     # Responds with 200 or 206 and the file; 304 when the client has it; 404 when the token is not valid or the file
-    # does not exist; 416 when the range lies outside of the file; 503 when too many large files are being opened.
+    # does not exist; 412 when the client wants another version; 416 when the range lies outside of the file; 503 when
+    # too many large files are being opened.
     # @return [void]
     def show
       token, @service = token_and_service(Serving::Token::BLOB)
@@ -29,6 +30,8 @@ module EncryptedS3Service
 
     def show_head
       stat = @service.stat(@key)
+      return refuse(412) if @conditions.refuse?(@headers.etag(stat))
+
       describe(stat)
       return head(:not_modified) if @conditions.known?(@headers.etag(stat))
       return show_file unless request.head?
@@ -39,7 +42,9 @@ module EncryptedS3Service
     end
 
     def show_file
-      file = @service.reader(@key, likely: Serving::ByteRanges.likely(request.get_header("HTTP_RANGE")))
+      file = opened_file
+      return refuse(412) if @conditions.refuse?(@headers.etag(file))
+
       ranges = Serving::ByteRanges.new(@conditions.range(@headers.etag(file)), file.size, @headers.content_type)
       return refuse(416, ranges.refusal) if ranges.refused?
 
@@ -52,6 +57,10 @@ module EncryptedS3Service
       Serving::Connections.release
     ensure
       file&.close unless body
+    end
+
+    def opened_file
+      @service.reader(@key, likely: Serving::ByteRanges.likely(request.get_header("HTTP_RANGE")))
     end
 
     def describe(file, more = {})

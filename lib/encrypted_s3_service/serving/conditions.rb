@@ -2,11 +2,12 @@
 
 module EncryptedS3Service
   module Serving
-    # The conditional headers of a request: which versions of the file the client has (RFC 9110, section 13).
+    # The conditional headers of a request: which versions of the file the client has, or wants (RFC 9110, section 13).
     class Conditions
       # @param request [ActionDispatch::Request]
       def initialize(request)
-        @known = request.if_none_match.to_s.split(",").map { |tag| tag.strip.delete_prefix("W/") }
+        @known = tags(request.if_none_match).map { |tag| tag.delete_prefix("W/") }
+        @required = tags(request.get_header("HTTP_IF_MATCH"))
         @range = request.get_header("HTTP_RANGE")
         @if_range = request.get_header("HTTP_IF_RANGE")
       end
@@ -18,10 +19,19 @@ module EncryptedS3Service
       # @return [Boolean] whether the client has this version
       def known?(etag) = @known.intersect?(["*", etag])
 
+      # A download that is resumed with `If-Match`, as by Android, must not continue with another version.
+      # @param etag [String]
+      # @return [Boolean] whether the client wants other versions only; a weak tag names none
+      def refuse?(etag) = @required.any? && !@required.intersect?(["*", etag])
+
       # @param etag [String]
       # @return [String, nil] the Range header; nil when `If-Range` names another version, so that the whole file is
       #   sent
       def range(etag) = (@range if @if_range.nil? || @if_range.strip == etag)
+
+      private
+
+      def tags(header) = header.to_s.split(",").map(&:strip)
     end
   end
 end

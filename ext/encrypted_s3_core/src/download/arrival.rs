@@ -105,6 +105,9 @@ impl Origin {
         let Begun { mut ranges, unlocked, etag, asked, .. } = begun;
         let (size, key) = (unlocked.size, unlocked.content_key);
         let body = if is_large {
+            // What is not wanted of the first range would be in memory while the map is fetched or made.
+            let wanted = if part.first < size { part } else { Part::WHOLE };
+            ranges.read_part(wanted.segments());
             let (map, ranges) = self.map(ranges, &key, size, &etag, asked, part).await?;
             let reader = Segmented::new(self.clone(), ranges, map, key, etag.clone())?;
             Verified::Segmented(Box::new(reader))

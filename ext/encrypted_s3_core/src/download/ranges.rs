@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use crate::buffer::{Buffer, Pool};
 use crate::segments::SEGMENT_LEN;
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
@@ -74,6 +76,9 @@ pub(crate) struct Ranges {
     end: u64,
     /// The position of the first byte of each range, and the range.
     under_way: VecDeque<(u64, Task<Buffer>)>,
+    /// Tells the first range where it ends. It was requested before anything was known of the object, so most of it may
+    /// not be wanted; nothing of its body is read before that is decided.
+    undecided: Option<oneshot::Sender<u64>>,
     work: Option<Arc<Work>>,
     /// How many ranges are requested in advance. `None` means as many as the plan allows.
     pace: Option<Pace>,
@@ -128,15 +133,21 @@ impl Ranges {
         };
         let Object { head, first, body } = object;
         if first != start {
-            return Err(misplaced());
+            return Err(misplaced().for_object(key));
         }
         // One buffer for each running request, and one for the range that the caller works on.
         let pool = Pool::new(plan.concurrency + 1);
         let source = Source { store, key: key.to_owned(), etag: required(&head.etag), pool };
         let next = end.min(head.size).max(start);
-        let first = task::spawn(source.clone().read(Some(body), start, next));
+        let (undecided, decided) = oneshot::channel();
+        let reading = source.clone();
+        let first = task::spawn(async move {
+            let end = decided.await.map_err(|_| Error::new(ErrorKind::Closed, "the range is not wanted"))?;
+            reading.read(Some(body), start, end).await
+        });
         let ranges = Self {
             under_way: VecDeque::from([(start, first)]),
+            undecided: Some(undecided),
             source,
             plan,
             size: head.size,
@@ -173,14 +184,26 @@ impl Ranges {
         Self { end: self.end.min(end), ..self }
     }
 
-    /// Reads `part` from now on. Requests that are under way are kept when they begin there.
+    /// Reads `part` from now on. Requests that are under way are kept when they begin there; if nothing of the first
+    /// range was read yet, it ends with the part.
     pub(super) fn read_part(&mut self, part: Range<u64>) {
-        if self.position() != part.start {
+        if self.position() != part.start || part.is_empty() {
             self.under_way.clear();
+            self.undecided = None;
             self.next = part.start;
             self.pace = self.pace.map(|_| Pace::default());
         }
+        self.read_first(part.end);
         self.end = part.end.min(self.size);
+    }
+
+    /// Reads the first range up to `end`, or as far as it was requested.
+    fn read_first(&mut self, end: u64) {
+        if let Some(undecided) = self.undecided.take() {
+            self.next = self.next.min(end);
+            // It fails only if the task has ended, and then its result says why.
+            let _ = undecided.send(self.next);
+        }
     }
 
     /// Reads `part` of the version with the entity tag `etag`. Nothing is requested before [`next`](Self::next).
@@ -192,6 +215,7 @@ impl Ranges {
             next: part.start,
             end: part.end.min(self.size),
             under_way: VecDeque::new(),
+            undecided: None,
             work: None,
             pace: self.pace,
         }
@@ -234,6 +258,7 @@ impl Ranges {
     /// # Errors
     /// The errors of [`next`](Self::next).
     pub(super) async fn next_for(&mut self, needed: u64) -> Result<Option<Buffer>> {
+        self.read_first(u64::MAX);
         let is_ready = self.under_way.front().is_some_and(|(_, range)| range.is_finished());
         let most = self.plan.concurrency.max(1);
         if let Some(pace) = &mut self.pace {
@@ -346,7 +371,7 @@ impl Source {
             }
             _ => error,
         })?;
-        if object.first == first { Ok(object.body) } else { Err(misplaced()) }
+        if object.first == first { Ok(object.body) } else { Err(misplaced().for_object(&self.key)) }
     }
 }
 
@@ -368,5 +393,7 @@ async fn fill(bytes: &mut Buffer, mut body: Body) -> Result<()> {
 }
 
 fn misplaced() -> Error {
-    Error::new(ErrorKind::Rejected, "the store answered with another range than it was asked for")
+    let what = "the store answered with another range than it was asked for. Objects are read in ranges: reach the store \
+                directly, or through a proxy that passes the `Range` header on";
+    Error::new(ErrorKind::Rejected, what)
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::envelope::ContentKey;
-use crate::segments::{HEADER_LEN, Layout, MAX_SIDECAR_LEN, Map, NoMap, sidecar_key};
+use crate::segments::{HEADER_LEN, Layout, MAX_SIDECAR_LEN, Map, NoMap, may_be_replaced, sidecar_key};
 use crate::store::{ObjectStore, Reading};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
@@ -97,23 +97,25 @@ impl Asked {
 
     /// Waits for the map. Every failure means that there is no map: the object itself can still be read.
     pub(super) async fn read(self, key: &ContentKey, text_len: u64) -> Stored {
-        let read = match self {
-            Self::Whole(mut asked) => match task::join(&mut asked).await {
-                Ok(bytes) => Map::read(&bytes, key, text_len),
-                Err(_) => return Stored::Nothing,
-            },
-            Self::Part { numbers, mut header, mut tags } => {
-                match (task::join(&mut header).await, task::join(&mut tags).await) {
-                    (Ok(header), Ok(tags)) => {
-                        let numbers = numbers.start..numbers.end.min(Layout::of(text_len).count());
-                        Map::read_part(&header, &tags, numbers, key, text_len)
-                    }
-                    _ => return Stored::Nothing,
+        let (mut is_map, mut read) = (false, Err(NoMap::Magic));
+        match self {
+            Self::Whole(mut asked) => {
+                if let Ok(bytes) = task::join(&mut asked).await {
+                    (is_map, read) = (may_be_replaced(&bytes), Map::read(&bytes, key, text_len));
                 }
             }
-        };
+            Self::Part { numbers, mut header, mut tags } => {
+                if let (Ok(header), Ok(tags)) = (task::join(&mut header).await, task::join(&mut tags).await) {
+                    let numbers = numbers.start..numbers.end.min(Layout::of(text_len).count());
+                    let part = Map::read_part(&header, &tags, numbers, key, text_len);
+                    (is_map, read) = (may_be_replaced(&header), part);
+                }
+            }
+        }
         match read {
             Ok(map) => Stored::Map(map),
+            // Something else is there, and will be left alone.
+            Err(_) if !is_map => Stored::Nothing,
             Err(NoMap::Length | NoMap::OtherObject | NoMap::Commitment) => Stored::Bad,
             Err(NoMap::Magic | NoMap::Version(_) | NoMap::Legacy | NoMap::Derivation) => Stored::Nothing,
         }

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 
 use super::aws_connection::{Connected, Connection};
 use super::aws_error::{self, Subject};
@@ -313,6 +314,9 @@ impl ObjectStore for AwsStore {
             let answer = request.set_expected_bucket_owner(inner.owner()).send().await;
             let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
             let immovable = aws_immovable::reason(&answer, SystemTime::now());
+            if answer.content_length.is_none() {
+                return Ok(ObjectHead { immovable, ..inner.head_by_reading(subject).await? });
+            }
             let head = head_of(answer.content_length, answer.e_tag, answer.metadata, &subject)?;
             Ok(ObjectHead { immovable, ..head })
         })
@@ -334,13 +338,27 @@ impl ObjectStore for AwsStore {
         Box::pin(async move {
             let request = inner.client().await?.list_objects_v2().bucket(&inner.bucket).prefix(&subject.key);
             let request = request.set_expected_bucket_owner(inner.owner());
+            // Without it, a store writes characters that XML does not allow as other ones, and another key is meant.
+            let request = request.encoding_type(EncodingType::Url);
             let answer = request.set_continuation_token(from).send().await;
             let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
-            let keys = answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
+            let is_encoded = answer.encoding_type() == Some(&EncodingType::Url);
+            let keys = answer.contents().iter().filter_map(|object| object.key());
+            let keys = keys.map(|key| if is_encoded { decoded(key) } else { Ok(key.to_owned()) });
+            let keys = keys.collect::<Result<_>>()?;
             let more = answer.is_truncated().unwrap_or(false);
             Ok(Page { keys, next: answer.next_continuation_token.filter(|_| more), truncated: more })
         })
     }
+}
+
+/// A key of a list whose keys are encoded for URLs, with `+` for a space.
+fn decoded(key: &str) -> Result<String> {
+    let key = key.replace('+', " ");
+    percent_decode_str(&key).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|error| {
+        let what = "the store listed a key that is not UTF-8";
+        Error::new(ErrorKind::Transport, what).with_source(error)
+    })
 }
 
 /// The properties of the object. Fails if the store sent no size.

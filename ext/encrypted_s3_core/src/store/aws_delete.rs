@@ -28,6 +28,13 @@ impl Inner {
     /// Deletes objects by one request, or one by one at a store that lacks this request or requires another form of it:
     /// OVH, older MinIO (which requires Content-MD5), Google.
     pub(super) async fn delete_many(self: Arc<Self>, keys: Vec<String>, subject: &Subject) -> Result<()> {
+        let (keys, unwritable): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| is_writable(key));
+        if !unwritable.is_empty() {
+            self.clone().delete_singly(unwritable).await?;
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
         let singly = self.connection.clone();
         let singly = &singly.quirks.deletes_singly;
         if singly.load(Ordering::Relaxed) {
@@ -87,6 +94,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// Whether a key can be written in XML 1.0 (section 2.2), in which a request names several keys.
+fn is_writable(key: &str) -> bool {
+    key.chars().all(|char| matches!(char, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..))
 }
 
 /// Whether the store does not support the request at all.

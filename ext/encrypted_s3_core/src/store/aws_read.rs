@@ -12,7 +12,7 @@ use super::aws::{Inner, head_of};
 use super::aws_connection::{Connection, WRONG_CHECKSUMS};
 use super::aws_error::{self, Subject};
 use super::aws_settings::ChecksumUse;
-use super::{Body, Object, Reading};
+use super::{Body, Object, ObjectHead, Reading};
 use crate::{Error, ErrorKind, Result};
 
 /// The options of a request for an object.
@@ -51,6 +51,19 @@ impl Inner {
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Returns the head of an object by requesting its first byte. The answer to a HEAD request may lack the size (RFC
+    /// 9110, section 9.3.2), as from some proxies.
+    pub(super) async fn head_by_reading(&self, subject: Subject) -> Result<ObjectHead> {
+        let subject = Subject { operation: "GetObject", ..subject };
+        let first = Reading { range: Some((0, 0)), if_match: None };
+        let object = match self.read(&first, &subject).await {
+            // The object is empty.
+            Err(error) if error.kind() == ErrorKind::InvalidRange => self.read(&Reading::default(), &subject).await,
+            object => object,
+        };
+        object.map(|object| object.head)
     }
 
     fn checks_answers(&self, reading: &Reading) -> bool {
