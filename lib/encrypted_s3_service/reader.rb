@@ -3,7 +3,8 @@
 require_relative "garbage"
 
 module EncryptedS3Service
-  # Reads one object step by step. Made by {Client#reader}; must be closed.
+  # Reads one object step by step. Made by {Client#reader}; must be closed. {#read} takes what IO#read takes, so that
+  # IO.copy_stream and uploads can read from it.
   class Reader
     # @return [Integer] bytes of the plaintext
     attr_reader :size
@@ -20,15 +21,20 @@ module EncryptedS3Service
     end
 
     # @param most [Integer] maximum bytes to return; a call never returns more than 5 MiB
-    # @return [String, nil] the next bytes, binary and authenticated; nil after the last. An empty string when `most` is
+    # @param buffer [String, nil] gets the bytes instead of a new String, and is returned; empty after the last byte
+    # @return [String, nil] the next bytes, binary and authenticated; nil after the last. An empty String when `most` is
     #   0, as from IO#read
     # @raise [ArgumentError] when `most` is not an Integer of at least 0
     # @raise [IntegrityError] before the first byte, when the object was changed or is truncated
     # @raise [Error]
-    def read(most)
+    def read(most, buffer = nil)
       bytes = @native.read_up_to(count(most))
       Garbage.made(bytes.bytesize) if bytes
-      bytes || (String.new(encoding: Encoding::BINARY) if most.zero?)
+      bytes ||= NOTHING.dup if most.zero?
+      return bytes unless buffer
+
+      buffer.replace(bytes || NOTHING)
+      bytes && buffer
     end
 
     # Skips bytes, at most to the end of the object.
@@ -49,7 +55,8 @@ module EncryptedS3Service
 
     # The native client takes numbers of 64 bits.
     MOST = (1 << 63) - 1
-    private_constant :MOST
+    NOTHING = "".b.freeze
+    private_constant :MOST, :NOTHING
 
     def count(bytes)
       return [bytes, MOST].min if bytes.is_a?(Integer) && !bytes.negative?

@@ -73,6 +73,24 @@ RSpec.describe EncryptedS3Service::Client do
         .to eq(["", random_bytes(100)[0, 40], random_bytes(100)[40..], nil, ""])
     end
 
+    it "fills a buffer, as IO#read does, which is empty after the last byte" do
+      buffer = +"former"
+      expect(reader.read(100, buffer)).to be(buffer).and be_bytes(random_bytes(100))
+      expect([reader.read(1, buffer), buffer]).to eq([nil, ""])
+      expect(buffer.encoding).to be(Encoding::BINARY)
+    end
+
+    it "is copied by IO.copy_stream, and by an upload" do
+      store(data = random_bytes(6 * TestStore::MEBIBYTE))
+      IO.copy_stream(reader, copy = StringIO.new.binmode)
+      expect(copy.string).to be_bytes(data)
+      again = client.reader(key)
+      client.upload(other = unique_key, again)
+      expect(client.download(other)).to be_bytes(data)
+    ensure
+      again&.close
+    end
+
     it "skips at most to the end" do
       reader.skip(2**70)
       expect(reader.read(1)).to be_nil

@@ -55,6 +55,32 @@ RSpec.describe "Code that knows S3Service" do
     end
   end
 
+  it "gets one range, also in a block, or an error" do
+    chunks = []
+    object.get(range: "bytes=10-19") { |chunk| chunks << chunk }
+    expect(chunks).to eq([data[10..19]])
+    object.get(range: "bytes=10-19", response_target: io = StringIO.new.binmode)
+    expect(io.string).to eq(data[10..19])
+    ["bytes=0-1,4-5", "bytes=#{data.bytesize}-", "0-9"].each do |range|
+      expect { object.get(range: range) }.to raise_error(EncryptedS3Service::InvalidRangeError, /one range within/)
+    end
+  end
+
+  it "keeps a file that it would have overwritten when the object is missing" do
+    Tempfile.create do |file|
+      File.write(file.path, "former content")
+      missing = service.bucket.object(unique_key)
+      expect { missing.download_file(file.path) }.to raise_error(ActiveStorage::FileNotFoundError)
+      expect { missing.get(response_target: file.path) }.to raise_error(ActiveStorage::FileNotFoundError)
+      expect { object.get(response_target: file.path, range: "bytes=#{data.bytesize}-") }
+        .to raise_error(EncryptedS3Service::InvalidRangeError)
+      expect(File.read(file.path)).to eq("former content")
+      service.upload(empty = unique_key, StringIO.new(""))
+      service.bucket.object(empty).download_file(file.path)
+      expect(File.size(file.path)).to eq(0)
+    end
+  end
+
   it "writes encrypted, whichever way it writes" do
     Tempfile.create do |file|
       file.write("from a file") && file.flush

@@ -22,10 +22,11 @@ module EncryptedS3Service
     # An {EncryptedS3Service::Reader} that raises Active Storage's errors.
     class Reader < EncryptedS3Service::Reader
       # @param most [Integer] maximum bytes to return
+      # @param buffer [String, nil] gets the bytes instead of a new String
       # @return [String, nil] the next bytes, binary and authenticated; nil after the last
       # @raise [ActiveStorage::FileNotFoundError]
       # @raise [ActiveStorage::IntegrityError]
-      def read(most) = ActiveStorageErrors.translate { super }
+      def read(most, buffer = nil) = ActiveStorageErrors.translate { super }
 
       # @param bytes [Integer] bytes to skip
       # @return [void]

@@ -107,9 +107,10 @@ module EncryptedS3Service
     # @return [Output]
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
+    # @raise [InvalidRangeError] when the range is not one range within the object
     def get(response_target: nil, range: nil, **, &block)
       stat = head
-      block ? @service.download(key, &block) : body = read_to(response_target, range, stat)
+      block ? each_chunk(range, stat, &block) : body = read_to(response_target, range, stat)
       Output.new(body: body, content_length: body.respond_to?(:size) ? body.size : stat.size,
                  content_type: content_type, etag: stat.etag)
     end
@@ -154,26 +155,35 @@ module EncryptedS3Service
     def upload_path(path) = File.open(path, "rb") { |file| @service.upload(key, file) }
 
     def read_to(target, range, stat)
-      return StringIO.new(read(range, stat)) if target.nil?
-      return target.tap { target.write(read(range, stat)) } if range && target.respond_to?(:write)
-      return copy_to_io(target) if target.respond_to?(:write) && !target.is_a?(Pathname)
+      return StringIO.new(range ? read(range, stat) : @service.download(key)) if target.nil?
+      return write_to_file(target, range, stat) unless target.respond_to?(:write) && !target.is_a?(Pathname)
 
-      File.open(target, "wb") { |file| range ? file.write(read(range, stat)) : copy_to_io(file) }
-      File.open(target, "rb")
+      each_chunk(range, stat) { |chunk| target.write(chunk) }
+      target
     end
 
-    def copy_to_io(io)
-      @service.download(key) { |chunk| io.write(chunk) }
-      io
+    # A file that exists keeps its content when the object is missing or was changed.
+    def write_to_file(path, range, stat)
+      file = nil
+      each_chunk(range, stat) { |chunk| (file ||= File.open(path, "wb")).write(chunk) }
+      file ||= File.open(path, "wb")
+      file.close
+      File.open(path, "rb")
+    ensure
+      file&.close
+    end
+
+    def each_chunk(range, stat, &)
+      range ? yield(read(range, stat)) : @service.download(key, &)
     end
 
     def read(range, stat)
-      return @service.download(key) unless range
+      wanted = Rack::Utils.get_byte_ranges(range, stat.size)
+      unless wanted&.one?
+        raise InvalidRangeError, "The range #{range} is not one range within the #{stat.size} bytes of #{key}."
+      end
 
-      wanted = Rack::Utils.get_byte_ranges(range, stat.size)&.first
-      raise InvalidRangeError, "The range #{range} is outside of the #{stat.size} bytes of #{key}." unless wanted
-
-      @service.download_chunk(key, wanted)
+      @service.download_chunk(key, wanted.first)
     end
   end
 end
