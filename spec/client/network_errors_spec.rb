@@ -81,7 +81,7 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
     end
 
     {
-      expired: /certificate is not accepted: it has expired on \d{4}-\d\d-\d\d.*Renew/,
+      expired: /certificate is not accepted: it expired on \d{4}-\d\d-\d\d.*Renew/,
       another_name: /certificate is not accepted: it is not for "127.0.0.1" but for .*other\.example/,
       common_name_only: /certificate is not accepted: it has no subjectAltName .*CN does not count/,
       own_authority: /certificate is not accepted: it is the certificate of an authority \(CA:TRUE\).*CA:FALSE/

@@ -130,7 +130,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
       "InvalidKeyUsageException" => [EncryptedS3Service::ConfigurationError, "configuration", 1, /symmetric key/],
       "ExpiredTokenException" => [EncryptedS3Service::AccessError, "access", 1, /credentials/],
       "ThrottlingException" => [EncryptedS3Service::TransportError, "transport", 2, /quota of KMS/],
-      "KMSInternalException" => [EncryptedS3Service::TransportError, "transport", nil, /may pass/]
+      "KMSInternalException" => [EncryptedS3Service::TransportError, "transport", nil, /try again later/]
     }
 
     codes.each do |code, (error, kind, attempts, advice)|

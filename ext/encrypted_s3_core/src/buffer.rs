@@ -1,7 +1,7 @@
 //! Memory for the bytes of a transfer.
 //!
-//! Large buffers are mapped and not allocated. An allocator keeps freed memory for each thread, so a process that has
-//! moved one large file would stay as large as all its parts together.
+//! Large buffers are mapped instead of allocated. An allocator keeps freed memory for each thread, so after one large
+//! file the process would keep the memory of all its parts.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,14 +14,13 @@ use crate::{Error, ErrorKind, Result};
 /// Buffers of at least this many bytes are mapped.
 const MAPPED: usize = 256 * 1024;
 
-/// New memory is asked for before it is written, in steps of this many bytes. Linux gives it page by page otherwise, when
-/// each page is first written, and that takes half as long again. Large pages are no way out: Ruby switches them off for
-/// its process.
+/// New memory is populated before it is written, in steps of this many bytes. Otherwise Linux allocates each page when
+/// it is first written, which takes 50% longer. Huge pages are not an alternative: Ruby disables them for its process.
 #[cfg(target_os = "linux")]
 const STEPS: std::ops::RangeInclusive<usize> = 64 * 1024..=512 * 1024;
 
-/// Memory that the buffers of one transfer reuse. Getting new pages from the system takes longer than using them, on a
-/// virtual machine several times as long.
+/// Memory that the buffers of one transfer reuse. Allocating new pages takes longer than filling them, on a virtual
+/// machine several times as long.
 #[derive(Clone)]
 pub struct Pool {
     free: Arc<Mutex<Vec<Mapping>>>,
@@ -34,10 +33,10 @@ impl Pool {
         Self { free: Arc::default(), most }
     }
 
-    /// An empty buffer for `capacity` bytes, whose memory comes back here.
+    /// An empty buffer for `capacity` bytes. When it is dropped, its memory returns to this pool.
     ///
     /// # Errors
-    /// `TooLarge` when the system has no memory for it.
+    /// `TooLarge` when the memory cannot be allocated.
     pub fn buffer(&self, capacity: usize) -> Result<Buffer> {
         if capacity < MAPPED {
             return Buffer::with_capacity(capacity);
@@ -73,8 +72,8 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Bytes with a capacity that does not change. Memory of a large buffer is used only as far as it is filled, and goes
-/// back to the system, or to its pool, when the buffer is dropped.
+/// A byte buffer of fixed capacity. A large buffer uses memory only as far as it is filled, and returns it to the
+/// system, or to its pool, when it is dropped.
 pub struct Buffer {
     memory: Memory,
     capacity: usize,
@@ -83,7 +82,7 @@ pub struct Buffer {
 
 enum Memory {
     Heap(Vec<u8>),
-    /// `memory` is there until the buffer is dropped.
+    /// `memory` is `Some` until the buffer is dropped.
     Mapped {
         memory: Option<Mapping>,
         pool: Option<Pool>,
@@ -93,9 +92,9 @@ enum Memory {
 /// Mapped memory.
 struct Mapping {
     memory: MmapMut,
-    /// The number of bytes at its beginning that the system has given already.
+    /// The number of bytes, from the beginning, that are already populated.
     #[cfg(target_os = "linux")]
-    given: usize,
+    populated: usize,
 }
 
 impl Mapping {
@@ -106,25 +105,26 @@ impl Mapping {
         Ok(Self {
             memory,
             #[cfg(target_os = "linux")]
-            given: 0,
+            populated: 0,
         })
     }
 
-    /// Asks for the memory up to the byte `end`, which is written next. Linux before 5.14 refuses, and gives it when it
-    /// is written.
+    /// Populates the memory up to the byte `end` before it is written. Linux before 5.14 refuses this and allocates on
+    /// the first write.
     #[cfg(target_os = "linux")]
-    fn ask_for(&mut self, end: usize) {
-        if end > self.given {
-            // As much again as was used so far, because the buffer may not be filled.
-            let step = self.given.clamp(*STEPS.start(), *STEPS.end());
+    fn populate(&mut self, end: usize) {
+        if end > self.populated {
+            // Populates as much again as before, and not everything, because the buffer may never be full.
+            let step = self.populated.clamp(*STEPS.start(), *STEPS.end());
             let end = end.next_multiple_of(step).min(self.memory.len());
-            let _refused = self.memory.advise_range(memmap2::Advice::PopulateWrite, self.given, end - self.given);
-            self.given = end;
+            let _refused =
+                self.memory.advise_range(memmap2::Advice::PopulateWrite, self.populated, end - self.populated);
+            self.populated = end;
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn ask_for(&mut self, _end: usize) {}
+    fn populate(&mut self, _end: usize) {}
 }
 
 impl Drop for Memory {
@@ -141,7 +141,7 @@ impl Buffer {
     /// An empty buffer for `capacity` bytes.
     ///
     /// # Errors
-    /// `TooLarge` when the system has no memory for it.
+    /// `TooLarge` when the memory cannot be allocated.
     pub fn with_capacity(capacity: usize) -> Result<Self> {
         let memory = if capacity < MAPPED {
             Memory::Heap(vec![0; capacity])
@@ -166,16 +166,16 @@ impl Buffer {
         self.length
     }
 
-    /// Whether it is empty.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Takes as many of `bytes` as fit and returns the others.
+    /// Appends as many of `bytes` as fit and returns the rest.
     pub fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(self.room()));
         let length = self.length;
-        self.ask_for(length + taken.len());
+        self.populate(length + taken.len());
         if let Some(target) = self.memory_mut().get_mut(length..length + taken.len()) {
             target.copy_from_slice(taken);
             self.length += taken.len();
@@ -193,32 +193,32 @@ impl Buffer {
         read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>,
     ) -> std::io::Result<usize> {
         let (from, most) = (self.length, most.min(self.room()));
-        self.ask_for(from + most);
+        self.populate(from + most);
         let room = self.memory_mut().get_mut(from..from + most).unwrap_or_default();
         let taken = read(room)?.min(most);
         self.length += taken;
         Ok(taken)
     }
 
-    /// Forgets everything from `length` on.
+    /// Shortens the content to at most `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
-    /// The bytes it holds.
+    /// The content.
     pub fn bytes(&self) -> &[u8] {
         self.memory().get(..self.length).unwrap_or_default()
     }
 
-    /// The bytes it holds, from `from` on.
+    /// The content from the offset `from` on.
     pub fn bytes_from(&mut self, from: usize) -> &mut [u8] {
         let length = self.length;
         self.memory_mut().get_mut(from..length).unwrap_or_default()
     }
 
-    fn ask_for(&mut self, end: usize) {
+    fn populate(&mut self, end: usize) {
         if let Memory::Mapped { memory: Some(mapping), .. } = &mut self.memory {
-            mapping.ask_for(end);
+            mapping.populate(end);
         }
     }
 
@@ -244,7 +244,7 @@ impl AsRef<[u8]> for Buffer {
 }
 
 impl Default for Buffer {
-    /// No bytes and no room.
+    /// A buffer without content and without capacity.
     fn default() -> Self {
         Self { memory: Memory::Heap(Vec::new()), capacity: 0, length: 0 }
     }
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_takes_what_it_has_room_for() {
+    fn fill_stops_at_the_capacity() {
         for capacity in [0, 5, MAPPED + 1] {
             let Ok(mut buffer) = Buffer::with_capacity(capacity) else { unreachable!("memory") };
             let bytes = vec![7; capacity + 3];
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_pool_is_used_again_and_begins_empty() {
+    fn memory_of_a_pool_is_reused_for_empty_buffers() {
         let pool = Pool::new(1);
         for capacity in [MAPPED + 2, MAPPED + 1, MAPPED] {
             let Ok(mut buffer) = pool.buffer(capacity) else { unreachable!("memory") };
@@ -292,13 +292,13 @@ mod tests {
             assert_eq!(pool.free().iter().map(|mapping| mapping.memory.len()).collect::<Vec<_>>(), [MAPPED + 2]);
         }
         let Ok(larger) = pool.buffer(MAPPED + 3) else { unreachable!("memory") };
-        assert_eq!(pool.free().len(), 1, "what is too small for it stays");
+        assert_eq!(pool.free().len(), 1, "a mapping that is too small stays in the pool");
         drop(larger);
-        assert_eq!(pool.free().len(), 1, "no more than asked for is kept");
+        assert_eq!(pool.free().len(), 1, "the pool does not exceed its limit");
     }
 
     #[test]
-    fn what_is_read_counts_as_far_as_it_was_read() {
+    fn read_with_counts_the_bytes_that_were_read() {
         let Ok(mut buffer) = Buffer::with_capacity(10) else { unreachable!("memory") };
         let read = buffer.read_with(4, |room| {
             room.fill(3);

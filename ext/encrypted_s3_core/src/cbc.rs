@@ -1,9 +1,9 @@
 //! AES-256-CBC with PKCS#7 padding, for reading legacy objects.
 //!
 //! **CBC does not authenticate.** Anybody who can write to the bucket can change an object so that it still decrypts,
-//! to other bytes. These objects are therefore read only if the configuration allows it. This module guarantees less:
-//! no plaintext is returned before the padding of the whole object was checked, and all failures look the same, so that
-//! repeated attempts reveal nothing about the plaintext (CVE-2020-8911).
+//! to other bytes. These objects are therefore read only if the configuration allows it. This module guarantees only
+//! that no plaintext is returned before the padding of the whole object was checked, and that all failures look the
+//! same, so that repeated attempts reveal nothing about the plaintext (CVE-2020-8911).
 
 use std::fmt;
 
@@ -19,23 +19,23 @@ use crate::secret::DataKey;
 /// Length of a block and of the initialisation vector in bytes.
 pub const BLOCK_LEN: usize = 16;
 
-/// The vector for decrypting the first block.
+/// The initialisation vector.
 pub type Iv = [u8; BLOCK_LEN];
 
 /// Decrypts one message, whole blocks at a time.
 #[must_use]
 pub struct Opener {
-    /// The key schedule, on the heap as keys are.
+    /// The key schedule; on the heap, like all keys.
     cipher: Box<Decryptor<Aes256>>,
     /// The last block of plaintext so far, which holds the padding if no other follows.
     last: Zeroizing<[u8; BLOCK_LEN]>,
-    /// Whether `key` is the unwrapped data key, and not a random one in its place.
+    /// Whether the key is the unwrapped data key, and not a random substitute.
     genuine: bool,
 }
 
 impl Opener {
-    /// Starts reading a message. With `genuine` false it always ends like a message with broken padding: the data key
-    /// could not be unwrapped, and that must not be distinguishable.
+    /// Starts decrypting a message. If `genuine` is false, the data key could not be unwrapped, and
+    /// [`finish`](Self::finish) reports broken padding: the two failures must not be distinguishable.
     pub(crate) fn new(key: &DataKey, iv: &Iv, genuine: bool) -> Self {
         let cipher = Box::new(Decryptor::new(key.expose().into(), iv.into()));
         Self { cipher, last: Zeroizing::new([0; BLOCK_LEN]), genuine }

@@ -1,5 +1,5 @@
-//! Checksums of plaintext, computed in steps. Active Storage demands one of each file. They have no role in security
-//! here: GCM authenticates the content.
+//! Checksums of plaintext, computed in steps. Active Storage requires one for each file. They are not a security
+//! measure: GCM authenticates the content.
 
 mod beside;
 mod expected;
@@ -11,12 +11,12 @@ use crate::md5::Md5;
 pub(crate) use self::beside::Digester;
 pub(crate) use self::expected::Expected;
 
-/// The digest of a checksum.
+/// The digest algorithm of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// MD5, Active Storage's default.
     Md5,
-    /// SHA-256. Processors with instructions for it compute it in a third of the time of MD5.
+    /// SHA-256. On processors with SHA instructions it takes a third of the time of MD5.
     Sha256,
     /// SHA-512.
     Sha512,
@@ -50,7 +50,7 @@ impl Algorithm {
 /// An announced checksum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checksum {
-    /// The digest.
+    /// The digest algorithm.
     pub algorithm: Algorithm,
     /// The digest in base64.
     pub base64: String,
@@ -80,7 +80,7 @@ impl Hasher {
         }
     }
 
-    /// The digest of all bytes together.
+    /// The digest of all bytes.
     fn finish(self) -> Vec<u8> {
         match self {
             Self::Md5(md5) => md5.finish().to_vec(),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_thread_gives_the_same_digest_wherever_it_takes_over() {
+    async fn the_digesting_thread_computes_the_same_digest() {
         const MIB: usize = 1024 * 1024;
         let message: Vec<u8> = (0..3 * MIB / 4).flat_map(|number| (number as u32).to_le_bytes()).collect();
         for length in [0, 1, MIB - 1, MIB, MIB + 1, MIB + 256 * 1024, MIB + 256 * 1024 + 1, 3 * MIB] {

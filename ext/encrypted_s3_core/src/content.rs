@@ -18,7 +18,7 @@ impl Content {
     /// Decrypts the next bytes of the ciphertext: whole blocks for a legacy object, any number otherwise.
     ///
     /// # Errors
-    /// Those of the cipher.
+    /// The errors of the cipher.
     pub fn update(&mut self, data: &mut [u8]) -> Result<()> {
         match self {
             Self::Gcm(opener) => opener.update(data),
@@ -26,8 +26,8 @@ impl Content {
         }
     }
 
-    /// Checks that the text was not changed since it was encrypted, as far as the format allows, and returns how many
-    /// bytes at its end are padding.
+    /// Checks the integrity of the text, as far as the format allows, and returns how many bytes at its end are
+    /// padding.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`] or [`ErrorKind::Cbc`]; [`ErrorKind::Transport`] for a trailer of the wrong length.

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result, segments, task};
 /// an error.
 ///
 /// # Errors
-/// The errors of the store; that of the object itself before the others.
+/// The errors of the store. An error for the object itself takes precedence over the others.
 pub async fn delete(store: Arc<dyn ObjectStore>, envelopes: &Envelopes, key: &str) -> Result<()> {
     let beside = [segments::sidecar_key(key), envelopes.instruction_file(key)];
     let keys = std::iter::once(key.to_owned()).chain(beside.into_iter().flatten());
@@ -27,8 +27,8 @@ pub async fn delete(store: Arc<dyn ObjectStore>, envelopes: &Envelopes, key: &st
 /// Deletes every object whose key begins with `prefix`, a page of up to 1,000 at a time.
 ///
 /// # Errors
-/// Those of the store, and `Transport` when a list is incomplete and has no continuation token. The objects of earlier
-/// pages are then already deleted.
+/// The errors of the store, and `Transport` when a list is incomplete and has no continuation token. The objects of
+/// earlier pages are then already deleted.
 pub async fn delete_prefixed(store: Arc<dyn ObjectStore>, prefix: String) -> Result<()> {
     let mut from = None;
     loop {
@@ -40,8 +40,8 @@ pub async fn delete_prefixed(store: Arc<dyn ObjectStore>, prefix: String) -> Res
             (Some(next), _) => from = Some(next),
             (None, false) => return Ok(()),
             (None, true) => {
-                let what = "the list of objects is incomplete: the store sent no token for its next page";
-                return Err(Error::new(ErrorKind::Transport, what));
+                let message = "the list of objects is incomplete: the store sent no token for its next page";
+                return Err(Error::new(ErrorKind::Transport, message));
             }
         }
     }

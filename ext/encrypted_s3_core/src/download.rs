@@ -41,7 +41,7 @@ use crate::store::ObjectStore;
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// The largest chunk that a reader gets, in bytes. Active Storage's own services use the same size.
+/// The largest chunk that is returned to a reader, in bytes. Active Storage's own services use the same size.
 pub const CHUNK: usize = 5 * 1024 * 1024;
 
 /// Settings for reading objects.
@@ -49,8 +49,8 @@ pub const CHUNK: usize = 5 * 1024 * 1024;
 pub struct DownloadPlan {
     /// The size and the number of the requests for one object.
     pub ranges: RangePlan,
-    /// The largest plaintext, in bytes, that is kept in memory until it is authenticated. A larger object is read by its
-    /// segment map.
+    /// The largest plaintext, in bytes, that is kept in memory until it is authenticated. A larger object is read by
+    /// its segment map.
     pub memory_limit: u64,
     /// Whether maps that are stored beside the objects are used.
     pub segment_index: bool,
@@ -114,12 +114,13 @@ impl Download {
         Self::open_part(store, envelopes, plan, key, 0, None).await
     }
 
-    /// Like [`open`](Self::open), for a caller that will then go to the byte `first`, with [`begin_at`](Self::begin_at)
-    /// or [`skip`](Self::skip), and read `length` bytes. Of a large object whose map is known, only the segments of that
-    /// part are requested, together with the head. Reading begins with the first byte of the object all the same.
+    /// Like [`open`](Self::open), for a caller that will then move to the byte `first`, with
+    /// [`begin_at`](Self::begin_at) or [`skip`](Self::skip), and read `length` bytes. If the map of a large object is
+    /// known, only the segments of that part are requested, together with the head. Reading still begins with the first
+    /// byte of the object.
     ///
     /// # Errors
-    /// The errors of [`open`](Self::open). A part after the end of the object is not an error yet.
+    /// The errors of [`open`](Self::open). A part after the end of the object is not reported yet.
     pub async fn open_part(
         store: Arc<dyn ObjectStore>,
         envelopes: &Envelopes,
@@ -134,9 +135,8 @@ impl Download {
         Self::begun(origin, begun, part).await
     }
 
-    /// Opens the object and writes the whole plaintext into `file`, at its current position. `digest` names
-    /// the digest of the plaintext that is computed on the way. Returns the number of bytes, the digest and the key that
-    /// was used.
+    /// Opens the object and writes the whole plaintext into `file`, at its current position. `digest` names the digest
+    /// of the plaintext that is computed on the way. Returns the number of bytes, the digest and the key that was used.
     ///
     /// If the file's position was its end, and the call fails or its future is dropped, the file is restored to its
     /// former length and position, and nothing is written to it any more. The plaintext of a large object is written
@@ -199,9 +199,9 @@ impl Download {
     /// last byte.
     ///
     /// # Errors
-    /// `Auth` or `Truncated` when the object is not the one that was encrypted, `Changed` when it was replaced,
-    /// `Transport` when it could not be read. If a large object is changed while it is read, the error comes after the
-    /// bytes before the change.
+    /// `Auth` or `Truncated` when the object was changed after it was encrypted, `Changed` when it was replaced,
+    /// `Transport` when it could not be read. If a large object is changed while it is read, the bytes before the
+    /// change are returned before the error.
     pub async fn next(&mut self) -> Result<Option<&[u8]>> {
         self.read(CHUNK as u64).await
     }
@@ -220,8 +220,8 @@ impl Download {
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 
-    /// Skips the next `bytes` bytes of plaintext, or the rest of the object if that is less. Of a large object the
-    /// skipped segments are not requested.
+    /// Skips the next `bytes` bytes of plaintext, or the rest of the object if that is less. Skipped segments of a
+    /// large object are not requested.
     ///
     /// # Errors
     /// The errors of [`next`](Self::next).
@@ -230,15 +230,15 @@ impl Download {
         Ok(())
     }
 
-    /// Begins with the byte `first`, counted from 0. `length` is the number of bytes that will be read; bytes after
-    /// them are not requested in advance. Call it before anything else is read from the object.
+    /// Moves to the byte `first`, counted from 0. `length` is the number of bytes that will be read; bytes after them
+    /// are not requested in advance. Call it before anything else is read from the object.
     ///
     /// # Errors
     /// The errors of [`next`](Self::next), and `InvalidRange` when `first` is after the last byte.
     pub async fn begin_at(&mut self, first: u64, length: Option<u64>) -> Result<()> {
         if first >= self.size {
-            let what = format!("the range begins at byte {first}, but the object has {} bytes", self.size);
-            return Err(Error::new(ErrorKind::InvalidRange, what).for_object(&self.origin.key));
+            let message = format!("the range begins at byte {first}, but the object has {} bytes", self.size);
+            return Err(Error::new(ErrorKind::InvalidRange, message).for_object(&self.origin.key));
         }
         self.verified().await?.begin_at(Part { first, length });
         Ok(())
@@ -251,13 +251,13 @@ impl Download {
     /// # Errors
     /// The errors of [`begin_at`](Self::begin_at), and `TooLarge` when that many bytes of memory cannot be allocated.
     pub async fn range(mut self, first: u64, length: Option<u64>) -> Result<Vec<u8>> {
-        // The size is authenticated by this.
+        // This also authenticates the size.
         self.begin_at(first, length).await?;
         let mut left = length.unwrap_or(u64::MAX).min(self.size - first);
         let mut bytes = Vec::new();
         usize::try_from(left).ok().and_then(|left| bytes.try_reserve_exact(left).ok()).ok_or_else(|| {
-            let what = format!("cannot allocate {left} bytes of memory; read the object in smaller ranges");
-            Error::new(ErrorKind::TooLarge, what).for_object(&self.origin.key)
+            let message = format!("cannot allocate {left} bytes of memory; read the object in smaller ranges");
+            Error::new(ErrorKind::TooLarge, message).for_object(&self.origin.key)
         })?;
         while left > 0 {
             let Some(chunk) = self.read(left).await? else { break };
@@ -293,8 +293,8 @@ impl Download {
         }
     }
 
-    /// Whether the map that is stored beside the object was found to be wrong so far. The object was checked, and its
-    /// bytes are right.
+    /// Whether the map stored beside the object was found to be wrong so far. The object itself was checked, and its
+    /// bytes are correct.
     pub fn has_bad_sidecar(&self) -> bool {
         self.origin.bad_sidecar.load(Ordering::Relaxed)
     }

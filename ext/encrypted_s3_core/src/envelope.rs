@@ -1,10 +1,10 @@
-//! The envelope: the entries in an object's metadata, or in an instruction file beside it, with which anybody who has
-//! the wrapping key can decrypt the object (S3 Encryption Client specification, data format).
+//! The envelope: the entries, in an object's metadata or in an instruction file beside it, from which the holder of the
+//! wrapping key can decrypt the object (S3 Encryption Client specification, data format).
 //!
-//! Reading has a strict order: first the format is determined, then the envelope must be complete and well-formed, then
-//! this version must support the format and the wrapping algorithm, and only then the keys are used. Anybody who can
-//! write to the bucket controls every byte of an envelope. An envelope that is refused before a key is used cannot be
-//! used to learn anything about the key.
+//! Reading follows a strict order: the format is determined, the envelope is checked to be complete and well-formed,
+//! the format and the wrapping algorithm are checked to be supported, and only then are keys used. Anybody who can
+//! write to the bucket controls every byte of an envelope; an envelope that is refused before a key is used reveals
+//! nothing about the key.
 
 mod commitment;
 mod content_key;
@@ -42,8 +42,8 @@ pub struct Envelopes {
     /// The formats that are written and the formats that may be read.
     pub policy: Policy,
     /// The suffix that is appended to an object's key to get the key of its instruction file (usually `.instruction`).
-    /// With `None` no instruction files are read; then somebody who can write to the bucket cannot give an object
-    /// another envelope by adding one.
+    /// With `None`, instruction files are not read, and a writer to the bucket cannot give an object another envelope
+    /// by adding one.
     pub instruction_file_suffix: Option<String>,
     /// Whether objects are bound to their keys, and whether an object without that binding is refused.
     pub place: PlaceBinding,
@@ -76,11 +76,11 @@ impl Format {
 /// An envelope that was opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// The decryptor that also checks the body.
+    /// The key of the content.
     pub content_key: ContentKey,
     /// The format of the object.
     pub format: Format,
-    /// The wrapping key that opened the envelope. `None` for V1, where this must not be known before the body was
+    /// The wrapping key that opened the envelope. `None` for V1, where it must not be revealed before the body was
     /// checked.
     pub key: Option<KeyUse>,
 }
@@ -116,7 +116,7 @@ impl Envelopes {
     /// map.
     ///
     /// # Errors
-    /// Those of [`seal`](Self::seal).
+    /// The errors of [`seal`](Self::seal).
     pub async fn begin(&self, key: &str) -> Result<(ContentKey, Vec<(String, String)>)> {
         let (content_key, mut entries) = match self.policy.written_format() {
             Format::V3 => v3::seal(&self.keyring).await?,
@@ -247,7 +247,7 @@ impl Envelope {
             return Ok(());
         }
         policy.allow_uncommitted()?;
-        self.legacy().map_or(Ok(()), |what| policy.allow_legacy(what))
+        self.legacy().map_or(Ok(()), |reason| policy.allow_legacy(reason))
     }
 
     /// Unwraps the data key. Returns it and the wrapping key that was used; for V1 the wrapping key is not revealed.
@@ -308,8 +308,7 @@ fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
     object.and(file)
 }
 
-/// Refuses V3 entries in an older envelope. Otherwise an object could be passed off as key-committing by adding the
-/// entries that say so.
+/// Refuses V3 entries in an older envelope. Otherwise added entries could make an object appear to be key-committing.
 fn refuse_v3_entries(entries: &Entries) -> Result<()> {
     if entries.holds_any(&names::V3_CONTENT) || entries.holds_any(&names::V3_WRAP) {
         return Err(confusion("V3 entries beside a wrapped data key of an older format"));
@@ -317,12 +316,12 @@ fn refuse_v3_entries(entries: &Entries) -> Result<()> {
     Ok(())
 }
 
-fn missing(what: &str) -> Error {
-    Error::new(ErrorKind::MissingEnvelope, format!("the object is not encrypted by an S3 encryption client: {what}"))
+fn missing(detail: &str) -> Error {
+    Error::new(ErrorKind::MissingEnvelope, format!("the object is not encrypted by an S3 encryption client: {detail}"))
 }
 
-fn confusion(what: &str) -> Error {
-    Error::new(ErrorKind::FormatConfusion, format!("the envelope mixes formats: {what}"))
+fn confusion(detail: &str) -> Error {
+    Error::new(ErrorKind::FormatConfusion, format!("the envelope mixes formats: {detail}"))
 }
 
 fn malformed(name: &str, problem: &str) -> Error {

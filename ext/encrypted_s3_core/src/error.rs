@@ -2,7 +2,7 @@
 //!
 //! A kind is named after the action that the caller can take. Add a kind only for a caller that acts differently.
 //! Messages name the object, the setting or the metadata entry and never hold a key, a signed URL, a header of a
-//! request or plaintext. The source keeps a library's error; it is for logs, and under the same rule.
+//! request or plaintext. The source holds a library's error, for logs; the same rule applies to it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -42,7 +42,7 @@ pub enum ErrorKind {
     Unsupported,
     /// Entries of several formats are mixed.
     FormatConfusion,
-    /// The commitment policy demands key commitment and the object has none.
+    /// The commitment policy requires key commitment and the object has none.
     CommitmentRequired,
     /// The object is in a legacy form and reading those is not switched on.
     LegacyDisabled,
@@ -62,7 +62,7 @@ pub enum ErrorKind {
     Commitment,
     /// The object was written under another key than the one it is read from, or its place entry was changed.
     Misplaced,
-    /// The configuration demands a place entry and the object has none.
+    /// The configuration requires a place entry and the object has none.
     PlaceRequired,
     /// The body is too short to hold an authentication tag, or ended before its announced length.
     Truncated,
@@ -74,7 +74,7 @@ pub enum ErrorKind {
     ChecksumMismatch,
     /// The requested range begins past the end of the object.
     InvalidRange,
-    /// The plaintext exceeds what the format or the store can hold.
+    /// The plaintext exceeds the limit of the format or the store.
     TooLarge,
     /// A local file could not be read or written.
     Io,
@@ -154,7 +154,7 @@ impl fmt::Display for NetworkCause {
 
 impl StdError for NetworkCause {}
 
-/// An error with its kind, a message for a person and, where a library was involved, its error as the source.
+/// An error with its kind, a message for people and, if a library caused it, the library's error as the source.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -163,7 +163,7 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// The result of everything fallible in this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -188,8 +188,8 @@ impl Error {
         self
     }
 
-    /// Puts the object's name before the message, unless the message already contains it; for errors made where the
-    /// name is unknown.
+    /// Puts the object's name before the message, unless the message already contains it; for errors that were created
+    /// without the name.
     #[must_use]
     pub fn for_object(mut self, key: &str) -> Self {
         if !self.message.contains(&format!("{key:?}")) {

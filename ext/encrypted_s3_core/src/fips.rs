@@ -40,16 +40,16 @@ mod tests {
     }
 
     #[test]
-    fn this_build_is_what_it_says() {
+    fn the_library_is_in_fips_mode_exactly_in_a_fips_build() {
         assert!(check().is_ok());
         #[cfg(feature = "aws-lc")]
         assert_eq!(aws_lc_rs::try_fips_mode().is_ok(), BUILT);
     }
 
-    /// TLS reaches the library in its own way.
+    /// TLS calls the library through rustls, not through this crate.
     #[cfg(feature = "fips")]
     #[test]
-    fn tls_is_by_the_module() {
+    fn tls_uses_the_fips_module() {
         assert!(rustls::crypto::default_fips_provider().fips());
     }
 }

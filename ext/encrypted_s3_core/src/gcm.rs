@@ -1,7 +1,7 @@
 //! AES-256-GCM over one long message that arrives in pieces (NIST SP 800-38D): one key, one 12-byte nonce, one 16-byte
 //! tag at the end.
 //!
-//! No crate offers this as a public interface: the usual ones take the whole message at once, and an object may have
+//! No crate offers this as a public interface: the common ones process a whole message at once, and an object may have
 //! 64 GiB. [`Sealer`] and [`Opener`] apply the same rules to two implementations: [`AwsLc`] is several times faster,
 //! [`RustCrypto`] compiles everywhere and is the reference in the tests. No cipher is implemented here.
 
@@ -46,9 +46,9 @@ pub type DefaultBackend = RustCrypto;
 /// How many bytes of plaintext an object body of `body_len` bytes holds: all but the tag.
 ///
 /// # Errors
-/// [`ErrorKind::Truncated`] when there is no room for a whole tag. Some clients compare only as many bytes as there are
-/// and so take a one-byte body for a valid empty object once in 256 tries.
-/// [`ErrorKind::TooLarge`] when no message can be so long.
+/// [`ErrorKind::Truncated`] when the body is shorter than a tag. Some clients compare only the bytes that exist, and so
+/// accept a one-byte body as a valid empty object once in 256 tries. [`ErrorKind::TooLarge`] when no message can be
+/// that long.
 pub fn plaintext_len(body_len: u64) -> Result<u64> {
     match body_len.checked_sub(TAG_LEN as u64) {
         None => Err(Error::new(
@@ -178,7 +178,7 @@ pub enum Direction {
 
 /// An implementation of streaming AES-256-GCM, for the two in this module only.
 ///
-/// It need not count: [`Sealer`] and [`Opener`] keep the message within [`MAX_PLAINTEXT`], call `seal` only after
+/// It need not count bytes: [`Sealer`] and [`Opener`] keep the message within [`MAX_PLAINTEXT`], call `seal` only after
 /// [`Direction::Seal`] and `verify` only after [`Direction::Open`], and nothing after an error.
 pub trait Backend: Sized + Send + sealed::Sealed {
     /// The library's authentication without encryption.
@@ -199,13 +199,13 @@ pub trait Backend: Sized + Send + sealed::Sealed {
     /// [`ErrorKind::Internal`] when the library refuses.
     fn update(&mut self, data: &mut [u8]) -> Result<()>;
 
-    /// The tag of the ciphertext made.
+    /// The tag of the encrypted message.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when the library refuses.
     fn seal(self) -> Result<Tag>;
 
-    /// Compares the tag of the ciphertext seen with `tag` in constant time.
+    /// Compares the tag of the decrypted message with `tag` in constant time.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`] when they differ.
@@ -216,7 +216,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A message under way, and how much of it has passed.
+/// A message in progress, and the number of its processed bytes.
 struct Message<B> {
     backend: B,
     progress: Progress,
@@ -243,7 +243,7 @@ impl<B: Backend> Message<B> {
 
 /// The processed bytes of a message. GCM's 32-bit block counter would wrap beyond the limit and repeat the keystream.
 ///
-/// Failure is remembered: a caller that ignores an error would otherwise get a valid tag over a message with a hole.
+/// A failure is remembered: otherwise a caller that ignores an error would get a valid tag over a message with a gap.
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
     Bytes(u64),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_ends_at_the_limit_and_stays_there() {
+    fn progress_beyond_the_limit_fails_and_stays_failed() {
         let mut progress = Progress::Bytes(MAX_PLAINTEXT - 5);
         assert!(progress.advance(5).is_ok());
         assert!(progress.advance(0).is_ok());

@@ -1,6 +1,6 @@
 //! Keys and tags derived from a data key: HKDF with SHA-512 (RFC 5869) and HMAC with SHA-256 (RFC 2104).
 //!
-//! RustCrypto computes them; with the feature `fips`, aws-lc's module.
+//! RustCrypto computes them, or aws-lc's module with the feature `fips`.
 
 #[cfg(feature = "fips")]
 mod aws_lc;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_hkdf_can_give_is_refused() {
+    fn an_output_beyond_the_limit_of_hkdf_is_refused() {
         let mut too_much = vec![0; 255 * 64 + 1];
         let refused = Hkdf::new(b"salt", &[7; 32]).expand(&[b"label"], &mut too_much);
         assert!(matches!(refused, Err(error) if error.kind() == ErrorKind::Internal));

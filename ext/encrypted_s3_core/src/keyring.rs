@@ -1,7 +1,8 @@
-//! The configured wrapping keys: the first one writes, all of them read.
+//! The configured wrapping keys. The first one wraps new data keys, and all of them unwrap.
 //!
-//! Every object carries the id of its key in the material description, so that after a change of keys the right one is
-//! tried first. The description is not authenticated: it chooses the order, never whether a key may be used.
+//! The material description of every object holds the id of its key, so that after a key rotation the right key is
+//! tried first. The description is not authenticated: it decides the order of the keys, never whether a key may be
+//! used.
 
 mod aes;
 mod aes_legacy;
@@ -99,7 +100,7 @@ impl KeyMaterial {
         }
     }
 
-    /// The data key, or `None` when this is not the right key. Not for keys in KMS, which need requests.
+    /// Unwraps the data key; `None` when this is not the right key. Not for keys in KMS, which need requests.
     fn unwrap(&self, wrapped: &WrappedKey<'_>) -> Result<Option<DataKey>> {
         let bytes = wrapped.bytes;
         match (self, wrapped.wrap) {
@@ -175,7 +176,7 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// A keyring of `keys`; objects are written under the first one and read under any.
+    /// Creates a keyring of `keys`. Objects are written under the first one and read under any of them.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`] when there is no key, when two keys have one id, or when an id is empty, longer
@@ -205,11 +206,11 @@ impl Keyring {
         self.keys().any(|key| matches!(key.key, KeyMaterial::Kms(_)))
     }
 
-    /// A new data key, and the same wrapped by the writing key. `bind` is the text that binds it to the content
+    /// Generates a data key, and wraps it by the writing key. `bind` is the text that binds it to the content
     /// algorithm.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] without randomness; for a key in KMS those of [`KeyService`].
+    /// [`ErrorKind::Internal`] when the random source fails; for a key in KMS the errors of [`KeyService`].
     pub(crate) async fn new_data_key(&self, bind: &str) -> Result<(DataKey, Wrapping)> {
         if let KeyMaterial::Kms(key) = &self.writing.key {
             return self.generate_by_kms(key, bind).await;
@@ -222,7 +223,7 @@ impl Keyring {
     /// Wraps `data_key` by the writing key. `bind` is the text that binds it to the content algorithm.
     ///
     /// # Errors
-    /// As for [`new_data_key`](Self::new_data_key).
+    /// The errors of [`new_data_key`](Self::new_data_key).
     pub(crate) async fn wrap(&self, data_key: &DataKey, bind: &str) -> Result<Wrapping> {
         let (wrap, bytes) = match &self.writing.key {
             KeyMaterial::Aes(key) => (WritingWrap::AesGcm, aes::wrap(key, data_key, bind)?),
@@ -271,7 +272,7 @@ impl Keyring {
         Err(self.no_key_fits(wanted.as_deref()))
     }
 
-    /// Unwraps a data key of a legacy wrap, where a failure must not be visible: it returns a random key and `false`.
+    /// Unwraps a data key of a legacy wrap. A failure must not be visible, so it returns a random key and `false` then.
     /// All keys are tried even after one fits, so that the time reveals nothing either.
     ///
     /// # Errors
@@ -293,7 +294,7 @@ impl Keyring {
         std::iter::once(&*self.writing).chain(&*self.further)
     }
 
-    /// The keys that can read, the preferred one first.
+    /// The keys that can unwrap data keys of this kind, the `wanted` one first.
     fn in_order(&self, kind: Kind, wanted: Option<&str>) -> impl Iterator<Item = &Key> {
         let named = move |key: &&Key| wanted.is_some() && key.id.as_deref() == wanted;
         let reading = move |key: &&Key| key.key.reads(kind);
@@ -310,7 +311,7 @@ impl Keyring {
                 "but this service has no KMS key: set `kms_key_id`, or add `kms:` and the key's ARN to `decryption_keys`"
             }
             Kind::Rsa if self.keys().any(|key| matches!(key.key, KeyMaterial::Rsa(_))) => {
-                "but this service has public RSA keys only, which can write and not read: set the private key as \
+                "but this service has public RSA keys only, which can write but not read: set the private key as \
                  `encryption_key`, or add it to `decryption_keys`"
             }
             Kind::Rsa | Kind::Aes => "but this service has no such key: add it to `decryption_keys`",
@@ -321,7 +322,7 @@ impl Keyring {
     fn no_key_fits(&self, wanted: Option<&str>) -> Error {
         let message = match wanted.map(|id| (id, self.keys().find(|key| key.id.as_deref() == Some(id)))) {
             Some((id, Some(Key { key: KeyMaterial::Rsa(key), .. }))) if !key.is_private() => format!(
-                "the key {id:?} is a public RSA key, which can write and not read, and no other key opens \
+                "the key {id:?} is a public RSA key, which can write but not read, and no other key opens \
                  the object's data key: set the private key as `encryption_key`, or add it to `decryption_keys`"
             ),
             Some((id, Some(_))) => format!(

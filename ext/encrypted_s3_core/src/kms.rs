@@ -1,8 +1,7 @@
 //! Keys in AWS KMS: the operations that data keys need.
 //!
-//! A KMS key never leaves KMS. KMS generates and decrypts data keys, by one request each, and checks the encryption
-//! context: the text that an object has instead of a material description (S3 Encryption Client specification, KMS
-//! keyring).
+//! A KMS key never leaves KMS. KMS generates and decrypts data keys, with one request each, and checks the encryption
+//! context, which an object has instead of a material description (S3 Encryption Client specification, KMS keyring).
 
 mod aws;
 mod aws_error;
@@ -43,13 +42,13 @@ impl KmsKey {
     pub fn new(id: &str, context: Context) -> Result<Self> {
         let valid = (1..=MAX_KMS_ID_LEN).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
         if !valid {
-            let what = "the id of a KMS key must be a key id, an ARN or an alias in printable ASCII";
-            return Err(Error::new(ErrorKind::Configuration, what));
+            let message = "the id of a KMS key must be a key id, an ARN or an alias in printable ASCII";
+            return Err(Error::new(ErrorKind::Configuration, message));
         }
         Ok(Self { id: Some(id.to_owned()), context })
     }
 
-    /// Stands for any key that a wrapped data key names. It reads and does not write.
+    /// Stands for any key that a wrapped data key names. It only unwraps.
     pub fn any(context: Context) -> Self {
         Self { id: None, context }
     }
@@ -81,7 +80,7 @@ impl KmsKey {
     }
 }
 
-/// Whether a text may be a part of a host name.
+/// Whether a text may be a label of a host name.
 fn is_host_label(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
@@ -119,25 +118,26 @@ pub struct KmsDescription {
     pub arn: String,
     /// `Enabled`, `Disabled`, `PendingDeletion`, …
     pub state: String,
-    /// Whether the key is for encryption and decryption under a symmetric key. Others cannot make data keys.
+    /// Whether the key is for encryption and decryption under a symmetric key. Other keys cannot generate data keys.
     pub is_symmetric: bool,
 }
 
-/// Uses keys in KMS. Futures own what they need and may be spawned.
+/// The operations of KMS on its keys. Futures own their data and may be spawned.
 ///
 /// # Errors
 /// For all methods: [`ErrorKind::Access`] when a permission is missing, [`ErrorKind::KeyDisabled`] when the key is
 /// disabled or its deletion is pending, [`ErrorKind::KeyDestroyed`] when there is no such key, [`ErrorKind::Transport`]
-/// when KMS is not reached or has too many requests, [`ErrorKind::Configuration`] and [`ErrorKind::Rejected`] for the
-/// rest.
+/// when KMS cannot be reached or throttles requests, [`ErrorKind::Configuration`] and [`ErrorKind::Rejected`]
+/// otherwise.
 pub trait KeyService: std::fmt::Debug + Send + Sync + 'static {
-    /// A new data key of 32 bytes and the same wrapped by `key` in `context`.
+    /// Generates a data key of 32 bytes, and wraps it by `key` in `context`.
     fn generate_data_key(&self, key: &KmsKey, context: &Context) -> KmsFuture<(DataKey, KmsWrapped)>;
 
     /// Wraps an existing data key.
     fn encrypt(&self, key: &KmsKey, context: &Context, data_key: &DataKey) -> KmsFuture<KmsWrapped>;
 
-    /// Unwraps a data key and returns the ARN of the key that did it; `None` when another key than `key` wrapped it.
+    /// Unwraps a data key and returns the ARN of the key that unwrapped it; `None` when another key than `key` wrapped
+    /// it.
     ///
     /// # Errors
     /// Also [`ErrorKind::Unwrap`] when it was wrapped in another context or was changed.
@@ -147,7 +147,7 @@ pub trait KeyService: std::fmt::Debug + Send + Sync + 'static {
     /// `None` when another key than `from.0` wrapped it. Both keys are in one region.
     ///
     /// # Errors
-    /// As for [`decrypt`](Self::decrypt).
+    /// The errors of [`decrypt`](Self::decrypt).
     fn re_encrypt(
         &self,
         from: (&KmsKey, &Context),
@@ -155,7 +155,7 @@ pub trait KeyService: std::fmt::Debug + Send + Sync + 'static {
         blob: &[u8],
     ) -> KmsFuture<Option<KmsRewrapped>>;
 
-    /// The region in which `key` is used, as far as the settings say it.
+    /// The region in which `key` is used, if the settings determine it.
     fn region(&self, key: &KmsKey) -> Option<String>;
 
     /// KMS's description of `key`, which must not stand for any key.

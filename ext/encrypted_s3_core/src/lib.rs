@@ -1,9 +1,11 @@
 //! Client-side encryption for S3 in Amazon's own envelope formats.
 //!
-//! This crate knows S3 and cryptography and not Ruby. Its guarantees: no byte of plaintext leaves it before the
-//! authentication tag over the whole object has been checked (legacy objects, which have none and are read only where
-//! that is switched on, before their padding has been checked); a data key, a nonce and the ciphertext made with them
-//! are used for one object only; secrets are wiped from memory when they are dropped and print as `[redacted]`.
+//! This crate knows S3 and cryptography, but not Ruby. Its guarantees:
+//!
+//! - No plaintext is returned before it has been authenticated. Legacy objects have no authentication tag: they are
+//!   read only if this is switched on, and not before their padding has been checked.
+//! - A data key, a nonce and the ciphertext made with them are used for one object only.
+//! - Secrets are wiped from memory when they are dropped, and print as `[redacted]`.
 
 #![deny(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Objects in local files, with the same formats and the same guarantees as in a bucket. With these functions an object
-//! that was copied out of a bucket can be read, and an object can be made, without a store.
+//! Objects in local files, with the same formats and the same guarantees as in a bucket. These functions read an object
+//! that was copied out of a bucket, and create an object, without a store.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -41,8 +41,8 @@ pub async fn open(
     match (envelopes.instruction_file(name), instruction_file) {
         (Some(key), Some(body)) => store = store.with_instruction_file(key, body),
         (None, Some(_)) => {
-            let what = "an instruction file is only read when `envelope_location` is `instruction_file`";
-            return Err(Error::new(ErrorKind::Configuration, what));
+            let message = "an instruction file is only read when `envelope_location` is `instruction_file`";
+            return Err(Error::new(ErrorKind::Configuration, message));
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
-//! MD5 in steps. Active Storage uses it as the checksum of a file. It has no role in security here.
+//! MD5 in steps. Active Storage uses it as the checksum of a file. It is not a security measure.
 //!
-//! aws-lc computes it a third faster than RustCrypto, and it takes more time than anything else in a large upload.
+//! aws-lc is a third faster than RustCrypto, and MD5 takes more time than any other step of a large upload.
 
 #[cfg(feature = "aws-lc")]
 #[allow(unsafe_code, reason = "calls aws-lc's C functions")]
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_message_is_cut_does_not_matter() {
+    fn the_digest_does_not_depend_on_the_pieces() {
         use ::md5::Digest;
         let message: Vec<u8> = (0..10_000u32).map(|number| number.to_le_bytes()[0]).collect();
         for size in [1, 63, 64, 65, 4096] {

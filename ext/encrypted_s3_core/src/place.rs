@@ -1,7 +1,7 @@
 //! Binds an object to the key under which it was written, with the metadata entry of `docs/format.md`, section 4.
 //!
 //! The format authenticates the content of an object but not its key in the bucket. Without this entry, anybody who can
-//! write to the bucket could put one object in another's place.
+//! write to the bucket could replace one object by another.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,12 +25,12 @@ const PLACE_KEY: &[u8] = b"place key";
 /// The setting for binding objects to their keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlaceBinding {
-    /// No entry is written and no entry is checked.
+    /// Entries are neither written nor checked.
     Off,
-    /// New objects get an entry. An entry must be correct; an object without one can be read.
+    /// New objects get an entry. An existing entry must be correct; an object without an entry can be read.
     #[default]
     Verify,
-    /// New objects get an entry. An entry must be correct, and an object without one is refused.
+    /// New objects get an entry. An existing entry must be correct, and an object without an entry is refused.
     Require,
 }
 
@@ -71,7 +71,7 @@ pub fn is_bound<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> b
 
 /// The place entry in an object's metadata, read before any key is used.
 #[derive(Debug)]
-#[must_use = "the entry counts when it was checked"]
+#[must_use = "the entry must be checked"]
 pub struct Claim(Option<[u8; VALUE_LEN]>);
 
 impl Claim {
@@ -80,8 +80,8 @@ impl Claim {
     /// legacy form, which has no entry.
     ///
     /// # Errors
-    /// [`ErrorKind::Misplaced`] for an entry that no writer makes, for two entries, and for an entry in a legacy
-    /// object; [`ErrorKind::PlaceRequired`] when there is no entry and the setting requires one.
+    /// [`ErrorKind::Misplaced`] for a malformed entry, for two entries, and for an entry in a legacy object;
+    /// [`ErrorKind::PlaceRequired`] when there is no entry and the setting requires one.
     pub fn read<'a>(
         binding: PlaceBinding,
         is_legacy: bool,
@@ -102,7 +102,7 @@ impl Claim {
         }
     }
 
-    /// Whether there is no entry, or the setting says that entries are not checked.
+    /// Whether there is no entry, or entries are not checked.
     pub fn is_absent(&self) -> bool {
         self.0.is_none()
     }
@@ -111,8 +111,7 @@ impl Claim {
     /// entry to check.
     ///
     /// # Errors
-    /// [`ErrorKind::Misplaced`] when the entry is a different one; [`ErrorKind::Internal`] when the key derivation
-    /// fails.
+    /// [`ErrorKind::Misplaced`] when the entry differs; [`ErrorKind::Internal`] when the key derivation fails.
     pub fn check(&self, data_key: &DataKey, key: &str) -> Result<()> {
         match &self.0 {
             None => Ok(()),
@@ -137,7 +136,7 @@ fn value(data_key: &DataKey, key: &str) -> Result<[u8; VALUE_LEN]> {
 fn misplaced() -> Error {
     Error::new(
         ErrorKind::Misplaced,
-        format!("the object was not written under this key: its metadata entry `{ENTRY}` is not the one of this key"),
+        format!("the object was not written under this key: its metadata entry `{ENTRY}` does not match this key"),
     )
 }
 
@@ -145,9 +144,9 @@ fn required() -> Error {
     Error::new(
         ErrorKind::PlaceRequired,
         format!(
-            "the object has no metadata entry `{ENTRY}`, which `place_binding: require` demands. If it was stored before \
-             there were such entries: set `place_binding: verify`, run `rails encrypted_s3_service:rotate`, which binds \
-             every object to its key, and set `require` again"
+            "the object has no metadata entry `{ENTRY}`, and `place_binding: require` refuses such objects. If it was \
+             stored without place binding, set `place_binding: verify`, run `rails encrypted_s3_service:rotate`, which \
+             binds every object to its key, and set `require` again"
         ),
     )
 }

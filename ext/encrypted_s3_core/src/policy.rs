@@ -1,6 +1,6 @@
 //! The formats that are written and read, under the names of Amazon's SDKs.
 //!
-//! Two settings of a client decide: the commitment policy about key commitment (V3) and the security profile about the
+//! Two settings decide this: the commitment policy controls key commitment (V3), and the security profile controls the
 //! legacy forms. Contradictory combinations are refused when the policy is created, not when an object is read.
 
 use crate::envelope::Format;
@@ -19,7 +19,7 @@ pub enum CommitmentPolicy {
 }
 
 impl CommitmentPolicy {
-    /// The policy that the SDKs call `name`.
+    /// The policy with this `name` in the SDKs.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`] for any other name.
@@ -35,7 +35,7 @@ impl CommitmentPolicy {
             })
     }
 
-    /// The SDKs' name.
+    /// The name in the SDKs.
     pub fn name(self) -> &'static str {
         match self {
             Self::ForbidEncryptAllowDecrypt => "forbid_encrypt_allow_decrypt",
@@ -59,7 +59,7 @@ pub enum SecurityProfile {
 }
 
 impl SecurityProfile {
-    /// The profile that the SDKs call `name`.
+    /// The profile with this `name` in the SDKs.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`] for any other name.
@@ -70,7 +70,7 @@ impl SecurityProfile {
             .ok_or_else(|| wrong("security_profile must be one of v2, v2_and_legacy, v3, v3_and_legacy"))
     }
 
-    /// The SDKs' name.
+    /// The name in the SDKs.
     pub fn name(self) -> &'static str {
         match self {
             Self::V2 => "v2",
@@ -84,8 +84,8 @@ impl SecurityProfile {
         matches!(self, Self::V2AndLegacy | Self::V3AndLegacy)
     }
 
-    /// The default of Amazon's client of this profile. Legacy objects have no commitment, so the V3 client's own
-    /// default would read none of them.
+    /// The default of Amazon's client for this profile, except for legacy forms in V3: those objects have no
+    /// commitment, and the default of the V3 client would refuse them.
     fn default_commitment(self) -> CommitmentPolicy {
         match self {
             Self::V2 | Self::V2AndLegacy => CommitmentPolicy::ForbidEncryptAllowDecrypt,
@@ -110,7 +110,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The policy of two settings. If one is missing, it follows from the other.
+    /// Combines the two settings. A missing setting follows from the other.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`], naming both settings, for a V2 profile with a policy that writes V3, and for
@@ -143,7 +143,7 @@ impl Policy {
         if self.commitment == CommitmentPolicy::ForbidEncryptAllowDecrypt { Format::V2 } else { Format::V3 }
     }
 
-    /// Accepts an object without key commitment.
+    /// Checks that an object without key commitment may be read.
     ///
     /// # Errors
     /// [`ErrorKind::CommitmentRequired`].
@@ -158,17 +158,17 @@ impl Policy {
         ))
     }
 
-    /// Accepts a legacy object; `what` is the reason why it counts as legacy.
+    /// Checks that a legacy object may be read; `reason` says why it counts as legacy.
     ///
     /// # Errors
     /// [`ErrorKind::LegacyDisabled`].
-    pub(crate) fn allow_legacy(self, what: &str) -> Result<()> {
+    pub(crate) fn allow_legacy(self, reason: &str) -> Result<()> {
         if self.reads_legacy {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::LegacyDisabled,
-            format!("the object {what}; only security_profile v2_and_legacy or v3_and_legacy reads such objects"),
+            format!("the object {reason}; only security_profile v2_and_legacy or v3_and_legacy reads such objects"),
         ))
     }
 }

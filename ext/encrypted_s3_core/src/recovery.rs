@@ -29,13 +29,13 @@ const RECOVERY_KEY: &[u8] = b"recovery key";
 
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 32;
-/// The object id fills the length of V3's message id.
+/// The object id is padded to the length of V3's message id.
 const ID_LEN: usize = 28;
 
 /// The first bytes of the SHA-256 of a key's `SubjectPublicKeyInfo`.
 pub type Fingerprint = [u8; FINGERPRINT_LEN];
 
-/// The recovery keys of new objects, and the private key that reads in place of the application's keys.
+/// The recovery keys of new objects, and the private key that reads instead of the application's keys.
 ///
 /// Clones share the keys.
 #[derive(Clone, Default)]
@@ -62,12 +62,15 @@ impl Recovery {
     /// [`ErrorKind::Configuration`] for a public key.
     pub fn for_reading(key: RsaKey) -> Result<Self> {
         if !key.is_private() {
-            return Err(Error::new(ErrorKind::Configuration, "the recovery key is a public key, which opens nothing"));
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "the recovery key is a public key, which cannot open objects",
+            ));
         }
         Ok(Self { writing: Arc::default(), reading: Some(Arc::new(key)) })
     }
 
-    /// The private key that reads in place of the keyring.
+    /// The private key that reads instead of the keyring.
     pub(crate) fn reading(&self) -> Option<&RsaKey> {
         self.reading.as_deref()
     }
@@ -93,15 +96,15 @@ impl Recovery {
         Ok(Some((ENTRY, STANDARD.encode(value))))
     }
 
-    /// Whether the metadata of an object names the recovery keys of this configuration, as far as that shows without
-    /// the data key. Without configured recovery keys any entry is right and is kept.
+    /// Whether the metadata of an object names the configured recovery keys, as far as this is visible without the data
+    /// key. Without configured recovery keys any entry is accepted and kept.
     pub(crate) fn is_named<'a>(&self, metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
         let wanted = || self.writing.iter().map(RsaKey::fingerprint);
         self.writing.is_empty()
             || matches!(Entry::read(metadata), Ok(Some(entry)) if entry.records().map(|(name, _)| name).eq(wanted()))
     }
 
-    /// The entry that an object with this `metadata` needs, name and value; `None` when its entry is right.
+    /// The entry that an object with this `metadata` needs, name and value; `None` when its entry is correct.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when wrapping fails.
@@ -132,7 +135,7 @@ impl Entry {
     /// Reads the entry from an object's own metadata; `None` when there is none.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`] for an entry that no writer makes, and for two.
+    /// [`ErrorKind::Malformed`] for a malformed entry, and for two entries.
     pub(crate) fn read<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Option<Self>> {
         let mut entries = metadata.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(ENTRY));
         let Some((_, value)) = entries.next() else { return Ok(None) };
@@ -168,22 +171,22 @@ impl Entry {
         let fingerprint = key.fingerprint();
         let Some((_, wrapped)) = self.records().find(|(name, _)| *name == fingerprint) else {
             let named: Vec<_> = self.records().map(|(name, _)| hex(&name)).collect();
-            let what = format!(
+            let message = format!(
                 "the object is not for the recovery key {}; it is for: {}",
                 hex(&fingerprint),
                 named.join(", ")
             );
-            return Err(Error::new(ErrorKind::Unwrap, what));
+            return Err(Error::new(ErrorKind::Unwrap, message));
         };
         key.unwrap_for_recovery(wrapped)?.ok_or_else(|| {
             Error::new(ErrorKind::Unwrap, "the recovery key does not open the object's recovery entry: it was changed")
         })
     }
 
-    /// Compares the entry with the object that it was made for, in constant time.
+    /// Checks, in constant time, that the entry was made for this object.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`] when it was changed, or belongs to another object.
+    /// [`ErrorKind::Malformed`] when the entry was changed, or belongs to another object.
     pub(crate) fn check(&self, content_key: &ContentKey) -> Result<()> {
         let (statement, stored) = self.0.split_at_checked(self.0.len().saturating_sub(TAG_LEN)).ok_or_else(changed)?;
         let tag = tag(content_key.data_key(), content_key, statement)?;
@@ -220,19 +223,19 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// An object without an entry.
+/// The error for an object without an entry.
 pub(crate) fn missing() -> Error {
-    let what = format!(
+    let message = format!(
         "the object has no metadata entry `{ENTRY}`, so no recovery key opens it: it was stored without `recovery_keys`. \
-         `rails encrypted_s3_service:rotate` adds the entry while the application's keys are there"
+         `rails encrypted_s3_service:rotate` adds the entry as long as the application has its keys"
     );
-    Error::new(ErrorKind::KeyMismatch, what)
+    Error::new(ErrorKind::KeyMismatch, message)
 }
 
 fn changed() -> Error {
     Error::new(
         ErrorKind::Malformed,
-        format!("the object's metadata entry `{ENTRY}` was changed, or is another object's"),
+        format!("the object's metadata entry `{ENTRY}` was changed, or belongs to another object"),
     )
 }
 

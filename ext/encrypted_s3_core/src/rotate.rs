@@ -11,7 +11,7 @@ use crate::task;
 use crate::transfer::{Aim, Command, Part, Sending};
 use crate::{Error, ErrorKind, Result};
 
-/// How many times an object is tried if it is replaced while it is being rotated.
+/// How many times the rotation of one object is tried if the object is replaced meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// How many times the store is asked for the new envelope, and the first pause between two requests: some stores show a
@@ -19,14 +19,14 @@ const ATTEMPTS: usize = 3;
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The number of parts of a large object that the store copies at the same time. One is enough: the store does the
-/// work, and no user waits for it.
+/// The number of parts of a large object that the store copies at the same time. One part at a time is enough: the
+/// store does the work, and no user waits for it.
 const PARTS_AT_ONCE: usize = 1;
 
 /// Settings for rotating one object.
 #[derive(Clone, Debug, Default)]
 pub struct RotateOptions {
-    /// The canned ACL of the object after the rotation. Stores do not copy the ACL that it has.
+    /// The canned ACL of the object after the rotation. Stores do not copy the present ACL.
     pub acl: Option<String>,
     /// The largest copy in one request, in bytes. Larger objects are copied in parts of this size. S3's own limit is 5
     /// GiB.
@@ -34,7 +34,8 @@ pub struct RotateOptions {
     /// Whether to request the object again and compare its envelope: some stores answer 200 to the copy and change
     /// nothing.
     pub verify: bool,
-    /// Whether to replace an envelope in an instruction file there. Otherwise such an object must be encrypted again.
+    /// Whether to rotate an envelope in an instruction file by replacing that file. Otherwise such an object must be
+    /// encrypted again.
     pub instruction_files: bool,
     /// The key in the bucket under which the object was written, if it was renamed since. The object is then bound to
     /// its present key, and its wrapping key is not changed.
@@ -50,9 +51,9 @@ pub enum Rotation {
     /// The data key was already wrapped with the writing key (with `renamed_from`: the object was already bound to its
     /// present key).
     Current(Format),
-    /// The object must be encrypted again instead; the text gives the reason.
+    /// The object must be encrypted again instead; the text is the reason.
     Reencrypt(&'static str),
-    /// The object must stay as it is: it is archived or locked. The text gives the reason.
+    /// The object must stay as it is: it is archived or locked. The text is the reason.
     Immovable(String),
 }
 
@@ -67,11 +68,11 @@ pub struct Rotated {
 
 /// Wraps the data key of the object `key` with the writing key and replaces the metadata, or the instruction file that
 /// holds the envelope, in one step of the store. Readers see the old envelope or the new one, and both open the body.
-/// If somebody replaces the object meanwhile, their object stays.
+/// If another writer replaces the object meanwhile, that writer's object stays.
 ///
 /// # Errors
-/// `NotFound`; the errors of opening the envelope; `Changed` when the object is replaced again and again; `NotRotated`
-/// when `verify` is set and the store does not show the new envelope.
+/// `NotFound`; the errors of opening the envelope; `Changed` when the object is replaced repeatedly; `NotRotated` when
+/// `verify` is set and the store does not show the new envelope.
 pub async fn rotate(
     store: Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
@@ -154,8 +155,8 @@ async fn verify(
             return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key));
         };
     }
-    let what = format!("the store said that it replaced the metadata, but {problem}");
-    Err(Error::new(ErrorKind::NotRotated, what).for_object(key))
+    let message = format!("the store said that it replaced the metadata, but {problem}");
+    Err(Error::new(ErrorKind::NotRotated, message).for_object(key))
 }
 
 fn holds(head: &ObjectHead, name: &str, value: &str) -> bool {

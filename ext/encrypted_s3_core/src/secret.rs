@@ -21,7 +21,7 @@ impl DataKey {
     /// A new key from the operating system's random source.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when the source fails or hands out zeros only.
+    /// [`ErrorKind::Internal`] when the source fails or returns only zeros.
     pub fn generate() -> Result<Self> {
         let mut key = Box::new(Zeroizing::new([0; DATA_KEY_LEN]));
         fill_random(key.as_mut_slice())?;
@@ -102,8 +102,8 @@ impl fmt::Debug for WrappingKey {
 /// generator of aws-lc's module, which the operating system seeds.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] when the source fails or hands out zeros only. With a source that is
-/// broken in this way every object would be encrypted with the same key and nonce, and nothing would show it.
+/// [`ErrorKind::Internal`] when the source fails or returns only zeros. With such a source every object would be
+/// encrypted with the same key and nonce, without any sign of it.
 pub(crate) fn fill_random(buffer: &mut [u8]) -> Result<()> {
     #[cfg(feature = "fips")]
     return fill_from(buffer, aws_lc_rs::rand::fill);

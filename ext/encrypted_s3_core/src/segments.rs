@@ -1,4 +1,4 @@
-//! Reading any part of a large object, all of it authenticated, with the segment map of `docs/format.md`, section 3.
+//! Authenticated reading of any part of a large object, with the segment map of `docs/format.md`, section 3.
 //!
 //! GCM authenticates an object as a whole, with one tag at its end. A [`Map`] authenticates each 64 KiB segment of its
 //! ciphertext. A caller that has the map fetches the segments that it needs, in any order, and opens them with a
@@ -7,7 +7,7 @@
 //! There are two ways to get a map. The first is a pass over the whole ciphertext, [`Sealing`] or [`Checking`]: it
 //! returns a map only if the object's own tag was made or successfully checked in that pass, and the types allow no
 //! other way. The second is to read the map that is stored beside the object ([`Map::read`]); its header authenticates
-//! it. A map is valid for one data key and object id only. Every use asks for both again, because the entity tag and
+//! it. A map is valid for one data key and object id only. Every use requires both again, because the entity tag and
 //! the metadata that a store returns may be wrong.
 
 mod builder;
@@ -59,7 +59,7 @@ pub fn is_sidecar_key(key: &str) -> bool {
 }
 
 /// Returns the nonce of the segment with this number: the number in 64 bits (`docs/format.md`, 3.3). With 32 bits a
-/// nonce would repeat, and one nonce for two texts reveals the hash key.
+/// nonce would repeat, and a repeated nonce reveals the hash key.
 pub fn segment_nonce(number: u64) -> Nonce {
     let mut nonce = [0; NONCE_LEN];
     let (_, low) = nonce.split_at_mut(NONCE_LEN - 8);

@@ -21,7 +21,7 @@ const CONTENT_TYPE: &str = "application/octet-stream";
 ///
 /// # Errors
 /// `Rejected` when another object is stored under the map's key; `Internal` for a map that is not for storing;
-/// otherwise the errors of the store. None of them means that anything is wrong with the object.
+/// otherwise the errors of the store. None of them means that the object is damaged.
 pub async fn put(store: Arc<dyn ObjectStore>, key: &str, map: &Map, settings: ObjectSettings) -> Result<()> {
     let not_stored = || Error::new(ErrorKind::Internal, "this segment map is not for storing").for_object(key);
     let body = map.to_sidecar().ok_or_else(not_stored)?;
@@ -31,35 +31,35 @@ pub async fn put(store: Arc<dyn ObjectStore>, key: &str, map: &Map, settings: Ob
 /// Like [`put`], for a map that is already in its stored form.
 ///
 /// # Errors
-/// Those of [`put`].
+/// The errors of [`put`].
 pub(crate) async fn put_body(
     store: Arc<dyn ObjectStore>,
     key: &str,
     body: Bytes,
     settings: ObjectSettings,
 ) -> Result<()> {
-    let Some(place) = segments::sidecar_key(key) else {
-        let what = "its key is too long for a segment map beside it";
-        return Err(Error::new(ErrorKind::Rejected, what).for_object(key));
+    let Some(sidecar) = segments::sidecar_key(key) else {
+        let message = "the key is too long for a segment map beside the object";
+        return Err(Error::new(ErrorKind::Rejected, message).for_object(key));
     };
     let content_type = CONTENT_TYPE.to_owned();
-    let object = NewObject { key: place.clone(), content_type, metadata: Vec::new(), settings };
+    let object = NewObject { key: sidecar.clone(), content_type, metadata: Vec::new(), settings };
     let is_taken = match store.put_if_absent(object.clone(), body.clone()).await {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::Changed => true,
-        Err(error) if error.kind() == ErrorKind::Unsupported => exists(&store, &place).await?,
+        Err(error) if error.kind() == ErrorKind::Unsupported => exists(&store, &sidecar).await?,
         Err(error) => return Err(error),
     };
-    if is_taken && !segments::may_be_replaced(&beginning(&store, &place).await?) {
-        return Err(taken(&place));
+    if is_taken && !segments::may_be_replaced(&beginning(&store, &sidecar).await?) {
+        return Err(taken(&sidecar));
     }
     store.put(object, body).await.map(drop)
 }
 
 /// The error for another object under the key of a map.
-pub(crate) fn taken(place: &str) -> Error {
-    let what = "another object, or the segment map of a later version, is stored under this key. It was left alone";
-    Error::new(ErrorKind::Rejected, what).for_object(place)
+pub(crate) fn taken(sidecar: &str) -> Error {
+    let message = "another object, or the segment map of a later version, is stored under this key. It was left alone";
+    Error::new(ErrorKind::Rejected, message).for_object(sidecar)
 }
 
 async fn exists(store: &Arc<dyn ObjectStore>, key: &str) -> Result<bool> {
@@ -73,7 +73,7 @@ async fn exists(store: &Arc<dyn ObjectStore>, key: &str) -> Result<bool> {
 /// Whether the object `key` is a stored map. False when there is no such object.
 ///
 /// # Errors
-/// Those of the store.
+/// The errors of the store.
 pub async fn is_at(store: Arc<dyn ObjectStore>, key: &str) -> Result<bool> {
     match beginning(&store, key).await {
         Ok(bytes) => Ok(segments::is_sidecar(&bytes)),

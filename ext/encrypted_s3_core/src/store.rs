@@ -1,6 +1,6 @@
 //! The interface of an object store, and its implementations.
 //!
-//! Futures own what they need and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
+//! Futures own their data and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
 
 mod aws;
 pub(crate) mod aws_cause;
@@ -64,7 +64,7 @@ pub struct NewObject {
 /// The answer of the store for an object that was stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// The entity tag, with its quotes, as the store gives it.
+    /// The entity tag, with its quotes, as the store returns it.
     pub etag: String,
 }
 
@@ -90,7 +90,7 @@ pub struct ObjectHead {
     pub etag: String,
     /// User metadata, names without the `x-amz-meta-` prefix.
     pub metadata: HashMap<String, String>,
-    /// Why the object must not be copied onto itself, as far as the store says so: it is archived or locked.
+    /// Why the object must not be copied onto itself, if the store reports a reason: it is archived or locked.
     pub immovable: Option<String>,
 }
 
@@ -133,7 +133,7 @@ enum BodySource {
 }
 
 impl Body {
-    /// A body of the given chunks; an `Err` among them stands for a connection that breaks there.
+    /// A body of the given chunks; an `Err` among them simulates a connection that breaks there.
     pub fn from_chunks(chunks: Vec<Result<Bytes>>) -> Self {
         Self(BodySource::Chunks(chunks.into_iter()))
     }
@@ -176,7 +176,7 @@ pub struct Page {
     pub keys: Vec<String>,
     /// The start of the next page; `None` on the last.
     pub next: Option<String>,
-    /// Whether the store says that there are further pages.
+    /// Whether the store reports further pages.
     pub truncated: bool,
 }
 
@@ -199,8 +199,8 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Writes a whole object in one request if there is none under its key; `Changed` if there is one. A store without
     /// this condition answers `Unsupported`.
     fn put_if_absent(&self, object: NewObject, _body: Bytes) -> StoreFuture<Stored> {
-        let what = "the store cannot be asked to store an object only where there is none";
-        let error = Error::new(ErrorKind::Unsupported, what).for_object(&object.key);
+        let message = "the store cannot store an object only if there is none under its key";
+        let error = Error::new(ErrorKind::Unsupported, message).for_object(&object.key);
         Box::pin(async move { Err(error) })
     }
 
@@ -224,11 +224,11 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// requested one, `InvalidRange` for a range that begins past the end.
     fn get(&self, key: &str, reading: Reading) -> StoreFuture<Object>;
 
-    /// Gives an object other user metadata without moving its body: content type, storage class, server-side
-    /// encryption, tags and the rest stay. Only while its entity tag is `etag`: `Changed` otherwise.
+    /// Replaces the user metadata of an object without moving its body, only while its entity tag is `etag`: `Changed`
+    /// otherwise. Content type, storage class, server-side encryption, tags and all other properties stay.
     fn replace_metadata(&self, key: &str, etag: &str, replacement: Replacement) -> StoreFuture<Stored>;
 
-    /// Begins a multipart upload that will give an object other user metadata, as [`replace_metadata`] does, and
+    /// Begins a multipart upload that replaces the user metadata of an object, as [`replace_metadata`] does, and
     /// returns its id. The parts are copied from the object itself.
     ///
     /// [`replace_metadata`]: Self::replace_metadata

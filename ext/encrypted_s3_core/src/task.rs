@@ -27,7 +27,7 @@ pub async fn join<T>(task: &mut Task<T>) -> Result<T> {
 /// The result of a task that has ended.
 ///
 /// # Errors
-/// As [`join`].
+/// The errors of [`join`].
 pub(crate) fn finished<T>(ended: std::result::Result<Result<T>, JoinError>) -> Result<T> {
     ended.unwrap_or_else(|error| Err(ended_early(error)))
 }
@@ -35,7 +35,7 @@ pub(crate) fn finished<T>(ended: std::result::Result<Result<T>, JoinError>) -> R
 /// Runs `work` in a task and waits for it.
 ///
 /// # Errors
-/// As [`join`].
+/// The errors of [`join`].
 pub async fn run<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     join(&mut spawn(work)).await
 }

@@ -2,8 +2,8 @@
 //! object is copied, from the store itself.
 //!
 //! It handles the whole life of a multipart upload: create, send, complete or abort. It runs independently of the
-//! caller, so that a caller that is interrupted, or never comes back, leaves nothing behind: when the commands end
-//! without [`Command::Finish`], the upload is aborted.
+//! caller, so that an interrupted or lost caller leaves nothing behind: when the commands end without
+//! [`Command::Finish`], the upload is aborted.
 
 mod in_flight;
 
@@ -211,7 +211,7 @@ impl Transfer {
         }
     }
 
-    /// Sends parts as they come, at most `concurrency` at once, and returns them in order after the last one.
+    /// Sends parts as they arrive, at most `concurrency` at once, and returns them in order after the last one.
     async fn send_parts(
         &self,
         id: &str,

@@ -1,9 +1,9 @@
 //! Writing one encrypted object.
 //!
-//! The caller's side: [`Upload`] takes plaintext, encrypts it at once and passes whole parts to a task that sends them
-//! while the next part is filled. Nothing becomes visible under the key before [`Upload::finish`] has checked the
-//! plaintext's checksum, and nothing is left behind if it is never called. The segment map of a large object is made in
-//! the same pass and stored after the object: 16 bytes of memory for each 64 KiB.
+//! The caller's side: [`Upload`] accepts plaintext, encrypts it at once and passes whole parts to a task that sends
+//! them while the next part is filled. Nothing becomes visible under the key before [`Upload::finish`] has checked the
+//! plaintext's checksum, and nothing is left behind if `finish` is never called. The segment map of a large object is
+//! made in the same pass and stored after the object: 16 bytes of memory for each 64 KiB.
 
 mod parts;
 mod plan;
@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind, Result, sidecar, task};
 const PIECE: usize = 64 * 1024;
 
 /// The upload yields after this many bytes, so that the caller can be interrupted even if there is nothing to wait for.
-const BREATH: usize = 1024 * 1024;
+const YIELD_AFTER: usize = 1024 * 1024;
 
 /// The properties of an object that are known before its first byte.
 #[derive(Clone, Debug, Default)]
@@ -41,12 +41,12 @@ pub struct UploadOptions {
     /// The checksum of the whole plaintext, compared before the object becomes visible.
     pub checksum: Option<Checksum>,
     /// The expected number of plaintext bytes, if it is known. It decides the size of the parts. More or fewer bytes
-    /// are no error.
+    /// are not an error.
     pub expected_size: Option<u64>,
     /// Storage class, server-side encryption and similar settings.
     pub settings: ObjectSettings,
     /// Objects of more than this many bytes of plaintext get a segment map beside them (`docs/format.md`, 3); with
-    /// `None` none does. An object that was expected to be smaller, and has grown, gets none.
+    /// `None` no object does. An object that was expected to be smaller, and has grown, gets none.
     pub index_above: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ pub enum Index {
 /// A stored object.
 #[derive(Debug)]
 pub struct Uploaded {
-    /// The entity tag, with its quotes, as the store gives it.
+    /// The entity tag, with its quotes, as the store returns it.
     pub etag: String,
     /// The outcome for the object's segment map.
     pub index: Index,
@@ -91,12 +91,12 @@ pub struct Upload {
 #[derive(Debug)]
 enum State {
     Open(Box<Open>),
-    /// No more plaintext: all of it was handed over, or the upload was cancelled, or a call is in progress. The state
-    /// is put back only at the end of a call, because the bytes of a call that is dropped midway are lost.
+    /// No more plaintext is accepted: all of it was passed on, the upload was cancelled, or a call is in progress. The
+    /// state is restored only at the end of a call, because the bytes of a call that is dropped midway are lost.
     Closed,
 }
 
-/// An upload that takes plaintext.
+/// An upload that accepts plaintext.
 #[derive(Debug)]
 struct Open {
     cipher: Cipher,
@@ -139,7 +139,7 @@ impl Cipher {
     }
 }
 
-/// The reason why plaintext was not taken.
+/// The reason why plaintext was not accepted.
 enum Refusal {
     Error(Error),
     /// The sending task has ended; its result gives the reason.
@@ -153,12 +153,12 @@ impl From<Error> for Refusal {
 }
 
 impl Upload {
-    /// Begins an upload: makes the data key and the envelope. Nothing is sent to the store yet. Must be awaited within a
-    /// tokio runtime.
+    /// Begins an upload: makes the data key and the envelope. Nothing is sent to the store yet. Must be awaited within
+    /// a tokio runtime.
     ///
     /// # Errors
     /// `ChecksumMismatch` for a checksum that is not the base64 of a digest; `Rejected` for a key that belongs to the
-    /// segment map of another object; `Internal` without randomness; for a writing key in KMS those of
+    /// segment map of another object; `Internal` when the random source fails; for a writing key in KMS the errors of
     /// [`KeyService`](crate::kms::KeyService).
     pub async fn begin(
         store: Arc<dyn ObjectStore>,
@@ -168,15 +168,15 @@ impl Upload {
         options: UploadOptions,
     ) -> Result<Self> {
         if segments::is_sidecar_key(key) {
-            let what =
+            let message =
                 format!("keys that end in {:?} belong to segment maps of other objects", segments::SIDECAR_SUFFIX);
-            return Err(Error::new(ErrorKind::Rejected, what).for_object(key));
+            return Err(Error::new(ErrorKind::Rejected, message).for_object(key));
         }
         let checksum = options.checksum.as_ref().map(Expected::new).transpose();
         let checksum = checksum.map_err(|error| error.for_object(key))?;
         let (content_key, metadata) = envelopes.begin(key).await.map_err(|error| error.for_object(key))?;
         let index_above = options.index_above.filter(|_| segments::sidecar_key(key).is_some());
-        // A map of an object that is known to be small would be made for nothing.
+        // An object that is known to be small needs no map.
         let can_be_large = |limit| options.expected_size.is_none_or(|size| segments::wants_sidecar(size, limit));
         let cipher = Cipher::start(content_key, index_above.is_some_and(can_be_large))?;
         let (content_type, settings) = (options.content_type, options.settings);
@@ -199,7 +199,7 @@ impl Upload {
         })
     }
 
-    /// Takes the next plaintext bytes. Waits while enough parts are in flight.
+    /// Accepts the next plaintext bytes. Waits while enough parts are in flight.
     ///
     /// # Errors
     /// The store's error for an earlier part; `TooLarge` above GCM's limit; `Closed` after `finish` or `abort`.
@@ -209,24 +209,24 @@ impl Upload {
             let (piece, rest) = plaintext.split_at(plaintext.len().min(open.piece()));
             plaintext = rest;
             let taken = open.take_in(|parts| parts.fill(piece)).await;
-            self.plaintext += self.told(taken).await? as u64;
+            self.plaintext += self.or_transfer_error(taken).await? as u64;
         }
         self.state = State::Open(open);
         Ok(())
     }
 
-    /// Takes up to `length` bytes of `file` from `offset` and returns how many there were: fewer only at the end of the
-    /// file.
+    /// Reads up to `length` bytes of `file` from `offset` and returns their number, which is smaller only at the end of
+    /// the file.
     ///
     /// # Errors
-    /// As for [`write`](Self::write), and `Io` when the file cannot be read.
+    /// The errors of [`write`](Self::write), and `Io` when the file cannot be read.
     pub async fn write_file(&mut self, file: &File, offset: u64, length: u64) -> Result<u64> {
         let mut open = self.take()?;
         let mut all = 0;
         while all < length {
             let most = usize::try_from(length - all).unwrap_or(usize::MAX).min(open.piece());
             let taken = open.take_in(|parts| parts.fill_with(most, |room| file.read_at(room, offset + all))).await;
-            let taken = self.told(taken).await? as u64;
+            let taken = self.or_transfer_error(taken).await? as u64;
             if taken == 0 {
                 break;
             }
@@ -237,8 +237,8 @@ impl Upload {
         Ok(all)
     }
 
-    /// Sends the rest, checks the checksum, makes the object visible, and then stores its segment map. A map that cannot
-    /// be stored is not an error.
+    /// Sends the rest, checks the checksum, makes the object visible, and then stores its segment map. A map that
+    /// cannot be stored is not an error.
     ///
     /// # Errors
     /// `ChecksumMismatch`, or the store's error. The object is then not visible and no parts are left behind.
@@ -316,7 +316,7 @@ impl Upload {
     }
 
     /// Replaces the error that the transfer has ended by the transfer's own error.
-    async fn told<T>(&mut self, taken: std::result::Result<T, Refusal>) -> Result<T> {
+    async fn or_transfer_error<T>(&mut self, taken: std::result::Result<T, Refusal>) -> Result<T> {
         match taken {
             Ok(taken) => Ok(taken),
             Err(Refusal::Error(error)) => Err(error.for_object(&self.key)),
@@ -333,12 +333,12 @@ impl Upload {
 }
 
 impl Open {
-    /// The number of bytes taken at once.
+    /// The number of bytes per step.
     fn piece(&self) -> usize {
         self.parts.room().min(PIECE)
     }
 
-    /// Lets `fill` put plaintext into the parts, digests and encrypts it in place, and hands over the complete parts.
+    /// Lets `fill` put plaintext into the parts, digests and encrypts it in place, and passes on the complete parts.
     /// Returns the number of bytes.
     async fn take_in(&mut self, fill: impl FnOnce(&mut Parts) -> Result<usize>) -> std::result::Result<usize, Refusal> {
         let taken = fill(&mut self.parts)?;
@@ -352,7 +352,7 @@ impl Open {
             sent.map_err(|_| Refusal::Ended)?;
         }
         self.unbroken += taken;
-        if self.unbroken >= BREATH {
+        if self.unbroken >= YIELD_AFTER {
             self.unbroken = 0;
             tokio::task::yield_now().await;
         }

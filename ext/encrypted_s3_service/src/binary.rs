@@ -44,7 +44,7 @@ impl Target {
 fn filled(string: RString, bytes: &[u8], length: c_long) -> Result<RString, Error> {
     let raw = string.as_raw();
     // SAFETY: `raw` is a string that was just made with room for `length` bytes, too long to lie in the object itself,
-    // so its memory does not move; it stays alive and in its place because `string` is on this stack until the end.
+    // so its memory does not move; it stays alive and is not moved because `string` is on this stack until the end.
     // Locked, no other thread can change it meanwhile; a new string is neither locked nor frozen, so locking, setting
     // the length and unlocking do not raise.
     unsafe {
@@ -68,7 +68,7 @@ fn filled(string: RString, bytes: &[u8], length: c_long) -> Result<RString, Erro
 /// The error of `work`, and `RuntimeError` when the string is already locked.
 pub fn with_bytes<T>(string: RString, work: impl FnOnce(&[u8]) -> Result<T, Error>) -> Result<T, Error> {
     if string.len() < UNLOCKED {
-        // Short ones lie in the object itself, which the garbage collector may move.
+        // Short strings lie in the object itself, which the garbage collector may move.
         return work(&string.to_bytes());
     }
     let locked = Locked::new(string)?;

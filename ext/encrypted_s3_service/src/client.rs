@@ -23,8 +23,8 @@ use crate::store::{Store, StoreSettings};
 use crate::upload::Upload;
 use crate::{connections, error, file, kms, maps, options, process, runtime, survey};
 
-/// A bucket, or a folder in its place, and the keys of its objects. Several threads may use it at once, and it can be
-/// used after a fork.
+/// A bucket or a folder, and the keys of its objects. Several threads may use it at once, and it can be used after a
+/// fork.
 #[derive(TypedData)]
 #[magnus(class = "EncryptedS3Service::Native::Client", free_immediately)]
 pub struct Client {
@@ -44,11 +44,11 @@ pub struct Client {
 /// The bucket or the folder, and the keys with the service for those in KMS.
 #[derive(Clone)]
 struct Kept {
-    place: Store,
+    bucket_or_folder: Store,
     envelopes: Envelopes,
 }
 
-/// The same for callers that treat buckets and folders alike.
+/// The same, for callers that treat buckets and folders alike.
 struct Connected {
     store: Arc<dyn ObjectStore>,
     envelopes: Envelopes,
@@ -79,7 +79,8 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 }
 
 impl Client {
-    /// Takes the settings. Touches neither network nor threads: services are built at boot and before forks.
+    /// Creates a client from the settings. Uses neither network nor threads: services are built at boot and before
+    /// forks.
     fn new(ruby: &Ruby, settings: RHash) -> Result<Self, Error> {
         Ok(Self {
             settings: options::store(ruby, settings)?,
@@ -100,15 +101,17 @@ impl Client {
 
     /// The bucket. Raises `UnsupportedOperationError` for a folder.
     pub fn bucket(&self, ruby: &Ruby) -> Result<Arc<AwsStore>, Error> {
-        match self.place() {
+        match self.bucket_or_folder() {
             Store::Bucket(store) => Ok(store),
-            Store::Folder(_) => Err(error::named(ruby, "UnsupportedOperationError", "a folder (`root`) is no bucket")),
+            Store::Folder(_) => {
+                Err(error::named(ruby, "UnsupportedOperationError", "a folder (`root`) is not a bucket"))
+            }
         }
     }
 
     /// The bucket or the folder.
-    pub fn place(&self) -> Store {
-        self.kept().place
+    pub fn bucket_or_folder(&self) -> Store {
+        self.kept().bucket_or_folder
     }
 
     /// The keys, with this process's connections.
@@ -117,8 +120,8 @@ impl Client {
     }
 
     fn connected(&self) -> Connected {
-        let Kept { place, envelopes } = self.kept();
-        Connected { store: place.objects(), envelopes }
+        let Kept { bucket_or_folder, envelopes } = self.kept();
+        Connected { store: bucket_or_folder.objects(), envelopes }
     }
 
     fn kept(&self) -> Kept {
@@ -127,9 +130,9 @@ impl Client {
         match &*slot {
             Some((owner, kept)) if *owner == process => kept.clone(),
             _ => {
-                let place = self.settings.connect(process);
+                let bucket_or_folder = self.settings.connect(process);
                 let envelopes = connections::with_kms(self.envelopes.clone(), process, &self.connection, &self.kms);
-                let kept = Kept { place, envelopes };
+                let kept = Kept { bucket_or_folder, envelopes };
                 // A parent's connections are neither used nor closed here: the sockets are shared with it.
                 std::mem::forget(slot.replace((process, kept.clone())));
                 kept
@@ -147,7 +150,7 @@ impl Client {
         call(ruby, CoreUpload::begin(store, &envelopes, this.parts, &key, options)).map(Upload::new)
     }
 
-    /// For a caller that will go to the byte `first` and read `length` bytes, or all of the rest for `nil`.
+    /// Opens an object for a caller that will move to the byte `first` and read `length` bytes, or the rest for nil.
     fn download(ruby: &Ruby, this: &Self, key: String, first: u64, length: Option<u64>) -> Result<Download, Error> {
         let Connected { store, envelopes } = this.connected();
         let reading = this.reading();
@@ -193,7 +196,7 @@ impl Client {
         this.replace_envelope(ruby, &key, &options)
     }
 
-    /// Binds an object to its key that was written under the key `former`. Returns the same as `rotate`.
+    /// Binds an object that was written under the key `former` to its present key. Returns the same as `rotate`.
     fn rebind(
         ruby: &Ruby,
         this: &Self,

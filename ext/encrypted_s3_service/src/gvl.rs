@@ -26,8 +26,8 @@ struct Call<F, R> {
 /// `Send` keeps Ruby values out of `work`: they must not be touched without the GVL.
 ///
 /// # Errors
-/// Ruby 3.2 raises from `rb_nogvl` all the same when the process has no other thread: it stops a helper thread there, and
-/// that wait checks for interrupts.
+/// Ruby 3.2 still raises from `rb_nogvl` when the process has no other thread: it stops a helper thread there, and that
+/// wait checks for interrupts.
 fn nogvl<F, R>(work: F, wake: &Notify) -> Result<Option<R>, Error>
 where
     F: FnOnce() -> R + Send,
@@ -53,7 +53,7 @@ unsafe extern "C" fn trampoline<F, R>(call: *mut c_void) -> *mut c_void
 where
     F: FnOnce() -> R,
 {
-    // SAFETY: `nogvl` passes a pointer to a live `Call<F, R>` that nobody else uses while this runs.
+    // SAFETY: `nogvl` passes a pointer to a live `Call<F, R>` that no other code uses while this runs.
     let call = unsafe { &mut *call.cast::<Call<F, R>>() };
     if let Some(work) = call.work.take() {
         call.out = Some(catch_unwind(AssertUnwindSafe(work)));
@@ -71,7 +71,7 @@ unsafe extern "C" fn unblock(wake: *mut c_void) {
 /// Runs short work without the GVL. Returns `None`, without running it, when an interrupt was pending.
 ///
 /// # Errors
-/// As [`wait`].
+/// The errors of [`wait`].
 pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Result<Option<R>, Error> {
     nogvl(work, &Notify::new())
 }

@@ -1,7 +1,7 @@
 //! The Ruby binding of `encrypted_s3_core`. It only translates.
 //!
-//! `EncryptedS3Service::Native` is private to the gem: its methods take and give primitive values, wait without the GVL
-//! and stay interruptible. Ruby code decides options, defaults and policy; the core does S3 and cryptography.
+//! `EncryptedS3Service::Native` is private to the gem: its methods accept and return primitive values, wait without the
+//! GVL and stay interruptible. Ruby code decides options, defaults and policy; the core does S3 and cryptography.
 
 #![deny(unsafe_code)]
 #![allow(missing_docs, reason = "the entry point that magnus generates; nothing else of a cdylib is public")]
@@ -46,8 +46,8 @@ fn init(ruby: &Ruby) -> Result<(), magnus::Error> {
     download::init(ruby, native)
 }
 
-/// Whether the application has switched the garbage collector off. Ruby tells it only in answer to a change, and no other
-/// Ruby thread runs between the two here.
+/// Whether the application has switched the garbage collector off. Ruby returns this only when the state is changed,
+/// and no other Ruby thread runs between the two changes here.
 fn is_gc_disabled(ruby: &Ruby) -> bool {
     let is_disabled = ruby.gc_disable();
     if !is_disabled {

@@ -86,7 +86,7 @@ pub fn envelopes(ruby: &Ruby, hash: RHash) -> Result<Envelopes, Error> {
     })
 }
 
-/// The public recovery keys of new objects, or the private one that reads in place of the wrapping keys.
+/// The public recovery keys of new objects, or the private one that reads instead of the wrapping keys.
 fn recovery(ruby: &Ruby, hash: RHash) -> Result<Recovery, Error> {
     let raised = |error| error::raised(ruby, &error);
     if let Some(key) = entry::<Option<RString>>(ruby, hash, "recovery_key")? {

@@ -3,7 +3,7 @@
 //! It is not the pid: in a container with few processes, a grandchild may get the pid of an ancestor that has ended,
 //! and would use the threads of that process as its own.
 
-#![allow(unsafe_code, reason = "a fork is noticed by the C library only")]
+#![allow(unsafe_code, reason = "only the C library reports forks")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

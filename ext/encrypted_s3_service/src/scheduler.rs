@@ -23,8 +23,8 @@ pub fn is_here(ruby: &Ruby) -> Result<bool, Error> {
     Ok(!scheduler.is_nil())
 }
 
-/// Waits for `future` and lets other fibers run meanwhile. An exception raised in this fiber drops the future and comes
-/// back as the error.
+/// Waits for `future` and lets other fibers run meanwhile. An exception raised in this fiber drops the future and is
+/// returned as the error.
 ///
 /// # Errors
 /// The exception that interrupts the fiber, and `InternalError` when the system cannot create a pipe.
@@ -68,13 +68,13 @@ struct Signal {
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         if !self.given.swap(true, Ordering::AcqRel) {
-            // Fails only when the waiting fiber is gone.
+            // Fails only when the waiting fiber has ended.
             let _gone = (&self.writer).write_all(&[0]);
         }
     }
 }
 
-/// The end of the pipe that the scheduler looks at.
+/// The end of the pipe that the scheduler watches.
 struct Reader {
     reader: PipeReader,
     io: Value,

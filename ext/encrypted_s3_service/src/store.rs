@@ -1,4 +1,4 @@
-//! The place of a client's objects: a bucket or a folder.
+//! The storage of a client's objects: a bucket or a folder.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use encrypted_s3_core::store::{AwsStore, AwsStoreSettings, FolderStore, ObjectSt
 
 use crate::{connections, process};
 
-/// The place in the settings.
+/// The storage as the settings name it.
 #[derive(Debug)]
 pub enum StoreSettings {
     /// A bucket and its connection settings. Boxed, because it is many times as large as the other.

@@ -49,7 +49,7 @@ fn abort_upload(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(
 
 /// Returns `[key, upload id]` pairs of the multipart uploads that were started under `prefix` and not finished.
 fn unfinished_uploads(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
-    let uploads = match this.place() {
+    let uploads = match this.bucket_or_folder() {
         Store::Bucket(store) => store.unfinished_uploads(&prefix),
         Store::Folder(store) => store.unfinished_uploads(&prefix),
     };

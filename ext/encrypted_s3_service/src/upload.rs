@@ -78,7 +78,7 @@ impl Upload {
     }
 
     /// Cancels the upload first and then waits, so that an interrupt ends the wait but not the cancellation. Returns
-    /// true if the object was stored all the same, because the last request had already been sent.
+    /// true if the object was stored anyway, because the last request had already been sent.
     fn abort(ruby: &Ruby, this: &Self) -> Result<Option<bool>, Error> {
         let mut upload = this.upload.lock(ruby)?;
         let Some(upload) = upload.as_mut() else { return Ok(None) };

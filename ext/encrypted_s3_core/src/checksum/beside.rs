@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use super::{Algorithm, Hasher};
 use crate::{Error, ErrorKind, Result};
 
-/// The first bytes are digested by the calling thread: most objects are small, and handing them over would cost more.
+/// The first bytes are digested by the calling thread: most objects are small, and passing them to another thread would
+/// take longer.
 const INLINE: usize = 1024 * 1024;
 
 /// The rest goes to the digesting thread in blocks of this size.
@@ -20,7 +21,7 @@ const WAITING: usize = 4;
 
 /// Computes a digest, for large objects on another thread.
 pub(crate) struct Digester {
-    /// `None` after another thread has taken it.
+    /// `None` after the digesting thread has taken over.
     here: Option<Hasher>,
     beside: Option<Beside>,
     /// The number of bytes that the calling thread still digests.
@@ -31,7 +32,7 @@ pub(crate) struct Digester {
 
 struct Beside {
     blocks: mpsc::Sender<Vec<u8>>,
-    /// Blocks for reuse: new memory takes longer than the copy into it.
+    /// Blocks for reuse: allocating new memory takes longer than the copy into it.
     digested: mpsc::Receiver<Vec<u8>>,
     digest: JoinHandle<Vec<u8>>,
 }
@@ -65,15 +66,15 @@ impl Digester {
         }
         if let Some(beside) = &mut self.beside {
             let block = std::mem::replace(&mut self.block, beside.empty_block());
-            // Fails only if the digesting thread is gone, which `finish` reports.
+            // Fails only if the digesting thread has ended, which `finish` reports.
             let _taken = beside.blocks.send(block).await;
         }
     }
 
-    /// The digest of all bytes together.
+    /// The digest of all bytes.
     ///
     /// # Errors
-    /// `Internal` when the digesting thread is gone.
+    /// `Internal` when the digesting thread has ended early.
     pub(crate) async fn finish(self) -> Result<Vec<u8>> {
         match (self.beside, self.here) {
             (Some(beside), _) => beside.finish(self.block).await,

@@ -14,7 +14,7 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Takes the announced checksum.
+    /// Decodes the announced checksum.
     ///
     /// # Errors
     /// `ChecksumMismatch` when it is not the base64 of a digest of its algorithm.
@@ -22,13 +22,13 @@ impl Expected {
         let algorithm = checksum.algorithm;
         let digest = STANDARD.decode(&checksum.base64).ok().filter(|digest| digest.len() == algorithm.digest_len());
         let digest = digest.ok_or_else(|| {
-            let what = format!("the given checksum is not base64 of a digest by {}", algorithm.name());
-            Error::new(ErrorKind::ChecksumMismatch, what)
+            let message = format!("the given checksum is not base64 of a digest by {}", algorithm.name());
+            Error::new(ErrorKind::ChecksumMismatch, message)
         })?;
         Ok(Self { digest, digester: Digester::new(algorithm) })
     }
 
-    /// Takes a copy of the next plaintext bytes.
+    /// Adds the next plaintext bytes.
     pub(crate) async fn update(&mut self, plaintext: &[u8]) {
         self.digester.update(plaintext).await;
     }

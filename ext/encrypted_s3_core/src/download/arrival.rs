@@ -1,5 +1,5 @@
-//! From the head of an object to bytes that can be returned: a small object is read whole and checked in memory, a
-//! large one is read by its segment map.
+//! Prepares the body of an object for reading: a small object is read whole and checked in memory, a large one is read
+//! by its segment map.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::sidecar;
 use crate::store::ObjectSettings;
 use crate::{ErrorKind, Result};
 
-/// How many times reading starts again because the object got another envelope meanwhile. A rotation of its key does
-/// that and leaves the body unchanged.
-pub(super) const ANEW: usize = 2;
+/// How many times reading restarts because the object got another envelope meanwhile. A key rotation replaces the
+/// envelope and leaves the body unchanged.
+pub(super) const RESTARTS: usize = 2;
 
-/// An object of which bytes can be returned.
+/// An object whose bytes can be returned.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) body: Verified,
@@ -31,7 +31,7 @@ pub(super) struct Arrived {
     pub(super) used: Used,
 }
 
-/// A body that returns authenticated bytes only. Of a legacy CBC object, the padding has been checked.
+/// A body that returns authenticated bytes only. The padding of a legacy CBC object has been checked.
 #[derive(Debug)]
 pub(super) enum Verified {
     Memory(Pieces),
@@ -63,7 +63,7 @@ impl Verified {
         }
     }
 
-    /// Begins with the first byte of `part`. What is after it is not requested in advance.
+    /// Moves to the first byte of `part`. Bytes after the part are not requested in advance.
     pub(super) fn begin_at(&mut self, part: Part) {
         match self {
             Self::Segmented(reader) => reader.begin_at(part),
@@ -81,16 +81,15 @@ impl Verified {
 }
 
 impl Origin {
-    /// Makes `begun` ready for reading, of which `part` is wanted. If the store has another version of the object meanwhile, and that
-    /// version has the same body under another envelope, that version is read instead. This is safe because nothing of
-    /// the body has been returned yet.
+    /// Prepares `begun` for reading `part`. If the object was replaced meanwhile by a version with the same body and
+    /// another envelope, that version is read instead. This is safe because no byte of the body has been returned yet.
     ///
     /// # Errors
-    /// `Changed` when the object is replaced again and again, when the new version has another body, or when the object
-    /// was deleted. Otherwise the errors of reading and checking the body.
+    /// `Changed` when the object is replaced repeatedly, when the new version has another body, or when the object was
+    /// deleted. Otherwise the errors of reading and checking the body.
     pub(super) async fn arrive(self: Arc<Self>, mut begun: Begun, part: Part) -> Result<Arrived> {
         let mark: Mark = begun.mark();
-        for _ in 0..ANEW {
+        for _ in 0..RESTARTS {
             let changed = match self.ready(begun, part).await {
                 Err(error) if error.kind() == ErrorKind::Changed => error,
                 arrived => return arrived,
@@ -118,7 +117,8 @@ impl Origin {
         Ok(Arrived { body, etag, used: unlocked.used })
     }
 
-    /// Finds or makes the map of a large object. Returns it and ranges of the object that are still to be read.
+    /// Finds or makes the map of a large object. Returns the map and the ranges of the object that are still to be
+    /// read.
     async fn map(
         &self,
         ranges: Ranges,
@@ -146,7 +146,7 @@ impl Origin {
         Ok((map, ranges))
     }
 
-    /// Reads the map that is beside the object, or makes one of the object.
+    /// Reads the map stored beside the object, or makes a new one from the object.
     async fn new_map(
         &self,
         mut ranges: Ranges,
@@ -155,7 +155,7 @@ impl Origin {
         asked: Option<Asked>,
         part: Part,
     ) -> Result<(Arc<Map>, Ranges)> {
-        // What has been requested can be used only with its tags.
+        // The requested ranges can be used only if the map has their tags.
         let Range { start, end } = part.numbers();
         let numbers = start.min(number(ranges.position()))..end.max(number(ranges.requested()));
         let purpose = match self.stored_map(key, size, asked, numbers).await {
@@ -180,9 +180,9 @@ impl Origin {
         }
     }
 
-    /// Returns a map with the tags of the segments from `number` on, for a reader that has only a part of the stored map
-    /// and goes on after it. `whole` are the ranges of the whole object, which is checked when there is no such map any
-    /// more.
+    /// Returns a map with the tags of the segments from `number` on, for a reader that has only a part of the stored
+    /// map and continues after it. `whole` are the ranges of the whole object, which is checked if that map no longer
+    /// exists.
     pub(super) async fn next_map(&self, whole: Ranges, key: &ContentKey, size: u64, number: u64) -> Result<Arc<Map>> {
         match self.stored_map(key, size, None, number..u64::MAX).await {
             Stored::Map(map) => Ok(Arc::new(map)),
@@ -191,8 +191,8 @@ impl Origin {
         }
     }
 
-    /// Checks the whole object, when it is its turn, and returns its map. A map for storing takes the place of the
-    /// wrong one that is beside the object.
+    /// Waits for its turn, checks the whole object and returns its map. A map for storing replaces the wrong one beside
+    /// the object.
     pub(super) async fn checked(
         &self,
         ranges: Ranges,
@@ -212,8 +212,8 @@ impl Origin {
         Ok(map)
     }
 
-    /// Stores a map beside the object without waiting for the answer. The reader may lack the permission; then the map
-    /// stays wrong, and the next process finds that out again.
+    /// Stores a map beside the object without waiting for the answer. The reader may lack the permission; then the
+    /// wrong map stays, and the next process detects it again.
     fn replace_sidecar(&self, map: &Arc<Map>) {
         let (store, key, map) = (self.store.clone(), self.key.clone(), map.clone());
         tokio::spawn(async move { sidecar::put(store, &key, &map, ObjectSettings::default()).await });

@@ -11,15 +11,15 @@ use crate::segments::{self, HEADER_LEN, Layout, Map, NoMap, Purpose};
 use crate::store::{ObjectHead, ObjectSettings, ObjectStore};
 use crate::{Error, ErrorKind, Result, sidecar, task};
 
-/// How many times indexing starts again because the object got another envelope meanwhile.
+/// How many times indexing restarts because the object got another envelope meanwhile.
 const ATTEMPTS: u32 = 3;
 
-/// How objects are indexed.
+/// Settings for indexing objects.
 #[derive(Clone, Debug)]
 pub struct IndexOptions {
     /// Objects of at most this many bytes of plaintext get no map.
     pub above: u64,
-    /// Settings of the objects; their maps get the same.
+    /// The settings of the objects; their maps are stored with the same settings.
     pub settings: ObjectSettings,
     /// Whether to store nothing, and to read only enough to see whether an object lacks a map.
     pub dry_run: bool,
@@ -28,25 +28,24 @@ pub struct IndexOptions {
 /// The result for one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Indexed {
-    /// It has a map now.
+    /// Its map was stored.
     Stored,
-    /// It already had a map, perhaps of a later version. Only the map's header was checked: a wrong tag is found by the
-    /// readers.
+    /// It already had a map, perhaps in a later version of the format. Only the map's header was checked; readers
+    /// detect a wrong tag.
     Present,
     /// It is too small for one.
     Small,
     /// It cannot have one: it is in a legacy form, or its key is too long.
     Impossible,
-    /// It has no map, and it is a dry run.
+    /// It has no map, and none was stored because this is a dry run.
     Lacking,
 }
 
-/// Stores the segment map of the object `key`, if it has none. The whole object is read once, and its own tag must be
-/// right in this pass.
+/// Stores the segment map of the object `key`, if it has none. This reads the whole object once and checks its own tag.
 ///
 /// # Errors
-/// `NotFound`; the errors of opening the envelope; `Auth` when the object is not the one that was encrypted; `Changed`
-/// when it is replaced again and again; the errors of [`sidecar::put`].
+/// `NotFound`; the errors of opening the envelope; `Auth` when the object was changed after it was encrypted; `Changed`
+/// when it is replaced repeatedly; the errors of [`sidecar::put`].
 pub async fn index(
     store: Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
@@ -80,12 +79,12 @@ impl Indexing<'_> {
         if !segments::wants_sidecar(head.size.saturating_sub(crate::gcm::TAG_LEN as u64), self.options.above) {
             return Ok(Indexed::Small);
         }
-        let Some(place) = segments::sidecar_key(self.key) else { return Ok(Indexed::Impossible) };
+        let Some(sidecar) = segments::sidecar_key(self.key) else { return Ok(Indexed::Impossible) };
         let object = self.unlock(&head).await?;
         if object.content_key.is_legacy() {
             return Ok(Indexed::Impossible);
         }
-        if self.is_present(place, &object).await? {
+        if self.is_present(sidecar, &object).await? {
             return Ok(Indexed::Present);
         }
         if self.options.dry_run {
@@ -101,12 +100,12 @@ impl Indexing<'_> {
         unlock(&self.store, self.envelopes, head, self.key).await
     }
 
-    /// Whether there is a map of this object, in this version or a later one.
+    /// Whether this object has a map, in this version of the format or a later one.
     ///
     /// # Errors
-    /// `Rejected` when another object is in its place.
-    async fn is_present(&self, place: String, object: &Unlocked) -> Result<bool> {
-        let found = match task::run(beginning(self.store.clone(), place.clone())).await {
+    /// `Rejected` when another object is stored under the map's key.
+    async fn is_present(&self, sidecar: String, object: &Unlocked) -> Result<bool> {
+        let found = match task::run(beginning(self.store.clone(), sidecar.clone())).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             found => found?,
         };
@@ -116,7 +115,7 @@ impl Indexing<'_> {
             Err(NoMap::Version(_)) => Ok(true),
             Err(NoMap::OtherObject | NoMap::Commitment | NoMap::Derivation | NoMap::Legacy) => Ok(false),
             Err(NoMap::Length) if segments::may_be_replaced(&header) => Ok(false),
-            Err(NoMap::Length | NoMap::Magic) => Err(sidecar::taken(&place)),
+            Err(NoMap::Length | NoMap::Magic) => Err(sidecar::taken(&sidecar)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Reads the instruction file of an object. It holds the envelope of an object whose metadata does not hold it.
+//! Reads the instruction file of an object, which holds the envelope if the object's metadata does not.
 
 use std::sync::Arc;
 

@@ -9,12 +9,12 @@ use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 use crate::envelope::ContentKey;
 use crate::segments::{Map, MapCache, Version};
 
-/// The bytes of memory that the maps of a process use at most, unless the caller wants another limit. This is enough
-/// for objects of 32 GiB in total. Of the stored map of a larger object only parts are fetched.
+/// The default memory limit for the maps of a process, in bytes. It is enough for objects of 32 GiB in total. For a
+/// larger object, only parts of its stored map are fetched.
 pub const MAP_MEMORY: usize = 8 * 1024 * 1024;
 
-/// The largest number of objects that are read from end to end at the same time only to make maps of them. Further
-/// objects wait. Otherwise a page with many films would use the whole line.
+/// The largest number of objects that are read whole at the same time only to make their maps. Further objects wait.
+/// Otherwise a page with many videos would use the whole bandwidth.
 pub const FIRST_PASSES: usize = 4;
 
 /// The data that the downloads of a process share. A forked child needs its own: a task of the parent that makes a map
@@ -27,11 +27,11 @@ pub struct Maps {
     turns: Semaphore,
 }
 
-/// The last map that was made of a version. It can be too large for the cache; all callers that waited for it still get
+/// The last map that was made of a version. It may be too large for the cache, but all callers that waited for it get
 /// it.
 type Slot = tokio::sync::Mutex<Weak<Map>>;
 
-/// The right to make the map of a version. Nobody else makes it until this is dropped.
+/// The exclusive right to make the map of a version, until this is dropped.
 pub(super) struct Making(OwnedMutexGuard<Weak<Map>>);
 
 impl Maps {
@@ -40,7 +40,7 @@ impl Maps {
         Self { cache: MapCache::new(memory), making: Mutex::default(), turns: Semaphore::new(FIRST_PASSES) }
     }
 
-    /// The bytes of memory that the maps use at most.
+    /// The memory limit of the maps, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.cache.limit()
     }
@@ -60,12 +60,12 @@ impl Maps {
         self.cache.insert(version, map);
     }
 
-    /// Forgets the map of a version.
+    /// Drops the map of a version.
     pub(super) fn forget(&self, version: &Version) {
         self.cache.remove(version);
     }
 
-    /// Waits until nobody else makes a map of this version.
+    /// Waits until no other task makes a map of this version.
     pub(super) async fn alone(&self, version: &Version) -> Making {
         let slot = {
             let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);

@@ -34,7 +34,7 @@ impl Part {
 
     /// Returns the position of the segments that hold these bytes.
     pub(super) fn segments(self) -> Range<u64> {
-        // An empty part has no position that a store could be asked for.
+        // An empty range cannot be requested from a store.
         let end = self.length.map_or(u64::MAX, |length| self.first.saturating_add(length.max(1)));
         self.first / SEGMENT * SEGMENT..end.checked_next_multiple_of(SEGMENT).unwrap_or(u64::MAX)
     }
@@ -64,7 +64,7 @@ pub(super) struct Begun {
     pub(super) etag: String,
     /// Identifies the body; no other body has the same value.
     body_id: Option<String>,
-    /// The map beside the object, if it was requested together with it.
+    /// The map beside the object, if it was requested together with the object.
     pub(super) asked: Option<Asked>,
 }
 
@@ -106,7 +106,7 @@ impl Origin {
         Ok(Begun { ranges, unlocked, etag: head.etag, body_id, asked: asked.flatten() })
     }
 
-    /// Requests the object again after it was replaced. Nothing of the body of `former` may have been used.
+    /// Requests the object again after it was replaced. No byte of the body of `former` may have been used.
     ///
     /// # Errors
     /// `changed`, when the object was deleted or has another body now.
@@ -129,7 +129,7 @@ impl Origin {
         unlock(&self.store, &self.envelopes, head, &self.key).await
     }
 
-    /// Returns the maps of the process, and the name of this version there. `None` when nothing is kept of it.
+    /// Returns the maps of the process, and the identity of this version in them; `None` when no map of it is kept.
     pub(super) fn shared(&self, etag: &str) -> Option<(&Arc<Maps>, Version)> {
         let maps = self.plan.maps.as_ref()?;
         let (store, bucket) = self.store.name().filter(|_| !etag.is_empty())?;
@@ -162,7 +162,7 @@ impl Origin {
 /// Opens the envelope of the object `key` with this `head`.
 ///
 /// # Errors
-/// Those of [`Envelopes::open`], and of reading an instruction file.
+/// The errors of [`Envelopes::open`] and of reading an instruction file.
 pub(super) async fn unlock(
     store: &Arc<dyn ObjectStore>,
     envelopes: &Envelopes,
@@ -190,7 +190,7 @@ impl Begun {
         self.unlocked.content_key.is_legacy()
     }
 
-    /// Returns what must be the same in a version that is read instead of this one.
+    /// Returns the properties that must be the same in a version that is read instead of this one.
     pub(super) fn mark(&self) -> Mark {
         (self.unlocked.size, self.body_id.clone())
     }

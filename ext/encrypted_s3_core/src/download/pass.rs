@@ -10,7 +10,7 @@ use crate::segments::{Checking, Map, Purpose};
 /// last; `size` is the number of bytes of ciphertext without the trailer.
 ///
 /// # Errors
-/// `Auth`, or `Cbc`, when the object is not the one that was encrypted; the errors of reading it.
+/// `Auth`, or `Cbc`, when the object was changed after it was encrypted; the errors of reading it.
 pub(crate) async fn checked(mut ranges: Ranges, key: &ContentKey, size: u64, purpose: Purpose) -> Result<Map> {
     let mut checking = Checking::start(key, purpose)?;
     let mut cut = Cut::after(size);

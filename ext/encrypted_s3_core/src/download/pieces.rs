@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::buffer::Buffer;
 
-/// The plaintext in the pieces in which it arrived, so that none of them has to be copied. It is returned in order.
+/// The plaintext in the pieces in which it arrived, so that none of them has to be copied.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     pieces: Vec<Buffer>,
@@ -22,7 +22,7 @@ impl Pieces {
         self.pieces.push(piece);
     }
 
-    /// Forgets everything from the byte `size` on.
+    /// Drops everything from the byte `size` on.
     pub(super) fn truncate(&mut self, size: usize) {
         self.size = self.size.min(size);
     }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn any_steps_return_the_bytes_in_order_whatever_the_pieces() {
+    fn steps_of_any_size_return_the_bytes_of_any_pieces_in_order() {
         for lengths in [vec![], vec![0], vec![1], vec![10], vec![3, 0, 4, 1, 2], vec![5, 5], vec![1; 10]] {
             for size in 0..=10 {
                 for step in 1..=11 {

@@ -31,20 +31,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct RangePlan {
     /// The size of one request in bytes.
     pub size: u64,
-    /// The number of requests at the same time. The download uses the memory of this many ranges and one more.
+    /// The number of concurrent requests. The download holds this many ranges, and one more, in memory.
     pub concurrency: usize,
 }
 
 impl RangePlan {
-    /// The default size of one request in bytes: that of a chunk, so that a chunk that was fetched by one request is
-    /// returned without being copied.
+    /// The default size of one request in bytes. It is the size of a chunk, so that a chunk from one request is
+    /// returned without a copy.
     pub const SIZE: u64 = super::CHUNK as u64;
 
-    /// The largest useful number of requests at the same time. One connection of a real store is several times faster
-    /// in this direction, so a download needs fewer of them than an upload.
+    /// The largest useful number of concurrent requests. One connection of a real store downloads several times faster
+    /// than it uploads, so a download needs fewer requests than an upload.
     pub const MOST_REQUESTS: usize = 3;
 
-    /// Ranges end where a segment ends, so that each can be checked and decrypted when it arrives.
+    /// Makes ranges end where a segment ends, so that each can be checked and decrypted when it arrives.
     pub(super) fn ending_with_segments(self) -> Self {
         let size = self.size.max(1).checked_next_multiple_of(SEGMENT_LEN as u64).unwrap_or(self.size);
         Self { size, ..self }
@@ -60,8 +60,8 @@ struct Source {
     pool: Pool,
 }
 
-/// Work on the bytes of each range when they have arrived, on a thread that may block. It gets the position of the
-/// first byte. Several ranges are worked on at the same time.
+/// Processes the bytes of each range when they have arrived, on a thread that may block. The number is the position of
+/// the first byte. Several ranges are processed at the same time.
 pub(super) type Work = dyn Fn(u64, &mut Buffer) -> Result<()> + Send + Sync;
 
 /// The bytes of an object, or of a part of it, in order.
@@ -72,7 +72,7 @@ pub(crate) struct Ranges {
     size: u64,
     /// The position of the first byte of the next request.
     next: u64,
-    /// The position after the last byte that is wanted.
+    /// The position after the last wanted byte.
     end: u64,
     /// The position of the first byte of each range, and the range.
     under_way: VecDeque<(u64, Task<Buffer>)>,
@@ -84,12 +84,12 @@ pub(crate) struct Ranges {
     pace: Option<Pace>,
 }
 
-/// Adapts the requests in advance to the caller. A web server has many slow clients, and each would hold all ranges in
-/// memory that it does not take.
+/// Adapts the number of ranges requested in advance to the speed of the caller. Otherwise each slow client of a web
+/// server would hold all its ranges in memory.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     ahead: usize,
-    /// Whether a range was returned already. The first range always has to be waited for.
+    /// Whether a range was returned already. Every caller has to wait for the first range.
     began: bool,
 }
 
@@ -101,8 +101,8 @@ impl Pace {
         }
     }
 
-    /// Returns the size of the next range in bytes: less than `size` for a caller that does not keep up, or that has just
-    /// begun, unless the caller waits for more, `needed` bytes.
+    /// Returns the size of the next range in bytes. It is less than `size` for a caller that is slow or has just begun,
+    /// unless the caller waits for `needed` bytes.
     fn size(&self, size: u64, needed: u64) -> u64 {
         let small = (size / 4).max(needed).max(1).checked_next_multiple_of(SEGMENT_LEN as u64).unwrap_or(size);
         if self.ahead < 2 { small.min(size) } else { size }
@@ -135,7 +135,7 @@ impl Ranges {
         if first != start {
             return Err(misplaced().for_object(key));
         }
-        // One buffer for each running request, and one for the range that the caller works on.
+        // One buffer for each running request, and one for the range that the caller uses.
         let pool = Pool::new(plan.concurrency + 1);
         let source = Source { store, key: key.to_owned(), etag: required(&head.etag), pool };
         let next = end.min(head.size).max(start);
@@ -174,18 +174,18 @@ impl Ranges {
         self.next
     }
 
-    /// Returns the part that is still to be returned.
+    /// Returns the part that was not returned yet.
     pub(super) fn rest(&self) -> Range<u64> {
         self.position()..self.end
     }
 
-    /// Ends before the byte `end`, if it does not end earlier. Ranges that are under way are not shortened.
+    /// Ends before the byte `end`, if it does not end earlier. Running requests are not shortened.
     pub(super) fn end_at(self, end: u64) -> Self {
         Self { end: self.end.min(end), ..self }
     }
 
-    /// Reads `part` from now on. Requests that are under way are kept when they begin there; if nothing of the first
-    /// range was read yet, it ends with the part.
+    /// Continues with `part`. Running requests are kept if they begin there; if no byte of the first range was read
+    /// yet, it ends with the part.
     pub(super) fn read_part(&mut self, part: Range<u64>) {
         if self.position() != part.start || part.is_empty() {
             self.under_way.clear();
@@ -226,12 +226,12 @@ impl Ranges {
         self.of_version(self.source.etag.as_deref().unwrap_or_default(), part)
     }
 
-    /// Requests no more in advance than the caller can keep up with.
+    /// Adapts the requests in advance to the speed of the caller.
     pub(super) fn paced(self) -> Self {
         Self { pace: Some(Pace::default()), ..self }
     }
 
-    /// Has `work` done on every range. Must be called within a tokio runtime.
+    /// Processes every range with `work`. Must be called within a tokio runtime.
     pub(super) fn with_work(mut self, work: Arc<Work>) -> Self {
         let arriving = std::mem::take(&mut self.under_way).into_iter();
         let worked_on = arriving.map(|(first, mut range)| {
@@ -248,12 +248,12 @@ impl Ranges {
     ///
     /// # Errors
     /// `Changed` when the object was replaced or deleted meanwhile, `Transport` when it cannot be read to its end, and
-    /// the errors of the work.
+    /// the errors of the [`Work`].
     pub(crate) async fn next(&mut self) -> Result<Option<Buffer>> {
         self.next_for(self.plan.size).await
     }
 
-    /// Like [`next`](Self::next), for a caller that cannot go on without `needed` bytes.
+    /// Like [`next`](Self::next), for a caller that cannot continue without `needed` bytes.
     ///
     /// # Errors
     /// The errors of [`next`](Self::next).
@@ -279,7 +279,7 @@ impl Ranges {
                 Ok(Some(bytes))
             }
             Err(error) => {
-                // None of the later ranges may be returned in its place.
+                // No later range may be returned instead.
                 self.next = *first;
                 self.under_way.clear();
                 Err(error)
@@ -310,7 +310,7 @@ impl fmt::Debug for Ranges {
     }
 }
 
-/// The entity tag that later requests demand; `None` when the store sends none.
+/// The entity tag for `If-Match` in later requests; `None` when the store sends none.
 fn required(etag: &str) -> Option<String> {
     Some(etag.to_owned()).filter(|etag| !etag.is_empty())
 }
@@ -324,8 +324,8 @@ impl Source {
     /// Reads the bytes from `first` up to, but not including, `end`, and resumes after broken connections. If `body` is
     /// given, it begins at `first`.
     async fn read(self, mut body: Option<Body>, first: u64, end: u64) -> Result<Buffer> {
-        let wanted =
-            usize::try_from(end - first).map_err(|_| Error::new(ErrorKind::TooLarge, "a range of that size"))?;
+        let wanted = usize::try_from(end - first)
+            .map_err(|_| Error::new(ErrorKind::TooLarge, "the range does not fit into memory"))?;
         let mut bytes = self.pool.buffer(wanted)?;
         let mut resumes = 0;
         let mut moved = Instant::now();
@@ -375,14 +375,14 @@ impl Source {
     }
 }
 
-/// Fills the free space in `bytes` from `body`. All errors of this function can be resumed.
+/// Fills the free space in `bytes` from `body`. After any of its errors the range can be resumed.
 async fn fill(bytes: &mut Buffer, mut body: Body) -> Result<()> {
     while bytes.room() > 0 {
         match body.next().await {
             // A store that ignores ranges sends more than was requested. The buffer has no space for the surplus, which
             // is dropped.
             Some(piece) => drop(bytes.fill(&piece?)),
-            None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the body")),
+            None => return Err(Error::new(ErrorKind::Transport, "the connection ended before the end of the body")),
         }
     }
     // The checksum of a response is compared at its end. Any other error after the last wanted byte does not matter.
@@ -393,7 +393,7 @@ async fn fill(bytes: &mut Buffer, mut body: Body) -> Result<()> {
 }
 
 fn misplaced() -> Error {
-    let what = "the store answered with another range than it was asked for. Objects are read in ranges: reach the store \
+    let message = "the store answered with another range than it was asked for. Objects are read in ranges: reach the store \
                 directly, or through a proxy that passes the `Range` header on";
-    Error::new(ErrorKind::Rejected, what)
+    Error::new(ErrorKind::Rejected, message)
 }

@@ -1,7 +1,7 @@
 //! Writing a large object into a file in one pass.
 //!
-//! The plaintext is written before the object's tag is checked, and removed if the tag is wrong. Callers get the file
-//! only afterwards. Therefore this is done only for a file whose former state can be restored.
+//! The plaintext is written before the object's tag is checked, and removed if the tag is wrong. The caller gets the
+//! file only after that. This is done only for a file whose former state can be restored.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::arrival::ANEW;
+use super::arrival::RESTARTS;
 use super::origin::{Begun, Origin, Part};
 use super::target::Target;
 use super::trailer::Cut;
@@ -17,12 +17,12 @@ use super::{Written, unwritable};
 use crate::checksum::{Algorithm, Digester};
 use crate::{Error, ErrorKind, Result};
 
-/// Writes the object into the file. If the store has another version of the object meanwhile that has the same body
-/// under another envelope, that version is written instead.
+/// Writes the object into the file. If the object was replaced meanwhile by a version with the same body and another
+/// envelope, that version is written instead.
 ///
 /// # Errors
-/// `Auth` when the object is not the one that was encrypted, `Changed` when another object is there, `Io` when the file
-/// cannot be written, and the errors of the requests. The caller restores the file then.
+/// `Auth` when the object was changed after it was encrypted, `Changed` when the object was replaced, `Io` when the
+/// file cannot be written, and the errors of the requests. On an error the caller restores the file.
 pub(super) async fn save(
     origin: &Arc<Origin>,
     mut begun: Begun,
@@ -30,7 +30,7 @@ pub(super) async fn save(
     digest: Option<Algorithm>,
 ) -> Result<Written> {
     let mark = begun.mark();
-    for _ in 0..ANEW {
+    for _ in 0..RESTARTS {
         let changed = match write(origin, begun, target, digest).await {
             Err(error) if error.kind() == ErrorKind::Changed => error,
             written => return written,
@@ -55,7 +55,7 @@ async fn write(origin: &Origin, begun: Begun, target: &Target<'_>, digest: Optio
         if let Some(digester) = &mut digester {
             digester.update(bytes.bytes()).await;
         }
-        // Everything may have arrived already. Without this the caller could not be interrupted.
+        // All bytes may have arrived already. Without this yield the caller could not be interrupted.
         tokio::task::yield_now().await;
     }
     content.finish(cut.trailer()).map_err(named)?;

@@ -1,11 +1,11 @@
-//! Reading a large object by its segment map: only the wanted segments are requested, and each segment is checked before
-//! a byte of it is returned (`docs/format.md`, 3.6).
+//! Reading a large object by its segment map: only the wanted segments are requested, and each segment is checked
+//! before a byte of it is returned (`docs/format.md`, 3.6).
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::arrival::ANEW;
+use super::arrival::RESTARTS;
 use super::origin::{Origin, Part};
 use super::ranges::{Ranges, Work};
 use crate::buffer::Buffer;
@@ -22,8 +22,8 @@ pub(super) struct Segmented {
     etag: String,
     /// The segments that are being read, checked and, except in a legacy object, decrypted.
     ranges: Ranges,
-    /// Decrypts a legacy object, whose blocks must be decrypted in order. The map binds this pass to the one in which
-    /// the padding was checked.
+    /// Decrypts a legacy object, whose blocks must be decrypted in order. The map ensures that this pass reads the same
+    /// bytes as the pass that checked the padding.
     legacy: Option<Content>,
     /// The plaintext that arrived last, and the position of the byte after it.
     arrived: Buffer,
@@ -41,8 +41,8 @@ pub(super) struct Segmented {
 }
 
 impl Segmented {
-    /// Reads the object of `origin`. `ranges` are those of its head; requests that are under way there are used as soon
-    /// as their bytes are wanted. Must be called within a tokio runtime.
+    /// Reads the object of `origin`. `ranges` begin with its first request; running requests are used as soon as their
+    /// bytes are wanted. Must be called within a tokio runtime.
     pub(super) fn new(
         origin: Arc<Origin>,
         ranges: Ranges,
@@ -53,7 +53,7 @@ impl Segmented {
         let legacy = if key.is_legacy() { Some(key.content()?) } else { None };
         let (key, text_len) = (Arc::new(key), map.layout().text_len());
         let covered = covered(&map);
-        // Of a part of a map, what was requested can be used only as far as its tags are there.
+        // If the map is partial, the requested ranges can be used only if it has all their tags.
         let is_covered = covered.start <= ranges.position() && ranges.requested().min(text_len) <= covered.end;
         let position = ranges.position();
         let ranges = if is_covered { ranges } else { ranges.again(position..position) };
@@ -85,7 +85,8 @@ impl Segmented {
         self.arrived.capacity() + self.chunk.capacity()
     }
 
-    /// Begins with the first byte of `part`, before anything was read. What is after it is not requested in advance.
+    /// Moves to the first byte of `part`; call it before anything is read. Bytes after the part are not requested in
+    /// advance.
     pub(super) fn begin_at(&mut self, part: Part) {
         self.position = part.first.min(self.size);
         let end = part.segments().end;
@@ -103,8 +104,8 @@ impl Segmented {
     /// returned, no byte is lost.
     ///
     /// # Errors
-    /// `Auth` when a segment is not the one that was encrypted, `Changed` when another object is there now, and the
-    /// errors of the requests.
+    /// `Auth` when a segment was changed after it was encrypted, `Changed` when the object was replaced, and the errors
+    /// of the requests.
     pub(super) async fn read(&mut self, most: usize) -> Result<&[u8]> {
         if self.failed {
             return Err(Error::new(ErrorKind::Closed, "the download failed earlier; start again"));
@@ -118,7 +119,7 @@ impl Segmented {
             let needed = (length - self.chunk.len()) as u64;
             self.fetch(needed).await.inspect_err(|_| self.failed = true)?;
         }
-        // One range often holds all of it. Then nothing is copied.
+        // If one range holds the whole chunk, nothing is copied.
         if self.chunk.is_empty() {
             let from = self.offset();
             self.position += length as u64;
@@ -137,7 +138,7 @@ impl Segmented {
         self.position += moved.len() as u64;
     }
 
-    /// The bytes that have arrived and come next.
+    /// The bytes that have arrived and are returned next.
     fn ready(&self) -> &[u8] {
         self.arrived.bytes().get(self.offset()..).unwrap_or_default()
     }
@@ -148,9 +149,10 @@ impl Segmented {
         usize::try_from(self.position.saturating_sub(start)).unwrap_or(usize::MAX).min(self.arrived.len())
     }
 
-    /// Waits for the next range, of which `needed` bytes are wanted at once. It can end before the next byte to return.
+    /// Waits for the next range, of which `needed` bytes are wanted at once. The range can end before the next byte to
+    /// return.
     async fn fetch(&mut self, needed: u64) -> Result<()> {
-        // Its memory is used for the next range.
+        // Frees the memory for the next range.
         self.arrived = Buffer::default();
         if !self.is_coming() {
             self.go_on().await?;
@@ -160,7 +162,7 @@ impl Segmented {
             let error = match self.ranges.next_for(needed).await {
                 Ok(Some(bytes)) => return self.arrive(first, bytes),
                 Ok(None) if first < self.map.layout().text_len() => {
-                    // The part that was announced ends here, and the reader goes on.
+                    // The announced part ends here, and the reader continues.
                     self.go_on().await?;
                     continue;
                 }
@@ -178,7 +180,7 @@ impl Segmented {
         }
     }
 
-    /// Requests the next bytes, and their tags if the map is a part that ends before them.
+    /// Requests the next bytes, and their tags if the map is partial and ends before them.
     async fn go_on(&mut self) -> Result<()> {
         let start = self.start();
         let (text_len, covered) = (self.map.layout().text_len(), covered(&self.map));
@@ -201,13 +203,13 @@ impl Segmented {
         first == self.position || (first..self.ranges.requested()).contains(&self.position)
     }
 
-    /// Returns the next part to request, up to `end`: nothing where the map has no tags for it.
+    /// Returns the next part to request, up to `end`; empty where the map has no tags.
     fn next_span(&self, end: u64) -> Range<u64> {
         let (start, covered) = (self.start().min(self.map.layout().text_len()), covered(&self.map));
         if start < covered.start { start..start } else { start..end.min(covered.end).max(start) }
     }
 
-    /// The position of the first byte that is to be requested next. A legacy object must be decrypted in order.
+    /// The position of the first byte to request next. A legacy object must be decrypted in order.
     fn start(&self) -> u64 {
         if self.legacy.is_some() { self.fetched } else { Part::from(self.position).segments().start }
     }
@@ -225,9 +227,9 @@ impl Segmented {
     /// Reads the same body under another envelope: after a rotation of its key the object has another entity tag.
     ///
     /// # Errors
-    /// `changed`, when another object is there, or when this happens again and again.
+    /// `changed`, when the object has another body now, or when this happens repeatedly.
     async fn renew(&mut self, changed: Error) -> Result<()> {
-        if self.renewals == ANEW {
+        if self.renewals == RESTARTS {
             return Err(changed);
         }
         self.renewals += 1;
@@ -249,8 +251,8 @@ impl Segmented {
         Ok(())
     }
 
-    /// A segment does not match a map that was stored beside the object. One of them was changed, and the object's own
-    /// tag says which: checks the whole object and goes on with the map of that pass.
+    /// Handles a segment that does not match the map stored beside the object. Either the object or the map was
+    /// changed, and the object's own tag decides: checks the whole object and continues with the map of that pass.
     ///
     /// # Errors
     /// `Auth` when the object was changed; the errors of reading it.
@@ -279,7 +281,7 @@ impl Segmented {
         Ok(())
     }
 
-    /// Requests the next bytes with the present entity tag and map.
+    /// Requests the next bytes with the current entity tag and map.
     fn begin_again(&mut self) {
         let rest = self.next_span(u64::MAX);
         self.ranges = self.ranges.of_version(&self.etag, rest).with_work(opening(&self.map, &self.key));
@@ -291,7 +293,7 @@ fn covered(map: &Map) -> Range<u64> {
     map.layout().bytes_of(map.numbers())
 }
 
-/// Returns the work on each range: it checks every segment and decrypts it. The segments of a legacy object are only
+/// Returns the [`Work`] for each range: it checks and decrypts every segment. The segments of a legacy object are only
 /// checked.
 fn opening(map: &Arc<Map>, key: &Arc<ContentKey>) -> Arc<Work> {
     let (map, key) = (map.clone(), key.clone());
@@ -299,7 +301,7 @@ fn opening(map: &Arc<Map>, key: &Arc<ContentKey>) -> Arc<Work> {
         let text_len = map.layout().text_len();
         // The first request of an object can return its tag as well.
         bytes.truncate(usize::try_from(text_len.saturating_sub(first)).unwrap_or(usize::MAX));
-        // Each range has ciphers of its own, because ranges are worked on at the same time.
+        // Each range has its own ciphers, because ranges are processed concurrently.
         let mut reader: SegmentReader = map.reader(&key, text_len)?;
         let numbers = first / SEGMENT_LEN as u64..;
         numbers.zip(bytes.bytes_from(0).chunks_mut(SEGMENT_LEN)).try_for_each(|(number, segment)| {

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
 use crate::{ErrorKind, Result};
 
-/// How many times an object is read whose body is cut off. The store repeats failed requests itself.
+/// How many times an object is read if its body is cut off. The store itself retries failed requests.
 const ATTEMPTS: u32 = 3;
 
 /// Returns the properties of an object and its first bytes, `most` of them or as many as it has.
 ///
 /// # Errors
-/// Those of the store, `InvalidRange` for an empty object among them.
+/// The errors of the store, including `InvalidRange` for an empty object.
 pub(crate) async fn read(store: &Arc<dyn ObjectStore>, key: &str, most: usize) -> Result<(ObjectHead, Vec<u8>)> {
     let range = Some((0, (most as u64).saturating_sub(1)));
     let began = Instant::now();

@@ -10,12 +10,12 @@ use crate::store::{ObjectStore, Reading};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
-/// The most segments whose tags are fetched at once if the map is not read whole: those of 4 GiB.
+/// The largest number of segments whose tags are fetched at once if the map is not read whole: those of 4 GiB.
 const MOST_NUMBERS: u64 = 65_536;
 
 /// Requests for the map beside an object.
 pub(super) enum Asked {
-    /// All of it.
+    /// The whole map.
     Whole(Task<Vec<u8>>),
     /// Its header, and the tags of the segments with these numbers, as far as the object has them.
     Part { numbers: Range<u64>, header: Task<Vec<u8>>, tags: Task<Vec<u8>> },
@@ -24,7 +24,7 @@ pub(super) enum Asked {
 /// The object under the key of a map.
 pub(super) enum Stored {
     Map(Map),
-    /// No map, or one that this gem must leave as it is.
+    /// No map, or one that must not be replaced.
     Nothing,
     /// A map that does not belong to this object.
     Bad,
@@ -48,7 +48,7 @@ impl Size {
         Layout::of(text_len).sidecar_len().is_some_and(|length| length <= self.limit)
     }
 
-    /// Limits the segments whose tags are fetched at once to what may be in memory.
+    /// Limits `numbers` to the segments whose tags may be in memory at once.
     fn limited(self, numbers: Range<u64>) -> Range<u64> {
         let most = (self.limit / TAG).clamp(1, MOST_NUMBERS);
         numbers.start..numbers.end.min(numbers.start.saturating_add(most))
@@ -122,8 +122,7 @@ impl Asked {
     }
 }
 
-/// Fetches a range of the map. Nothing of a map of more than `most` bytes is read. Memory grows with the bytes that
-/// arrive.
+/// Fetches a range of the map. A map of more than `most` bytes is not read. Memory grows with the bytes that arrive.
 async fn fetch(store: Arc<dyn ObjectStore>, sidecar: &str, range: Range<u64>, most: Option<u64>) -> Result<Vec<u8>> {
     let too_long = || Error::new(ErrorKind::TooLarge, "no segment map is that long");
     let wanted = range.end.saturating_sub(range.start);

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 
-/// A file to be written. If it is dropped before [`keep`](Self::keep) was called, and its position was its end, the file
-/// gets its former length and position back.
+/// A file to write. If this is dropped before [`keep`](Self::keep) was called, and the file's position was its end, its
+/// former length and position are restored.
 pub(super) struct Target<'a> {
     pub(super) file: &'a File,
     /// The length of the file in bytes, if its position was its end.
@@ -17,12 +17,12 @@ impl<'a> Target<'a> {
         Self { file, end: end_of(file), kept: false }
     }
 
-    /// Whether everything that is written can be taken back.
+    /// Whether the former state of the file can be restored.
     pub(super) fn can_be_restored(&self) -> bool {
         self.end.is_some()
     }
 
-    /// Takes back everything that was written.
+    /// Restores the former length and position.
     pub(super) fn restore(&self) -> std::io::Result<()> {
         let Some(end) = self.end else { return Ok(()) };
         let mut file = self.file;
@@ -30,7 +30,7 @@ impl<'a> Target<'a> {
         file.seek(SeekFrom::Start(end)).map(drop)
     }
 
-    /// Keeps what was written.
+    /// Keeps the written bytes.
     pub(super) fn keep(mut self) {
         self.kept = true;
     }

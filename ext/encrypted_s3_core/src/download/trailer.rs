@@ -1,4 +1,4 @@
-//! Where the ciphertext of a body ends.
+//! Separation of a body's ciphertext from its trailer.
 
 use crate::buffer::Buffer;
 

@@ -1,6 +1,7 @@
-//! Key commitment of the V3 format: HKDF with SHA-512 (RFC 5869) derives from the data key and the object's message id
-//! the key of the content and a value that only this data key gives (S3 Encryption Client specification, key
-//! derivation). With AES-GCM alone, two data keys that open one ciphertext can be found.
+//! Key commitment of the V3 format. HKDF with SHA-512 (RFC 5869) derives two values from the data key and the object's
+//! message id: the key of the content, and a commitment that no other data key produces (S3 Encryption Client
+//! specification, key derivation). AES-GCM alone does not commit to a key: two data keys that open one ciphertext can
+//! be found.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -12,7 +13,7 @@ use crate::secret::{DATA_KEY_LEN, DataKey};
 /// Length of the message id and of the commitment in bytes.
 pub(super) const ID_LEN: usize = 28;
 
-/// The number of the suite, as additional data of the content and in the labels below.
+/// The number of the suite. It is additional data of the content, and part of the labels below.
 pub(super) const SUITE_ID: [u8; 2] = [0x00, 0x73];
 
 const COMMIT_LABEL: &[u8] = b"\x00\x73COMMITKEY";
@@ -21,7 +22,7 @@ const DERIVE_LABEL: &[u8] = b"\x00\x73DERIVEKEY";
 /// 28 bytes: the random message id, or the commitment to the key.
 pub(super) type Id = [u8; ID_LEN];
 
-/// The source of both values.
+/// The source of the content key and of the commitment.
 pub(super) struct Derivation(Hkdf);
 
 impl Derivation {
@@ -29,7 +30,7 @@ impl Derivation {
         Self(Hkdf::new(message_id, data_key.expose()))
     }
 
-    /// The value stored with the object.
+    /// The commitment, which is stored with the object.
     pub(super) fn commitment(&self) -> Result<Id> {
         let mut commitment = [0; ID_LEN];
         self.0.expand(&[COMMIT_LABEL], &mut commitment)?;

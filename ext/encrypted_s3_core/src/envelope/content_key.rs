@@ -34,7 +34,7 @@ impl ContentKey {
     /// V3: the data key, whose commitment was checked, and the message id, `x-amz-i`.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the derivation is refused.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the derivation fails.
     pub fn v3(data_key: DataKey, message_id: [u8; ID_LEN]) -> Result<Self> {
         let content_key = Derivation::new(&data_key, &message_id).content_key()?;
         Ok(Self { data_key, form: Form::V3 { message_id, content_key } })

@@ -4,11 +4,11 @@ use super::metadata::{Entries, names};
 use crate::cbc;
 use crate::gcm;
 
-/// The bytes of plaintext in an object of `body_len` bytes, from its metadata alone (as [`Envelopes::open`] takes it);
-/// `None` when they do not tell it.
+/// Returns the number of bytes of plaintext in an object of `body_len` bytes, from its metadata alone (in the form that
+/// [`Envelopes::open`] accepts); `None` when it is unknown.
 ///
 /// None of this is authenticated. In the GCM formats the length follows from the length of the body. CBC hides it by
-/// padding, so the length that the writer noted is used if it is plausible.
+/// padding, so the length noted by the writer is used if it is plausible.
 ///
 /// [`Envelopes::open`]: super::Envelopes::open
 pub fn plaintext_len<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>, body_len: u64) -> Option<u64> {
@@ -27,7 +27,7 @@ pub fn plaintext_len<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
     }
 }
 
-/// The length of the CBC body of a plaintext.
+/// The length of the CBC body for `length` bytes of plaintext.
 fn padded_len(length: u64) -> Option<u64> {
     length.checked_add(1)?.checked_next_multiple_of(cbc::BLOCK_LEN as u64)
 }

@@ -32,7 +32,7 @@ pub(super) mod names {
     pub(in super::super) const V3_MATERIAL_DESCRIPTION: &str = "x-amz-m";
     pub(in super::super) const V3_ENCRYPTION_CONTEXT: &str = "x-amz-t";
     /// Not part of Amazon's format: the ARN of the KMS key that wrapped the data key (`docs/format.md`, 6). With
-    /// several keys it tells which to try first. Always in the object's own metadata.
+    /// several keys it selects the first one to try. Always in the object's own metadata.
     pub(in super::super) const KMS_KEY: &str = "encrypted-s3-kms-key";
 
     /// The entry that marks the format: V1, V2, V3.
@@ -130,7 +130,7 @@ impl Entries {
         names.iter().any(|name| self.holds(name))
     }
 
-    /// The entry's text. An empty one counts as absent, because Go's client writes unused entries empty.
+    /// The entry's text. An empty entry counts as absent, because Go's client writes unused entries empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -139,8 +139,8 @@ impl Entries {
         self.get(name).ok_or_else(|| malformed(name, "is missing"))
     }
 
-    /// The bytes of an entry in standard base64 with padding and nothing else. Ruby's client skips invalid characters,
-    /// so that one envelope has many spellings there.
+    /// The bytes of an entry in strict standard base64 with padding. Ruby's client skips invalid characters, so it
+    /// accepts many spellings of one envelope.
     pub(super) fn base64(&self, name: &str) -> Result<Vec<u8>> {
         STANDARD.decode(self.require(name)?).map_err(|_| malformed(name, "is not base64"))
     }
@@ -151,8 +151,8 @@ impl Entries {
     }
 }
 
-/// The entries of a JSON object, equal names included. A map would keep the last of two; a reader that keeps the first
-/// would see another envelope in the same object.
+/// The entries of a JSON object, including duplicate names. A map would keep the last duplicate; a reader that keeps
+/// the first would see another envelope in the same object.
 struct Pairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Pairs {

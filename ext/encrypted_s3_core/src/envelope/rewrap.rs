@@ -1,4 +1,5 @@
-//! New metadata for an object whose body stays: its data key wrapped by the writing key, or bound to another place.
+//! New metadata for an object whose body stays the same: its data key is wrapped by the writing key, or it is bound to
+//! another place.
 
 use super::metadata::names;
 use super::{ContentKey, Envelope, Envelopes, Format, v2, v3};
@@ -16,11 +17,11 @@ type Entries = fn(Wrapping) -> Vec<Changed>;
 /// The required change of an object's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rewrap {
-    /// None: they are already correct.
+    /// No change: the metadata are already correct.
     Current(Format),
     /// All of the object's new metadata, including entries of other programs.
     Metadata(Format, Vec<(String, String)>),
-    /// The object must be encrypted again; the text gives the reason.
+    /// The object must be encrypted again; the text is the reason.
     Reencrypt(&'static str),
 }
 
@@ -57,7 +58,7 @@ impl Replaceable {
         })
     }
 
-    /// The entries that change when the writing key wraps the data key, which `used` has opened; none when `used` is
+    /// The entries that change when the writing key wraps the data key, which `used` has unwrapped; none when `used` is
     /// the writing key and the envelope says so.
     async fn rewrap(&self, keyring: &Keyring, key: &ContentKey, used: Option<&KeyUse>) -> Result<Vec<Changed>> {
         let (Some((wrapped, entries)), Some(used)) = (self.wrapped(), used) else { return Ok(Vec::new()) };
@@ -70,15 +71,15 @@ impl Replaceable {
 
 impl Envelopes {
     /// Wraps the data key of the object under `key`, with this `metadata`, by the writing key. The format stays the
-    /// same: the key of a V2 object is not bound to it, so wrapping it as a V3 key would commit to nothing. If place
-    /// binding is on, an object that is bound to no place is bound to this one. If there are recovery keys, an object
-    /// that is not for exactly these gets a new recovery entry.
+    /// same: a V2 object has no commitment to its data key, and wrapping the key as in V3 would not add one. If place
+    /// binding is on, an object without a place entry is bound to `key`. If there are recovery keys, an object whose
+    /// recovery entry is not for exactly these keys gets a new one.
     ///
     /// Between two KMS keys the data key does not leave KMS. Then the place entry and the recovery entry are kept
     /// without a check.
     ///
     /// # Errors
-    /// As for [`open`](Envelopes::open).
+    /// The errors of [`open`](Envelopes::open).
     pub async fn rewrap(&self, key: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
         let object = match self.replaceable(self.place, metadata, None)? {
             Ok(object) => object,
@@ -94,7 +95,7 @@ impl Envelopes {
     }
 
     /// The entries that change when the writing key wraps the data key of an object. If its own `metadata` can change,
-    /// also those that bind it to its `key` and those of the recovery keys.
+    /// these include the place entry for `key` and the recovery entry.
     pub(super) async fn changes(
         &self,
         object: &Replaceable,
@@ -123,12 +124,12 @@ impl Envelopes {
         Ok(changed)
     }
 
-    /// Binds an object with this `metadata` to its `key`, with any place binding setting: it was written under the key
-    /// `former` and renamed or copied since.
+    /// Binds an object that was written under the key `former`, and renamed or copied since, to its present `key`.
+    /// Works with any place binding setting.
     ///
     /// # Errors
-    /// As for [`open`](Envelopes::open); `Misplaced` when it was written neither under `key` nor under `former`,
-    /// `PlaceRequired` when it does not say where it was written.
+    /// The errors of [`open`](Envelopes::open); `Misplaced` when it was written neither under `key` nor under `former`,
+    /// `PlaceRequired` when it has no place entry.
     pub async fn rebind(&self, key: &str, former: &str, metadata: &[(String, String)]) -> Result<Rewrap> {
         let object = match self.replaceable(PlaceBinding::Verify, metadata, None)? {
             Ok(object) => object,
@@ -150,7 +151,7 @@ impl Envelopes {
     }
 
     /// Reads the envelope of an object whose metadata, or whose instruction file, can be replaced; or returns the
-    /// reason why that is not enough.
+    /// reason why it must be encrypted again.
     pub(super) fn replaceable(
         &self,
         binding: PlaceBinding,

@@ -1,4 +1,5 @@
-//! A new instruction file for an object whose body and metadata stay: its data key wrapped by the writing key.
+//! A new instruction file for an object whose body and metadata stay the same: its data key is wrapped by the writing
+//! key.
 
 use serde_json::{Map, Value};
 
@@ -11,21 +12,21 @@ use crate::error::{Error, ErrorKind, Result};
 /// The required change of an object's instruction file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RewrapFile {
-    /// None: it is already correct.
+    /// No change: the file is already correct.
     Current(Format),
     /// The whole new instruction file, including entries of other programs.
     File(Format, Vec<u8>),
-    /// The object must be encrypted again; the text gives the reason.
+    /// The object must be encrypted again; the text is the reason.
     Reencrypt(&'static str),
 }
 
 impl Envelopes {
     /// Wraps the data key of the object under `key`, with this `metadata` and this instruction `file`, by the writing
-    /// key. As in [`rewrap`](Self::rewrap) the format stays. The metadata stay as well, so an object that is bound to
-    /// no place is not bound here.
+    /// key. As in [`rewrap`](Self::rewrap) the format stays the same. So do the metadata, so an object without a place
+    /// entry does not get one.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// The errors of [`open`](Self::open).
     pub async fn rewrap_file(&self, key: &str, metadata: &[(String, String)], file: &[u8]) -> Result<RewrapFile> {
         let object = match self.replaceable(self.place, metadata, Some(file))? {
             Ok(object) => object,

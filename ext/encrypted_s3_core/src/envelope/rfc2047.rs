@@ -48,7 +48,7 @@ fn decode_words(text: &str) -> Option<String> {
     if found { String::from_utf8(decoded).ok() } else { None }
 }
 
-/// One encoded word, `=?charset?encoding?text?=`, its bytes as UTF-8, and what follows it.
+/// One encoded word, `=?charset?encoding?text?=`, its bytes as UTF-8, and the text after it.
 struct Word<'a> {
     bytes: Vec<u8>,
     rest: &'a str,
@@ -98,8 +98,8 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// Converts every character back to its Latin-1 byte. `None` when the text cannot have come about this way: a character
-/// is outside of Latin-1, or the bytes are not UTF-8.
+/// Converts every character back to its Latin-1 byte. `None` when the text is not the result of this conversion: a
+/// character is outside of Latin-1, or the bytes are not UTF-8.
 fn undo_latin_1(text: &str) -> Option<String> {
     let bytes: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
     String::from_utf8(bytes?).ok()
@@ -110,13 +110,13 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn undoes_what_s3_does() {
+    fn undoes_the_double_encoding_of_s3() {
         // The example of the S3 user guide.
         assert_eq!(decode("=?UTF-8?B?w4PChE3Dg8KEWsODwpXDg8KRIFMz?="), "ÄMÄZÕÑ S3");
     }
 
     #[test]
-    fn takes_a_single_encoding_as_it_is() {
+    fn decodes_a_single_encoding() {
         assert_eq!(decode("=?utf-8?q?caf=C3=A9_=E6=97=A5?="), "café 日");
         assert_eq!(decode("=?iso-8859-1?Q?caf=E9?="), "café");
     }

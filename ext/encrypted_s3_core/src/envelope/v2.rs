@@ -14,7 +14,7 @@ use crate::secret::{DataKey, fill_random};
 
 /// The content algorithm. Its name is bound into the wrapped key.
 const GCM: &str = "AES/GCM/NoPadding";
-/// Java's name for AES-CBC, and the one that Ruby reads as well; the padding is the same.
+/// Java's name for AES-CBC, and a second name that Ruby's client accepts. The padding is the same.
 const CBC: [&str; 2] = ["AES/CBC/PKCS5Padding", "AES/CBC/PKCS7Padding"];
 /// The length of the tag in bits, as in the entry.
 const TAG_BITS: &str = "128";

@@ -1,6 +1,6 @@
 //! AES-256-GCM, its authentication alone and its keystream, by aws-lc's incremental `EVP_CIPHER` interface.
 //!
-//! `EVP_AEAD`, which aws-lc-rs wraps safely, takes whole messages only; this interface can stream.
+//! `EVP_AEAD`, which aws-lc-rs wraps safely, accepts whole messages only; this interface can stream.
 
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
@@ -60,7 +60,7 @@ pub struct Mac {
 
 impl gmac::Backend for Mac {
     fn keyed(key: &MacKey) -> Result<Self> {
-        // The nonce of this call is replaced by the first `start`; no tag is ever taken under it.
+        // The nonce of this call is replaced by the first `start`; no tag is ever computed under it.
         Ok(Self { context: Context::new(Direction::Seal, key.key(), &[0; super::NONCE_LEN])? })
     }
 
@@ -96,11 +96,12 @@ impl keystream::Backend for Keystream {
 
 /// A context that may not be initialised yet, owned by this value alone.
 ///
-/// Freeing it wipes key schedule, hash key and state: `EVP_CIPHER_CTX_free` goes through `OPENSSL_free`, which cleanses.
+/// Freeing it wipes key schedule, hash key and state: `EVP_CIPHER_CTX_free` goes through `OPENSSL_free`, which
+/// cleanses.
 struct Owned(NonNull<EVP_CIPHER_CTX>);
 
-// SAFETY: a context is plain memory without ties to the thread that made it, and `Owned` is its only owner; every use
-// that follows takes `&mut self`, so two threads are never in it at once.
+// SAFETY: a context is plain memory without ties to the thread that made it, and `Owned` is its only owner; every later
+// use needs `&mut self`, so two threads never use it at once.
 unsafe impl Send for Owned {}
 
 impl Owned {
@@ -126,7 +127,7 @@ impl CtrContext {
         let context = Owned::new()?;
         let first: CounterBlock = [0; 16];
         // SAFETY: the context is live. EVP_aes_256_ctr returns a static that reads 32 bytes of key and 16 bytes of
-        // counter block: exactly what the two array types hold. Both are copied. The engine may be null.
+        // counter block: exactly the sizes of the two arrays. Both are copied. The engine may be null.
         let status = unsafe {
             EVP_CipherInit_ex(
                 context.0.as_ptr(),
@@ -144,7 +145,7 @@ impl CtrContext {
     /// Starts again at another counter block.
     fn restart(&mut self, first: &CounterBlock) -> Result<()> {
         // SAFETY: the context is live and initialised for CTR. A null cipher and a null key keep those; 16 bytes of
-        // counter block are read, what the array holds. This also forgets what was left of an earlier block.
+        // counter block are read, the size of the array. This also discards the rest of an earlier block.
         succeeded(unsafe {
             EVP_CipherInit_ex(self.0.0.as_ptr(), ptr::null(), ptr::null_mut(), ptr::null(), first.as_ptr(), 1)
         })
@@ -170,8 +171,8 @@ impl Context {
         let context = Owned::new()?;
         let encrypt = c_int::from(direction == Direction::Seal);
         // SAFETY: the context is live. EVP_aes_256_gcm returns a static that reads 32 bytes of key and, as no other
-        // nonce length is set, 12 bytes of nonce: exactly what the two array types hold. Both are copied. The engine
-        // may be null.
+        // nonce length is set, 12 bytes of nonce: exactly the sizes of the two arrays. Both are copied. The engine may
+        // be null.
         let status = unsafe {
             EVP_CipherInit_ex(
                 context.0.as_ptr(),
@@ -189,7 +190,7 @@ impl Context {
     /// Begins another message under the same key. It is only authenticated.
     fn restart(&mut self, nonce: &Nonce) -> Result<()> {
         // SAFETY: the context is live and initialised for GCM. A null cipher and a null key keep those; 12 bytes of
-        // nonce are read, what the array holds. This also resets the hash and the lengths.
+        // nonce are read, the size of the array. This also resets the hash and the lengths.
         succeeded(unsafe {
             EVP_CipherInit_ex(self.0.0.as_ptr(), ptr::null(), ptr::null_mut(), ptr::null(), nonce.as_ptr(), 1)
         })

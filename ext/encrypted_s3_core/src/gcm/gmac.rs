@@ -1,4 +1,5 @@
-//! AES-256-GMAC: the authentication of GCM without a plaintext (NIST SP 800-38D, 3), over messages that arrive in pieces.
+//! AES-256-GMAC: the authentication of GCM without a plaintext (NIST SP 800-38D, 3), over messages that arrive in
+//! pieces.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ impl MacKey {
     /// A new key from the operating system's random source.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the source fails or hands out zeros only.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the source fails or returns only zeros.
     pub fn generate() -> Result<Self> {
         DataKey::generate().map(Self)
     }
@@ -73,7 +74,7 @@ impl<B: super::Backend> Gmac<B> {
         Ok(())
     }
 
-    /// The next piece of the message; pieces may have any length.
+    /// Adds the next piece of the message; pieces may have any length.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when no message was begun, or the library refuses.
@@ -84,7 +85,7 @@ impl<B: super::Backend> Gmac<B> {
     /// Ends the message and returns its tag.
     ///
     /// # Errors
-    /// As [`Gmac::update`].
+    /// The errors of [`Gmac::update`].
     pub fn finish(&mut self) -> Result<Tag> {
         if !std::mem::take(&mut self.begun) {
             return Err(failed());
@@ -109,8 +110,8 @@ impl<B: super::Backend> fmt::Debug for Gmac<B> {
     }
 }
 
-/// An implementation of GMAC, for the two modules beside this one only. [`Gmac`] ensures that a message is begun, fed
-/// and ended, in this order.
+/// An implementation of GMAC, for the two backend modules only. [`Gmac`] ensures that `start`, `update` and `tag` are
+/// called in this order.
 pub trait Backend: Sized + Send {
     /// Sets up the key.
     ///

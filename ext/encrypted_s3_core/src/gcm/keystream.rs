@@ -70,8 +70,8 @@ impl<B: super::Backend> fmt::Debug for Keystream<B> {
     }
 }
 
-/// An implementation of AES-256 in counter mode, for the two modules beside this one only. The caller ensures that the
-/// counter does not wrap.
+/// An implementation of AES-256 in counter mode, for the two backend modules only. The caller ensures that the counter
+/// does not wrap.
 pub trait Backend: Sized + Send {
     /// Sets up the key.
     ///

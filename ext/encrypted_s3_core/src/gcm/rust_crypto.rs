@@ -17,7 +17,8 @@ use crate::secret::DataKey;
 
 const BLOCK_LEN: usize = 16;
 
-/// A stretch is encrypted and hashed before the next one, so that the second pass finds it in the first-level cache.
+/// A stretch of this size is encrypted and hashed before the next one, so that the second step finds it in the
+/// first-level cache.
 const STRETCH_LEN: usize = 16 * 1024;
 
 /// Streaming AES-256-GCM in pure Rust.
@@ -41,7 +42,7 @@ impl Backend for RustCrypto {
         let mut keystream =
             StreamCipherCoreWrapper::from_core(ctr::CtrCore::inner_iv_init(cipher, &first_counter(nonce)));
         let mut mask = Zeroizing::new([0; BLOCK_LEN]);
-        // Takes counter 1, as SP 800-38D 7.1 demands; the data starts with counter 2.
+        // Uses counter 1, as SP 800-38D 7.1 requires; the data starts with counter 2.
         keystream.try_apply_keystream(mask.as_mut_slice()).map_err(|_| failed())?;
         Ok(Self { direction, keystream, mask, hash })
     }
@@ -150,7 +151,7 @@ fn first_counter(nonce: &Nonce) -> Block {
 #[derive(Clone)]
 struct Hash {
     ghash: GHash,
-    /// The beginning of an incomplete block; `pending_len` bytes of it count.
+    /// The beginning of an incomplete block; its first `pending_len` bytes are valid.
     pending: [u8; BLOCK_LEN],
     pending_len: usize,
     aad_len: u64,
@@ -171,13 +172,13 @@ impl Hash {
         let data = self.fill_pending(data);
         let (blocks, rest) = Block::slice_as_chunks(data);
         self.ghash.update(blocks);
-        // Not empty only after whole blocks, when nothing can be pending.
+        // A rest exists only after whole blocks, so nothing is pending here.
         if !rest.is_empty() {
             self.keep(rest);
         }
     }
 
-    /// Completes the pending block as far as `data` goes and returns the rest of `data`.
+    /// Completes the pending block as far as `data` suffices and returns the rest of `data`.
     fn fill_pending<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
         if self.pending_len == 0 {
             return data;

@@ -39,7 +39,7 @@ impl Hmac {
     /// Starts with no bytes.
     ///
     /// # Errors
-    /// None; the other implementations may have some.
+    /// None; the other implementation may fail.
     pub(crate) fn new(key: &[u8]) -> Result<Self> {
         Ok(Self(hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key))))
     }
@@ -49,7 +49,7 @@ impl Hmac {
         self.0.update(bytes);
     }
 
-    /// The tag of all bytes together.
+    /// The tag of all bytes.
     pub(crate) fn finish(self) -> [u8; MAC_LEN] {
         let mut tag = [0; MAC_LEN];
         tag.iter_mut().zip(self.0.sign().as_ref()).for_each(|(slot, byte)| *slot = *byte);

@@ -31,7 +31,7 @@ impl Hmac {
     /// Starts with no bytes.
     ///
     /// # Errors
-    /// None; the other implementations may have some.
+    /// None; the other implementation may fail.
     pub(crate) fn new(key: &[u8]) -> Result<Self> {
         hmac::Hmac::new_from_slice(key).map(Self).map_err(|_| internal())
     }
@@ -41,7 +41,7 @@ impl Hmac {
         self.0.update(bytes);
     }
 
-    /// The tag of all bytes together.
+    /// The tag of all bytes.
     pub(crate) fn finish(self) -> [u8; MAC_LEN] {
         self.0.finalize().into_bytes().into()
     }

@@ -1,7 +1,7 @@
 //! The keys of a keyring that are in AWS KMS (S3 Encryption Client specification, KMS keyring).
 //!
-//! If a request names no key, KMS takes the key from the ciphertext, so anybody who writes to the bucket would choose
-//! the key. Every request names a key of the configuration, unless the configuration allows any.
+//! If a request names no key, KMS uses the key that the ciphertext names, so anybody who can write to the bucket would
+//! choose the key. Therefore every request names a configured key, unless the configuration allows any key.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::task;
 /// The result of rewrapping a data key in KMS.
 #[derive(Debug)]
 pub(crate) enum ReEncrypted {
-    /// The writing key, with this ARN, had already wrapped it.
+    /// The data key was already wrapped by the writing key, which has this ARN.
     Current(String),
-    /// The writing key has wrapped it now.
+    /// The data key is now wrapped by the writing key.
     Changed(Wrapping),
-    /// KMS alone cannot do it: one of the keys is not in KMS, or they are in two regions.
+    /// KMS alone cannot rewrap it: one of the keys is not in KMS, or they are in two regions.
     Impossible,
 }
 
@@ -28,16 +28,16 @@ impl Keyring {
     /// Requests the state of the key with this `id`.
     ///
     /// # Errors
-    /// Those of [`KeyService`]; [`ErrorKind::Configuration`] for an invalid id.
+    /// The errors of [`KeyService`]; [`ErrorKind::Configuration`] for an invalid id.
     pub async fn describe_kms_key(&self, id: &str) -> Result<KmsDescription> {
         let key = KmsKey::new(id, Context::default())?;
         task::run(self.kms()?.describe(&key)).await
     }
 
-    /// Makes a data key, has the writing key unwrap it, and returns whether both are the same.
+    /// Generates a data key, unwraps it by the writing key, and returns whether both are the same.
     ///
     /// # Errors
-    /// Those of making a new object and of opening it.
+    /// The errors of making a new object and of opening it.
     pub async fn try_writing_key(&self) -> Result<bool> {
         const BIND: &str = "try";
         let (data_key, wrapping) = self.new_data_key(BIND).await?;
@@ -76,7 +76,7 @@ impl Keyring {
     /// Rewraps a data key under the writing key inside of KMS.
     ///
     /// # Errors
-    /// As for [`unwrap`](Self::unwrap).
+    /// The errors of [`unwrap`](Self::unwrap).
     pub(crate) async fn re_encrypt(&self, wrapped: &WrappedKey<'_>) -> Result<ReEncrypted> {
         let (KeyMaterial::Kms(writing), Wrap::KmsContext) = (&self.writing.key, wrapped.wrap) else {
             return Ok(ReEncrypted::Impossible);
@@ -111,10 +111,10 @@ impl Keyring {
         self.kms.clone().ok_or_else(|| Error::new(ErrorKind::Internal, "the keyring has no client of AWS KMS"))
     }
 
-    /// The keys in KMS that may open a data key wrapped in `context`: the one that the object names first, the one that
-    /// stands for any key last.
+    /// The keys in KMS that may unwrap a data key of this `context`: first the key that the object names, last the
+    /// entry for any key.
     fn kms_keys_for(&self, wrapped: &WrappedKey<'_>, context: &Context) -> Result<Vec<(&Key, &KmsKey)>> {
-        // The first clients gave their readers no context for comparison.
+        // Readers of the first clients had no context to compare.
         let given = (wrapped.wrap == Wrap::KmsContext).then(|| context.given());
         let in_kms = self.keys().filter_map(|key| match &key.key {
             KeyMaterial::Kms(kms) => Some((key, kms)),

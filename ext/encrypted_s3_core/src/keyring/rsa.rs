@@ -1,6 +1,6 @@
-//! RSA keys. They wrap data keys so that a writer need not be able to read.
+//! RSA keys, which wrap data keys. A writer that has only the public key cannot read.
 //!
-//! They need aws-lc, whose RSA runs in constant time; the pure Rust implementation does not (RUSTSEC-2023-0071).
+//! RSA needs aws-lc, whose RSA runs in constant time; the pure Rust implementation does not (RUSTSEC-2023-0071).
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;

@@ -1,4 +1,4 @@
-//! The ways in which clients have wrapped data keys.
+//! The algorithms by which clients have wrapped data keys.
 
 use std::fmt;
 

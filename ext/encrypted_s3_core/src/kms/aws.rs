@@ -1,4 +1,4 @@
-//! AWS KMS over Amazon's client, with the credentials, proxies, certificates and time limits of the store.
+//! AWS KMS through Amazon's client, with the credentials, proxies, certificates and time limits of the store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +34,7 @@ pub struct AwsKms(Arc<Inner>);
 struct Inner {
     connection: Arc<Connection>,
     settings: KmsSettings,
-    /// By region; made on first use.
+    /// By region; created on first use.
     clients: Mutex<HashMap<String, Client>>,
 }
 
@@ -55,8 +55,8 @@ impl Inner {
         let shared = self.connection.shared().await?;
         let of_shared = || shared.config.region().map(|region| region.as_ref().to_owned());
         let region = region.or_else(|| self.settings.region.clone()).or_else(of_shared).ok_or_else(|| {
-            let what = "no region for AWS KMS: set `kms_region`, or the ARN of a key as `kms_key_id`";
-            Error::new(ErrorKind::Configuration, what)
+            let message = "no region for AWS KMS: set `kms_region`, or the ARN of a key as `kms_key_id`";
+            Error::new(ErrorKind::Configuration, message)
         })?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&region) {

@@ -1,4 +1,4 @@
-//! Translation of the errors of KMS into kinds that tell the caller what to do.
+//! Translates the errors of KMS into the kinds of this crate.
 //!
 //! Only the status, the error code and the request id are repeated: the message of a server may contain anything.
 
@@ -14,7 +14,7 @@ use crate::store::{aws_cause, aws_error};
 pub(super) struct Request {
     /// The name of the operation in the API of KMS, which is also the name of the permission.
     pub(super) operation: &'static str,
-    /// The keys of the request, with the words before them.
+    /// A description of the keys of the request.
     keys: String,
 }
 
@@ -29,8 +29,8 @@ impl Request {
         Self { operation, keys }
     }
 
-    fn error(&self, kind: ErrorKind, what: &str) -> Error {
-        Error::new(kind, format!("{} with {}: {what}", self.operation, self.keys))
+    fn error(&self, kind: ErrorKind, problem: &str) -> Error {
+        Error::new(kind, format!("{} with {}: {problem}", self.operation, self.keys))
     }
 
     /// The error for an incomplete answer.
@@ -49,8 +49,8 @@ pub(super) fn translated<E>(error: &SdkError<E, HttpResponse>, request: &Request
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    if let Some((what, network)) = aws_error::credentials(error) {
-        let error = request.error(ErrorKind::Access, &what);
+    if let Some((problem, network)) = aws_error::credentials(error) {
+        let error = request.error(ErrorKind::Access, &problem);
         return match network {
             Some(finding) => error.with_source(finding.cause),
             None => error,
@@ -60,13 +60,13 @@ where
         SdkError::ServiceError(context) => answer(context.err().code(), context.raw(), request),
         SdkError::ResponseError(context) => answer(None, context.raw(), request),
         SdkError::ConstructionFailure(_) => {
-            let what = "the request could not be built; check `kms_endpoint`, `kms_region` and `kms_key_id`";
-            request.error(ErrorKind::Configuration, what)
+            let problem = "the request could not be built; check `kms_endpoint`, `kms_region` and `kms_key_id`";
+            request.error(ErrorKind::Configuration, problem)
         }
         error => match aws_cause::find(error) {
             Some(finding) => {
-                let what = format!("AWS KMS was not reached: {}. {}", finding.cause, of_kms(finding.advice));
-                request.error(finding.kind, &what).with_source(finding.cause)
+                let problem = format!("AWS KMS was not reached: {}. {}", finding.cause, of_kms(finding.advice));
+                request.error(finding.kind, &problem).with_source(finding.cause)
             }
             None => request.error(ErrorKind::Transport, "the request failed before AWS KMS answered"),
         },
@@ -86,8 +86,8 @@ fn answer(code: Option<&str>, response: &HttpResponse, request: &Request) -> Err
     let status = response.status().as_u16();
     let code = code.unwrap_or_default();
     let request_id = response.headers().get("x-amzn-requestid").unwrap_or("none");
-    let what = format!("AWS KMS answered {status} {code} (request id {request_id})");
-    let error = |kind, advice: &str| request.error(kind, &format!("{what}{advice}"));
+    let problem = format!("AWS KMS answered {status} {code} (request id {request_id})");
+    let error = |kind, advice: &str| request.error(kind, &format!("{problem}{advice}"));
     let failure = match code {
         "AccessDeniedException" | "NotAuthorizedException" => error(
             ErrorKind::Access,
@@ -117,7 +117,7 @@ fn answer(code: Option<&str>, response: &HttpResponse, request: &Request) -> Err
         }
         "ThrottlingException" | "Throttling" | "LimitExceededException" | "TooManyRequestsException" => error(
             ErrorKind::Transport,
-            "; there are more requests than the quota of KMS for this account and region. Try again later, or have the \
+            "; the requests exceed the quota of KMS for this account and region. Try again later, or have the \
              quota raised",
         ),
         "UnrecognizedClientException"
@@ -129,7 +129,7 @@ fn answer(code: Option<&str>, response: &HttpResponse, request: &Request) -> Err
             error(ErrorKind::Access, "; check the credentials and the machine's clock")
         }
         "KeyUnavailableException" | "KMSInternalException" | "DependencyTimeoutException" => {
-            error(ErrorKind::Transport, "; that may pass")
+            error(ErrorKind::Transport, "; this may be temporary, try again later")
         }
         _ => match status {
             401 | 403 => error(ErrorKind::Access, "; check the credentials and the machine's clock"),

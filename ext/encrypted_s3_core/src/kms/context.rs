@@ -1,4 +1,4 @@
-//! Encryption contexts: names and texts that KMS ties to a wrapped data key and shows in its log.
+//! Encryption contexts: pairs of names and texts that KMS binds to a wrapped data key and records in its log.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -25,7 +25,8 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::Configuration`] for a reserved or empty name and for more than [`MAX_CONTEXT_LEN`] bytes.
     pub fn new(entries: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
-        let wrong = |what: String| Err(Error::new(ErrorKind::Configuration, format!("kms_encryption_context {what}")));
+        let wrong =
+            |problem: String| Err(Error::new(ErrorKind::Configuration, format!("kms_encryption_context {problem}")));
         let context = Self(entries.into_iter().collect());
         if let Some(name) = [CONTEXT_ALGORITHM, KEY_ID].iter().find(|name| context.0.contains_key(**name)) {
             return wrong(format!("must not have the entry `{name}`, which the format reserves"));
@@ -39,13 +40,14 @@ impl Context {
         Ok(context)
     }
 
-    /// The context that an envelope holds in its entry `name`. Not authenticated before KMS has used it.
+    /// Parses the context of an envelope. It is not authenticated before KMS has checked it.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`] for anything but a JSON object of texts.
+    /// [`ErrorKind::Malformed`] for anything but a JSON object of strings.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let refused =
-            || Error::new(ErrorKind::Malformed, "the encryption context of the envelope is not a JSON object of texts");
+        let refused = || {
+            Error::new(ErrorKind::Malformed, "the encryption context of the envelope is not a JSON object of strings")
+        };
         let Ok(Value::Object(entries)) = serde_json::from_str(text) else { return Err(refused()) };
         let entry = |(name, value)| match value {
             Value::String(value) => Ok((name, value)),
@@ -54,7 +56,7 @@ impl Context {
         entries.into_iter().map(entry).collect::<Result<_>>().map(Self)
     }
 
-    /// This context for content of the algorithm that is called `algorithm`.
+    /// This context with the entry for the content algorithm `algorithm`.
     pub(crate) fn bound(&self, algorithm: &str) -> Self {
         let mut entries = self.0.clone();
         entries.insert(CONTEXT_ALGORITHM.to_owned(), algorithm.to_owned());
@@ -71,7 +73,7 @@ impl Context {
         self.0.get(KEY_ID).map(String::as_str)
     }
 
-    /// The entries given by the caller of the writer.
+    /// The entries that the writer was configured with, without the reserved ones.
     pub(crate) fn given(&self) -> Self {
         let mut entries = self.0.clone();
         entries.remove(CONTEXT_ALGORITHM);
@@ -100,7 +102,7 @@ impl Context {
         json
     }
 
-    /// In the form of the SDK.
+    /// Converts the context into the type of the SDK.
     pub(super) fn to_map(&self) -> HashMap<String, String> {
         self.0.clone().into_iter().collect()
     }

@@ -18,7 +18,7 @@ impl Md5 {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes together.
+    /// The digest of all bytes.
     pub(crate) fn finish(self) -> [u8; DIGEST_LEN] {
         self.0.finalize().into()
     }

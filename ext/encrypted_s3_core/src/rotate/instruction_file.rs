@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 const CONTENT_TYPE: &str = "application/octet-stream";
 
 /// Wraps the data key of the object `key`, with this `head`, by the writing key and replaces the instruction file under
-/// `file`, if nobody has replaced it meanwhile. With `verify` the store must return the new file afterwards.
+/// `file`, unless it was replaced meanwhile. With `verify` the store must return the new file afterwards.
 ///
 /// # Errors
 /// `MissingEnvelope` when there is no such file; the errors of opening the envelope; `Changed` when the file was
@@ -44,9 +44,9 @@ pub(super) async fn rotate(
     let object = NewObject { key: file.to_owned(), content_type, metadata, ..NewObject::default() };
     task::run(store.replace(object, new.clone(), &found.etag)).await?;
     if verify && fetch(store, key, file).await?.1 != new {
-        let what = "the store said that it replaced the instruction file, but does not show the new one. Do not remove \
-                    the old key";
-        return Err(Error::new(ErrorKind::NotRotated, what).for_object(key));
+        let message = "the store said that it replaced the instruction file, but does not show the new one. \
+                       Do not remove the old key";
+        return Err(Error::new(ErrorKind::NotRotated, message).for_object(key));
     }
     looked_at(Rotation::Rotated(format))
 }
@@ -54,8 +54,8 @@ pub(super) async fn rotate(
 async fn fetch(store: &Arc<dyn ObjectStore>, key: &str, file: &str) -> Result<(ObjectHead, Vec<u8>)> {
     task::run(fetch_whole(store.clone(), file.to_owned())).await.map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
-            let what = format!("it has no envelope in its metadata, and there is no instruction file {file:?}");
-            Error::new(ErrorKind::MissingEnvelope, what).for_object(key)
+            let message = format!("it has no envelope in its metadata, and there is no instruction file {file:?}");
+            Error::new(ErrorKind::MissingEnvelope, message).for_object(key)
         }
         _ => error,
     })

@@ -48,11 +48,11 @@ impl MapCache {
     }
 
     /// Returns the map of a version, if there is one and it belongs to the object that `key` was just opened from, with
-    /// `text_len` bytes of ciphertext. A map that does not belong to it is dropped: somebody has put another envelope
-    /// before the same body, or the store uses one entity tag for two bodies.
+    /// `text_len` bytes of ciphertext. A map that does not belong to it is dropped: the same body was given another
+    /// envelope, or the store uses one entity tag for two bodies.
     pub fn get(&self, version: &Version, key: &ContentKey, text_len: u64) -> Option<Arc<Map>> {
         let map = self.state().maps.get(version)?.clone();
-        // Done without the lock, because it derives keys.
+        // Checked without the lock, because this derives keys.
         if map.is_of(key, text_len) {
             return Some(map);
         }
@@ -66,9 +66,9 @@ impl MapCache {
         state.maps.iter().any(|(version, _)| version.key == key && version.bucket == bucket && version.store == store)
     }
 
-    /// Keeps a map, and drops the least recently used maps when the limit is exceeded. A map that alone exceeds the limit
-    /// takes the place of all others: it cost a pass over an object of more than 32 GiB, and no map has more than 16 MiB.
-    /// A map that is not whole is not kept.
+    /// Keeps a map, and drops the least recently used maps when the limit is exceeded. A map that alone exceeds the
+    /// limit replaces all others: making it took a pass over an object of more than 32 GiB, and no map has more than 16
+    /// MiB. A partial map is not kept.
     pub fn insert(&self, version: Version, map: Arc<Map>) {
         let cost = cost(&version, &map);
         if !map.is_whole() || self.limit == 0 || version.etag.is_empty() {
@@ -106,7 +106,8 @@ impl MapCache {
         }
     }
 
-    /// Takes the lock, even if a thread panicked while it held it: the worst result of that is a wrong count of bytes.
+    /// Acquires the lock, even if a thread panicked while holding it: the worst result of that is a wrong count of
+    /// bytes.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

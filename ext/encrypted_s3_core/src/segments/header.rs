@@ -54,7 +54,7 @@ impl fmt::Display for NoMap {
         match self {
             Self::Length => f.write_str("its length is not that of a map of this object"),
             Self::Magic => f.write_str("it does not begin as a segment map does"),
-            Self::Version(version) => write!(f, "it is a segment map of version {version}, which is not known here"),
+            Self::Version(version) => write!(f, "it is a segment map of version {version}, which is not supported"),
             Self::OtherObject => f.write_str("its header is that of another object"),
             Self::Commitment => f.write_str("its commitment does not match the object's data key"),
             Self::Legacy => f.write_str("the object is in a legacy form, of which no maps are stored"),
@@ -65,7 +65,7 @@ impl fmt::Display for NoMap {
 
 impl std::error::Error for NoMap {}
 
-/// The number of bytes at the beginning of a stored map that [`is_sidecar`] and [`may_be_replaced`] look at.
+/// The number of bytes at the beginning of a stored map that [`is_sidecar`] and [`may_be_replaced`] examine.
 pub(crate) const MARK_LEN: usize = MAGIC.len() + 1;
 
 /// Whether an object that begins with these bytes is a stored map, in any version.

@@ -31,7 +31,7 @@ pub(super) enum Origin {
     Read,
     /// The object's data key: anybody who has the data key can check the map.
     Derived,
-    /// The random source: nobody else can check the map, so it is of no use outside this process.
+    /// The random source: only this process can check the map, so it is of no use elsewhere.
     Random,
 }
 
@@ -52,14 +52,14 @@ impl Map {
     /// more: a longer file is not a map of this object.
     ///
     /// # Errors
-    /// [`NoMap`] gives the reason why the bytes are not a map of this object. This is not an error of the object; read
-    /// the object as one without a map.
+    /// [`NoMap`] is the reason why the bytes are not a map of this object. The object itself is not damaged; read it
+    /// like an object without a map.
     pub fn read(sidecar: &[u8], key: &ContentKey, text_len: u64) -> std::result::Result<Self, NoMap> {
         let (header, tags) = sidecar.split_at_checked(HEADER_LEN).ok_or(NoMap::Length)?;
         Self::read_part(header, tags, 0..Layout::of(text_len).count(), key, text_len)
     }
 
-    /// Like [`Map::read`], but reads only the tags of the segments with these `numbers`; [`Layout::tags_of`] gives
+    /// Like [`Map::read`], but reads only the tags of the segments with these `numbers`; [`Layout::tags_of`] returns
     /// their position. The whole map of an object of 64 GiB has 16 MiB. `header` is the first [`HEADER_LEN`] bytes of
     /// the stored map.
     ///

@@ -13,8 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gcm::gmac::MacKey;
 use crate::gcm::{Backend, DefaultBackend, Sealer, Tag};
 
-/// The number of bytes that one cipher processes before the other cipher gets them. They are still in a fast cache
-/// then.
+/// The number of bytes that one cipher processes before the other, so that they are still in a fast cache.
 const STRETCH: usize = SEGMENT_LEN;
 
 /// The purpose of a map.
@@ -57,8 +56,8 @@ impl<B: Backend> Sealing<B> {
         })
     }
 
-    /// Ends the object. Returns its tag, which is stored behind the ciphertext, and its map. Store the object before
-    /// the map.
+    /// Ends the object. Returns its tag, which is stored after the ciphertext, and its map. Store the object before the
+    /// map.
     ///
     /// # Errors
     /// The error of an earlier [`Sealing::update`] again, or [`ErrorKind::Internal`].
@@ -105,7 +104,7 @@ impl Checking {
     /// the number of bytes at the end of the plaintext that are padding.
     ///
     /// # Errors
-    /// The errors of [`Content::finish`]: an object that is not the one that was encrypted gets no map.
+    /// The errors of [`Content::finish`]: an object that was changed after it was encrypted gets no map.
     pub fn finish(self, trailer: &[u8]) -> Result<(Map, usize)> {
         let padding = self.content.finish(trailer)?;
         let count =

@@ -1,4 +1,4 @@
-//! Amazon S3 and compatible stores, over Amazon's own client.
+//! Amazon S3 and compatible stores, through Amazon's own client.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 
-/// A bucket over Amazon's client.
+/// A bucket that is accessed through Amazon's client.
 #[derive(Debug)]
 pub struct AwsStore {
     pub(super) inner: Arc<Inner>,
@@ -93,7 +93,7 @@ impl Inner {
         !connected.is_secure || self.connection.settings.request_checksums == ChecksumUse::WhenRequired
     }
 
-    /// The time limits of a request after which the store joins or copies `bytes` before it answers.
+    /// The time limits of a request for which the store joins or copies `bytes` before it answers.
     fn patience(&self, bytes: u64) -> Patience {
         let read_timeout = self.connection.settings.read_timeout;
         Patience { read_timeout, allowance: patience::copying(bytes) }
@@ -143,8 +143,8 @@ impl Inner {
         Ok(aws_copy::Copying { client: self.client().await?, subject, owner, etag, checksums, read_timeout })
     }
 
-    /// The checksum of parts. The upload must be created with the same one: Amazon refuses parts with another one, and
-    /// the SDK adds one to the parts only.
+    /// The checksum algorithm of parts. The upload must be created with the same algorithm: Amazon refuses parts with
+    /// another one, and the SDK adds checksums to the parts only.
     fn part_checksum(&self) -> Option<ChecksumAlgorithm> {
         (self.connection.settings.request_checksums == ChecksumUse::WhenSupported).then_some(ChecksumAlgorithm::Crc32)
     }
@@ -206,7 +206,7 @@ impl ObjectStore for AwsStore {
                     answer => return answer,
                 }
             }
-            Err(subject.error(ErrorKind::Unsupported, "the store knows no condition for storing an object"))
+            Err(subject.error(ErrorKind::Unsupported, "the store does not support conditions for storing an object"))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Why a store was not reached: found in the chain of errors of the SDK, the HTTP client and TLS.
+//! Finds the reason why a store was not reached in the chain of errors of the SDK, the HTTP client and TLS.
 //!
 //! The texts of those libraries may contain addresses and more. Only texts that are known to be harmless are repeated.
 
@@ -58,9 +58,9 @@ fn recognise(error: &(dyn StdError + 'static)) -> Option<Finding> {
     // These types are private to the libraries; their texts are constants.
     let text = error.to_string();
     if text.starts_with("dns error") {
-        let what = "the store's host name cannot be resolved";
+        let cause = "the store's host name cannot be resolved";
         let advice = "Check `endpoint`, `region` and the name resolution of this machine";
-        return Some(Finding::new("dns", what, advice));
+        return Some(Finding::new("dns", cause, advice));
     }
     if text.starts_with("HTTP connect timeout") {
         let advice = "Check `endpoint`, firewalls and proxies; `http_open_timeout` is the limit";
@@ -69,8 +69,8 @@ fn recognise(error: &(dyn StdError + 'static)) -> Option<Finding> {
     if text.starts_with("HTTP read timeout") {
         return Some(Finding::new("timeout", "the store did not answer in time", "`http_read_timeout` is the limit"));
     }
-    if let Some(what) = text.strip_prefix("tunnel error: ") {
-        return proxy(what);
+    if let Some(reason) = text.strip_prefix("tunnel error: ") {
+        return proxy(reason);
     }
     text.contains("connection closed before message completed").then(closed)
 }
@@ -82,8 +82,8 @@ fn closed() -> Finding {
 const RESET: &str = "The store, a proxy or a firewall closes connections";
 const PROXY: &str = "Check `http_proxy`, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment";
 
-fn proxy(what: &str) -> Option<Finding> {
-    let what = match what {
+fn proxy(reason: &str) -> Option<Finding> {
+    let cause = match reason {
         "proxy authorization required" => "the proxy requires a user name and a password, or rejects them (407)",
         "unsuccessful" => "the proxy refuses the connection to the store",
         "unexpected end of file" | "proxy response headers too long" => {
@@ -92,13 +92,13 @@ fn proxy(what: &str) -> Option<Finding> {
         // The next cause says why the proxy was not reached.
         _ => return None,
     };
-    Some(Finding::new("proxy", what, PROXY))
+    Some(Finding::new("proxy", cause, PROXY))
 }
 
 fn connection(error: &io::Error) -> Option<Finding> {
     if error.to_string().starts_with("failed to lookup address information") {
-        let what = "the store's host name cannot be resolved";
-        return Some(Finding::new("dns", what, "Check `endpoint`, `region` and the name resolution of this machine"));
+        let cause = "the store's host name cannot be resolved";
+        return Some(Finding::new("dns", cause, "Check `endpoint`, `region` and the name resolution of this machine"));
     }
     let refused = "Check the host and port of `endpoint` and of proxies, and that the store runs";
     let unreachable = "Check `endpoint`, routes and firewalls";
@@ -151,7 +151,7 @@ fn tls(error: &TlsError) -> Finding {
     }
 }
 
-const BUNDLE: &str = "Give the certificate of the authority that issued it by `ssl_ca_bundle`";
+const BUNDLE: &str = "Set `ssl_ca_bundle` to the certificate of the authority that issued it";
 const RENEW: &str = "Renew the certificate, or check this machine's clock";
 const ISSUE: &str = "Issue a certificate with this name in subjectAltName, or use the right name in `endpoint`";
 const OWN_AUTHORITY: &str = "Make the store a certificate of its own with CA:FALSE (openssl req -x509 -addext \
@@ -163,10 +163,10 @@ fn certificate(error: &CertificateError) -> Finding {
         Ok(Ok(text)) => text,
         _ => "another time".to_owned(),
     };
-    let (what, advice) = match error {
+    let (problem, advice) = match error {
         CertificateError::Expired => ("it has expired".to_owned(), RENEW),
         CertificateError::ExpiredContext { not_after, .. } => {
-            (format!("it has expired on {}", day(not_after.as_secs())), RENEW)
+            (format!("it expired on {}", day(not_after.as_secs())), RENEW)
         }
         CertificateError::NotValidYet => ("it is not valid yet".to_owned(), RENEW),
         CertificateError::NotValidYetContext { not_before, .. } => {
@@ -194,7 +194,7 @@ fn certificate(error: &CertificateError) -> Finding {
         },
         _ => ("it is not well-formed".to_owned(), OWN_AUTHORITY),
     };
-    Finding::new("certificate", format!("the store's certificate is not accepted: {what}"), advice)
+    Finding::new("certificate", format!("the store's certificate is not accepted: {problem}"), advice)
 }
 
 fn names(expected: &str, presented: &[String]) -> String {

@@ -1,5 +1,5 @@
-//! The client of Amazon's SDK. Stores with the same connection settings share it, and with it connections, credentials
-//! and the peculiarities that were found in the store's answers.
+//! The client of Amazon's SDK. Stores with the same connection settings share the client, its connections and
+//! credentials, and the peculiarities that were found in the store's answers.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -38,23 +38,23 @@ const ENVIRONMENT: [&str; 7] = ["AWS_", "HTTP", "http", "NO_PROXY", "no_proxy", 
 /// The connections of one process. Stores that differ by their bucket, or by the keys of their objects, share one.
 #[derive(Debug, Default)]
 pub struct Connections {
-    /// By a digest of the settings, so that no credentials lie here.
+    /// By a digest of the settings, so that the map holds no credentials.
     open: Mutex<HashMap<[u8; 32], Weak<Connection>>>,
 }
 
 impl Connections {
-    /// None yet.
+    /// Creates an empty set of connections.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A store that will be reached as `settings` say, over the connection of those before it that say the same.
+    /// A store with these `settings`. It shares the connection of earlier stores with the same connection settings.
     pub fn store(&self, settings: AwsStoreSettings) -> AwsStore {
         AwsStore::over(self.connection(settings.connection), settings.bucket, settings.expected_bucket_owner)
     }
 
-    /// AWS KMS with the credentials, proxies, certificates and time limits of `settings`, which it shares with the
-    /// stores that have the same.
+    /// AWS KMS with the credentials, proxies, certificates and time limits of `settings`, which are shared with the
+    /// stores that have the same settings.
     pub fn kms(&self, settings: ConnectionSettings, kms: KmsSettings) -> AwsKms {
         AwsKms::over(self.connection(settings), kms)
     }
@@ -72,7 +72,8 @@ impl Connections {
     }
 }
 
-/// Everything that decides where requests are sent and whose credentials they carry: settings and environment.
+/// The digest of everything that decides where requests are sent and whose credentials they carry: settings and
+/// environment.
 fn digest(settings: &ConnectionSettings) -> [u8; 32] {
     struct Fingerprint(Sha256);
     impl Hasher for Fingerprint {
@@ -108,14 +109,15 @@ pub(super) struct Quirks {
     pub(super) stores_unconditionally: AtomicBool,
     /// It requires an MD5 of the body, as some stores do with Object Lock.
     pub(super) wants_md5: AtomicBool,
-    /// How many parts of objects came one after another with a checksum that was not theirs; see [`WRONG_CHECKSUMS`].
+    /// The number of parts in a row that came with a wrong checksum; see [`WRONG_CHECKSUMS`].
     pub(super) wrong_checksums: AtomicU32,
 }
 
-/// After this many wrong checksums in a row the store sends the whole object's checksum with each part of it (Ceph).
+/// After this many wrong checksums in a row, the store is known to send the whole object's checksum with each part of
+/// it (Ceph).
 pub(super) const WRONG_CHECKSUMS: u32 = 2;
 
-/// One way to reach a store.
+/// The connection to a store.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) settings: ConnectionSettings,
@@ -124,7 +126,7 @@ pub(crate) struct Connection {
     client: OnceCell<Connected>,
 }
 
-/// What the clients of all of Amazon's services share: region, credentials and trusted certificates.
+/// The data that the clients of all of Amazon's services share: region, credentials and trusted certificates.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: SdkConfig,
@@ -186,8 +188,8 @@ impl Connection {
         self.client.get_or_try_init(|| async { connect(&self.settings, self.shared().await?.as_ref()) }).await
     }
 
-    /// Only here are the environment, files of the shared configuration and certificates read. Without a region or an
-    /// authority they are read again the next time: somebody may have added it.
+    /// The environment, the shared configuration files and the certificates are read only here. If the region or an
+    /// authority is missing, they are read again the next time, because it may have been added.
     pub(crate) async fn shared(&self) -> Result<Arc<Shared>> {
         let known = self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(shared) = known {
@@ -200,7 +202,7 @@ impl Connection {
             return Ok(shared);
         }
         let mut slot = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have been faster; both are to use the same credentials.
+        // Another request may have been faster; both must use the same credentials.
         Ok(slot.get_or_insert(shared).clone())
     }
 }
@@ -213,8 +215,8 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
         (Some(region), _) => region.clone(),
         (None, Some(_)) => Region::new("us-east-1"),
         (None, None) => {
-            let what = "no region: set `region`, or AWS_REGION in the environment";
-            return Err(Error::new(ErrorKind::Configuration, what));
+            let message = "no region: set `region`, or AWS_REGION in the environment";
+            return Err(Error::new(ErrorKind::Configuration, message));
         }
     };
     let mut config = aws_sdk_s3::config::Builder::from(&service)
@@ -239,16 +241,16 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
     Ok(Connected { client: Client::from_conf(config.build()), is_secure })
 }
 
-/// A quota of retries for one client. The SDK's own quota is that of a region: one server that is down would use up that
+/// A quota of retries for one client. The SDK's own quota is per region: one server that is down would use up the quota
 /// of all others.
 pub(crate) fn own_retries() -> RetryPartition {
     RetryPartition::custom("one client").build()
 }
 
-/// What Amazon's tools share: profile, region, credentials.
+/// The configuration that Amazon's tools share: profile, region, credentials.
 async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<SdkConfig> {
-    // Of what hands out credentials, only Amazon's own services are further away than a proxy. The addresses of
-    // instance and container roles are plain HTTP and of this machine.
+    // Of the sources of credentials, only Amazon's own services are reached through a proxy. The addresses of instance
+    // and container roles are plain HTTP on this machine.
     let http_client = http_client(settings, trust, Proxy::of(settings, true).as_ref(), true)?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client.clone())
@@ -266,7 +268,7 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
         loader = loader.use_fips(fips);
     }
     let shared = loader.no_credentials().load().await;
-    // Services that hand out credentials have the region of the store.
+    // Services that issue credentials are used in the region of the store.
     let provider = ProviderConfig::default()
         .with_http_client(http_client)
         .with_region(shared.region().cloned())
@@ -287,7 +289,7 @@ fn is_secure(endpoint: Option<&str>) -> bool {
     !endpoint.is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http:"))
 }
 
-/// The SDK writes the bucket's name right behind the path of an address: `/storage/v1/s3` would become
+/// The SDK appends the bucket's name directly to the path of an address: `/storage/v1/s3` would become
 /// `/storage/v1/s3files`.
 fn with_last_slash(mut endpoint: String) -> String {
     if !endpoint.ends_with('/') {

@@ -107,7 +107,7 @@ impl Copying<'_> {
             request.headers_mut().insert("content-length", "0");
         });
         let answer = request.send().await.map_err(|error| match aws_error::request(&error, self.subject) {
-            // Ceph looks at the range first, and only then whether it is still the same version.
+            // Ceph checks the range before it checks the version.
             error if error.kind() == ErrorKind::InvalidRange => self.replaced().with_source(error),
             error => error,
         })?;
@@ -137,13 +137,13 @@ impl Copying<'_> {
     }
 
     fn denies_tags(&self, error: Error) -> Error {
-        let what = "objects of this size are copied in parts, to which the store copies no tags: allow \
+        let message = "objects of this size are copied in parts, to which the store copies no tags: allow \
                     s3:GetObjectTagging and s3:PutObjectTagging";
-        self.subject.error(ErrorKind::Access, what).with_source(error)
+        self.subject.error(ErrorKind::Access, message).with_source(error)
     }
 
     /// The object's tags, if the store says that it has some. Ceph does not copy tags with an object whose metadata are
-    /// replaced. Where they must not be read, the store copies them.
+    /// replaced. If the permission to read them is missing, the store copies them.
     async fn known_tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
         if head.tag_count.unwrap_or_default() == 0 {
             return Ok(None);

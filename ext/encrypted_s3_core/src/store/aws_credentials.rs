@@ -22,7 +22,7 @@ use super::aws_settings::ConnectionSettings;
 /// Time limit for finding credentials, for all providers together.
 pub(super) const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The same for a profile. It is shorter, so that the profile's error comes first: it can name the profile.
+/// Time limit for a profile. It is shorter, so that the error of the profile, which names the profile, comes first.
 const PROFILE_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// The credentials in `settings`, or a search for them.

@@ -67,8 +67,8 @@ impl Inner {
         let failed: Vec<_> = answer.errors().iter().filter(|error| error.code() != Some("NoSuchKey")).collect();
         let Some(first) = failed.first() else { return Ok(()) };
         let (key, code) = (first.key().unwrap_or_default(), first.code().unwrap_or_default());
-        let what = format!("{} objects could not be deleted, the first of them {key:?}: {code}", failed.len());
-        Err(Error::new(aws_error::kind_of(code), format!("DeleteObjects in bucket {:?}: {what}", self.bucket))
+        let problem = format!("{} objects could not be deleted, the first of them {key:?}: {code}", failed.len());
+        Err(Error::new(aws_error::kind_of(code), format!("DeleteObjects in bucket {:?}: {problem}", self.bucket))
             .with_answer(200, code))
     }
 

@@ -1,4 +1,4 @@
-//! Translation of Amazon's errors into kinds that tell the caller what to do.
+//! Translates Amazon's errors into the kinds of this crate.
 //!
 //! Only the status, the error code and the request id are repeated: the message of a server and the SDK's description
 //! of a request may contain signatures.
@@ -25,12 +25,12 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
-        Error::new(kind, format!("{} of {:?} in bucket {:?}: {what}", self.operation, self.key, self.bucket))
+    pub(super) fn error(&self, kind: ErrorKind, problem: &str) -> Error {
+        Error::new(kind, format!("{} of {:?} in bucket {:?}: {problem}", self.operation, self.key, self.bucket))
     }
 
-    /// Whether a 404 can only mean the object. For a request that creates an object, it means that the address belongs
-    /// to no bucket.
+    /// Whether a 404 can only mean that the object is missing. For a request that creates an object, it means that
+    /// there is no bucket at the address.
     fn is_about_an_object(&self) -> bool {
         matches!(
             self.operation,
@@ -44,8 +44,8 @@ pub(super) fn request<E>(error: &SdkError<E, HttpResponse>, subject: &Subject) -
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    if let Some((what, network)) = credentials(error) {
-        let error = subject.error(ErrorKind::Access, &what);
+    if let Some((problem, network)) = credentials(error) {
+        let error = subject.error(ErrorKind::Access, &problem);
         return match network {
             Some(finding) => error.with_source(finding.cause),
             None => error,
@@ -63,8 +63,8 @@ where
 fn unreached(error: &(dyn std::error::Error + 'static), subject: &Subject) -> Error {
     match aws_cause::find(error) {
         Some(finding) => {
-            let what = format!("{}. {}", finding.cause, finding.advice);
-            subject.error(finding.kind, &what).with_source(finding.cause)
+            let problem = format!("{}. {}", finding.cause, finding.advice);
+            subject.error(finding.kind, &problem).with_source(finding.cause)
         }
         None => subject.error(ErrorKind::Transport, "the request failed before the store answered"),
     }
@@ -80,21 +80,21 @@ fn broken(error: &ByteStreamError) -> Error {
     if causes.any(|cause| cause.is::<aws_smithy_checksums::body::validate::Error>()) {
         return Error::new(ErrorKind::Damaged, "the body does not have the checksum that the store sent with it");
     }
-    let what = "the connection broke in the middle of the body";
+    let problem = "the connection broke in the middle of the body";
     match aws_cause::find(error) {
         Some(finding) => {
-            Error::new(ErrorKind::Transport, format!("{what}: {}", finding.cause)).with_source(finding.cause)
+            Error::new(ErrorKind::Transport, format!("{problem}: {}", finding.cause)).with_source(finding.cause)
         }
-        None => Error::new(ErrorKind::Transport, what),
+        None => Error::new(ErrorKind::Transport, problem),
     }
 }
 
-/// Why there are no credentials, and why their source was not reached. A failed search for them is found by its type:
-/// the SDK reports it as a dispatch failure like any other.
+/// Why there are no credentials, and why their source was not reached. A failed search for credentials is recognised by
+/// its type: the SDK reports it as a dispatch failure like any other.
 pub(crate) fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<(String, Option<aws_cause::Finding>)> {
     let error = aws_cause::chain(error).find(|cause| cause.is::<CredentialsError>())?;
     let of_profile = ProfileError::find(error);
-    let what = match (error.downcast_ref::<CredentialsError>()?, of_profile) {
+    let problem = match (error.downcast_ref::<CredentialsError>()?, of_profile) {
         (CredentialsError::CredentialsNotLoaded(_), of_profile) => {
             let of_profile = of_profile.map(|error| format!("; {error}")).unwrap_or_default();
             format!(
@@ -104,12 +104,12 @@ pub(crate) fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<(
         }
         (_, Some(of_profile)) => format!("no AWS credentials: {of_profile}"),
         (CredentialsError::ProviderTimedOut(_), None) => format!(
-            "no AWS credentials within {} seconds; check what the profile or the environment names to get them from",
+            "no AWS credentials within {} seconds; check the source of credentials in the profile or the environment",
             CREDENTIALS_TIMEOUT.as_secs()
         ),
         (_, None) => format!("no AWS credentials: {}", details(error)),
     };
-    Some((what, aws_cause::find(error)))
+    Some((problem, aws_cause::find(error)))
 }
 
 /// The kind for an error code inside an answer about several objects.
@@ -134,7 +134,7 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
     let status = response.status().as_u16();
     let code = code.unwrap_or_default();
     let request_id = response.headers().get("x-amz-request-id").unwrap_or("none");
-    let what = format!("the store answered {status} {code} (request id {request_id})");
+    let problem = format!("the store answered {status} {code} (request id {request_id})");
     let error = match (status, code) {
         (_, "NoSuchBucket") => Error::new(
             ErrorKind::BucketNotFound,
@@ -151,36 +151,37 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
         (412, _) => subject.error(ErrorKind::Changed, "the object was replaced meanwhile"),
         (416, _) => subject.error(ErrorKind::InvalidRange, "the range begins past the end of the object"),
         (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            wrong_region(&what, response, subject)
+            wrong_region(&problem, response, subject)
         }
         (403, "RequestTimeTooSkewed") => {
-            subject.error(ErrorKind::Access, &format!("{what}; this machine's clock is wrong"))
+            subject.error(ErrorKind::Access, &format!("{problem}; this machine's clock is wrong"))
         }
         // Amazon answers 400 to a session token that has expired.
         (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => subject.error(
             ErrorKind::Access,
-            &format!("{what}; check the credentials, the bucket's policy and the machine's clock"),
+            &format!("{problem}; check the credentials, the bucket's policy and the machine's clock"),
         ),
         (407, _) => {
-            let what = format!("{what}: the proxy requires a user name and a password, or rejects them");
-            subject.error(ErrorKind::Rejected, &format!("{what}; check `http_proxy`, or HTTP_PROXY in the environment"))
+            let problem = format!("{problem}: the proxy requires a user name and a password, or rejects them");
+            subject
+                .error(ErrorKind::Rejected, &format!("{problem}; check `http_proxy`, or HTTP_PROXY in the environment"))
         }
         // A retry does not help: the store does not support the request.
-        (501 | 505, _) => subject.error(ErrorKind::Rejected, &what),
-        (408 | 429 | 500..=599, _) => subject.error(ErrorKind::Transport, &what),
+        (501 | 505, _) => subject.error(ErrorKind::Rejected, &problem),
+        (408 | 429 | 500..=599, _) => subject.error(ErrorKind::Transport, &problem),
         // The body may have been damaged in transit, so a retry may help.
         (400, "RequestTimeout" | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch") => {
-            subject.error(ErrorKind::Transport, &what)
+            subject.error(ErrorKind::Transport, &problem)
         }
-        (200..=299, _) => subject.error(ErrorKind::Transport, &format!("{what}, which cannot be parsed")),
-        (404, _) => subject.error(ErrorKind::Rejected, &format!("{what}; check `endpoint` and `bucket`")),
-        _ => subject.error(ErrorKind::Rejected, &what),
+        (200..=299, _) => subject.error(ErrorKind::Transport, &format!("{problem}, which cannot be parsed")),
+        (404, _) => subject.error(ErrorKind::Rejected, &format!("{problem}; check `endpoint` and `bucket`")),
+        _ => subject.error(ErrorKind::Rejected, &problem),
     };
     error.with_answer(status, code)
 }
 
 /// Amazon sends the region of the bucket in a header or in the body of the error.
-fn wrong_region(what: &str, response: &HttpResponse, subject: &Subject) -> Error {
+fn wrong_region(problem: &str, response: &HttpResponse, subject: &Subject) -> Error {
     let body = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
     let told = response.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| {
         let (_, rest) = body.split_once("<Region>")?;
@@ -189,9 +190,9 @@ fn wrong_region(what: &str, response: &HttpResponse, subject: &Subject) -> Error
     let plausible = |region: &String| {
         (1..=40).contains(&region.len()) && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let what = match told.filter(plausible) {
-        Some(region) => format!("{what}; the bucket is in another region: set `region` to {region:?}"),
-        None => format!("{what}; the bucket is not in the configured region; check `region` and `endpoint`"),
+    let problem = match told.filter(plausible) {
+        Some(region) => format!("{problem}; the bucket is in another region: set `region` to {region:?}"),
+        None => format!("{problem}; the bucket is not in the configured region; check `region` and `endpoint`"),
     };
-    subject.error(ErrorKind::Configuration, &what)
+    subject.error(ErrorKind::Configuration, &problem)
 }

@@ -1,5 +1,5 @@
-//! Objects that must stay as they are: archived objects cannot be copied, and a copy of a locked object would be one
-//! more version beside the locked one.
+//! Objects that must stay as they are: archived objects cannot be copied, and a copy of a locked object would add a
+//! version beside the locked one.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Why a profile of the shared configuration files gives no credentials, and the remedy.
+//! Why a profile of the shared configuration files provides no credentials, and the remedy.
 //!
 //! Only codes are repeated from the output of processes and the answers of services: the rest may hold secrets.
 
@@ -24,7 +24,7 @@ const UNDEFINED: &str = "it is not defined in the files of AWS_CONFIG_FILE and A
 /// Maximum number of profiles that follow each other by `source_profile`.
 const LONGEST_CHAIN: usize = 10;
 
-/// A profile that gives no credentials.
+/// A profile that provides no credentials.
 #[derive(Debug)]
 pub(super) struct ProfileError {
     profile: String,
@@ -34,7 +34,7 @@ pub(super) struct ProfileError {
 }
 
 impl ProfileError {
-    /// The error that names the profile. Other providers are tried if the profile does not exist or has no settings of
+    /// The error that names the profile. Other providers are tried if the profile does not exist or has no settings for
     /// credentials.
     pub(super) async fn explain(profile: &str, error: CredentialsError) -> CredentialsError {
         let of_profile = |demand, error| Self { profile: profile.to_owned(), demand, error };
@@ -47,13 +47,13 @@ impl ProfileError {
         }
         let is_silent = matches!(&error, CredentialsError::CredentialsNotLoaded(_)) && error.source().is_none();
         if !is_defined || is_silent {
-            let what = if is_defined { "it says nothing of credentials" } else { UNDEFINED };
-            return CredentialsError::not_loaded(of_profile(None, CredentialsError::not_loaded(what)));
+            let problem = if is_defined { "it has no settings for credentials" } else { UNDEFINED };
+            return CredentialsError::not_loaded(of_profile(None, CredentialsError::not_loaded(problem)));
         }
         CredentialsError::provider_error(of_profile(demand(&profiles, profile), error))
     }
 
-    /// The one among the causes of `error`, or among what was tried before there were none anywhere.
+    /// Finds this error among the causes of `error`, or among the providers that were tried before all had failed.
     pub(super) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         aws_cause::chain(error).find_map(|cause| {
             let tried = || cause.downcast_ref::<ProviderChainError<CredentialsError>>();
@@ -64,7 +64,7 @@ impl ProfileError {
     }
 
     fn advice(&self, texts: &str) -> Option<String> {
-        let by_hand = "Run the command of `credential_process` by hand to see what it says";
+        let by_hand = "Run the command of `credential_process` by hand to see its output";
         let login = format!("Run `aws sso login --profile {}`", self.profile);
         Some(match self.demand? {
             "mfa_serial" => {
@@ -96,7 +96,7 @@ impl StdError for ProfileError {
 impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts = details(&self.error);
-        write!(f, "the profile `{}` gives none: {texts}", self.profile)?;
+        write!(f, "the profile `{}` provides none: {texts}", self.profile)?;
         self.advice(&texts).map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }

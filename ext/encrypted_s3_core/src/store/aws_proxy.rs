@@ -27,7 +27,7 @@ impl Proxy {
         let names: &[&'static str] = if https {
             &["https_proxy", "HTTPS_PROXY"]
         } else if std::env::var_os("REQUEST_METHOD").is_some() {
-            // A CGI program gets the client's Proxy header under this name (CVE-2016-5385).
+            // A CGI program gets the client's Proxy header as HTTP_PROXY (CVE-2016-5385).
             &["http_proxy"]
         } else {
             &["http_proxy", "HTTP_PROXY"]
@@ -37,7 +37,7 @@ impl Proxy {
         Some(Self { name, url: SecretText::new(url), except: exceptions(&except) })
     }
 
-    /// The same for the HTTP client.
+    /// Converts the proxy for the HTTP client.
     ///
     /// # Errors
     /// `Configuration`, naming the setting or the variable, when it is not the URL of a proxy.
@@ -47,8 +47,8 @@ impl Proxy {
         let config = if https { ProxyConfig::https(url) } else { ProxyConfig::http(url) };
         let config = config.map_err(|_| {
             // The text of the error would show the URL and the password in it.
-            let what = "must be the URL of an HTTP proxy, like http://user:password@proxy.example.com:3128";
-            Error::new(ErrorKind::Configuration, format!("{} {what}", self.name))
+            let problem = "must be the URL of an HTTP proxy, like http://user:password@proxy.example.com:3128";
+            Error::new(ErrorKind::Configuration, format!("{} {problem}", self.name))
         })?;
         Ok(config.no_proxy(&self.except))
     }
@@ -59,7 +59,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// `NO_PROXY` in the form that the HTTP client reads: names, which stand for their subdomains as well, addresses,
-/// networks and `*`. Ruby also takes `*.example.com`, and blanks for commas.
+/// networks and `*`. Ruby also accepts `*.example.com`, and blanks instead of commas.
 fn exceptions(no_proxy: &str) -> String {
     let rules = no_proxy.split([',', ' ', '\t']).filter(|rule| !rule.is_empty());
     let rules = rules.map(|rule| rule.strip_prefix("*.").unwrap_or(rule)).map(without_port);
@@ -87,11 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_refused_without_being_shown() {
+    fn an_invalid_proxy_url_is_refused_without_being_shown() {
         for url in ["socks5://user:s3cret@host", "http://", "ht tp://s3cret", "ftp://s3cret"] {
             let settings = ConnectionSettings { proxy: Some(SecretText::new(url.into())), ..Default::default() };
             let refused = Proxy::of(&settings, true).map(|proxy| proxy.config(true));
-            let Some(Err(error)) = refused else { unreachable!("{url} was taken") };
+            let Some(Err(error)) = refused else { unreachable!("{url} was accepted") };
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().starts_with("http_proxy must be"), "{error}");
             assert!(!format!("{error} {error:?} {settings:?}").contains("s3cret"));

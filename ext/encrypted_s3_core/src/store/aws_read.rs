@@ -46,7 +46,7 @@ impl Inner {
             };
             match error.answer().map(|answer| answer.status) {
                 Some(400 | 501) if ask.checksum && error.kind() == ErrorKind::Rejected => ask.checksum = false,
-                // Only believed after an answer without the condition has shown another entity tag.
+                // This 412 is final only if an answer without the condition shows another entity tag.
                 Some(412) if ask.if_match => ask.if_match = false,
                 _ => return Err(error),
             }
@@ -130,7 +130,8 @@ impl AwsBody {
     }
 }
 
-/// Whether an error has the status of a success, as from some proxies: S3 gives every object an entity tag.
+/// Whether an answer with the status of a success is an error, as from some proxies: S3 returns an entity tag for every
+/// object.
 fn is_error(answer: &GetObjectOutput) -> bool {
     answer.e_tag.is_none() && answer.metadata.as_ref().is_none_or(|metadata| metadata.is_empty()) && is_xml(answer)
 }

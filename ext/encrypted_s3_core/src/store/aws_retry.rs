@@ -1,12 +1,12 @@
-//! Answers of other stores than Amazon's that are worth another attempt.
+//! Retryable answers of stores other than Amazon's.
 
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
 /// Recognises the answer of a store that gives up because an object is being written. Ceph refuses a GET with 409
-/// ConcurrentModification when the object changes twice while it looks for it; Amazon answers with one of the versions.
-/// Another attempt of a request that writes is as safe as after any other refusal.
+/// ConcurrentModification when the object changes twice during the lookup; Amazon answers with one of the versions.
+/// Retrying a request that writes is as safe as after any other refusal.
 #[derive(Debug)]
 pub(super) struct BeingWritten;
 

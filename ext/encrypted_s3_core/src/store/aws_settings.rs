@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
@@ -67,7 +67,7 @@ pub enum RetryMode {
 /// How a store is reached. Stores with equal settings share connections and credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionSettings {
-    /// The region; `None` looks in the environment and the profile, and then takes `us-east-1` if there is an endpoint.
+    /// The region; `None` looks in the environment and the profile, and then uses `us-east-1` if there is an endpoint.
     pub region: Option<String>,
     /// The address of an S3-compatible store; `None` looks in the environment and the profile, and then uses Amazon's.
     pub endpoint: Option<String>,

@@ -46,7 +46,7 @@ impl AwsStore {
     /// All versions and delete markers of keys that begin with `prefix`.
     ///
     /// # Errors
-    /// Those of any request; a store without versions refuses it.
+    /// The errors of any request; a store without versioning refuses the request.
     pub fn versions(&self, prefix: &str) -> StoreFuture<Vec<Version>> {
         let (inner, subject) = (self.inner.clone(), self.subject("ListObjectVersions", prefix));
         Box::pin(async move {
@@ -73,10 +73,10 @@ impl AwsStore {
         })
     }
 
-    /// Deletes one version for good.
+    /// Deletes one version permanently.
     ///
     /// # Errors
-    /// Those of any request.
+    /// The errors of any request.
     pub fn delete_version(&self, version: &Version) -> StoreFuture<()> {
         let (inner, subject) = (self.inner.clone(), self.subject("DeleteObject", &version.key));
         let id = version.id.clone();
@@ -90,7 +90,7 @@ impl AwsStore {
     /// The keys and ids of multipart uploads that were begun under `prefix` and neither completed nor aborted.
     ///
     /// # Errors
-    /// Those of any request.
+    /// The errors of any request.
     pub fn unfinished_uploads(&self, prefix: &str) -> StoreFuture<Vec<(String, String)>> {
         let (inner, subject) = (self.inner.clone(), self.subject("ListMultipartUploads", prefix));
         Box::pin(async move {
@@ -104,7 +104,7 @@ impl AwsStore {
     /// Whether the bucket keeps versions and locks objects.
     ///
     /// # Errors
-    /// Those of any request. A bucket without object lock is not an error.
+    /// The errors of any request. A bucket without object lock is not an error.
     pub fn bucket_state(&self) -> StoreFuture<BucketState> {
         let (inner, subject) = (self.inner.clone(), self.subject("GetBucketVersioning", ""));
         Box::pin(async move {
@@ -114,7 +114,7 @@ impl AwsStore {
             let versioning = versioning.map(|status| status.as_str().to_owned());
             let lock = match client.get_object_lock_configuration().bucket(&subject.bucket).send().await {
                 Ok(answer) => answer.object_lock_configuration,
-                // Stores report in various ways that there is none.
+                // Stores report a missing configuration in various ways.
                 Err(error) if error.code().is_some() => None,
                 Err(error) => return Err(aws_error::request(&error, &subject)),
             };
@@ -134,9 +134,9 @@ impl AwsStore {
         Box::pin(async move {
             let unsigned = Unsigned::default();
             let request = inner.client().await?.get_object().bucket(&subject.bucket).key(&subject.key);
-            let nobody = Credentials::new("nobody", "nothing", None, None, "unsigned");
-            let nobody = aws_sdk_s3::Config::builder().credentials_provider(nobody);
-            let sent = request.customize().config_override(nobody).interceptor(unsigned.clone()).send().await;
+            let placeholder = Credentials::new("nobody", "nothing", None, None, "unsigned");
+            let unused = aws_sdk_s3::Config::builder().credentials_provider(placeholder);
+            let sent = request.customize().config_override(unused).interceptor(unsigned.clone()).send().await;
             let error = sent.err().map(|error| aws_error::request(&error, &subject));
             let seen = unsigned.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
             match (seen, error) {

@@ -1,6 +1,6 @@
 //! The trusted certificate authorities.
 //!
-//! Every certificate is checked here, so that errors can name its file: the TLS library takes any bytes and panics at
+//! Every certificate is checked here, so that errors can name its file: the TLS library accepts any bytes and panics at
 //! the first request.
 
 use std::fs;
@@ -23,7 +23,8 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Those of the settings, else of `AWS_CA_BUNDLE`, else of the system (or `SSL_CERT_FILE` and `SSL_CERT_DIR`).
+    /// The authorities of the settings, else of `AWS_CA_BUNDLE`, else of the system (or `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR`).
     ///
     /// # Errors
     /// `Configuration`, with the setting and the file, for a file that cannot be read or is not a certificate.
@@ -50,7 +51,7 @@ impl Trust {
         self.pem.is_empty()
     }
 
-    /// The same for the HTTP client.
+    /// Converts the authorities for the HTTP client.
     ///
     /// `Configuration` when the TLS library does not accept them.
     pub(super) fn context(&self) -> Result<TlsContext> {

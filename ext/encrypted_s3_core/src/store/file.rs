@@ -120,7 +120,7 @@ impl ObjectStore for FileStore {
         })
     }
 
-    /// Parts must come in order, as they do when only one is sent at a time.
+    /// Parts must arrive in order, as they do when only one is sent at a time.
     fn put_part(&self, _key: &str, _upload_id: &str, number: i32, body: Bytes) -> StoreFuture<StoredPart> {
         self.answer(move |store| {
             if store.progress(|written| written.parts + 1) != number {
@@ -181,8 +181,8 @@ impl ObjectStore for FileStore {
     }
 }
 
-fn failed(what: &str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("the file could not be {what}: {}", error.kind())).with_source(error)
+fn failed(action: &str, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the file could not be {action}: {}", error.kind())).with_source(error)
 }
 
 fn no_bucket() -> Error {

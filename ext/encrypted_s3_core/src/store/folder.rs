@@ -1,9 +1,9 @@
-//! A folder of the local file system as a store, for development and tests: no server, the same objects.
+//! A folder of the local file system as a store, for development and tests: the same objects without a server.
 //!
 //! The body of each object is a file of its own with exactly the bytes that a bucket would hold. A record beside it, in
 //! JSON, has the key and the metadata and names the body, so that replacing the record replaces the object in one step.
 //! Readers see the old object or the new one. Several processes may use one folder at once. Nothing is forced to the
-//! disk (no fsync): after a crash of the operating system the last objects may be missing or cut short.
+//! disk (no fsync): after a crash of the operating system the last objects may be missing or truncated.
 
 mod body;
 mod layout;

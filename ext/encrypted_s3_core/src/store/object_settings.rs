@@ -11,7 +11,7 @@ pub struct ObjectSettings {
     pub bucket_key_enabled: Option<String>,
     /// `Cache-Control` that the store returns with the ciphertext.
     pub cache_control: Option<String>,
-    /// Server-side encryption on top of ours: `AES256`, `aws:kms`.
+    /// Server-side encryption in addition to the client-side encryption: `AES256`, `aws:kms`.
     pub server_side_encryption: Option<String>,
     /// The encryption context of `aws:kms`: base64 of a JSON object.
     pub ssekms_encryption_context: Option<String>,
@@ -24,7 +24,7 @@ pub struct ObjectSettings {
 }
 
 impl ObjectSettings {
-    /// Sets one by its name.
+    /// Sets one of the settings by its name.
     ///
     /// # Errors
     /// `Configuration` when there is no setting of that name.

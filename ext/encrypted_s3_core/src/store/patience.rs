@@ -33,7 +33,7 @@ const BUFFERED: u64 = 4 * 1024 * 1024;
 /// During this time after its first byte, an attempt may only be filling buffers. That does not count as progress of
 /// the operation: otherwise an operation would never end at a store that reads nothing.
 const FILLING: Duration = Duration::from_secs(2);
-/// The slowest line, in bytes per second, for which a full buffer is waited for: 1 Mbit/s.
+/// The slowest line, in bytes per second, that gets the time to drain a full buffer: 1 Mbit/s.
 const SLOW_LINE: u64 = 128 * 1024;
 /// Maximum bytes of an answer that is not an object: lists, errors, credentials. A list of 1,000 keys of 1,024 bytes,
 /// each percent-encoded, has some 4 MiB.
@@ -46,7 +46,7 @@ pub(super) fn copying(bytes: u64) -> Duration {
     Duration::from_secs(bytes / SLOW_COPY)
 }
 
-/// Nothing has arrived for too long. The SDK wraps this error in its own.
+/// The error when nothing has arrived for too long. The SDK wraps it in its own.
 #[derive(Debug)]
 pub(super) struct Stalled {
     pub(super) waited: Duration,
@@ -86,7 +86,7 @@ impl Operation {
         }
     }
 
-    /// The time at which the operation has gone on for too long.
+    /// The time at which the operation ends unless there is progress before.
     fn end(&self) -> Instant {
         *locked(&self.moved) + self.all
     }
@@ -113,7 +113,7 @@ impl Attempt {
         Self { operation, sent: Mutex::new(Sent { bytes: 0, first: None, last: now }) }
     }
 
-    /// `bytes` more of the request's body were taken.
+    /// Notes that the HTTP client has taken `bytes` more of the request's body.
     pub(super) fn advance(&self, bytes: u64, now: Instant) {
         let mut sent = locked(&self.sent);
         sent.bytes += bytes;
@@ -123,7 +123,7 @@ impl Attempt {
         }
     }
 
-    /// The time at which it counts as failed unless there is progress before.
+    /// The time at which the attempt counts as failed unless there is progress before.
     fn end(&self) -> Instant {
         let sent = locked(&self.sent);
         let draining = Duration::from_secs_f64(sent.bytes.min(BUFFERED) as f64 / SLOW_LINE as f64);
@@ -139,7 +139,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives each operation its [`Operation`]: attempts share it, and the HTTP client finds it at the request.
+/// Assigns each operation its [`Operation`]: attempts share it, and the HTTP client finds it at the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub(crate) read_timeout: Duration,
@@ -258,7 +258,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn an_operation_ends_after_its_time_without_progress_though_attempts_fill_buffers_again() {
+    fn an_operation_without_progress_ends_even_if_its_attempts_fill_buffers() {
         let begin = Instant::now();
         let operation = Operation::begin(20 * SECOND, Duration::ZERO, begin);
         for seconds in [0, 20, 40] {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_any_size_may_take_as_long_as_it_moves() {
+    fn a_body_of_any_size_has_no_time_limit_while_it_progresses() {
         let mut now = Instant::now();
         let attempt = Attempt::begin(Operation::begin(20 * SECOND, Duration::ZERO, now), now);
         // 5 GiB at 1 Mbit/s: eleven hours.
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_store_copies_gets_time_by_its_size() {
+    fn the_time_limit_of_a_copy_grows_with_its_size() {
         assert_eq!(copying(0), Duration::ZERO);
         assert_eq!(copying(5 << 30), Duration::from_secs(640));
     }

@@ -1,9 +1,9 @@
-//! Answers that come a second time.
+//! Detection of answers that arrive twice.
 //!
 //! HTTP/1.1 assigns answers to requests by their order alone. If a broken proxy delivers an answer twice, the next
-//! request on the connection takes it for its own. Hyper drops a connection on which an unexpected answer arrives, but
-//! not if the next request has already been sent. A store gives each answer an id, so a repeated id shows that the
-//! answer belongs to another request.
+//! request on the connection gets it instead of its own. Hyper drops a connection on which an unexpected answer
+//! arrives, but not if the next request has already been sent. A store gives each answer an id, so a repeated id shows
+//! that the answer belongs to another request.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_come_more_often_say_nothing() {
+    fn ids_that_repeat_often_are_ignored() {
         let ids = AnswerIds::default();
         let repeated: Vec<_> = ["same"; 5].map(|id| ids.note_id(id).is_err()).into();
         assert_eq!(repeated, [false, true, false, false, false]);

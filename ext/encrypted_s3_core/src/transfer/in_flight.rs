@@ -51,7 +51,7 @@ impl InFlight {
         Ok(None)
     }
 
-    /// Sends a part. Its permit is given back when the store has it.
+    /// Sends a part. Its permit is released when the store has received the part.
     pub(super) fn send(&mut self, part: impl Future<Output = Result<StoredPart>> + Send + 'static, permit: Permit) {
         self.requests.spawn(async move {
             let _held = permit;

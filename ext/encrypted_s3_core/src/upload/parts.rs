@@ -35,13 +35,13 @@ impl Parts {
             rest: Bytes::new(),
             cut: 0,
         };
-        // One byte more, for the attempt to read after the last one.
+        // One byte more, for the read that finds the end of the file.
         let first = expected.map_or(FIRST, |size| usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1));
         parts.grow(first.min(parts.limit()))?;
         Ok(parts)
     }
 
-    /// Takes `plaintext` of at most [`room`](Self::room) bytes and returns its length.
+    /// Appends `plaintext` of at most [`room`](Self::room) bytes and returns its length.
     pub(super) fn fill(&mut self, plaintext: &[u8]) -> Result<usize> {
         let before = self.buffer()?.len();
         self.buffer.fill(plaintext);
@@ -69,7 +69,7 @@ impl Parts {
         Ok(&mut self.buffer)
     }
 
-    /// The last `length` bytes that were taken.
+    /// The last `length` bytes that were appended.
     pub(super) fn newest(&mut self, length: usize) -> &mut [u8] {
         let from = self.buffer.len().saturating_sub(length);
         self.buffer.bytes_from(from)

@@ -1,4 +1,4 @@
-//! How uploads are divided into parts.
+//! The division of uploads into parts.
 
 use crate::gcm::{MAX_PLAINTEXT, TAG_LEN};
 use crate::transfer::MAX_PARTS;
@@ -23,9 +23,9 @@ pub struct PartPlan {
 }
 
 impl PartPlan {
-    /// The smallest part that S3 takes, except for the last one.
+    /// The smallest part that S3 accepts, except for the last one.
     pub const MIN_PART_SIZE: usize = 5 * 1024 * 1024;
-    /// The largest part that S3 takes.
+    /// The largest part that S3 accepts.
     pub const MAX_PART_SIZE: u64 = 5 * 1024 * 1024 * 1024;
 
     /// Checks that S3 accepts parts of this plan.
@@ -33,12 +33,12 @@ impl PartPlan {
     /// # Errors
     /// `Configuration`, naming the setting.
     pub fn check(self) -> Result<Self> {
-        let wrong = |what: &str| Err(Error::new(ErrorKind::Configuration, what));
+        let wrong = |problem: &str| Err(Error::new(ErrorKind::Configuration, problem));
         if self.part_size < Self::MIN_PART_SIZE || self.part_size as u64 > Self::MAX_PART_SIZE {
             return wrong("part_size must be from 5 MiB to 5 GiB");
         }
         if self.multipart_threshold as u64 > Self::MAX_PART_SIZE {
-            return wrong("multipart_threshold must be at most 5 GiB, the most that S3 takes in one request");
+            return wrong("multipart_threshold must be at most 5 GiB, S3's limit for one request");
         }
         if !(1..=64).contains(&self.concurrency) {
             return wrong("concurrency must be from 1 to 64");
@@ -47,7 +47,7 @@ impl PartPlan {
     }
 
     /// The division of an object of `expected` plaintext bytes, `None` if the size is unknown. All parts but the last
-    /// have the same size, as Cloudflare R2 demands, and 10,000 of them hold the object.
+    /// have the same size, as Cloudflare R2 requires, and 10,000 of them hold the object.
     pub(super) fn divide(self, expected: Option<u64>) -> Division {
         let expected = expected.map(|size| size.saturating_add(TAG_LEN as u64).min(MAX_BODY));
         let least = expected.unwrap_or(MAX_BODY).div_ceil(MAX_PARTS.into()).next_multiple_of(UNIT);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_parts_hold_the_largest_object_whatever_the_part_size() {
+    fn ten_thousand_parts_hold_the_largest_object_for_any_part_size() {
         for part_size in [PartPlan::MIN_PART_SIZE, 6_871_948, 8 << 20, 1 << 30] {
             for expected in [None, Some(MAX_PLAINTEXT)] {
                 let division = PartPlan { part_size, ..SMALLEST }.divide(expected);

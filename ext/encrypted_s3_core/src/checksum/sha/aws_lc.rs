@@ -21,7 +21,7 @@ impl Sha {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes together.
+    /// The digest of all bytes.
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0.finish().as_ref().to_vec()
     }

@@ -29,7 +29,7 @@ impl Sha {
         }
     }
 
-    /// The digest of all bytes together.
+    /// The digest of all bytes.
     pub(crate) fn finish(self) -> Vec<u8> {
         match self {
             Self::Sha256(sha) => sha.finalize().to_vec(),

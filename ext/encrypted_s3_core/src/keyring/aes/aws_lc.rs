@@ -9,10 +9,10 @@ use crate::error::Result;
 use crate::gcm::{NONCE_LEN, Nonce, TAG_LEN};
 use crate::secret::{WrappingKey, fill_random};
 
-/// Encrypts under a new nonce. Returns it, and the ciphertext with the tag.
+/// Encrypts under a new nonce. Returns the nonce, and the ciphertext with the tag.
 ///
-/// The module makes the nonce, as FIPS 140 demands (NIST SP 800-38D, section 8.2.2). It has no such operation for keys
-/// of 192 bits; there the nonce comes from its random generator.
+/// The module generates the nonce, as FIPS 140 requires (NIST SP 800-38D, section 8.2.2). It has no such operation for
+/// keys of 192 bits; their nonces come from its random generator.
 pub(super) fn seal(key: &WrappingKey, plaintext: &[u8], aad: &[u8]) -> Result<(Nonce, Vec<u8>)> {
     // With room for the tag, so that the plaintext is not moved and no copy is left in memory.
     let mut text = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));

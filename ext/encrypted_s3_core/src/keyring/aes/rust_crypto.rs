@@ -13,7 +13,7 @@ use crate::secret::{WrappingKey, fill_random};
 
 type Aes192Gcm = AesGcm<Aes192, cipher::consts::U12>;
 
-/// Encrypts under a new nonce. Returns it, and the ciphertext with the tag.
+/// Encrypts under a new nonce. Returns the nonce, and the ciphertext with the tag.
 pub(super) fn seal(key: &WrappingKey, plaintext: &[u8], aad: &[u8]) -> Result<(Nonce, Vec<u8>)> {
     let mut nonce: Nonce = [0; NONCE_LEN];
     fill_random(&mut nonce)?;

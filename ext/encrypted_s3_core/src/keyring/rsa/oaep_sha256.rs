@@ -37,7 +37,7 @@ impl Key {
     fn parse(pkcs8: &[u8]) -> Result<Self> {
         let mut input = CBS { data: ptr::null(), len: 0 };
         // SAFETY: `input` is a plain structure that is written; `pkcs8` is readable for its length and outlives the
-        // parsing, which copies what it needs. The result is null or ours to free, which `Key` does on drop.
+        // parsing, which copies the key. The result is null or ours to free, which `Key` does on drop.
         let key = unsafe {
             CBS_init(&mut input, pkcs8.as_ptr(), pkcs8.len());
             EVP_parse_private_key(&mut input)

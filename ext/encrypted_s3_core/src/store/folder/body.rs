@@ -41,8 +41,8 @@ impl FileBody {
 fn read(file: &File, position: u64, length: usize) -> Result<Bytes> {
     let mut bytes = BytesMut::zeroed(length);
     file.read_exact_at(&mut bytes, position).map_err(|error| {
-        let what = format!("the file that is the object's body could not be read: {}", error.kind());
-        Error::new(ErrorKind::Io, what).with_source(error)
+        let message = format!("the file that is the object's body could not be read: {}", error.kind());
+        Error::new(ErrorKind::Io, message).with_source(error)
     })?;
     Ok(bytes.freeze())
 }

@@ -1,8 +1,8 @@
 //! The files that belong to a key.
 //!
 //! A key may contain any text: `../`, a leading slash, letters that differ in case only, 1,024 bytes. Its name on the
-//! disk has lower-case letters, digits, `-`, `_` and percent-encoded bytes only, so that no key leads out of the folder
-//! and no two collide on a file system that ignores case. Names are spread over folders as by Active Storage's Disk
+//! disk has lower-case letters, digits, `-`, `_` and percent-encoded bytes only, so that no key leaves the folder and
+//! no two keys collide on a file system that ignores case. Names are spread over folders as by Active Storage's Disk
 //! service.
 
 use std::path::{Path, PathBuf};
@@ -34,22 +34,23 @@ const fn with_capitals(mut set: AsciiSet) -> AsciiSet {
     set
 }
 
-/// The place of one object.
+/// The location of one object's files.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The folder of its files, two levels below the root.
     pub(super) folder: PathBuf,
     /// The beginning of the names of its files.
     pub(super) name: String,
 }
 
-impl Place {
+impl Location {
     /// # Errors
     /// `Rejected` for a key that S3 would reject as well.
     pub(super) fn of(root: &Path, key: &str) -> Result<Self> {
         if key.is_empty() || key.len() > LONGEST_KEY {
-            let what = format!("a key must have from 1 to {LONGEST_KEY} bytes, as on S3; this one has {}", key.len());
-            return Err(Error::new(ErrorKind::Rejected, what));
+            let message =
+                format!("a key must have from 1 to {LONGEST_KEY} bytes, as on S3; this one has {}", key.len());
+            return Err(Error::new(ErrorKind::Rejected, message));
         }
         let mut name = encode(key);
         if name.len() > LONGEST_NAME {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::layout::{Name, Place, Wanted, hex};
+use super::layout::{Location, Name, Wanted, hex};
 use super::record::Record;
 use super::{NewObject, Stored, changed};
 use crate::{Error, ErrorKind, Result};
@@ -72,11 +72,11 @@ impl Folder {
     /// # Errors
     /// `NotFound`; `Io` when the body is missing.
     pub(super) fn open(&self, key: &str) -> Result<Found> {
-        let place = self.place(key)?;
+        let location = self.location(key)?;
         let mut former = None;
         loop {
-            let record = self.record(&place)?.ok_or_else(|| not_found(key))?;
-            let path = place.folder.join(&record.body);
+            let record = self.record(&location)?.ok_or_else(|| not_found(key))?;
+            let path = location.folder.join(&record.body);
             match File::open(&path) {
                 Ok(body) => {
                     let size = body.metadata().map_err(|error| failed("read", &path, error))?.len();
@@ -102,13 +102,13 @@ impl Folder {
     /// # Errors
     /// `Changed` when the object is no longer the version that may be replaced.
     pub(super) fn commit(&self, version: NewVersion, body: TempPath) -> Result<Stored> {
-        let place = self.place(&version.key)?;
+        let location = self.location(&version.key)?;
         let size = fs::metadata(&body).map_err(|error| failed("read", &body, error))?.len();
         let _lock = self.lock()?;
         let allowed = match &version.replaces {
             Replaces::Anything => true,
-            Replaces::Version(etag) => self.record(&place)?.is_some_and(|record| record.etag == *etag),
-            Replaces::Nothing => !place.record().exists(),
+            Replaces::Version(etag) => self.record(&location)?.is_some_and(|record| record.etag == *etag),
+            Replaces::Nothing => !location.record().exists(),
         };
         if !allowed {
             return Err(changed(&version.key));
@@ -118,26 +118,26 @@ impl Folder {
             etag: new_etag(version.parts)?,
             content_type: version.content_type,
             metadata: version.metadata,
-            body: format!("{}.{}", place.name, random()?),
+            body: format!("{}.{}", location.name, random()?),
             size,
         };
-        let stored = self.place_body(&place, &record, body);
+        let stored = self.place_body(&location, &record, body);
         if stored.is_err() {
-            self.prune(&place);
+            self.prune(&location);
         }
         stored
     }
 
-    fn place_body(&self, place: &Place, record: &Record, body: TempPath) -> Result<Stored> {
-        let path = place.folder.join(&record.body);
-        fs::create_dir_all(&place.folder).map_err(|error| failed("make", &place.folder, error))?;
+    fn place_body(&self, location: &Location, record: &Record, body: TempPath) -> Result<Stored> {
+        let path = location.folder.join(&record.body);
+        fs::create_dir_all(&location.folder).map_err(|error| failed("make", &location.folder, error))?;
         body.persist(&path).map_err(|error| failed("write", &path, error.error))?;
-        if let Err(error) = self.write_record(place, record) {
+        if let Err(error) = self.write_record(location, record) {
             // The record decides the outcome.
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        remove_bodies(place, Some(&record.body))?;
+        remove_bodies(location, Some(&record.body))?;
         Ok(Stored { etag: record.etag.clone() })
     }
 
@@ -146,34 +146,34 @@ impl Folder {
     /// # Errors
     /// `NotFound`; `Changed` when it is not the version `etag`.
     pub(super) fn replace_metadata(&self, key: &str, etag: &str, metadata: Vec<(String, String)>) -> Result<Stored> {
-        let place = self.place(key)?;
-        self.require(&place, key, etag)?;
+        let location = self.location(key)?;
+        self.require(&location, key, etag)?;
         let _lock = self.lock()?;
-        let record = self.require(&place, key, etag)?;
+        let record = self.require(&location, key, etag)?;
         let record = Record { etag: new_etag(None)?, metadata: metadata.into_iter().collect(), ..record };
-        self.write_record(&place, &record)?;
+        self.write_record(&location, &record)?;
         Ok(Stored { etag: record.etag })
     }
 
     /// The record of an object that must be a certain version.
-    pub(super) fn require(&self, place: &Place, key: &str, etag: &str) -> Result<Record> {
-        let record = self.record(place)?.ok_or_else(|| not_found(key))?;
+    pub(super) fn require(&self, location: &Location, key: &str, etag: &str) -> Result<Record> {
+        let record = self.record(location)?.ok_or_else(|| not_found(key))?;
         if record.etag == etag { Ok(record) } else { Err(changed(key)) }
     }
 
     /// Deletes objects, including remains of objects.
     pub(super) fn delete(&self, keys: &[String]) -> Result<()> {
         // A key that is invalid for objects is not an error.
-        let places: Vec<_> = keys.iter().filter_map(|key| self.place(key).ok()).collect();
+        let locations: Vec<_> = keys.iter().filter_map(|key| self.location(key).ok()).collect();
         // If there is nothing to delete, no write permission is needed.
-        if !places.iter().any(|place| place.folder.is_dir()) {
+        if !locations.iter().any(|location| location.folder.is_dir()) {
             return Ok(());
         }
         let _lock = self.lock()?;
-        for place in places {
-            remove(&place.record())?;
-            remove_bodies(&place, None)?;
-            self.prune(&place);
+        for location in locations {
+            remove(&location.record())?;
+            remove_bodies(&location, None)?;
+            self.prune(&location);
         }
         Ok(())
     }
@@ -192,9 +192,9 @@ impl Folder {
         Ok(keys)
     }
 
-    /// The place of a key's files.
-    pub(super) fn place(&self, key: &str) -> Result<Place> {
-        Place::of(&self.root, key)
+    /// The location of a key's files.
+    pub(super) fn location(&self, key: &str) -> Result<Location> {
+        Location::of(&self.root, key)
     }
 
     /// The folder of unfinished files.
@@ -220,18 +220,18 @@ impl Folder {
         }
     }
 
-    fn record(&self, place: &Place) -> Result<Option<Record>> {
-        let Some(record) = read_record(&place.record())? else { return Ok(None) };
-        if place.is_body(&record.body) {
+    fn record(&self, location: &Location) -> Result<Option<Record>> {
+        let Some(record) = read_record(&location.record())? else { return Ok(None) };
+        if location.is_body(&record.body) {
             return Ok(Some(record));
         }
-        let what = format!("{} names a body that is not one of this object", place.record().display());
-        Err(Error::new(ErrorKind::Io, what))
+        let message = format!("{} names a body that is not one of this object", location.record().display());
+        Err(Error::new(ErrorKind::Io, message))
     }
 
-    fn write_record(&self, place: &Place, record: &Record) -> Result<()> {
+    fn write_record(&self, location: &Location, record: &Record) -> Result<()> {
         let written = write(&self.uploads()?, record.to_json().as_bytes())?;
-        let path = place.record();
+        let path = location.record();
         written.persist(&path).map_err(|error| failed("write", &path, error.error))
     }
 
@@ -251,10 +251,10 @@ impl Folder {
     }
 
     /// Removes the empty folders of an object.
-    fn prune(&self, place: &Place) {
+    fn prune(&self, location: &Location) {
         // If the folder has other files, the attempt fails and nothing happens.
-        let _ = fs::remove_dir(&place.folder);
-        let _ = place.folder.parent().map(fs::remove_dir);
+        let _ = fs::remove_dir(&location.folder);
+        let _ = location.folder.parent().map(fs::remove_dir);
     }
 }
 
@@ -279,7 +279,7 @@ fn keys_in(folder: &Path, wanted: &Wanted) -> Result<Vec<String>> {
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // A file that somebody has put there is not one of our folders.
+        // A file from another source is not a folder of this store.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
@@ -311,10 +311,10 @@ pub(super) fn new_file(folder: &Path) -> Result<NamedTempFile> {
 }
 
 /// Removes the bodies of an object, except the named one: former ones, and the remains of killed processes.
-fn remove_bodies(place: &Place, except: Option<&str>) -> Result<()> {
-    for file in names(&place.folder)?.into_iter().filter(|file| place.is_body(file)) {
+fn remove_bodies(location: &Location, except: Option<&str>) -> Result<()> {
+    for file in names(&location.folder)?.into_iter().filter(|file| location.is_body(file)) {
         if except != Some(file.as_str()) {
-            remove(&place.folder.join(file))?;
+            remove(&location.folder.join(file))?;
         }
     }
     Ok(())

@@ -56,7 +56,7 @@ fn everything(root: &Path) -> BTreeSet<String> {
     found
 }
 
-/// Keys that would lead elsewhere, or collide, if a key were taken for a path.
+/// Keys that would leave the folder, or collide, if keys were used as paths.
 fn peculiar_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
         "a",
@@ -106,7 +106,7 @@ fn peculiar_keys() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_key_is_kept_apart_inside_of_the_folder_and_leaves_nothing_when_it_is_deleted() {
+async fn every_key_has_its_own_files_inside_the_folder_and_leaves_nothing_when_it_is_deleted() {
     let outer = tempfile::tempdir().unwrap();
     let root = outer.path().join("one/two/three");
     let store = FolderStore::new(root.clone());
@@ -243,7 +243,7 @@ async fn an_upload_that_is_aborted_or_not_complete_leaves_the_former_object_and_
 }
 
 #[tokio::test]
-async fn other_metadata_move_no_body_and_need_the_right_version() {
+async fn replacing_metadata_keeps_the_body_and_requires_the_right_version() {
     let (root, store) = store();
     let first = put(&store, "key", b"body").await;
     let bodies =
@@ -288,12 +288,12 @@ async fn a_copy_in_parts_has_the_same_body_unless_the_object_was_replaced() {
 }
 
 #[tokio::test]
-async fn remains_of_a_killed_process_are_no_object_and_go_after_a_day() {
+async fn remains_of_a_killed_process_are_not_objects_and_are_removed_after_a_day() {
     let (root, store) = store();
     let stored = put(&store, "key", b"body").await;
     // Killed between the body and the record, and in the middle of an upload.
-    let place = store.folder.place("key").unwrap();
-    let orphan = place.folder.join(format!("{}.{}", place.name, "0".repeat(32)));
+    let location = store.folder.location("key").unwrap();
+    let orphan = location.folder.join(format!("{}.{}", location.name, "0".repeat(32)));
     fs::write(&orphan, b"orphan").unwrap();
     let id = store.create_multipart(object("other", &[])).await.unwrap();
     store.put_part("other", &id, 1, Bytes::from_static(b"part")).await.unwrap();
@@ -315,12 +315,12 @@ async fn a_record_that_is_damaged_or_leads_elsewhere_is_an_error_and_can_be_dele
     let outside = tempfile::NamedTempFile::new().unwrap();
     for text in ["", "{}", "[]", "{\"Key\": 1}"] {
         put(&store, "key", b"body").await;
-        fs::write(store.folder.place("key").unwrap().record(), text).unwrap();
+        fs::write(store.folder.location("key").unwrap().record(), text).unwrap();
         assert_eq!(store.head("key").await.unwrap_err().kind(), ErrorKind::Io);
         put(&store, "key", b"new").await;
         assert_eq!(read(&store, "key", None).await.unwrap().1, b"new");
     }
-    let path = store.folder.place("key").unwrap().record();
+    let path = store.folder.location("key").unwrap().record();
     let mut record = objects::read_record(&path).unwrap().unwrap();
     record.body = outside.path().to_str().unwrap().to_owned();
     fs::write(&path, record.to_json()).unwrap();

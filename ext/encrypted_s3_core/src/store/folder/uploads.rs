@@ -18,7 +18,7 @@ impl Folder {
     /// Begins an upload and returns its id.
     pub(super) fn begin_upload(&self, version: &NewVersion) -> Result<String> {
         self.sweep();
-        self.place(&version.key)?;
+        self.location(&version.key)?;
         let record = Record {
             key: version.key.clone(),
             content_type: version.content_type.clone(),
@@ -38,9 +38,9 @@ impl Folder {
         begun.map(|()| id)
     }
 
-    /// Begins an upload that gives new metadata to the version `etag` of an object, and returns its id.
+    /// Begins an upload that replaces the metadata of the version `etag` of an object, and returns its id.
     pub(super) fn begin_copy(&self, key: &str, etag: &str, metadata: Vec<(String, String)>) -> Result<String> {
-        let record = self.require(&self.place(key)?, key, etag)?;
+        let record = self.require(&self.location(key)?, key, etag)?;
         let metadata = metadata.into_iter().collect();
         let (key, replaces) = (key.to_owned(), Replaces::Version(etag.to_owned()));
         self.begin_upload(&NewVersion { key, content_type: record.content_type, metadata, replaces, parts: None })
@@ -151,7 +151,7 @@ fn join(folder: &Path, parts: &[StoredPart]) -> Result<TempPath> {
             _ => failed("read", &path, error),
         })?;
         copy(&mut file, body.as_file_mut(), part.size).map_err(|error| failed("write", body.path(), error))?;
-        // No longer needed: a large object should not take its space twice.
+        // Removed at once, so that a large object does not occupy its space twice.
         let _ = fs::remove_file(&path);
     }
     body.as_file_mut().flush().map_err(|error| failed("write", body.path(), error))?;

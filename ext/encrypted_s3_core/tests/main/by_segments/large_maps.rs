@@ -37,7 +37,7 @@ async fn a_stream_fetches_a_map_that_is_too_large_to_be_kept_part_by_part() {
         let before = bucket.memory.bytes_read();
         assert!(bucket.read(&few_tags(tags)).await.unwrap() == text(SIZE), "{tags} tags");
         let moved = bucket.memory.bytes_read() - before;
-        // The object once, and again what was requested before it was known that the tags would not do for it.
+        // The whole object, and the ranges that were requested before it was known that the tags do not cover them.
         let most = (SIZE + 3 * SEGMENT + 21 * (HEADER_LEN + 16)) as u64;
         assert!(moved <= most, "{moved} bytes with {tags} tags");
     }

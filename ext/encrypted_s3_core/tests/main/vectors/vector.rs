@@ -1,4 +1,4 @@
-//! One vector: what its files say, and readings of its object.
+//! One test vector: the content of its files, and reads of its object.
 
 use std::fs;
 use std::path::PathBuf;

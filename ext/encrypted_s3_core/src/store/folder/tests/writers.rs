@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_several_that_store_an_object_where_there_is_none_exactly_one_does() {
+async fn exactly_one_of_several_conditional_writers_creates_the_object() {
     let (root, store) = store();
     for number in 0..20 {
         let key = format!("key{number}");
@@ -61,7 +61,7 @@ async fn readers_see_whole_objects_while_several_writers_replace_and_delete_them
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_several_changes_of_one_version_exactly_one_wins() {
+async fn exactly_one_of_several_changes_of_one_version_succeeds() {
     let (root, store) = store();
     for _ in 0..20 {
         let version = put(&store, "key", b"body").await;
