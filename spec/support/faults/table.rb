@@ -36,7 +36,7 @@ module Faults
     # @return [String]
     def page
       parts = WAYS.map { |always, title| "## #{title}\n\n#{matrix(always)}" }
-      [introduction, legend, *parts, "## What remains\n\n#{residue}"].join("\n")
+      [introduction, legend, *parts, "## Unfinished uploads\n\n#{residue}"].join("\n")
     end
 
     private
@@ -46,20 +46,20 @@ module Faults
       <<~MARKDOWN
         # Faults
 
-        <!-- Written by `rake faults`. The specs compare it with what they see. -->
+        <!-- Written by `rake faults`. The specs compare it with their results. -->
 
-        Each operation of this gem was run against a real S3 server behind a line that fails. The line records the S3
-        calls that the operation makes. Then the operation is repeated with each fault at each of these calls, once and
-        every time. Of calls that are alike (parts, ranges) the first and the last are taken. That is #{@operations.size} operations, #{calls} calls, #{ALL.size} faults and #{@results.size} runs.
+        Each operation of this gem was run against a real S3 server behind a proxy that injects faults. The proxy records
+        the S3 calls of the operation. Then the operation is repeated with each fault at each of these calls, once and every
+        time. Of similar calls (parts, ranges) only the first and the last are used. That is #{@operations.size} operations, #{calls} calls, #{ALL.size} faults and #{@results.size} runs.
 
-        After each run this holds:
+        After each run:
 
-        - It succeeds, or raises the error that is documented for the fault. The message names the object and shows no key
-          and no signature.
+        - The operation succeeded, or raised the error that is documented for the fault. The message names the object,
+          and shows no key and no signature.
         - The bucket is as it was before, or as it is after a success. There is no part of a file, and no stored part of an
           upload. An older object under the key is untouched.
-        - What was given out is a beginning of the file. No other byte was.
-        - It is over in #{@results.map(&:seconds).max.ceil} seconds with an `http_read_timeout` of 3 to 8 seconds and `retry_limit: 2`.
+        - Every returned byte belongs to the beginning of the file.
+        - The operation ended within #{@results.map(&:seconds).max.ceil} seconds with an `http_read_timeout` of 3 to 8 seconds and `retry_limit: 2`.
         - No connection, thread, file descriptor or temporary file is left.
 
       MARKDOWN
@@ -73,8 +73,8 @@ module Faults
         #{rows.join("\n")}
 
         ✓ stands for success, T for `TransportError`, A for `AccessError`, S for `StoreError`, C for `ChangedError`, I for
-        `IntegrityError` and what inherits from it, E for `EnvelopeError` or `UnwrapError`. The numbers are runs. An empty
-        field: the fault cannot happen there.
+        `IntegrityError` and its subclasses, E for `EnvelopeError` or `UnwrapError`. The numbers are runs. In an empty
+        field the fault cannot happen.
 
       MARKDOWN
     end
@@ -104,8 +104,8 @@ module Faults
       left = @results.select { |result| result.residue.positive? }
       where = left.map { |result| "#{result.fault} at #{result.call.name}" }.tally
       <<~MARKDOWN
-        When the answer to CreateMultipartUpload is lost, or the store cannot be told to abort, the store keeps an upload
-        that nobody knows of. It ends by the lifecycle rule for incomplete multipart uploads, see
+        When the answer to CreateMultipartUpload is lost, or the abort request fails, an unfinished upload stays in the
+        store. The lifecycle rule for incomplete multipart uploads removes it, see
         [operations](operations.md#permissions). This happened in #{left.size} runs:
 
         #{where.sort.map { |what, number| "- #{what}: #{number}" }.join("\n")}
