@@ -104,7 +104,7 @@ impl Origin {
         let Begun { mut ranges, unlocked, etag, asked, .. } = begun;
         let (size, key) = (unlocked.size, unlocked.content_key);
         let body = if is_large {
-            // What is not wanted of the first range would be in memory while the map is fetched or made.
+            // Otherwise unwanted bytes of the first range would be in memory while the map is fetched or made.
             let wanted = if part.first < size { part } else { Part::WHOLE };
             ranges.read_part(wanted.segments());
             let (map, ranges) = self.map(ranges, &key, size, &etag, asked, part).await?;

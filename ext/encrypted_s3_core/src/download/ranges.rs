@@ -76,8 +76,8 @@ pub(crate) struct Ranges {
     end: u64,
     /// The position of the first byte of each range, and the range.
     under_way: VecDeque<(u64, Task<Buffer>)>,
-    /// Tells the first range where it ends. It was requested before anything was known of the object, so most of it may
-    /// not be wanted; nothing of its body is read before that is decided.
+    /// Sets the end of the first range. It was requested before anything was known about the object, so most of it may
+    /// be unwanted; no byte of its body is read before this is decided.
     undecided: Option<oneshot::Sender<u64>>,
     work: Option<Arc<Work>>,
     /// How many ranges are requested in advance. `None` means as many as the plan allows.
@@ -201,7 +201,7 @@ impl Ranges {
     fn read_first(&mut self, end: u64) {
         if let Some(undecided) = self.undecided.take() {
             self.next = self.next.min(end);
-            // It fails only if the task has ended, and then its result says why.
+            // Fails only if the task has ended; its result then gives the reason.
             let _ = undecided.send(self.next);
         }
     }
@@ -393,7 +393,7 @@ async fn fill(bytes: &mut Buffer, mut body: Body) -> Result<()> {
 }
 
 fn misplaced() -> Error {
-    let message = "the store answered with another range than it was asked for. Objects are read in ranges: reach the store \
-                directly, or through a proxy that passes the `Range` header on";
+    let message = "the store answered with another range than the requested one. Objects are read in ranges: reach the \
+                   store directly, or through a proxy that passes the `Range` header on";
     Error::new(ErrorKind::Rejected, message)
 }

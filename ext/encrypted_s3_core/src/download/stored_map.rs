@@ -114,7 +114,7 @@ impl Asked {
         }
         match read {
             Ok(map) => Stored::Map(map),
-            // Something else is there, and will be left alone.
+            // Another object is stored there, and is not replaced.
             Err(_) if !is_map => Stored::Nothing,
             Err(NoMap::Length | NoMap::OtherObject | NoMap::Commitment) => Stored::Bad,
             Err(NoMap::Magic | NoMap::Version(_) | NoMap::Legacy | NoMap::Derivation) => Stored::Nothing,

@@ -338,7 +338,8 @@ impl ObjectStore for AwsStore {
         Box::pin(async move {
             let request = inner.client().await?.list_objects_v2().bucket(&inner.bucket).prefix(&subject.key);
             let request = request.set_expected_bucket_owner(inner.owner());
-            // Without it, a store writes characters that XML does not allow as other ones, and another key is meant.
+            // Without this encoding a store replaces characters that XML does not allow, and the list names another
+            // key.
             let request = request.encoding_type(EncodingType::Url);
             let answer = request.set_continuation_token(from).send().await;
             let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
@@ -356,8 +357,8 @@ impl ObjectStore for AwsStore {
 fn decoded(key: &str) -> Result<String> {
     let key = key.replace('+', " ");
     percent_decode_str(&key).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|error| {
-        let what = "the store listed a key that is not UTF-8";
-        Error::new(ErrorKind::Transport, what).with_source(error)
+        let message = "the store listed a key that is not UTF-8";
+        Error::new(ErrorKind::Transport, message).with_source(error)
     })
 }
 
