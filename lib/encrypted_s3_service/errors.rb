@@ -31,12 +31,15 @@ module EncryptedS3Service
     # The text that a report may show for an error. Messages of other libraries are omitted because they may contain a
     # signed URL or a part of a file.
     # @param error [Exception]
-    # @return [String] the class, and the message of errors of this gem, of Active Storage and of the operating system
+    # @return [String] the class, and the message of errors of this gem, of Active Storage and of the operating system.
+    #   Of others the class of the cause: `ActiveRecord::StatementInvalid` says nothing without it
     # @api private
     def self.describe(error)
       known = error.is_a?(Error) || error.is_a?(SystemCallError) ||
               (defined?(ActiveStorage::Error) && error.is_a?(ActiveStorage::Error))
-      known && error.message != error.class.name ? "#{error.class.name}: #{error.message}" : error.class.name
+      return error.cause ? "#{error.class.name} (#{error.cause.class.name})" : error.class.name unless known
+
+      error.message == error.class.name ? error.class.name : "#{error.class.name}: #{error.message}"
     end
   end
 

@@ -47,9 +47,17 @@ module EncryptedS3Service
       end
 
       # @param default [Integer]
-      # @return [Integer] number of files processed at once
+      # @return [Integer] number of files processed at once; 1 by default where threads cannot share a database
       # @raise [ConfigurationError]
-      def concurrency(default) = number("CONCURRENCY", Workers::SIZES, default)
+      def concurrency(default) = number("CONCURRENCY", Workers::SIZES, impatient_sqlite? ? 1 : default)
+
+      # Until Rails 8 a thread that waits for SQLite keeps Ruby's lock, so that the thread with the database cannot
+      # release it. Files would fail after the `timeout` of config/database.yml.
+      def impatient_sqlite?
+        ActiveRecord.version < Gem::Version.new("8.0") &&
+          ActiveRecord::Base.connection_db_config.adapter.to_s.start_with?("sqlite")
+      end
+      private :impatient_sqlite?
 
       # @param name [String]
       # @return [Float, nil] objects per second
