@@ -43,6 +43,17 @@ RSpec.describe "An application whose credentials cannot be read" do
       .to include("missing. #{advice}generate one with `bin/rails encrypted_s3_service:generate_key`")
   end
 
+  it "is told to copy the key into the credentials of its environment, beside which Rails reads no others" do
+    app.write("config/credentials/production.key", key = ActiveSupport::EncryptedFile.generate_key)
+    ActiveSupport::EncryptedFile.new(content_path: app.path("config/credentials/production.yml.enc"), env_key: "NONE",
+                                     key_path: app.path("config/credentials/production.key"),
+                                     raise_if_missing_key: true).write("aws: none\n")
+    message = said("runner", "p 1", env: { "RAILS_ENV" => "production" })
+    expect(message).to include("is missing. Rails reads no credentials but config/credentials/production.yml.enc")
+      .and include("`bin/rails credentials:edit --environment production`. Otherwise: make one with: ruby")
+    expect(message).not_to include(key)
+  end
+
   it "is not told so where they can be read and have none" do
     app.credentials = "aws: none\n"
     expect(said("runner", upload)).to include("encryption_key is missing. Make one with: ruby")
