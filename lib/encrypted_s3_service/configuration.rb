@@ -258,7 +258,7 @@ module EncryptedS3Service
       { recovery_keys: @recovery_keys.to_native, recovery_key: recovery_key,
         root: @root, bucket: @bucket, expected_bucket_owner: @expected_bucket_owner,
         **@connection, **@kms, **@transfer, **@formats,
-        segment_index: @segment_index, memory_limit: @memory_limit,
+        segment_index: @segment_index, memory_limit: @memory_limit, object_settings: @object_settings,
         keys: keys || @keyring.to_native }
     end
 

@@ -85,6 +85,16 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
     end
   end
 
+  it "that replace wrong ones are stored as their objects are" do
+    client = new_client(memory_limit: limit, upload: { cache_control: "private, max-age=9" })
+    client.upload(key, StringIO.new(large))
+    wrong = stored(sidecar).last.tap { |map| map.setbyte(-1, map.getbyte(-1) ^ 1) }
+    server.put(bucket, sidecar, wrong, {})
+    expect(client.download(key)).to be_bytes(large)
+    Timeout.timeout(20) { Thread.pass until stored(sidecar).last != wrong }
+    expect(stored(sidecar).first["cache-control"]).to eq("private, max-age=9")
+  end
+
   describe "an upload whose map cannot be stored" do
     it "has succeeded, and says that the map is missing" do
       FaultProxy.run(server.endpoint) do |proxy|

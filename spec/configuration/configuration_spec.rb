@@ -33,6 +33,7 @@ RSpec.describe EncryptedS3Service::Configuration do
       commitment_policy: nil, security_profile: nil, instruction_file_suffix: nil, place_binding: "verify",
       recovery_key: nil, recovery_keys: [],
       multipart_threshold: 16_777_216, part_size: 5_242_880, concurrency: 10, memory_limit: 16_777_216,
+      object_settings: {},
       segment_index: true
     )
   end

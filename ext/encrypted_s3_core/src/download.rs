@@ -37,7 +37,7 @@ use self::target::Target;
 use crate::checksum::{Algorithm, Digester};
 use crate::envelope::{Envelopes, Format};
 use crate::keyring::KeyUse;
-use crate::store::ObjectStore;
+use crate::store::{ObjectSettings, ObjectStore};
 use crate::task::{self, Task};
 use crate::{Error, ErrorKind, Result};
 
@@ -56,6 +56,8 @@ pub struct DownloadPlan {
     pub segment_index: bool,
     /// The maps that all downloads of the process share; `None` shares nothing.
     pub maps: Option<Arc<Maps>>,
+    /// The settings of a map that replaces a wrong one beside its object; `None` for those of the bucket.
+    pub map_settings: Option<Arc<ObjectSettings>>,
 }
 
 /// The result of writing an object into a file.

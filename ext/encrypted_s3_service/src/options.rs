@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use encrypted_s3_core::Result as CoreResult;
@@ -175,6 +176,7 @@ pub fn download_plan(ruby: &Ruby, hash: RHash) -> Result<DownloadPlan, Error> {
         memory_limit: entry(ruby, hash, "memory_limit")?,
         segment_index: entry(ruby, hash, "segment_index")?,
         maps: None,
+        map_settings: Some(Arc::new(object_settings(ruby, entry(ruby, hash, "object_settings")?)?)),
     })
 }
 

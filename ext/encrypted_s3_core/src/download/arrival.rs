@@ -16,7 +16,6 @@ use crate::content::Content;
 use crate::envelope::ContentKey;
 use crate::segments::{Map, Purpose, SEGMENT_LEN, wants_sidecar};
 use crate::sidecar;
-use crate::store::ObjectSettings;
 use crate::{ErrorKind, Result};
 
 /// How many times reading restarts because the object got another envelope meanwhile. A key rotation replaces the
@@ -216,7 +215,8 @@ impl Origin {
     /// wrong map stays, and the next process detects it again.
     fn replace_sidecar(&self, map: &Arc<Map>) {
         let (store, key, map) = (self.store.clone(), self.key.clone(), map.clone());
-        tokio::spawn(async move { sidecar::put(store, &key, &map, ObjectSettings::default()).await });
+        let settings = self.plan.map_settings.as_deref().cloned().unwrap_or_default();
+        tokio::spawn(async move { sidecar::put(store, &key, &map, settings).await });
     }
 }
 

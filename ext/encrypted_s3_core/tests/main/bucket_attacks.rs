@@ -245,7 +245,13 @@ fn try_out(attack: impl Fn(&Bucket) -> Option<Done>) {
 
 fn plan() -> DownloadPlan {
     let ranges = RangePlan { size: 96 * 1024, concurrency: 2 };
-    DownloadPlan { ranges, memory_limit: LIMIT, segment_index: true, maps: Some(Arc::new(Maps::new(1 << 20))) }
+    DownloadPlan {
+        ranges,
+        memory_limit: LIMIT,
+        segment_index: true,
+        maps: Some(Arc::new(Maps::new(1 << 20))),
+        map_settings: None,
+    }
 }
 
 /// Changes the body by `change`, which returns the changed bytes of the text.

@@ -41,6 +41,7 @@ fn plan() -> DownloadPlan {
         memory_limit: SEGMENT as u64,
         segment_index: true,
         maps: Some(Arc::new(Maps::new(MAP_MEMORY))),
+        map_settings: None,
     }
 }
 

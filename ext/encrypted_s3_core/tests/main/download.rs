@@ -48,6 +48,7 @@ const WHOLE: DownloadPlan = DownloadPlan {
     memory_limit: 1 << 24,
     segment_index: true,
     maps: None,
+    map_settings: None,
 };
 
 /// Small enough for most objects to be several requests.
@@ -56,6 +57,7 @@ const PIECEMEAL: DownloadPlan = DownloadPlan {
     memory_limit: 1 << 24,
     segment_index: true,
     maps: None,
+    map_settings: None,
 };
 
 /// Like that, and every object except an empty one is read by its segments.
@@ -64,6 +66,7 @@ const BY_SEGMENTS: DownloadPlan = DownloadPlan {
     memory_limit: 0,
     segment_index: true,
     maps: None,
+    map_settings: None,
 };
 
 const PLANS: [DownloadPlan; 3] = [WHOLE, PIECEMEAL, BY_SEGMENTS];

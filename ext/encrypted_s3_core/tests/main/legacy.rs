@@ -28,18 +28,21 @@ const PLANS: [DownloadPlan; 3] = [
         memory_limit: 1 << 30,
         segment_index: true,
         maps: None,
+        map_settings: None,
     },
     DownloadPlan {
         ranges: RangePlan { size: 30_011, concurrency: 3 },
         memory_limit: 1 << 30,
         segment_index: true,
         maps: None,
+        map_settings: None,
     },
     DownloadPlan {
         ranges: RangePlan { size: 30_011, concurrency: 3 },
         memory_limit: 0,
         segment_index: true,
         maps: None,
+        map_settings: None,
     },
 ];
 

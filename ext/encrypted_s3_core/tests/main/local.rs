@@ -18,6 +18,7 @@ const READING: DownloadPlan = DownloadPlan {
     memory_limit: 1 << 20,
     segment_index: true,
     maps: None,
+    map_settings: None,
 };
 
 fn envelopes() -> Envelopes {

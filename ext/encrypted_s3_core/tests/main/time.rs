@@ -22,6 +22,7 @@ const READING: DownloadPlan = DownloadPlan {
     memory_limit: 16 << 20,
     segment_index: true,
     maps: None,
+    map_settings: None,
 };
 
 /// A store over HTTP that answers each request as `answer` does. Counts the requests.

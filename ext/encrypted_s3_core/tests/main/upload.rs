@@ -51,7 +51,7 @@ async fn store_expecting(store: &MemoryStore, bytes: &[u8], piece: usize, expect
 
 async fn read(store: &MemoryStore) -> Vec<u8> {
     let ranges = RangePlan { size: 1 << 23, concurrency: 2 };
-    let plan = DownloadPlan { ranges, memory_limit: 1 << 26, segment_index: true, maps: None };
+    let plan = DownloadPlan { ranges, memory_limit: 1 << 26, segment_index: true, maps: None, map_settings: None };
     let mut download = Download::open(Arc::new(store.clone()), &keyring(), &plan, "a key").await.unwrap();
     let mut bytes = Vec::new();
     while let Some(chunk) = download.next().await.unwrap() {

@@ -65,7 +65,7 @@ async fn every_vector_is_read_or_refused_with_its_kind_as_an_object_in_a_bucket(
         for (ranges, memory_limit) in [(ranges[0], 1 << 30), (ranges[0], 0), (ranges[1], 1 << 30), (ranges[2], 0)] {
             // A megabyte in ranges of 16 bytes shows no more than 70,000 bytes.
             if ranges.size > 1000 || vector.body().len() < 100_000 {
-                let plan = DownloadPlan { ranges, memory_limit, segment_index: true, maps: None };
+                let plan = DownloadPlan { ranges, memory_limit, segment_index: true, maps: None, map_settings: None };
                 check(&vector, vector.download(&envelopes, &plan).await, vector.expected_error());
             }
         }
@@ -129,6 +129,7 @@ async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() 
         memory_limit: 1 << 20,
         segment_index: true,
         maps: None,
+        map_settings: None,
     };
     let mut refused = 0;
     for vector in Vector::all().iter().filter(|vector| vector.instruction_file().is_some()) {
