@@ -47,7 +47,11 @@ class RubyProcess
   end
 
   def stop
-    signal(:KILL) if @thread.alive?
+    begin
+      signal(:KILL) if @thread.alive?
+    rescue Errno::ESRCH
+      # It has just ended by itself.
+    end
     @thread.join
     [@in, @out].each(&:close)
   end
