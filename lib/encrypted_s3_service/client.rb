@@ -274,8 +274,7 @@ module EncryptedS3Service
     private
 
     OCTET_STREAM = "application/octet-stream"
-    LAST_BYTE = (1 << 63) - 1
-    private_constant :OCTET_STREAM, :LAST_BYTE
+    private_constant :OCTET_STREAM
 
     def public_attributes
       { bucket: configuration.bucket, root: configuration.root, region: configuration.region,
@@ -381,12 +380,11 @@ module EncryptedS3Service
                            "another key."
     end
 
-    # The native client takes numbers of 64 bits, and no object ends after them.
     # @return [Array(Integer, Integer), Array(Integer, nil)]
     def first_and_length(range)
       first, last = bounds_of(range)
       length = last && (last - first + (range.exclude_end? ? 0 : 1))
-      [[first, LAST_BYTE].min, length&.clamp(0, LAST_BYTE)]
+      [[first, NativeLoader::LARGEST_NUMBER].min, length&.clamp(0, NativeLoader::LARGEST_NUMBER)]
     end
 
     def bounds_of(range)

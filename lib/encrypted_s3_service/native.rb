@@ -10,6 +10,9 @@ module EncryptedS3Service
       "encrypted_s3_service/encrypted_s3_service"
     ].freeze
 
+    # The largest number of bytes that the extension takes: it has 64 bits for them. No object is as large.
+    LARGEST_NUMBER = (1 << 63) - 1
+
     class << self
       # @param features [Array<String>] features on the load path; the first one found is loaded
       # @return [void]

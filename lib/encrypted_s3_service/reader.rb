@@ -53,13 +53,11 @@ module EncryptedS3Service
 
     private
 
-    # The native client takes numbers of 64 bits.
-    MOST = (1 << 63) - 1
     NOTHING = "".b.freeze
-    private_constant :MOST, :NOTHING
+    private_constant :NOTHING
 
     def count(bytes)
-      return [bytes, MOST].min if bytes.is_a?(Integer) && !bytes.negative?
+      return [bytes, NativeLoader::LARGEST_NUMBER].min if bytes.is_a?(Integer) && !bytes.negative?
 
       raise ArgumentError, "A number of bytes must be an Integer of at least 0, not #{bytes.inspect}."
     end

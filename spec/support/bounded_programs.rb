@@ -5,6 +5,13 @@ require "open3"
 # Open3 waits for the end of a program even when the example's time is over: one that hangs would hold up the whole run.
 # With this, it is killed then.
 module BoundedPrograms
+  # @param waiter [Process::Waiter] of a program that may have ended by itself just now
+  def self.kill(waiter)
+    Process.kill(:KILL, waiter.pid) if waiter.alive?
+  rescue Errno::ESRCH
+    nil
+  end
+
   private
 
   def popen_run(*)
@@ -14,7 +21,7 @@ module BoundedPrograms
       finished = false
       yield(*streams, waiter).tap { finished = true }
     ensure
-      Process.kill(:KILL, waiter.pid) if !finished && waiter.alive?
+      BoundedPrograms.kill(waiter) unless finished
     end
   end
 end

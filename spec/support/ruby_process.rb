@@ -2,6 +2,7 @@
 
 require "open3"
 require "rbconfig"
+require_relative "bounded_programs"
 
 # A separate Ruby that runs some code with the gem, for effects that the specs' own process must not have. The code has
 # its argument as `input`, and `$stdin` and `$stdout` to talk with the spec.
@@ -47,11 +48,7 @@ class RubyProcess
   end
 
   def stop
-    begin
-      signal(:KILL) if @thread.alive?
-    rescue Errno::ESRCH
-      # It has just ended by itself.
-    end
+    BoundedPrograms.kill(@thread)
     @thread.join
     [@in, @out].each(&:close)
   end

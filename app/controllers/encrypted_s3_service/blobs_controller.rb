@@ -30,10 +30,11 @@ module EncryptedS3Service
 
     def show_head
       stat = @service.stat(@key)
-      return refuse(412) if @conditions.refuse?(@headers.etag(stat))
+      etag = @headers.etag(stat)
+      return refuse(412) if @conditions.refuse?(etag)
 
       describe(stat)
-      return head(:not_modified) if @conditions.known?(@headers.etag(stat))
+      return head(:not_modified) if @conditions.known?(etag)
       return show_file unless request.head?
 
       response.headers["Content-Length"] = ((stat.size if stat.format) || size_by_reading).to_s
@@ -43,9 +44,10 @@ module EncryptedS3Service
 
     def show_file
       file = opened_file
-      return refuse(412) if @conditions.refuse?(@headers.etag(file))
+      etag = @headers.etag(file)
+      return refuse(412) if @conditions.refuse?(etag)
 
-      ranges = Serving::ByteRanges.new(@conditions.range(@headers.etag(file)), file.size, @headers.content_type)
+      ranges = Serving::ByteRanges.new(@conditions.range(etag), file.size, @headers.content_type)
       return refuse(416, ranges.refusal) if ranges.refused?
 
       body = Serving::LargeReads.limited(file.size) { Serving::Body.new(file, ranges.pieces) }

@@ -51,14 +51,6 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def concurrency(default) = number("CONCURRENCY", Workers::SIZES, impatient_sqlite? ? 1 : default)
 
-      # Until Rails 8 a thread that waits for SQLite keeps Ruby's lock, so that the thread with the database cannot
-      # release it. Files would fail after the `timeout` of config/database.yml.
-      def impatient_sqlite?
-        ActiveRecord.version < Gem::Version.new("8.0") &&
-          ActiveRecord::Base.connection_db_config.adapter.to_s.start_with?("sqlite")
-      end
-      private :impatient_sqlite?
-
       # @param name [String]
       # @return [Float, nil] objects per second
       # @raise [ConfigurationError]
@@ -79,6 +71,15 @@ module EncryptedS3Service
 
         # Read first, because FAILURES may name the same file.
         blobs.where(id: Failures.ids_in(path))
+      end
+
+      private
+
+      # Until Rails 8 a thread that waits for SQLite keeps Ruby's lock, so that the thread with the database cannot
+      # release it. Files would fail after the `timeout` of config/database.yml.
+      def impatient_sqlite?
+        ActiveRecord.version < Gem::Version.new("8.0") &&
+          ActiveRecord::Base.connection_db_config.adapter.to_s.start_with?("sqlite")
       end
     end
   end
