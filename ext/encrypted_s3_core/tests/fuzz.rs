@@ -3,7 +3,7 @@
 //!
 //! `FUZZ_RUNS` is the number of mutations for each target, and `FUZZ_SEED` the start of the generator.
 //!
-//! A binary of its own: `script/fuzz` has its targets from the same folder, and this builds in seconds.
+//! This is a binary of its own, because `script/fuzz` uses the same targets and this one builds in seconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::fs;
@@ -22,7 +22,7 @@ const RUNS: u64 = 4_000;
 const LEAST: usize = 5;
 
 #[test]
-fn nothing_that_a_bucket_writer_makes_breaks_a_promise() {
+fn every_target_holds_for_its_seeds_its_corpus_and_mutations() {
     for target in targets::ALL {
         let inputs = inputs(target);
         for input in &inputs {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::envelope::decode_header;
 
-/// Reads the input as a header, and as a text that comes back from a store as a header.
+/// Reads the input as a header, and as a text that a store returns as a header.
 pub fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let decoded = decode_header(&text);

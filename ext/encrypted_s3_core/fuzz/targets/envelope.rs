@@ -51,7 +51,7 @@ fn check(entries: &[(String, String)], file: Option<&[u8]>, body: &[u8]) {
     }
 }
 
-/// From the strictest to the laxest.
+/// From the strictest to the most permissive.
 fn policies() -> &'static [Envelopes; 3] {
     static POLICIES: OnceLock<[Envelopes; 3]> = OnceLock::new();
     POLICIES.get_or_init(|| {
@@ -73,7 +73,7 @@ fn describes_itself(opened: &Result<Opened>) {
     }
 }
 
-/// Nobody can make an object that opens without a key, so a result must be the plaintext of one of the vectors.
+/// An object that opens cannot be made without a key, so a result must be the plaintext of one of the vectors.
 fn gives_known_plaintext_only(opened: Opened, body: &[u8]) {
     let is_authenticated = !opened.content_key.is_legacy();
     if let (Ok(plaintext), true) = (decrypt(opened.content_key, body, &[]), is_authenticated) {

@@ -38,7 +38,7 @@ const KMS_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000
 const WRAPPED: [&str; 3] = ["x-amz-key", "x-amz-key-v2", "x-amz-3"];
 const DESCRIPTIONS: [&str; 3] = ["x-amz-matdesc", "x-amz-m", "x-amz-t"];
 
-/// A wrapped key opens only if it is unchanged. The description chooses nothing.
+/// A wrapped key opens only if it is unchanged. The description does not change the result.
 pub fn run(input: &[u8]) {
     let [which, length, rest @ ..] = input else { return };
     let count = if cfg!(feature = "aws-lc") { OBJECTS.len() } else { WITHOUT_RSA };
@@ -48,7 +48,7 @@ pub fn run(input: &[u8]) {
 
     let good = good(vector);
     let altered = alter(&good, alteration);
-    // In KMS the description is the context, which must be right.
+    // With KMS the description is the encryption context, which must be right.
     let description = (!is_of_kms).then(|| String::from_utf8_lossy(description).into_owned());
     let replace = |entries: Map<String, Value>| replaced(entries, &altered, description.as_deref());
     let metadata = replace(vector.metadata());

@@ -1,5 +1,5 @@
-//! The fuzz targets. Each takes any bytes and panics when a promise is broken, in addition to the compiler's checks.
-//! The fuzzers run them (`script/fuzz`), and so do the tests of the crate, over the kept corpus (`tests/main/fuzz.rs`).
+//! The fuzz targets. Each takes any bytes and panics if its property is violated, in addition to the compiler's checks.
+//! The fuzzers run them (`script/fuzz`), and so do the tests of the crate, over the kept corpus (`tests/fuzz.rs`).
 
 mod alteration;
 mod encodings;
@@ -11,11 +11,11 @@ mod recovery;
 mod segments;
 mod vectors;
 
-/// A part of the crate that reads input controlled by anybody who can write to the bucket.
+/// A part of the crate that reads input which a person with write access to the bucket controls.
 pub struct Target {
     /// Also the name of its folder in `corpus`.
     pub name: &'static str,
-    /// Panics when a promise is broken.
+    /// Panics if the property of the target is violated.
     pub run: fn(&[u8]),
     /// Valid inputs to begin with.
     pub seeds: fn() -> Vec<Vec<u8>>,

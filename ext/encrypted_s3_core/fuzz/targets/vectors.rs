@@ -14,7 +14,7 @@ pub struct Vector {
     pub json: Value,
 }
 
-/// All vectors that contain their body, by name; those with separate files are large and test no more.
+/// All vectors that contain their body, by name. Those with separate files are large and would test the same.
 pub fn all() -> &'static HashMap<String, Vector> {
     static ALL: OnceLock<HashMap<String, Vector>> = OnceLock::new();
     ALL.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! A person who can write to the bucket attacks it in any way. A download still gives the stored bytes, or the error
-//! that names the problem: `docs/format.md`, 5.1, attack by attack, over a whole store.
+//! Attacks by a person who can write to the bucket. A download must return the stored bytes, or the error that names
+//! the problem: each attack of `docs/format.md`, 5.1, on a whole store.
 //!
 //! Each attack is tried `BUCKET_ATTACKS` times (200 by default) with random sizes, places and corruptions.
 
@@ -171,7 +171,7 @@ fn swap(bytes: &mut [u8], length: usize, a: usize, b: usize) {
     }
 }
 
-/// Judges one reading. `is_touched` says whether the part must be refused.
+/// Compares the result of one read with the required result. `is_touched` says whether the part must be refused.
 fn judge(
     read: Result<Vec<u8>, Error>,
     verdict: Verdict,
@@ -180,17 +180,17 @@ fn judge(
     is_touched: bool,
 ) -> TestCaseResult {
     match (verdict, read) {
-        (Verdict::Right, Ok(read)) => prop_assert!(read == wanted, "other bytes were read"),
+        (Verdict::Right, Ok(read)) => prop_assert!(read == wanted, "wrong bytes were read"),
         (Verdict::Older, Ok(read)) => prop_assert!(read == older, "bytes of neither object were read"),
         (Verdict::RightOr(_), Ok(read)) => {
-            prop_assert!(!is_touched, "a part that was changed was read");
-            prop_assert!(read == wanted, "other bytes were read");
+            prop_assert!(!is_touched, "a changed part was read");
+            prop_assert!(read == wanted, "wrong bytes were read");
         }
         (Verdict::RightOr(kinds) | Verdict::Refused(kinds), Err(error)) => {
             prop_assert!(kinds.contains(&error.kind()), "{:?}: {error}", error.kind());
         }
-        (Verdict::Refused(_), Ok(_)) => prop_assert!(false, "it was read"),
-        (Verdict::Right | Verdict::Older, Err(error)) => prop_assert!(false, "an object that is whole: {error}"),
+        (Verdict::Refused(_), Ok(_)) => prop_assert!(false, "the attacked object was read"),
+        (Verdict::Right | Verdict::Older, Err(error)) => prop_assert!(false, "an intact object was refused: {error}"),
     }
     Ok(())
 }
@@ -266,7 +266,7 @@ fn change(bucket: &Bucket, change: impl Fn(&mut Vec<u8>) -> Option<Range<usize>>
     Some(Done { touched, ..Done::new(CHANGED) })
 }
 
-/// Changes the map, which must never do more than save readers time.
+/// Changes the map. A wrong map may only cost readers time.
 fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
     let mut map = bucket.body(SIDECAR)?;
     change(&mut map);
@@ -275,7 +275,7 @@ fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
 }
 
 #[test]
-fn nothing_is_done() {
+fn the_bucket_is_unchanged() {
     try_out(|_| Some(Done::new(Verdict::Right)));
 }
 
@@ -303,7 +303,7 @@ fn a_bit_of_the_tag_is_flipped() {
 }
 
 #[test]
-fn the_body_is_cut() {
+fn the_body_is_truncated() {
     try_out(|bucket| {
         let mut body = bucket.body(KEY)?;
         body.truncate(bucket.at(0, body.len()));
@@ -313,7 +313,7 @@ fn the_body_is_cut() {
 }
 
 #[test]
-fn the_body_is_cut_at_a_segment_with_its_map_and_the_length_in_the_map() {
+fn the_body_and_its_map_are_truncated_at_a_segment() {
     try_out(|bucket| {
         let mut body = bucket.body(KEY)?;
         let [kept, _] = bucket.two_segments(&body)?;
@@ -342,12 +342,12 @@ fn the_body_is_extended() {
 }
 
 #[test]
-fn segments_are_exchanged() {
+fn segments_are_swapped() {
     try_out(|bucket| exchange(bucket, false));
 }
 
 #[test]
-fn segments_are_exchanged_with_their_tags() {
+fn segments_are_swapped_with_their_tags() {
     try_out(|bucket| exchange(bucket, true));
 }
 
@@ -364,7 +364,7 @@ fn exchange(bucket: &Bucket, with_tags: bool) -> Option<Done> {
 }
 
 #[test]
-fn a_segment_of_another_object_is_put_in_with_its_tag() {
+fn a_segment_is_replaced_by_one_of_another_object_with_its_tag() {
     try_out(|bucket| {
         let other = bucket.body(OTHER)?;
         let [number, _] = bucket.two_segments(&bucket.body(KEY)?)?;

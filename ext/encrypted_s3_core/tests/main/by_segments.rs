@@ -1,5 +1,5 @@
-//! The promises for reading a large object by its segments: little is fetched, and no byte is returned that was not
-//! encrypted, with any event between the requests.
+//! Reading a large object by its segments: little is fetched, and only authenticated bytes are returned, whatever
+//! happens between the requests.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const KEY: &str = "a key";
 const PARTS: PartPlan = PartPlan { multipart_threshold: 1 << 24, part_size: 1 << 23, concurrency: 2 };
 const SEGMENT: usize = 64 * 1024;
 
-/// Twenty segments and a bit.
+/// Twenty segments and a part of another.
 const SIZE: usize = 20 * SEGMENT + 77;
 
 fn keys() -> Envelopes {
@@ -131,7 +131,7 @@ async fn rest(download: &mut Download, bytes: &mut Vec<u8>) -> Result<()> {
 }
 
 #[tokio::test]
-async fn once_there_is_a_map_a_range_is_one_request_for_its_segments() {
+async fn with_a_map_a_range_is_read_by_one_request_for_its_segments() {
     let bucket = Bucket::with(SIZE).await;
     let plan = plan();
     bucket.read(&plan).await.unwrap();
@@ -146,7 +146,7 @@ async fn once_there_is_a_map_a_range_is_one_request_for_its_segments() {
 }
 
 #[tokio::test]
-async fn a_stream_uses_the_first_range_when_there_is_a_map() {
+async fn a_stream_with_a_map_uses_the_first_fetched_range() {
     let bucket = Bucket::with(SIZE).await;
     let plan = plan();
     bucket.read(&plan).await.unwrap();
@@ -156,9 +156,9 @@ async fn a_stream_uses_the_first_range_when_there_is_a_map() {
     assert!(moved <= SIZE as u64 + 16, "{moved} bytes");
 }
 
-/// A web server has many clients that are slow, or leave.
+/// A web server has many clients that read slowly or disconnect.
 #[tokio::test]
-async fn a_reader_that_takes_little_has_little_in_memory() {
+async fn a_slow_reader_holds_little_memory() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
     let mut download = bucket.open(&plan()).await.unwrap();
@@ -170,9 +170,9 @@ async fn a_reader_that_takes_little_has_little_in_memory() {
     assert_eq!(bucket.memory.bytes_read() - sidecar, 2 * SEGMENT as u64, "one range");
 }
 
-/// At any speed of the reader and the store: a chunk of many requests would be put together from their pieces.
+/// At any speed of the reader and the store. A chunk from several requests would have to be joined from their pieces.
 #[tokio::test]
-async fn each_chunk_of_a_stream_is_one_request() {
+async fn each_chunk_of_a_stream_is_fetched_by_one_request() {
     let size = 4 * CHUNK + 77;
     let bucket = Bucket::with(size).await;
     bucket.put_beside(bucket.sidecar());
@@ -193,7 +193,7 @@ async fn each_chunk_of_a_stream_is_one_request() {
 }
 
 #[tokio::test]
-async fn readers_that_come_at_once_share_one_pass() {
+async fn concurrent_readers_share_one_pass() {
     let bucket = Bucket::with(SIZE).await;
     // No map is kept, so that they can get it only from the download that makes it.
     for memory in [0, MAP_MEMORY] {
@@ -228,7 +228,7 @@ async fn futures<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_interrupted_does_not_keep_the_others_waiting() {
+async fn an_interrupted_reader_does_not_block_the_others() {
     let bucket = Bucket::with(SIZE).await;
     let plan = plan();
     bucket.memory.hold("later ranges");
@@ -243,7 +243,7 @@ async fn a_reader_that_is_interrupted_does_not_keep_the_others_waiting() {
 }
 
 #[tokio::test]
-async fn a_rotation_in_the_middle_changes_nothing() {
+async fn a_rotation_during_a_read_does_not_change_the_result() {
     for is_known in [false, true] {
         let bucket = Bucket::with(SIZE).await;
         let plan = plan();
@@ -263,7 +263,7 @@ async fn a_rotation_in_the_middle_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_replaced_or_deleted_in_the_middle_is_an_error_after_its_right_bytes() {
+async fn replacing_or_deleting_the_object_during_a_read_fails_the_read() {
     for is_deleted in [false, true] {
         let bucket = Bucket::with(SIZE).await;
         let mut download = bucket.open(&plan()).await.unwrap();
@@ -277,12 +277,12 @@ async fn an_object_that_is_replaced_or_deleted_in_the_middle_is_an_error_after_i
         let error = rest(&mut download, &mut bytes).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
         assert!(bytes.len() < SIZE && text(SIZE).starts_with(&bytes));
-        assert!(download.read(1).await.is_err(), "a failed download must not look like one that has ended");
+        assert!(download.read(1).await.is_err(), "a failed download must not look like a finished one");
     }
 }
 
 #[tokio::test]
-async fn a_segment_that_is_changed_between_the_passes_is_refused() {
+async fn a_segment_changed_between_the_passes_is_refused() {
     for sidecar in [false, true] {
         let bucket = Bucket::with(SIZE).await;
         if sidecar {
@@ -300,7 +300,7 @@ async fn a_segment_that_is_changed_between_the_passes_is_refused() {
 
 /// CopyObject can do this. The segments still fit the map, but would decrypt to something else.
 #[tokio::test]
-async fn another_nonce_under_the_same_entity_tag_is_refused() {
+async fn a_changed_nonce_under_the_same_entity_tag_is_refused() {
     let bucket = Bucket::with(SIZE).await;
     let plan = plan();
     bucket.read(&plan).await.unwrap();
@@ -313,7 +313,7 @@ async fn another_nonce_under_the_same_entity_tag_is_refused() {
 }
 
 #[tokio::test]
-async fn a_range_past_the_end_is_an_error_that_tells_the_size() {
+async fn a_range_past_the_end_fails_with_the_size() {
     let bucket = Bucket::with(SIZE).await;
     let plan = plan();
     for _ in 0..2 {
@@ -327,7 +327,7 @@ async fn a_range_past_the_end_is_an_error_that_tells_the_size() {
 }
 
 #[tokio::test]
-async fn an_object_that_has_become_small_is_read_whole() {
+async fn an_object_replaced_by_a_small_one_is_read_whole() {
     let bucket = Bucket::with(SIZE).await;
     let plan = plan();
     bucket.read(&plan).await.unwrap();

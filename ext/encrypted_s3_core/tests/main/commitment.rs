@@ -29,7 +29,7 @@ fn read((entries, body): &(Entries, Vec<u8>), lengths: &[usize]) -> encrypted_s3
 
 proptest! {
     #[test]
-    fn any_size_in_any_pieces_round_trips(
+    fn any_size_round_trips_in_pieces_of_any_length(
         plaintext in prop_oneof![vec(any::<u8>(), 0..70), vec(any::<u8>(), 0..70_000)],
         written in vec(0usize..20_000, 0..5),
         lengths in vec(0usize..20_000, 0..5),
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn any_flipped_bit_and_any_other_length_is_noticed(plaintext in vec(any::<u8>(), 0..20_000), at in any::<Index>()) {
+    fn any_flipped_bit_and_any_changed_length_is_noticed(plaintext in vec(any::<u8>(), 0..20_000), at in any::<Index>()) {
         let mut object = sealed(&plaintext, &[]);
         let bit = at.index(object.1.len() * 8);
         object.1[bit / 8] ^= 1 << (bit % 8);
@@ -53,7 +53,7 @@ proptest! {
 }
 
 #[test]
-fn the_entries_are_those_of_the_format() {
+fn the_entries_are_as_specified() {
     let (mut entries, _) = sealed(b"", &[]);
     let names: HashSet<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
@@ -69,7 +69,7 @@ fn the_entries_are_those_of_the_format() {
 }
 
 #[test]
-fn every_bit_of_commitment_message_id_and_wrapped_key_counts_before_the_body_does() {
+fn a_flipped_bit_of_commitment_message_id_or_wrapped_key_is_refused_before_the_body() {
     let object = sealed(b"plaintext", &[]);
     let cases =
         [("x-amz-d", ErrorKind::Commitment), ("x-amz-i", ErrorKind::Commitment), ("x-amz-3", ErrorKind::Unwrap)];
@@ -85,9 +85,9 @@ fn every_bit_of_commitment_message_id_and_wrapped_key_counts_before_the_body_doe
     }
 }
 
-/// The purpose of the format: another validly wrapped data key is refused.
+/// The purpose of the format: a different data key is refused, even if it is validly wrapped.
 #[test]
-fn a_data_key_of_another_object_does_not_pass() {
+fn a_data_key_of_another_object_is_refused() {
     let (mut one, _) = sealed(b"one", &[]);
     let (mut two, _) = sealed(b"two", &[]);
     std::mem::swap(value(&mut one, "x-amz-3"), value(&mut two, "x-amz-3"));
@@ -95,7 +95,7 @@ fn a_data_key_of_another_object_does_not_pass() {
 }
 
 #[test]
-fn a_v2_wrapped_key_does_not_open_a_v3_envelope_nor_the_other_way_round() {
+fn wrapped_keys_of_v2_and_v3_are_not_interchangeable() {
     let (mut v3, _) = sealed(b"one", &[]);
     let reader = with_policy(Policy::default(), vec![key(Some("k1"), &[7; 32])]);
     let (_, mut v2) = reader.seal("an object").now().unwrap();
@@ -105,7 +105,7 @@ fn a_v2_wrapped_key_does_not_open_a_v3_envelope_nor_the_other_way_round() {
 }
 
 #[test]
-fn two_objects_of_one_plaintext_share_nothing() {
+fn two_objects_with_the_same_plaintext_share_no_bytes() {
     let mut objects = [sealed(&[0; 64], &[]), sealed(&[0; 64], &[])];
     let [(a, one), (b, two)] = &mut objects;
     for name in ["x-amz-3", "x-amz-d", "x-amz-i"] {

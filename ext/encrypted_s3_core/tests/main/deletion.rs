@@ -6,7 +6,7 @@ use encrypted_s3_core::deletion::delete_prefixed;
 use encrypted_s3_core::store::{MemoryStore, NewObject};
 
 #[tokio::test]
-async fn all_objects_with_the_prefix_go_and_no_others_over_several_pages() {
+async fn exactly_the_objects_with_the_prefix_are_deleted_over_several_pages() {
     let memory = MemoryStore::new();
     for key in ["a", "b/1", "b/2", "b/3", "b/4", "b/5", "b", "bc"] {
         memory.replace(NewObject { key: key.into(), ..Default::default() }, "");
@@ -22,7 +22,7 @@ async fn all_objects_with_the_prefix_go_and_no_others_over_several_pages() {
 }
 
 #[tokio::test]
-async fn a_list_that_goes_on_nowhere_is_an_error_and_not_the_end() {
+async fn a_truncated_list_without_a_continuation_token_is_an_error() {
     let memory = MemoryStore::new();
     for key in ["b/1", "b/2", "b/3"] {
         memory.replace(NewObject { key: key.into(), ..Default::default() }, "");

@@ -1,4 +1,4 @@
-//! The promise of a download: authenticated bytes or an error, never anything between.
+//! A download returns authenticated bytes or an error.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -60,7 +60,7 @@ const PIECEMEAL: DownloadPlan = DownloadPlan {
     map_settings: None,
 };
 
-/// Like that, and every object except an empty one is read by its segments.
+/// Like `PIECEMEAL`, but every object except an empty one is read by its segments.
 const BY_SEGMENTS: DownloadPlan = DownloadPlan {
     ranges: RangePlan { size: 30_011, concurrency: 3 },
     memory_limit: 0,
@@ -84,19 +84,19 @@ async fn read(memory: &MemoryStore, plan: &DownloadPlan) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The kind of the error, and proof that no byte came before it or comes after it.
+/// The kind of the error. Also checks that no byte is returned before or after it.
 async fn refusal(memory: &MemoryStore, plan: &DownloadPlan) -> ErrorKind {
     let mut download = match open(memory, plan).await {
         Ok(download) => download,
         Err(error) => return error.kind(),
     };
     let kind = download.next().await.unwrap_err().kind();
-    assert!(download.next().await.is_err(), "a failed download must not look like one that has ended");
+    assert!(download.next().await.is_err(), "a failed download must not look like a finished one");
     kind
 }
 
 #[tokio::test]
-async fn chunks_are_of_the_promised_size_and_the_last_is_the_rest() {
+async fn chunks_have_the_documented_size_and_the_last_has_the_rest() {
     for (size, chunks) in [(0, vec![]), (1, vec![1]), (CHUNK, vec![CHUNK]), (2 * CHUNK + 7, vec![CHUNK, CHUNK, 7])] {
         let (memory, ..) = stored(size).await;
         for plan in PLANS {
@@ -112,7 +112,7 @@ async fn chunks_are_of_the_promised_size_and_the_last_is_the_rest() {
 }
 
 #[tokio::test]
-async fn what_was_changed_cut_or_extended_is_refused_before_the_first_byte() {
+async fn a_changed_truncated_or_extended_object_is_refused_before_the_first_byte() {
     let (memory, object, body) = stored(100_000).await;
     let mut flipped = body.to_vec();
     flipped[0] ^= 1;
@@ -139,14 +139,14 @@ async fn what_was_changed_cut_or_extended_is_refused_before_the_first_byte() {
 }
 
 #[tokio::test]
-async fn an_object_without_an_envelope_is_never_plaintext() {
+async fn an_object_without_an_envelope_is_not_returned_as_plaintext() {
     let memory = MemoryStore::new();
     memory.replace(NewObject { key: "a key".into(), ..Default::default() }, "just text, long enough for a tag");
     assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::MissingEnvelope);
 }
 
 #[tokio::test]
-async fn another_objects_body_is_refused() {
+async fn the_body_of_another_object_is_refused() {
     let (memory, object, _) = stored(1_000).await;
     let (_, _, other) = stored(1_000).await;
     memory.replace(object, other);
@@ -154,7 +154,7 @@ async fn another_objects_body_is_refused() {
 }
 
 #[tokio::test]
-async fn another_key_does_not_open_it() {
+async fn a_wrong_key_is_an_unwrap_error() {
     let (memory, ..) = stored(1_000).await;
     let error = Download::open(Arc::new(memory), &keyring(2), &WHOLE, "a key").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unwrap);
@@ -162,7 +162,7 @@ async fn another_key_does_not_open_it() {
 }
 
 #[tokio::test]
-async fn a_missing_object_and_a_lost_connection_are_told_apart() {
+async fn a_missing_object_and_a_lost_connection_are_different_errors() {
     let memory = MemoryStore::new();
     assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::NotFound);
     memory.fail("get", 2);
@@ -170,7 +170,7 @@ async fn a_missing_object_and_a_lost_connection_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_small_object_is_one_request() {
+async fn a_small_object_is_read_by_one_request() {
     let (memory, ..) = stored(100_000).await;
     read(&memory, &WHOLE).await.unwrap();
     open(&memory, &WHOLE).await.unwrap().range(5, Some(10)).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_small_object_is_one_request() {
 }
 
 #[tokio::test]
-async fn a_large_object_comes_back_whole_from_many_requests() {
+async fn a_large_object_is_read_whole_by_many_requests() {
     for size in [30_010, 30_011, 30_011 - 16, 2 * 30_011 - 16, 2 * 30_011 - 8, 1_000_000] {
         let (memory, ..) = stored(size).await;
         for plan in [PIECEMEAL, BY_SEGMENTS] {
@@ -188,7 +188,7 @@ async fn a_large_object_comes_back_whole_from_many_requests() {
 }
 
 #[tokio::test]
-async fn an_object_whose_metadata_alone_is_replaced_before_its_first_byte_was_given_is_read_anew() {
+async fn replacing_the_metadata_before_the_first_byte_restarts_the_read() {
     for plan in [PIECEMEAL, BY_SEGMENTS] {
         let (memory, object, body) = stored(200_000).await;
         let mut download = open(&memory, &plan).await.unwrap();
@@ -204,7 +204,7 @@ async fn an_object_whose_metadata_alone_is_replaced_before_its_first_byte_was_gi
 }
 
 #[tokio::test]
-async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixture() {
+async fn replacing_or_deleting_the_object_during_a_read_is_an_error() {
     for plan in [PIECEMEAL, BY_SEGMENTS] {
         let (memory, ..) = stored(200_000).await;
         let (_, object, body) = stored(200_000).await;
@@ -220,7 +220,7 @@ async fn an_object_that_is_replaced_or_deleted_meanwhile_is_an_error_and_no_mixt
 
 /// Replaces the object whenever a range of it is read.
 #[tokio::test]
-async fn an_object_that_is_replaced_again_and_again_is_an_error() {
+async fn replacing_the_object_repeatedly_is_an_error() {
     let (memory, object, body) = stored(8_000_000).await;
     let mut download = open(&memory, &PIECEMEAL).await.unwrap();
     let replacing = async {
@@ -237,7 +237,7 @@ async fn an_object_that_is_replaced_again_and_again_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_request_that_the_store_has_given_up_is_not_made_again() {
+async fn a_request_that_failed_in_the_store_is_not_repeated() {
     let (memory, ..) = stored(200_000).await;
     let plan = DownloadPlan { ranges: RangePlan { size: 160_000, concurrency: 2 }, ..PIECEMEAL };
     memory.fail("get", 2);
@@ -246,7 +246,7 @@ async fn a_request_that_the_store_has_given_up_is_not_made_again() {
 }
 
 #[tokio::test]
-async fn a_size_that_nobody_vouches_for_takes_no_memory() {
+async fn an_unauthenticated_size_allocates_no_memory() {
     let (memory, ..) = stored(100).await;
     memory.claim_size(60 << 30);
     for plan in PLANS {
@@ -256,7 +256,7 @@ async fn a_size_that_nobody_vouches_for_takes_no_memory() {
 }
 
 #[tokio::test]
-async fn debug_output_holds_no_plaintext() {
+async fn debug_output_contains_no_plaintext() {
     let memory = MemoryStore::new();
     let options = UploadOptions::default();
     let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
@@ -271,7 +271,7 @@ async fn debug_output_holds_no_plaintext() {
     }
 }
 
-/// Runs `work` and interrupts it, as the binding does, as soon as it runs; whether it noticed.
+/// Runs `work` and interrupts it immediately, as the binding does. Returns whether it was interrupted.
 async fn interrupted<T>(work: impl Future<Output = T>) -> bool {
     let wake = tokio::sync::Notify::new();
     wake.notify_one();
@@ -283,7 +283,7 @@ async fn interrupted<T>(work: impl Future<Output = T>) -> bool {
 }
 
 #[tokio::test]
-async fn what_waits_for_nothing_can_be_interrupted_all_the_same() {
+async fn a_download_that_never_waits_can_be_interrupted() {
     let (memory, ..) = stored(4 * CHUNK).await;
     for plan in PLANS {
         let mut download = open(&memory, &plan).await.unwrap();
@@ -305,21 +305,21 @@ async fn a_connection_that_breaks_at_any_byte_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_again_and_again_is_resumed_as_long_as_it_brings_something() {
+async fn a_connection_that_keeps_breaking_is_resumed_as_long_as_it_makes_progress() {
     let (memory, ..) = stored(3_000_000).await;
     memory.cut(vec![300_000; 9]);
     assert_eq!(read(&memory, &WHOLE).await.unwrap(), plaintext(3_000_000));
 }
 
 #[tokio::test]
-async fn a_connection_that_never_holds_is_an_error() {
+async fn a_connection_that_breaks_without_progress_is_an_error() {
     let (memory, ..) = stored(100_000).await;
     memory.cut(vec![100; 50]);
     assert_eq!(refusal(&memory, &WHOLE).await, ErrorKind::Transport);
 }
 
 #[tokio::test]
-async fn a_reader_may_pass_over_bytes_and_take_less_than_a_chunk() {
+async fn a_reader_can_skip_bytes_and_read_less_than_a_chunk() {
     let (memory, ..) = stored(2 * CHUNK).await;
     for plan in PLANS {
         let mut download = open(&memory, &plan).await.unwrap();
@@ -332,7 +332,7 @@ async fn a_reader_may_pass_over_bytes_and_take_less_than_a_chunk() {
 }
 
 #[tokio::test]
-async fn what_is_passed_over_is_authenticated_too_where_no_map_is_at_hand() {
+async fn skipped_bytes_are_authenticated_without_a_map() {
     let (memory, object, body) = stored(100_000).await;
     let mut changed = body.to_vec();
     changed[5] ^= 1;
@@ -343,7 +343,7 @@ async fn what_is_passed_over_is_authenticated_too_where_no_map_is_at_hand() {
 }
 
 #[tokio::test]
-async fn only_so_many_large_objects_are_read_at_once_for_their_maps_and_the_others_wait() {
+async fn the_number_of_concurrent_passes_is_limited() {
     let (memory, ..) = stored(200_000).await;
     let keys: Vec<_> = (0..2 * FIRST_PASSES).map(|number| format!("key {number}")).collect();
     for key in &keys {
@@ -357,7 +357,7 @@ async fn only_so_many_large_objects_are_read_at_once_for_their_maps_and_the_othe
         downloads.push(Download::open(Arc::new(memory.clone()), &keyring(1), &slow, key).await.unwrap());
     }
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    assert_eq!(memory.calls("later ranges"), FIRST_PASSES, "further ranges on their way");
+    assert_eq!(memory.calls("later ranges"), FIRST_PASSES, "downloads that make their second request");
     memory.release("later ranges");
     for mut download in downloads {
         assert_eq!(download.next().await.unwrap().unwrap(), plaintext(200_000));
@@ -365,7 +365,7 @@ async fn only_so_many_large_objects_are_read_at_once_for_their_maps_and_the_othe
 }
 
 #[tokio::test]
-async fn ranges_are_clipped_at_the_end_and_refused_past_it() {
+async fn ranges_end_at_the_end_of_the_object_and_are_refused_past_it() {
     let (memory, ..) = stored(1_000).await;
     let all = plaintext(1_000);
     for (first, length, expected) in [
@@ -388,7 +388,7 @@ async fn ranges_are_clipped_at_the_end_and_refused_past_it() {
 }
 
 #[tokio::test]
-async fn a_range_of_a_changed_object_is_refused_even_where_nothing_was_changed() {
+async fn a_range_is_refused_if_another_part_of_the_object_was_changed() {
     let (memory, object, body) = stored(1_000).await;
     let mut changed = body.to_vec();
     changed[999] ^= 1;

@@ -1,4 +1,4 @@
-//! The entries that are written, the effect of any change, and how envelopes are told apart.
+//! The entries that are written, the effect of any change, and the recognition of formats.
 
 use std::collections::HashSet;
 
@@ -78,7 +78,7 @@ fn flip(bytes: &mut [u8], bit: usize) {
 
 proptest! {
     #[test]
-    fn any_size_in_any_pieces_round_trips(
+    fn any_size_round_trips_in_pieces_of_any_length(
         plaintext in prop_oneof![vec(any::<u8>(), 0..70), vec(any::<u8>(), 0..70_000)],
         written in vec(0usize..20_000, 0..5),
         read in vec(0usize..20_000, 0..5),
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn any_other_length_is_noticed(plaintext in vec(any::<u8>(), 0..5_000), cut in any::<Index>(), more in vec(any::<u8>(), 1..100)) {
+    fn any_changed_length_is_noticed(plaintext in vec(any::<u8>(), 0..5_000), cut in any::<Index>(), more in vec(any::<u8>(), 1..100)) {
         let mut object = Object::new(&plaintext, &[]);
         let whole = object.body.clone();
         object.body.extend(more);
@@ -159,7 +159,7 @@ const VALUES: [&str; 17] = [
 ];
 
 #[test]
-fn the_entries_are_those_of_the_format() {
+fn the_entries_are_as_specified() {
     let object = Object::new(b"", &[]);
     let names: Vec<&str> = object.entries.iter().map(|(name, _)| name.as_str()).collect();
     let expected = ["x-amz-key-v2", "x-amz-wrap-alg", "x-amz-matdesc", "x-amz-iv", "x-amz-cek-alg", "x-amz-tag-len"];
@@ -174,7 +174,7 @@ fn the_entries_are_those_of_the_format() {
 }
 
 #[test]
-fn every_bit_of_body_tag_nonce_and_wrapped_key_counts() {
+fn a_flipped_bit_of_body_tag_nonce_or_wrapped_key_is_refused() {
     let mut object = Object::new(b"thirty-three bytes of plain text.", &[]);
     for bit in 0..object.body.len() * 8 {
         flip(&mut object.body, bit);
@@ -195,7 +195,7 @@ fn every_bit_of_body_tag_nonce_and_wrapped_key_counts() {
 }
 
 #[test]
-fn two_objects_of_one_plaintext_share_nothing() {
+fn two_objects_with_the_same_plaintext_share_no_bytes() {
     let plaintext = vec![0; 4096];
     let objects = [Object::new(&plaintext, &[]), Object::new(&plaintext, &[])];
     for name in ["x-amz-key-v2", "x-amz-iv"] {
@@ -210,7 +210,7 @@ fn two_objects_of_one_plaintext_share_nothing() {
 }
 
 #[test]
-fn envelopes_do_not_fit_other_objects() {
+fn an_envelope_does_not_open_another_object() {
     let mut objects = [Object::new(b"one", &[]), Object::new(b"two", &[])];
     let other = objects[1].entries.clone();
     assert_eq!(
@@ -224,7 +224,7 @@ fn envelopes_do_not_fit_other_objects() {
 
 /// One changed entry, and the required kind of error.
 #[test]
-fn changed_entries_are_told_apart() {
+fn each_changed_entry_has_its_own_error() {
     use ErrorKind::{FormatConfusion, KeyMismatch, LegacyDisabled, Malformed, Unsupported, Unwrap};
 
     let junk = format!(" {}", STANDARD.encode([1; 60]));
@@ -276,9 +276,9 @@ fn changed_entries_are_told_apart() {
     assert_eq!(object.kind(), Some(ErrorKind::MissingEnvelope));
 }
 
-/// A second wrapped key opens the body as well, so that a reader that takes either of them would read the object.
+/// The second wrapped key opens the body too, so a reader that uses either of them would read the object.
 #[test]
-fn an_envelope_has_one_wrapped_key() {
+fn an_envelope_has_exactly_one_wrapped_key() {
     let v2 = Object::new(b"plaintext", &[]);
     let v3 = Object::committing(b"plaintext");
     for (object, name) in [(v2, "x-amz-key-v2"), (v3, "x-amz-3")] {
@@ -289,7 +289,7 @@ fn an_envelope_has_one_wrapped_key() {
             let doubled = Object { keyring: object.keyring.clone(), entries, body: object.body.clone() };
             assert_eq!(doubled.kind(), Some(ErrorKind::FormatConfusion), "{other} beside {name}");
         }
-        // The name is the same to S3, which does not tell cases apart.
+        // S3 does not distinguish upper and lower case in names.
         let entries = [&object.entries[..], &[(name.to_uppercase(), wrapped)]].concat();
         let doubled = Object { keyring: object.keyring.clone(), entries, body: object.body.clone() };
         assert_eq!(doubled.kind(), Some(ErrorKind::Malformed), "{name} twice");
@@ -297,7 +297,7 @@ fn an_envelope_has_one_wrapped_key() {
 }
 
 #[test]
-fn the_suite_of_a_format_is_not_that_of_the_other() {
+fn the_suite_of_the_other_format_is_refused() {
     for (mut object, name, other) in [
         (Object::new(b"plaintext", &[]), "x-amz-cek-alg", "115"),
         (Object::committing(b"plaintext"), "x-amz-c", "AES/GCM/NoPadding"),
@@ -308,7 +308,7 @@ fn the_suite_of_a_format_is_not_that_of_the_other() {
 }
 
 #[test]
-fn cbc_under_a_legacy_wrap_is_legacy() {
+fn cbc_with_a_legacy_wrap_is_a_legacy_object() {
     let mut object = Object::new(b"plaintext", &[]);
     object.set("x-amz-cek-alg", "AES/CBC/PKCS5Padding");
     object.set("x-amz-wrap-alg", "AESWrap");
@@ -317,7 +317,7 @@ fn cbc_under_a_legacy_wrap_is_legacy() {
 }
 
 #[test]
-fn other_metadata_and_a_wrong_length_do_not_matter() {
+fn other_metadata_and_a_wrong_length_entry_are_ignored() {
     let mut object = Object::new(b"plaintext", &[]);
     object.set("x-amz-unencrypted-content-length", "");
     object.set("x-amz-unencrypted-content-md5", "junk");
@@ -326,7 +326,7 @@ fn other_metadata_and_a_wrong_length_do_not_matter() {
 }
 
 #[test]
-fn nothing_is_plaintext_for_want_of_an_envelope() {
+fn missing_entries_are_a_missing_envelope() {
     let keyring = under(&[7; 32]);
     assert_eq!(kind(open(&keyring, &[], None)), Some(ErrorKind::MissingEnvelope));
     assert_eq!(kind(open(&keyring, &[], Some(b"{}"))), Some(ErrorKind::MissingEnvelope));
@@ -341,13 +341,13 @@ fn v3(names: &[&str]) -> Entries {
 }
 
 #[test]
-fn v3_is_told_apart_from_what_only_looks_like_it() {
+fn incomplete_v3_entries_are_not_taken_for_v3() {
     use ErrorKind::{FormatConfusion, Malformed, Unsupported, Unwrap};
 
     const WHOLE: [&str; 5] = ["x-amz-3", "x-amz-w", "x-amz-c", "x-amz-d", "x-amz-i"];
     let (wrap, content) = WHOLE.split_at(2);
     let keyring = under(&[7; 32]);
-    // No key would open its wrapped key, but that shows only after all other checks.
+    // No key opens the wrapped key, which is noticed only after all other checks.
     assert_eq!(kind(open(&keyring, &v3(&WHOLE), None)), Some(Unwrap));
     for missing in WHOLE.iter().skip(1) {
         let rest: Vec<&str> = WHOLE.iter().filter(|name| *name != missing).copied().collect();
@@ -387,7 +387,7 @@ fn v3_is_told_apart_from_what_only_looks_like_it() {
 }
 
 #[test]
-fn messages_show_little_of_what_a_bucket_writer_sent() {
+fn messages_contain_only_short_excerpts_of_the_metadata() {
     let mut object = Object::new(b"plaintext", &[]);
     object.set("x-amz-wrap-alg", &"\u{1b}[31m".repeat(1000));
     let message = object.read(&[]).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Both implementations against each other, against `aes-gcm` for whole messages and against a known answer.
+//! Compares both implementations with each other, with `aes-gcm` for whole messages, and with known answers.
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Tag};
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn other_additional_data_is_noticed(mut message in message(), lengths in lengths()) {
+    fn changed_additional_data_is_noticed(mut message in message(), lengths in lengths()) {
         let body = message.reference();
         message.aad.push(0);
         message.refuses::<RustCrypto>(&body, &lengths);
@@ -123,14 +123,14 @@ fn known_answers<B: Backend>() {
 }
 
 #[test]
-fn both_backends_give_the_known_answers() {
+fn both_backends_return_the_known_answers() {
     known_answers::<RustCrypto>();
     #[cfg(feature = "aws-lc")]
     known_answers::<AwsLc>();
 }
 
 #[test]
-fn a_body_without_room_for_a_tag_is_truncated() {
+fn a_body_shorter_than_a_tag_is_truncated() {
     for length in 0..TAG_LEN as u64 {
         assert_eq!(kind(plaintext_len(length)), Some(ErrorKind::Truncated));
     }
@@ -140,7 +140,7 @@ fn a_body_without_room_for_a_tag_is_truncated() {
 }
 
 #[test]
-fn keys_and_ciphers_do_not_print_what_they_hold() {
+fn keys_and_ciphers_print_no_secret() {
     let message = Message { key: [0xab; 32], nonce: [0; 12], aad: vec![], plaintext: vec![] };
     let key = DataKey::from_bytes(&message.key).unwrap();
     assert_eq!(format!("{key:?}"), "DataKey([redacted])");
@@ -149,7 +149,7 @@ fn keys_and_ciphers_do_not_print_what_they_hold() {
 }
 
 #[test]
-fn both_can_move_to_another_thread() {
+fn both_backends_can_move_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Sealer>();
     is_send::<Opener>();
@@ -165,8 +165,7 @@ fn longest_message<B: Backend>() -> [u8; TAG_LEN] {
     let mut left = usize::try_from(MAX_PLAINTEXT).unwrap();
     while left > 0 {
         let length = left.min(piece.len());
-        // The ciphertext of one piece is the next one's plaintext. That tests no less than zeros, and nothing must be
-        // cleared.
+        // The ciphertext of one piece is the plaintext of the next, so the buffer need not be cleared.
         sealer.update(&mut piece[..length]).unwrap();
         left -= length;
     }

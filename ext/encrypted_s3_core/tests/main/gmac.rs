@@ -1,4 +1,4 @@
-//! GMAC and the keystream at an offset: both implementations against each other and against GCM itself.
+//! GMAC and the keystream at an offset: compares both implementations with each other and with GCM.
 
 use encrypted_s3_core::ErrorKind;
 #[cfg(feature = "aws-lc")]
@@ -36,7 +36,7 @@ fn in_pieces<B: Backend>(mac: &mut Gmac<B>, nonce: &[u8; 12], message: &[u8], le
 
 fn agrees<B: Backend>(key: &[u8; 32], nonces: [&[u8; 12]; 2], message: &[u8], lengths: &[usize]) {
     let mut mac = mac::<B>(key);
-    // One after the other under one key; one of them is abandoned midway.
+    // Several messages under one key, one after the other. One of them is abandoned.
     mac.start(nonces[1]).unwrap();
     mac.update(b"given up").unwrap();
     for nonce in [nonces[0], nonces[1], nonces[0]] {
@@ -62,7 +62,7 @@ fn decrypts<B: Backend>(key: &[u8; 32], nonce: &[u8; 12], text: &[u8], offset: u
 
 proptest! {
     #[test]
-    fn any_message_in_any_pieces_has_the_tag_that_gcm_gives(
+    fn the_tag_of_any_message_in_any_pieces_is_that_of_gcm(
         key: [u8; 32],
         nonces: [[u8; 12]; 2],
         message in prop_oneof![vec(any::<u8>(), 0..100), vec(any::<u8>(), 0..100_000)],
@@ -113,7 +113,7 @@ fn known_answers<B: Backend>() {
 }
 
 #[test]
-fn both_backends_give_the_known_answer() {
+fn both_backends_return_the_known_answer() {
     known_answers::<RustCrypto>();
     #[cfg(feature = "aws-lc")]
     known_answers::<AwsLc>();
@@ -130,7 +130,7 @@ fn needs_a_nonce_for_each_message<B: Backend>() {
 }
 
 #[test]
-fn a_message_that_was_not_begun_has_no_tag() {
+fn a_message_that_was_not_started_has_no_tag() {
     needs_a_nonce_for_each_message::<RustCrypto>();
     #[cfg(feature = "aws-lc")]
     needs_a_nonce_for_each_message::<AwsLc>();
@@ -160,7 +160,7 @@ fn the_counter_never_wraps() {
 }
 
 #[test]
-fn keys_do_not_print() {
+fn keys_print_no_secret() {
     assert_eq!(format!("{:?}", MacKey::from_bytes(&[0xab; 32]).unwrap()), "MacKey([redacted])");
     assert_eq!(format!("{:?}", mac::<RustCrypto>(&[0xab; 32])), "Gmac([redacted])");
     let keystream = Keystream::<RustCrypto>::with_backend(&data_key(&[0xab; 32]), &[0; 12]).unwrap();

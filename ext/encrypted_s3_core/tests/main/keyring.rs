@@ -36,7 +36,7 @@ fn wrapping_keys_have_the_lengths_of_aes_keys() {
 }
 
 #[test]
-fn every_length_of_wrapping_key_round_trips_and_opens_nothing_of_the_others() {
+fn wrapping_keys_of_each_length_round_trip_and_do_not_open_each_other() {
     let keyrings = [16, 24, 32].map(|length| under(&vec![3; length]));
     for (i, writer) in keyrings.iter().enumerate() {
         let object = sealed(writer);
@@ -77,7 +77,7 @@ fn the_first_key_writes_and_all_keys_read() {
 }
 
 #[test]
-fn the_material_description_only_chooses_the_order() {
+fn the_material_description_only_determines_the_order_of_keys() {
     let keyring = envelopes(vec![key(Some("a"), &[1; 32]), key(Some("b"), &[2; 32])]);
     let junk = [r#"{"key_id":"b"}"#, r#"{"key_id":7}"#, r#"{"key_id":null}"#, "[]", "{", "b", "", "{}", "\u{1f511}"];
     for description in junk {
@@ -91,7 +91,7 @@ fn the_material_description_only_chooses_the_order() {
 }
 
 #[test]
-fn a_key_that_is_not_configured_is_named() {
+fn the_error_names_a_key_that_is_not_configured() {
     let (mut entries, _) = sealed(&envelopes(vec![key(Some("2019-key"), &[1; 32])]));
     let unknown = open(&envelopes(vec![key(Some("other"), &[2; 32])]), &entries, None).unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Unwrap);
@@ -106,7 +106,7 @@ fn a_key_that_is_not_configured_is_named() {
 }
 
 #[test]
-fn keys_do_not_print() {
+fn keys_print_no_secret() {
     let keyring = envelopes(vec![key(Some("k1"), &[0xab; 32])]);
     let printed = format!("{keyring:?} {:?}", WrappingKey::from_bytes(&[0xab; 16]).unwrap());
     assert!(printed.contains("k1") && printed.contains("[redacted]"));
@@ -115,7 +115,7 @@ fn keys_do_not_print() {
 
 #[cfg(not(feature = "aws-lc"))]
 #[test]
-fn without_aws_lc_an_rsa_key_is_refused_by_the_feature_it_needs() {
+fn without_aws_lc_the_error_of_an_rsa_key_names_the_feature() {
     use encrypted_s3_core::keyring::RsaKey;
     for error in [RsaKey::from_private_der(b"any"), RsaKey::from_public_der(b"any")].map(|key| key.unwrap_err()) {
         assert_eq!(error.kind(), ErrorKind::Configuration);

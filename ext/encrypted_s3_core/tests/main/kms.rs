@@ -1,4 +1,4 @@
-//! Data keys by AWS KMS: the requests, and the handling of the answers.
+//! Data keys by AWS KMS: the requests, and the handling of the responses.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ fn rotated(rewrap: Result<Rewrap>) -> Entries {
 }
 
 #[tokio::test]
-async fn v2_has_the_whole_encryption_context_as_material_description() {
+async fn v2_stores_the_whole_encryption_context_as_material_description() {
     let kms = MemoryKms::new();
     let entries = seal(&envelopes(&kms, v2(), vec![in_context(A, &[("team", "é\u{1f511}")])])).await;
     let named = by_name(&entries);
@@ -81,12 +81,12 @@ async fn v2_has_the_whole_encryption_context_as_material_description() {
     assert_eq!(named["x-amz-cek-alg"], "AES/GCM/NoPadding");
     let description: Value = serde_json::from_str(named["x-amz-matdesc"]).unwrap();
     assert_eq!(description, json!({ CONTEXT_ALGORITHM: "AES/GCM/NoPadding", "team": "é\u{1f511}" }));
-    assert!(named["x-amz-matdesc"].is_ascii(), "S3 hands other text back in another encoding");
+    assert!(named["x-amz-matdesc"].is_ascii(), "S3 returns text that is not ASCII in another encoding");
     assert_eq!(named["encrypted-s3-kms-key"], A);
 }
 
 #[tokio::test]
-async fn v3_has_it_as_its_own_entry_and_no_material_description() {
+async fn v3_stores_the_encryption_context_in_its_own_entry() {
     let kms = MemoryKms::new();
     let entries = seal(&envelopes(&kms, v3(), vec![in_kms(A)])).await;
     let named = by_name(&entries);
@@ -96,7 +96,7 @@ async fn v3_has_it_as_its_own_entry_and_no_material_description() {
 }
 
 #[tokio::test]
-async fn an_object_costs_one_request_to_write_and_one_to_read_however_many_keys_there_are() {
+async fn writing_and_reading_take_one_request_each_with_any_number_of_keys() {
     for policy in [v2(), v3()] {
         let kms = MemoryKms::new();
         let entries = seal(&envelopes(&kms, policy, vec![in_kms(A)])).await;
@@ -107,7 +107,7 @@ async fn an_object_costs_one_request_to_write_and_one_to_read_however_many_keys_
 }
 
 #[tokio::test]
-async fn objects_of_other_clients_do_not_name_their_key_and_are_tried_with_each() {
+async fn objects_that_do_not_name_their_key_are_tried_with_each_key() {
     let kms = MemoryKms::new();
     let mut entries = seal(&envelopes(&kms, v3(), vec![in_kms(A)])).await;
     entries.retain(|(name, _)| name != "encrypted-s3-kms-key");
@@ -115,7 +115,7 @@ async fn objects_of_other_clients_do_not_name_their_key_and_are_tried_with_each(
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_configured_is_not_used_unless_any_is_allowed() {
+async fn a_key_that_is_not_configured_is_used_only_if_any_key_is_allowed() {
     let kms = MemoryKms::new();
     let entries = seal(&envelopes(&kms, v3(), vec![in_kms(A)])).await;
     let strict = envelopes(&kms, v3(), vec![in_kms(B)]);
@@ -125,7 +125,7 @@ async fn a_key_that_is_not_configured_is_not_used_unless_any_is_allowed() {
 }
 
 #[tokio::test]
-async fn no_key_is_asked_when_the_context_is_not_the_expected_one() {
+async fn a_wrong_context_is_refused_without_a_request() {
     for policy in [v2(), v3()] {
         let kms = MemoryKms::new();
         let entries = seal(&envelopes(&kms, policy, vec![in_context(A, &[("team", "x")])])).await;
@@ -140,7 +140,7 @@ async fn no_key_is_asked_when_the_context_is_not_the_expected_one() {
 }
 
 #[tokio::test]
-async fn a_context_for_another_algorithm_or_that_is_none_is_refused_before_kms_is_asked() {
+async fn a_context_that_is_invalid_or_for_another_algorithm_is_refused_without_a_request() {
     let kms = MemoryKms::new();
     for (policy, name, other) in [(v2(), "x-amz-matdesc", "115"), (v3(), "x-amz-t", "AES/GCM/NoPadding")] {
         let reader = envelopes(&kms, policy, vec![in_kms(A)]);
@@ -173,7 +173,7 @@ async fn a_changed_context_or_ciphertext_does_not_open() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_one_key_does_not_keep_others_from_reading() {
+async fn a_refused_key_does_not_prevent_reading_with_the_others() {
     for refusal in [ErrorKind::Access, ErrorKind::KeyDisabled, ErrorKind::KeyDestroyed] {
         let kms = MemoryKms::new();
         let mut entries = seal(&envelopes(&kms, v3(), vec![in_kms(A)])).await;
@@ -188,7 +188,7 @@ async fn what_is_wrong_with_one_key_does_not_keep_others_from_reading() {
 }
 
 #[tokio::test]
-async fn a_kms_that_is_away_is_asked_once() {
+async fn an_unreachable_kms_is_requested_once() {
     let kms = MemoryKms::new();
     let reader = envelopes(&kms, v3(), vec![in_kms(A), in_kms(B)]);
     let entries = seal(&reader).await;
@@ -198,7 +198,7 @@ async fn a_kms_that_is_away_is_asked_once() {
 }
 
 #[tokio::test]
-async fn legacy_objects_are_refused_before_kms_is_asked_and_read_where_that_is_switched_on() {
+async fn legacy_objects_are_refused_without_a_request_unless_legacy_is_enabled() {
     let kms = MemoryKms::new();
     let mut entries = seal(&envelopes(&kms, v2(), vec![in_kms(A)])).await;
     let wrapped = by_name(&entries)["x-amz-key-v2"].to_owned();
@@ -216,7 +216,7 @@ async fn legacy_objects_are_refused_before_kms_is_asked_and_read_where_that_is_s
 }
 
 #[tokio::test]
-async fn from_key_to_key_the_data_key_stays_in_kms_and_the_place_entry_is_kept() {
+async fn rotation_between_kms_keys_keeps_the_data_key_in_kms_and_the_place_entry() {
     for policy in [v2(), v3()] {
         let kms = MemoryKms::new();
         let entries = seal(&envelopes(&kms, policy, vec![in_kms(A)])).await;
@@ -232,7 +232,7 @@ async fn from_key_to_key_the_data_key_stays_in_kms_and_the_place_entry_is_kept()
 }
 
 #[tokio::test]
-async fn what_is_in_no_place_is_bound_on_the_way() {
+async fn rotation_binds_an_unbound_object() {
     let kms = MemoryKms::new();
     let unbound = Envelopes { place: PlaceBinding::Off, ..envelopes(&kms, v3(), vec![in_kms(A)]) };
     let entries = seal(&unbound).await;
@@ -244,7 +244,7 @@ async fn what_is_in_no_place_is_bound_on_the_way() {
 }
 
 #[tokio::test]
-async fn keys_of_two_regions_go_through_this_process() {
+async fn rotation_between_regions_decrypts_and_encrypts_the_data_key() {
     let kms = MemoryKms::new();
     let entries = seal(&envelopes(&kms, v3(), vec![in_kms(ELSEWHERE)])).await;
     let rotating = envelopes(&kms, v3(), vec![in_kms(A), in_kms(ELSEWHERE)]);
@@ -254,7 +254,7 @@ async fn keys_of_two_regions_go_through_this_process() {
 }
 
 #[tokio::test]
-async fn rotation_goes_from_an_aes_key_to_kms_and_back() {
+async fn rotation_from_an_aes_key_to_kms_and_back() {
     for policy in [v2(), v3()] {
         let kms = MemoryKms::new();
         let entries = seal(&envelopes(&kms, policy, vec![aes()])).await;
@@ -270,19 +270,19 @@ async fn rotation_goes_from_an_aes_key_to_kms_and_back() {
             names.sort();
             names
         };
-        assert_eq!(names(&back), names(&entries), "no entry of KMS stays behind");
+        assert_eq!(names(&back), names(&entries), "all entries of KMS are removed");
     }
 }
 
 #[tokio::test]
-async fn an_audit_sees_the_key_without_asking_kms() {
+async fn describing_an_object_names_its_key_without_a_request() {
     let kms = MemoryKms::new();
     let entries = seal(&envelopes(&kms, v3(), vec![in_kms(A)])).await;
     assert_eq!(describe(pairs(&entries)).unwrap().key_id.as_deref(), Some(A));
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused() {
+fn invalid_settings_are_refused() {
     let refused = |result: Result<Context>| kind(result) == Some(ErrorKind::Configuration);
     let one = |name: &str, value: &str| Context::new([(name.to_owned(), value.to_owned())]);
     assert!(refused(one(CONTEXT_ALGORITHM, "115")));
@@ -298,7 +298,7 @@ fn settings_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn an_alias_tells_neither_its_key_nor_another() {
+fn an_alias_does_not_say_which_key_it_names() {
     let key = |id: &str| KmsKey::new(id, Context::default()).unwrap();
     assert_eq!(key(A).has_arn(A), Some(true));
     assert_eq!(key(A).has_arn(B), Some(false));

@@ -1,5 +1,5 @@
-//! The promises for reading CBC objects: all of the plaintext after all of it was checked, and one error for any
-//! defect.
+//! Reading CBC objects: plaintext is returned only after the whole object was checked, and every defect is the same
+//! error.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -88,9 +88,9 @@ async fn download(body: &[u8], plan: &DownloadPlan) -> encrypted_s3_core::Result
     Download::open(stored(body), &reader(1), plan, "a key").await
 }
 
-/// An answer that depends on the entry's value would reveal something about the data key.
+/// A result that depends on the entry's value would reveal something about the data key.
 #[test]
-fn an_entry_of_its_place_is_refused_before_a_key_is_used() {
+fn a_place_entry_is_refused_before_a_key_is_used() {
     let mut entries = entries(1);
     entries.push((ENTRY.into(), STANDARD.encode([0; 32])));
     for byte in [1, 9] {
@@ -102,7 +102,7 @@ fn an_entry_of_its_place_is_refused_before_a_key_is_used() {
 }
 
 #[tokio::test]
-async fn every_size_comes_back_in_chunks_and_in_ranges() {
+async fn every_size_is_read_in_chunks_and_in_ranges() {
     for size in [0, 1, 15, 16, 17, 30_000, 30_016, CHUNK - 1, CHUNK, CHUNK + 16, 2 * CHUNK + 7] {
         let (text, body) = (plaintext(size), body(&plaintext(size)));
         for plan in PLANS {
@@ -126,7 +126,7 @@ async fn every_size_comes_back_in_chunks_and_in_ranges() {
 /// A large object waits as ciphertext in the same file, which must keep neither its padding nor any part of a bad
 /// object.
 #[tokio::test]
-async fn a_file_gets_the_plaintext_and_nothing_else() {
+async fn a_file_gets_exactly_the_plaintext() {
     for size in [0, 1, 30_000, 30_016, 100_007] {
         let (text, whole) = (plaintext(size), body(&plaintext(size)));
         for plan in PLANS {
@@ -145,7 +145,7 @@ async fn a_file_gets_the_plaintext_and_nothing_else() {
 
 proptest! {
     #[test]
-    fn any_steps_give_the_same_bytes(size in 0usize..100_000, steps in prop::collection::vec(1u64..40_000, 1..6)) {
+    fn any_steps_return_the_same_bytes(size in 0usize..100_000, steps in prop::collection::vec(1u64..40_000, 1..6)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (text, body) = (plaintext(size), body(&plaintext(size)));
         for plan in PLANS {
@@ -165,8 +165,7 @@ proptest! {
     }
 }
 
-/// Every possible defect of padding, length and key, and the one answer to all of them, which comes before the first
-/// byte.
+/// Every defect of padding, length and key is the same error, before the first byte.
 #[tokio::test]
 async fn every_failure_is_the_same_error() {
     let whole = body(&plaintext(100));
@@ -197,9 +196,9 @@ async fn every_failure_is_the_same_error() {
     assert_eq!(messages.len(), 1, "{messages:?}");
 }
 
-/// One random key in 256 gives plausible padding.
+/// One random key in 256 results in plausible padding.
 #[test]
-fn a_wrong_key_never_gives_plaintext() {
+fn a_wrong_key_never_returns_plaintext() {
     for index in 0..3000u32 {
         let body = encrypt(&[&index.to_le_bytes()[..], &[12; 12]].concat());
         let content = open(&reader(2), &entries(1), None).unwrap();
@@ -208,7 +207,7 @@ fn a_wrong_key_never_gives_plaintext() {
 }
 
 #[test]
-fn wrapped_keys_that_are_none_fail_as_a_damaged_body_does() {
+fn invalid_wrapped_keys_fail_like_a_damaged_body() {
     let mut entries = entries(1);
     for length in [0, 1, 15, 16, 32, 47, 48] {
         entries[0].1 = STANDARD.encode(vec![7; length]);
@@ -218,10 +217,10 @@ fn wrapped_keys_that_are_none_fail_as_a_damaged_body_does() {
     }
 }
 
-/// A wrapped key with right padding and one with wrong padding, whose difference would break any RSA key's secrecy.
+/// A difference between valid and invalid padding would let an attacker decrypt with the RSA key.
 #[cfg(feature = "aws-lc")]
 #[test]
-fn padding_of_pkcs1_is_not_told() {
+fn valid_and_invalid_pkcs1_padding_are_the_same_error() {
     use crate::support::rsa_private;
     let policy = Policy::new(None, Some(SecurityProfile::V2AndLegacy)).unwrap();
     let answers = ["valid", "invalid"].map(|name| {
@@ -240,7 +239,7 @@ fn padding_of_pkcs1_is_not_told() {
 }
 
 #[test]
-fn the_size_is_the_writers_note_where_it_fits_and_unknown_otherwise() {
+fn the_size_is_the_one_that_the_writer_stored_if_it_is_possible() {
     let size = |entries: &[(&str, &str)], body_len| plaintext_len(entries.iter().copied(), body_len);
     let note = "x-amz-unencrypted-content-length";
     assert_eq!(size(&[("x-amz-key", "k"), (note, "17")], 32), Some(17));
@@ -248,13 +247,13 @@ fn the_size_is_the_writers_note_where_it_fits_and_unknown_otherwise() {
     assert_eq!(size(&[("x-amz-key", "k"), (note, "")], 32), None);
     assert_eq!(size(&[("x-amz-key", "k"), (note, "18446744073709551615")], 32), None);
     assert_eq!(size(&[("x-amz-key-v2", "k"), ("x-amz-cek-alg", "AES/CBC/PKCS5Padding")], 32), None);
-    // In the GCM formats the writer's note does not count.
+    // The GCM formats ignore this entry.
     let gcm = [("x-amz-key-v2", "k"), ("x-amz-cek-alg", "AES/GCM/NoPadding"), (note, "17")];
     assert_eq!(size(&gcm, 32), Some(16));
     assert_eq!(size(&[("x-amz-3", "k"), (note, "17")], 32), Some(16));
     assert_eq!(size(&[("x-amz-i", "k"), (note, "17")], 32), Some(16));
     assert_eq!(size(&gcm, 15), None);
-    // Nothing but the note: the envelope is in an instruction file.
+    // Only this entry: the envelope is in an instruction file.
     assert_eq!(size(&[(note, "17")], 32), Some(17));
     assert_eq!(size(&[(note, "16")], 32), Some(16));
     assert_eq!(size(&[], 32), Some(16));

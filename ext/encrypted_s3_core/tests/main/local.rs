@@ -1,4 +1,4 @@
-//! Objects in local files: the same formats and promises as in a store.
+//! Objects in local files: the same formats and checks as in a store.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -54,7 +54,7 @@ fn text(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_was_sealed_into_a_file_opens_again_whatever_its_size() {
+async fn files_of_any_size_round_trip() {
     for length in [0, 1, 1 << 20, (1 << 20) + 1, 5 << 20, (11 << 20) + 3] {
         let (body, metadata) = sealed(&text(length)).await;
         assert_eq!(body.metadata().unwrap().len(), length as u64 + 16);
@@ -63,7 +63,7 @@ async fn what_was_sealed_into_a_file_opens_again_whatever_its_size() {
 }
 
 #[tokio::test]
-async fn a_changed_file_gives_nothing() {
+async fn a_changed_file_returns_no_bytes() {
     for length in [100, 3 << 20] {
         let (body, metadata) = sealed(&text(length)).await;
         body.write_all_at(b"changed", length as u64 - 50).unwrap();
@@ -72,7 +72,7 @@ async fn a_changed_file_gives_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_off_or_lost_its_metadata_is_told() {
+async fn a_truncated_file_and_missing_metadata_are_different_errors() {
     let (body, metadata) = sealed(&text(100)).await;
     assert_eq!(opened(&body, HashMap::new()).await.unwrap_err().kind(), ErrorKind::MissingEnvelope);
     body.set_len(10).unwrap();
@@ -80,7 +80,7 @@ async fn a_file_that_was_cut_off_or_lost_its_metadata_is_told() {
 }
 
 #[tokio::test]
-async fn an_instruction_file_counts_only_where_those_are_read() {
+async fn an_instruction_file_is_read_only_if_they_are_enabled() {
     let (body, metadata) = sealed(&text(100)).await;
     let instructions = serde_json::to_vec(&metadata).unwrap();
     let open = async |envelopes: &Envelopes| {

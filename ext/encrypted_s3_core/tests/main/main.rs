@@ -1,4 +1,4 @@
-//! The crate's tests from outside, as one binary: linking the SDK once is slow enough.
+//! The crate's integration tests, as one binary, because linking the SDK takes long.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod bucket_attacks;

@@ -26,7 +26,7 @@ fn check(binding: PlaceBinding, metadata: &[(&str, &str)], byte: u8, key: &str) 
 }
 
 #[test]
-fn an_object_is_read_under_the_key_it_was_written_to_and_no_other() {
+fn an_object_is_read_only_under_the_key_it_was_written_to() {
     let entry = entry(1, "tenants/7/a");
     for binding in READING {
         let metadata = [("x-amz-iv", "other entries"), (ENTRY, entry.as_str())];
@@ -38,7 +38,7 @@ fn an_object_is_read_under_the_key_it_was_written_to_and_no_other() {
 }
 
 #[test]
-fn an_entry_of_another_object_is_refused_under_the_same_key_too() {
+fn the_entry_of_another_object_is_refused_under_the_same_key() {
     for binding in READING {
         let refused = check(binding, &[(ENTRY, &entry(2, "a"))], 1, "a");
         assert_eq!(kind(refused), Some(ErrorKind::Misplaced));
@@ -46,7 +46,7 @@ fn an_entry_of_another_object_is_refused_under_the_same_key_too() {
 }
 
 #[test]
-fn the_bytes_of_the_key_count_and_not_how_it_looks() {
+fn keys_are_compared_by_bytes_without_unicode_normalization() {
     let refused = check(PlaceBinding::Verify, &[(ENTRY, &entry(1, "re\u{301}sume\u{301}"))], 1, "r\u{e9}sum\u{e9}");
     assert_eq!(kind(refused), Some(ErrorKind::Misplaced));
 }
@@ -57,14 +57,14 @@ fn stores_may_change_the_case_of_the_entrys_name() {
 }
 
 #[test]
-fn without_an_entry_the_setting_decides() {
+fn without_an_entry_the_setting_determines_the_result() {
     check(PlaceBinding::Verify, &[("x-amz-iv", "")], 1, "a").unwrap();
     check(PlaceBinding::Off, &[], 1, "a").unwrap();
     assert_eq!(kind(check(PlaceBinding::Require, &[("x-amz-iv", "")], 1, "a")), Some(ErrorKind::PlaceRequired));
 }
 
 #[test]
-fn switched_off_no_entry_is_looked_at() {
+fn off_ignores_any_entry() {
     for value in [entry(1, "b").as_str(), "nonsense", ""] {
         check(PlaceBinding::Off, &[(ENTRY, value)], 1, "a").unwrap();
         drop(Claim::read(PlaceBinding::Off, true, [(ENTRY, value)]).unwrap());
@@ -72,7 +72,7 @@ fn switched_off_no_entry_is_looked_at() {
 }
 
 #[test]
-fn what_no_writer_makes_is_refused_before_a_key_is_used() {
+fn invalid_entries_are_refused_before_a_key_is_used() {
     let right = entry(1, "a");
     let short = STANDARD.encode([0; 31]);
     let long = STANDARD.encode([0; 33]);
@@ -95,9 +95,9 @@ fn two_entries_are_refused_even_if_one_is_right() {
     }
 }
 
-/// There an answer that depends on the data key would reveal something about it.
+/// For a legacy object, a result that depends on the data key would reveal something about it.
 #[test]
-fn a_legacy_object_has_no_entry() {
+fn an_entry_of_a_legacy_object_is_refused() {
     let right = entry(1, "a");
     for binding in READING {
         let refused = Claim::read(binding, true, [(ENTRY, right.as_str())]);
@@ -114,7 +114,7 @@ fn the_entry_does_not_show_which_objects_share_a_key() {
 }
 
 #[test]
-fn settings_have_names() {
+fn settings_are_parsed_by_name() {
     for binding in [PlaceBinding::Off, PlaceBinding::Verify, PlaceBinding::Require] {
         assert_eq!(PlaceBinding::from_name(binding.name()), Some(binding));
         assert_eq!(binding.writes(), binding != PlaceBinding::Off);
@@ -145,7 +145,7 @@ fn replaced(rewrap: Result<Rewrap>) -> Entries {
 }
 
 #[test]
-fn an_object_opens_under_its_key_alone_unless_nothing_is_bound() {
+fn a_bound_object_opens_only_under_its_key() {
     for policy in policies() {
         let entries = bound(policy, PlaceBinding::Require).seal("a").now().unwrap().1;
         for binding in READING {
@@ -160,9 +160,9 @@ fn an_object_opens_under_its_key_alone_unless_nothing_is_bound() {
     }
 }
 
-/// An answer about the key would reveal something about it to an attacker who removes the entry.
+/// A result that depends on the key would reveal something about it to an attacker who removes the entry.
 #[test]
-fn that_an_entry_is_missing_is_said_before_a_key_is_used() {
+fn a_missing_entry_is_reported_before_a_key_is_used() {
     let [policy, _] = policies();
     let unbound = bound(policy, PlaceBinding::Off).seal("a").now().unwrap().1;
     let other_key = Envelopes { place: PlaceBinding::Require, ..envelopes(vec![key(None, &[3; 32])]) };
@@ -170,7 +170,7 @@ fn that_an_entry_is_missing_is_said_before_a_key_is_used() {
 }
 
 #[test]
-fn another_wrapping_key_keeps_the_entry_and_adds_one_where_there_is_none() {
+fn rotation_keeps_the_entry_and_adds_a_missing_one() {
     for policy in policies() {
         let rotating = |place| Envelopes {
             place,
@@ -197,7 +197,7 @@ fn another_wrapping_key_keeps_the_entry_and_adds_one_where_there_is_none() {
 }
 
 #[test]
-fn a_renamed_object_is_bound_to_its_key_by_whoever_says_the_former_one() {
+fn rebinding_a_renamed_object_requires_its_former_key() {
     for policy in policies() {
         let writing = bound(policy, PlaceBinding::Verify);
         let entries = writing.seal("a").now().unwrap().1;

@@ -20,7 +20,7 @@ fn writes(policy: Policy) -> String {
 }
 
 #[test]
-fn names_are_the_ones_of_the_sdks_and_no_others() {
+fn names_are_those_of_the_sdks() {
     for name in COMMITMENTS {
         assert_eq!(CommitmentPolicy::from_name(name).unwrap().name(), name);
     }
@@ -37,7 +37,7 @@ fn names_are_the_ones_of_the_sdks_and_no_others() {
 }
 
 #[test]
-fn a_bare_configuration_writes_v2_and_each_setting_alone_writes_what_its_client_does() {
+fn the_default_policy_writes_v2_and_each_setting_alone_writes_as_its_client() {
     assert_eq!(writes(policy(None, None).unwrap()), "x-amz-key-v2");
     let formats = |settings: &[&str], of: fn(&str) -> Policy| -> Vec<String> {
         settings.iter().map(|setting| writes(of(setting))).collect()
@@ -50,7 +50,7 @@ fn a_bare_configuration_writes_v2_and_each_setting_alone_writes_what_its_client_
 }
 
 #[test]
-fn combinations_that_contradict_themselves_are_refused_by_name() {
+fn contradictory_settings_are_refused_by_name() {
     let sensible = [
         ("forbid_encrypt_allow_decrypt", "v2"),
         ("forbid_encrypt_allow_decrypt", "v2_and_legacy"),

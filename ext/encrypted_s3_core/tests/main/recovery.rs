@@ -48,7 +48,7 @@ fn writer(policy: Policy, keys: &[usize]) -> Envelopes {
     Envelopes { recovery: Recovery::for_writing(keys).expect("few"), ..with_policy(policy, vec![key(None, &[2; 32])]) }
 }
 
-/// Has none of the keys but one for recovery.
+/// Has only one recovery key that the objects are for.
 fn reader(at: usize) -> Envelopes {
     let recovery = Recovery::for_reading(private(at)).expect("private");
     Envelopes { recovery, ..with_policy(Policy::default(), vec![key(None, &[9; 32])]) }
@@ -96,7 +96,7 @@ fn each_recovery_key_opens_a_new_object_without_any_other_key() {
 }
 
 #[test]
-fn a_key_that_the_object_is_not_for_is_told_which_it_is_for() {
+fn the_error_of_a_wrong_recovery_key_names_the_right_one() {
     let metadata = seal(&writer(Policy::default(), &[0]));
     let error = reader(1).open("folder/key", pairs(&metadata), None).now().expect_err("another key");
     assert_eq!(error.kind(), ErrorKind::Unwrap);
@@ -105,20 +105,20 @@ fn a_key_that_the_object_is_not_for_is_told_which_it_is_for() {
 }
 
 #[test]
-fn an_object_without_an_entry_says_so() {
+fn an_object_without_an_entry_is_a_key_mismatch() {
     let metadata = seal(&writer(Policy::default(), &[]));
     assert!(metadata.iter().all(|(name, _)| name != ENTRY));
     assert_eq!(open(&reader(0), "folder/key", &metadata).expect_err("no entry"), ErrorKind::KeyMismatch);
 }
 
 #[test]
-fn the_place_of_an_object_is_checked_as_always() {
+fn the_place_of_an_object_is_checked_with_recovery_keys_too() {
     let metadata = seal(&writer(Policy::default(), &[0]));
     assert_eq!(open(&reader(0), "folder/other", &metadata).expect_err("elsewhere"), ErrorKind::Misplaced);
 }
 
 #[test]
-fn no_changed_byte_of_the_entry_goes_unnoticed_and_none_stops_the_usual_keys() {
+fn a_changed_entry_is_refused_by_recovery_keys_and_ignored_by_the_usual_keys() {
     for policy in policies() {
         let envelopes = writer(policy, &[0, 1]);
         let metadata = seal(&envelopes);
@@ -195,13 +195,13 @@ fn renaming_keeps_the_entry() {
 }
 
 #[test]
-fn keys_are_refused_that_do_not_fit() {
+fn public_keys_for_reading_and_too_many_keys_are_refused() {
     assert!(Recovery::for_reading(public(0)).is_err());
     assert!(Recovery::for_writing((0..9).map(|_| public(0)).collect()).is_err());
 }
 
 #[test]
-fn objects_of_a_writer_in_another_language_open_by_every_recovery_key_that_they_are_for() {
+fn objects_of_an_independent_writer_open_with_each_of_their_recovery_keys() {
     let objects = VECTORS["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 4);
     for object in objects {

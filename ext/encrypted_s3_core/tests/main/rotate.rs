@@ -1,4 +1,4 @@
-//! The promises of rotation: the body stays, the new key opens it, the old one is no longer needed.
+//! Rotation leaves the body unchanged, the new key opens it, and the old key is no longer needed.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ async fn read(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core:
 }
 
 #[tokio::test]
-async fn the_new_key_alone_opens_what_was_rotated_and_nothing_else_has_changed() {
+async fn only_the_new_key_opens_a_rotated_object_and_only_its_metadata_changes() {
     for (policy, format) in policies() {
         let memory = store(&before(policy)).await;
         let (object, body) = memory.object("a key").unwrap();
@@ -95,7 +95,7 @@ async fn the_new_key_alone_opens_what_was_rotated_and_nothing_else_has_changed()
 }
 
 #[tokio::test]
-async fn what_is_current_is_left_alone() {
+async fn a_current_object_is_left_unchanged() {
     for (policy, format) in policies() {
         let memory = store(&during(policy)).await;
         assert_eq!(run(&memory, &during(policy)).await.unwrap(), Rotation::Current(format));
@@ -104,7 +104,7 @@ async fn what_is_current_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_key_whose_id_alone_has_changed_is_named_anew() {
+async fn a_changed_key_id_is_written_even_if_the_key_is_the_same() {
     let (policy, _) = policies()[0];
     let memory = store(&before(policy)).await;
     let renamed = with_policy(policy, vec![key(Some("renamed"), &[1; 32])]);
@@ -113,7 +113,7 @@ async fn a_key_whose_id_alone_has_changed_is_named_anew() {
 }
 
 #[tokio::test]
-async fn a_v2_object_stays_one_where_v3_is_written() {
+async fn a_v2_object_stays_v2_under_a_policy_that_writes_v3() {
     let [(v2, _), (v3, _)] = policies();
     let memory = store(&before(v2)).await;
     assert_eq!(run(&memory, &during(v3)).await.unwrap(), Rotation::Rotated(Format::V2));
@@ -121,7 +121,7 @@ async fn a_v2_object_stays_one_where_v3_is_written() {
 }
 
 #[tokio::test]
-async fn an_object_that_no_key_opens_or_that_was_changed_keeps_its_envelope() {
+async fn an_object_that_cannot_be_opened_keeps_its_envelope() {
     let (v3, _) = policies()[1];
     let memory = store(&before(v3)).await;
     assert_eq!(run(&memory, &after()).await.unwrap_err().kind(), ErrorKind::Unwrap);
@@ -139,7 +139,7 @@ async fn an_object_that_no_key_opens_or_that_was_changed_keeps_its_envelope() {
 }
 
 #[tokio::test]
-async fn a_missing_object_is_not_found_and_one_without_an_envelope_is_refused() {
+async fn a_missing_object_and_a_missing_envelope_are_different_errors() {
     let (policy, _) = policies()[0];
     assert_eq!(run(&MemoryStore::new(), &during(policy)).await.unwrap_err().kind(), ErrorKind::NotFound);
     let memory = MemoryStore::new();
@@ -148,7 +148,7 @@ async fn a_missing_object_is_not_found_and_one_without_an_envelope_is_refused() 
 }
 
 #[tokio::test]
-async fn a_request_that_fails_leaves_the_object_readable() {
+async fn a_failed_request_leaves_the_object_readable() {
     let (policy, _) = policies()[0];
     let memory = store(&before(policy)).await;
     memory.fail("replace_metadata", 1);
@@ -158,7 +158,7 @@ async fn a_request_that_fails_leaves_the_object_readable() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_begun_goes_on_while_the_key_is_rotated() {
+async fn a_read_in_progress_continues_during_a_rotation() {
     let (policy, _) = policies()[0];
     let memory = MemoryStore::new();
     let mut upload = Upload::begin(Arc::new(memory.clone()), &before(policy), PARTS, "a key", UploadOptions::default())
@@ -194,7 +194,7 @@ async fn a_large_object_is_copied_in_parts() {
 }
 
 #[tokio::test]
-async fn a_copy_in_parts_that_fails_or_is_interrupted_leaves_nothing() {
+async fn a_failed_or_interrupted_copy_in_parts_leaves_no_parts() {
     let (policy, _) = policies()[0];
     let options = RotateOptions { largest_copy: 7, ..Default::default() };
     for operation in ["create_copy", "copy_part", "complete_multipart"] {
@@ -219,7 +219,7 @@ async fn a_copy_in_parts_that_fails_or_is_interrupted_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_copy_in_parts_does_not_take_the_place_of_what_was_stored_meanwhile() {
+async fn a_copy_in_parts_does_not_replace_an_object_stored_meanwhile() {
     let (policy, _) = policies()[0];
     let options = RotateOptions { largest_copy: 7, ..Default::default() };
     let memory = store(&before(policy)).await;

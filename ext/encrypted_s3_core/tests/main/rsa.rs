@@ -67,7 +67,7 @@ fn read(envelopes: &Envelopes, (entries, body): &(Entries, Vec<u8>)) -> encrypte
 }
 
 #[test]
-fn a_public_key_writes_what_the_private_key_reads_in_both_formats() {
+fn the_private_key_reads_objects_of_the_public_key_in_both_formats() {
     for policy in [Policy::default(), committing()] {
         let object = sealed(&with_policy(policy, vec![public(Some("k"))]));
         assert_eq!(read(&with_policy(policy, vec![private(None)]), &object).unwrap(), b"plaintext");
@@ -79,7 +79,7 @@ fn a_public_key_writes_what_the_private_key_reads_in_both_formats() {
 }
 
 #[test]
-fn the_wrap_is_named_as_the_format_has_it_and_as_long_as_the_modulus() {
+fn the_wrapped_key_has_the_specified_name_and_the_length_of_the_modulus() {
     for (bits, writer) in [(2048, public(None)), (4096, larger())] {
         let (mut v2, _) = sealed(&envelopes(vec![writer]));
         assert_eq!(value(&mut v2, "x-amz-wrap-alg"), "RSA-OAEP-SHA1");
@@ -92,7 +92,7 @@ fn the_wrap_is_named_as_the_format_has_it_and_as_long_as_the_modulus() {
 }
 
 #[test]
-fn a_public_key_reads_nothing_and_the_error_says_what_to_configure() {
+fn reading_with_a_public_key_fails_and_names_the_setting() {
     let object = sealed(&envelopes(vec![public(Some("front"))]));
     let error = read(&envelopes(vec![public(Some("front"))]), &object).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyMismatch);
@@ -104,7 +104,7 @@ fn a_public_key_reads_nothing_and_the_error_says_what_to_configure() {
 }
 
 #[test]
-fn keys_of_another_kind_are_told_apart_from_wrong_keys() {
+fn a_key_of_the_wrong_kind_has_its_own_error() {
     let aes = vec![key(Some("a"), &[1; 32])];
     let by_rsa = sealed(&envelopes(vec![public(None)]));
     let by_aes = sealed(&envelopes(vec![key(Some("a"), &[1; 32])]));
@@ -129,7 +129,7 @@ fn a_wrapped_key_is_bound_to_its_format() {
 }
 
 #[test]
-fn wrapped_keys_that_are_changed_or_of_another_length_open_nothing() {
+fn a_wrapped_key_that_is_changed_or_has_another_length_is_refused() {
     let reader = envelopes(vec![private(None)]);
     let (mut entries, body) = sealed(&reader);
     let wrapped = STANDARD.decode(value(&mut entries, "x-amz-key-v2")).unwrap();
@@ -149,7 +149,7 @@ fn wrapped_keys_that_are_changed_or_of_another_length_open_nothing() {
 }
 
 #[test]
-fn what_is_no_rsa_key_of_a_sound_size_is_refused() {
+fn invalid_keys_and_keys_of_other_sizes_are_refused() {
     let exponent = b"\x02\x03\x01\x00\x01";
     let of_bytes = |length: usize| {
         let modulus = [&[0, 0xc1], &vec![0x5b; length - 1][..]].concat();
@@ -170,7 +170,7 @@ fn what_is_no_rsa_key_of_a_sound_size_is_refused() {
 }
 
 #[test]
-fn keys_do_not_print() {
+fn keys_print_no_secret() {
     let printed = format!("{:?} {:?}", private(Some("k1")), public(Some("k2")));
     assert!(printed.contains("RsaKey(private, [redacted])") && printed.contains("RsaKey(public)"), "{printed}");
 }

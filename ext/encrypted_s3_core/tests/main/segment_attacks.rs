@@ -1,4 +1,4 @@
-//! With any change of the bucket, only encrypted bytes are read, and unchanged segments can be read.
+//! After any change of the bucket a reader gets only the bytes that were encrypted, and unchanged segments can be read.
 
 use std::ops::Range;
 
@@ -176,9 +176,9 @@ fn apply(attack: &Attack, object: &mut Object, other: &Object) {
 }
 
 proptest! {
-    /// The property behind it all. The number of cases: `PROPTEST_CASES`.
+    /// The main property of segment maps. `PROPTEST_CASES` sets the number of cases.
     #[test]
-    fn no_byte_that_was_not_encrypted_is_read_whatever_was_done(
+    fn no_attack_makes_a_reader_return_other_bytes(
         sizes in (size(), size()),
         format in format(),
         attacks in vec(attack(), 1..4),
@@ -197,8 +197,8 @@ proptest! {
         let is_whole = object.body == original.body && object.id == original.id && object.data_key == original.data_key;
         let has_other_envelope = object.id == other.id && object.data_key == other.data_key;
         match read {
-            // The other object is recognized by its place, not by its content: bytes under its envelope must be its
-            // own.
+            // An exchanged object is detected by its place, not by its content. Here the bytes must belong to
+            // the envelope.
             Ok(read) if has_other_envelope => {
                 let text = bytes(sizes.1);
                 let part = wanted.start.min(text.len())..wanted.end.min(text.len());

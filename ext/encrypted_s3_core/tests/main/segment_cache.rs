@@ -33,7 +33,7 @@ fn one() -> usize {
 }
 
 #[test]
-fn a_map_is_found_again_by_store_bucket_key_and_entity_tag() {
+fn a_map_is_found_by_store_bucket_key_and_entity_tag() {
     let cache = MapCache::new(1 << 20);
     let kept = map(&object(1));
     cache.insert(version(1), kept.clone());
@@ -51,12 +51,12 @@ fn a_map_is_found_again_by_store_bucket_key_and_entity_tag() {
 }
 
 #[test]
-fn a_map_is_not_given_to_an_envelope_that_is_not_its_own() {
+fn a_map_is_not_returned_for_another_envelope() {
     for changed in [Object { id: vec![9; 12], ..object(1) }, Object { data_key: [9; 32], ..object(1) }] {
         let cache = MapCache::new(1 << 20);
         cache.insert(version(1), map(&object(1)));
         assert!(cache.get(&version(1), &changed.key(), 100_000).is_none());
-        assert_eq!(cache.bytes(), 0, "what does not fit is dropped");
+        assert_eq!(cache.bytes(), 0, "a map that does not fit is dropped");
     }
     let cache = MapCache::new(1 << 20);
     cache.insert(version(1), map(&object(1)));
@@ -64,7 +64,7 @@ fn a_map_is_not_given_to_an_envelope_that_is_not_its_own() {
 }
 
 #[test]
-fn what_was_not_used_for_the_longest_time_goes_first() {
+fn the_least_recently_used_map_is_dropped_first() {
     let cache = MapCache::new(3 * one());
     for number in 1..=3 {
         cache.insert(version(number), map(&object(number)));
@@ -92,7 +92,7 @@ fn a_map_that_exceeds_the_limit_is_kept_alone() {
 }
 
 #[test]
-fn without_an_entity_tag_nothing_is_kept() {
+fn no_map_is_kept_without_an_entity_tag() {
     let cache = MapCache::new(1 << 20);
     cache.insert(Version { etag: String::new(), ..version(1) }, map(&object(1)));
     assert_eq!(cache.bytes(), 0);
@@ -109,7 +109,7 @@ fn parts_of_maps_are_not_kept() {
 }
 
 #[test]
-fn a_map_that_was_found_wrong_can_be_removed_and_replaced() {
+fn a_wrong_map_can_be_removed_and_replaced() {
     let cache = MapCache::new(1 << 20);
     cache.insert(version(1), map(&object(1)));
     let newer = map(&object(1));
@@ -124,7 +124,7 @@ fn a_map_that_was_found_wrong_can_be_removed_and_replaced() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn the_limit_holds_whatever_is_done(
+    fn no_sequence_of_operations_exceeds_the_limit(
         limit in 0usize..5_000,
         steps in proptest::collection::vec((0u8..3, 0u8..6, 0usize..300_000), 0..25),
     ) {

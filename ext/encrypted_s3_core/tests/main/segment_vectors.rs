@@ -102,7 +102,7 @@ fn opens<B: Backend>(vector: &Value, ciphertext: &[u8]) {
 const CUTS: [&[usize]; 4] = [&[usize::MAX], &[1, 15, 0, 17, 1000], &[65_536], &[65_535, 2]];
 
 #[test]
-fn every_map_is_the_one_of_the_vector_however_the_text_is_cut() {
+fn maps_match_the_vectors_for_pieces_of_any_length() {
     let vectors = vectors("maps");
     assert_eq!(vectors.len(), 20);
     for vector in &vectors {
@@ -115,7 +115,7 @@ fn every_map_is_the_one_of_the_vector_however_the_text_is_cut() {
 }
 
 #[test]
-fn every_segment_of_the_vectors_opens_by_the_stored_map() {
+fn every_segment_of_the_vectors_opens_with_the_stored_map() {
     for vector in vectors("maps") {
         let ciphertext = seals::<RustCrypto>(&vector, &[]);
         opens::<RustCrypto>(&vector, &ciphertext);
@@ -125,7 +125,7 @@ fn every_segment_of_the_vectors_opens_by_the_stored_map() {
 }
 
 #[test]
-fn a_map_that_is_made_while_an_object_is_checked_is_the_one_that_was_made_while_it_was_written() {
+fn reading_an_object_computes_the_same_map_as_writing_it() {
     for vector in vectors("maps") {
         for lengths in CUTS {
             let mut ciphertext = seals::<RustCrypto>(&vector, &[]);
@@ -142,7 +142,7 @@ fn a_map_that_is_made_while_an_object_is_checked_is_the_one_that_was_made_while_
 }
 
 #[test]
-fn some_of_the_tags_open_their_segments() {
+fn a_part_of_the_tags_opens_their_segments() {
     for vector in vectors("maps") {
         let length = number(&vector, "text_len");
         let (key, layout) = (content_key(&vector), Layout::of(length));
@@ -192,7 +192,7 @@ fn makes_keystream<B: Backend>(vector: &Value) {
 }
 
 #[test]
-fn counters_are_those_of_the_vectors_up_to_the_last_of_32_bits() {
+fn counters_match_the_vectors_up_to_the_last_of_32_bits() {
     for vector in vectors("counters") {
         let block = counter_block(&array(&vector, "nonce"), number(&vector, "block")).unwrap();
         assert_eq!(hex(block), text(&vector, "counter_block"));
@@ -222,7 +222,7 @@ fn the_last_segment_of_the_longest_object_has_its_keystream() {
 }
 
 #[test]
-fn place_entries_are_those_of_the_vectors() {
+fn place_entries_match_the_vectors() {
     let vectors = vectors("places");
     assert_eq!(vectors.len(), 7);
     for vector in &vectors {

@@ -1,4 +1,4 @@
-//! The promises of a segment map: any part of an object can be read, and none of it unauthenticated, after any attack.
+//! With a segment map any part of an object can be read, and only authenticated bytes are returned, after any attack.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Object {
         Arc::new(map).reader(&self.key(), self.text_len()?)
     }
 
-    /// Checks the whole and makes a map.
+    /// Checks the whole object and makes a map.
     pub fn checked(&self, purpose: Purpose) -> Result<Map> {
         let length = usize::try_from(self.text_len()?).unwrap();
         let mut checking = Checking::start(&self.key(), purpose)?;
@@ -117,7 +117,7 @@ pub fn format() -> impl Strategy<Value = Format> {
 
 proptest! {
     #[test]
-    fn any_range_is_read_from_its_segments_alone(
+    fn any_range_is_read_from_only_its_segments(
         size in size(),
         format in format(),
         wanted in (any::<Index>(), any::<Index>()),
@@ -129,7 +129,7 @@ proptest! {
         let layout = Layout::of(size as u64);
         let bytes = layout.bytes_of(layout.segments_of(wanted.start as u64..wanted.end as u64));
         prop_assert!(bytes.end - bytes.start <= (wanted.len() + 2 * SEGMENT_LEN) as u64);
-        // Nothing else is left.
+        // Only those segments are kept.
         for (at, byte) in object.body.iter_mut().enumerate() {
             if !bytes.contains(&(at as u64)) {
                 *byte ^= 0xff;
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_with_any_flipped_bit_is_refused_and_left_as_it_is(size in 1..3 * SEGMENT_LEN, at: Index, format in format()) {
+    fn a_segment_with_a_flipped_bit_is_refused_and_not_decrypted(size in 1..3 * SEGMENT_LEN, at: Index, format in format()) {
         let mut object = Object::store(format, 1, &bytes(size));
         let bit = at.index(size * 8);
         object.body[bit / 8] ^= 1 << (bit % 8);
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn every_bit_of_the_header_counts(bit in 0..HEADER_LEN * 8, format in format()) {
+    fn a_flipped_bit_of_the_header_is_refused(bit in 0..HEADER_LEN * 8, format in format()) {
         let mut object = Object::store(format, 1, &bytes(1000));
         object.sidecar[bit / 8] ^= 1 << (bit % 8);
         let expected = match bit / 8 {
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn where_bytes_are_is_computed_as_by_counting(text_len in 0u64..500_000, a in 0u64..600_000, b in 0u64..600_000) {
+    fn the_layout_matches_a_byte_by_byte_count(text_len in 0u64..500_000, a in 0u64..600_000, b in 0u64..600_000) {
         let layout = Layout::of(text_len);
         let numbers = layout.segments_of(a..b);
         let counted: Vec<u64> = (0..10)
@@ -180,7 +180,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_computed_wrong_for_lengths_that_no_object_has() {
+fn the_layout_is_right_for_the_largest_possible_lengths() {
     let layout = Layout::of(u64::MAX);
     assert_eq!(layout.segment(layout.count() - 1).map(|bytes| bytes.end), Some(u64::MAX));
     assert_eq!(layout.segment(u64::MAX), None);
@@ -196,7 +196,7 @@ fn no_map(object: &Object) -> NoMap {
 }
 
 #[test]
-fn a_sidecar_that_is_none_of_this_object_is_no_map_and_says_why() {
+fn a_map_of_another_object_is_refused_with_the_reason() {
     let object = Object::store(Format::V2, 1, &bytes(100_000));
     let with = |sidecar: &[u8]| no_map(&Object { sidecar: sidecar.to_vec(), ..object.clone() });
     let length = object.sidecar.len();
@@ -214,9 +214,9 @@ fn a_sidecar_that_is_none_of_this_object_is_no_map_and_says_why() {
     assert_eq!(no_map(&Object { id: vec![9; 12], ..object.clone() }), NoMap::OtherObject);
 }
 
-/// A header with too large a length must not cost memory for it.
+/// A header with too large a length must not allocate that much memory.
 #[test]
-fn a_part_of_a_map_has_as_many_tags_as_were_asked_for() {
+fn a_part_of_a_map_has_the_requested_number_of_tags() {
     let object = Object::store(Format::V2, 1, &bytes(200_000));
     let read = |tags: &[u8], numbers| {
         Map::read_part(&object.sidecar[..HEADER_LEN], tags, numbers, &object.key(), 200_000).err()
@@ -230,7 +230,7 @@ fn a_part_of_a_map_has_as_many_tags_as_were_asked_for() {
 }
 
 #[test]
-fn an_object_that_is_not_what_was_encrypted_gives_no_map() {
+fn a_changed_object_produces_no_map() {
     for format in [Format::V2, Format::V3] {
         for purpose in [Purpose::Memory, Purpose::Storing] {
             let object = Object::store(format, 1, &bytes(70_000));
@@ -245,7 +245,7 @@ fn an_object_that_is_not_what_was_encrypted_gives_no_map() {
 }
 
 #[test]
-fn a_map_for_one_process_never_leaves_it() {
+fn a_map_for_memory_cannot_be_stored() {
     let object = Object::store(Format::V2, 1, &bytes(100_000));
     let map = object.checked(Purpose::Memory).unwrap();
     assert!(!map.is_stored());
@@ -254,7 +254,7 @@ fn a_map_for_one_process_never_leaves_it() {
 }
 
 #[test]
-fn a_part_of_a_map_is_not_stored_as_a_map() {
+fn a_part_of_a_map_cannot_be_stored() {
     let object = Object::store(Format::V2, 1, &bytes(100_000));
     let (header, tags) = object.sidecar.split_at(HEADER_LEN);
     let part = Map::read_part(header, &tags[16..], 1..2, &object.key(), 100_000).unwrap();
@@ -264,7 +264,7 @@ fn a_part_of_a_map_is_not_stored_as_a_map() {
 /// A store may keep the entity tag while an attacker changes the metadata: the ciphertext would match the map and
 /// decrypt to something else.
 #[test]
-fn a_map_is_of_one_envelope_and_not_of_a_body() {
+fn a_map_belongs_to_one_envelope() {
     for purpose in [Purpose::Memory, Purpose::Storing] {
         for format in [Format::V2, Format::V3] {
             let object = Object::store(format, 1, &bytes(100_000));
@@ -305,7 +305,7 @@ fn an_empty_object_has_a_map_without_tags() {
 }
 
 #[test]
-fn nothing_secret_prints() {
+fn debug_output_contains_no_secret() {
     let object = Object::store(Format::V2, 0xab, &bytes(100));
     let map = Arc::new(object.map().unwrap());
     let reader: SegmentReader = map.reader(&object.key(), 100).unwrap();
@@ -318,7 +318,7 @@ fn nothing_secret_prints() {
 }
 
 #[test]
-fn readers_work_on_several_threads_at_once() {
+fn readers_can_be_used_by_several_threads() {
     let plaintext = bytes(10 * SEGMENT_LEN + 5);
     let object = Object::store(Format::V3, 1, &plaintext);
     let map = Arc::new(object.map().unwrap());
@@ -346,7 +346,7 @@ fn readers_work_on_several_threads_at_once() {
 }
 
 #[test]
-fn maps_lie_beside_their_objects() {
+fn the_key_of_a_map_is_the_key_of_its_object_with_a_suffix() {
     assert_eq!(sidecar_key("a/b").as_deref(), Some("a/b.segments"));
     assert_eq!(sidecar_key(&"k".repeat(1015)).map(|key| key.len()), Some(1024));
     assert_eq!(sidecar_key(&"k".repeat(1016)), None);
@@ -356,7 +356,7 @@ fn maps_lie_beside_their_objects() {
     assert!(!is_sidecar_key("segments"));
 }
 
-/// At the end of GCM's counter.
+/// Tests the end of GCM's counter.
 #[test]
 #[ignore = "encrypts 64 GiB: some 15 seconds"]
 fn the_last_segment_of_the_longest_object_opens() {

@@ -1,4 +1,4 @@
-//! `<key>.segments`: the object that an upload stores beside another, and its further life.
+//! `<key>.segments`, the object that an upload stores beside another: storing, using, replacing and deleting it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ fn read_by_map(memory: &MemoryStore, envelopes: &Envelopes) -> Option<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_large_object_is_read_by_the_map_that_was_stored_beside_it() {
+async fn a_large_object_is_read_with_its_stored_map() {
     for size in [LIMIT + 1, 12 * MIB - 16, 12 * MIB + 1, 20 * MIB + 3] {
         let memory = MemoryStore::new();
         assert!(matches!(store(&memory, KEY, &plaintext(size)).await, Index::Stored), "{size}");
@@ -83,12 +83,12 @@ async fn a_large_object_is_read_by_the_map_that_was_stored_beside_it() {
         let (object, sidecar) = memory.object(SIDECAR).unwrap();
         assert_eq!(Some(sidecar.len() as u64), Layout::of(size as u64).sidecar_len());
         assert!(sidecar.len() as u64 <= MAX_SIDECAR_LEN);
-        assert_eq!(object.settings.storage_class.as_deref(), Some("STANDARD_IA"), "it is kept as its object is");
+        assert_eq!(object.settings.storage_class.as_deref(), Some("STANDARD_IA"), "as its object");
     }
 }
 
 #[tokio::test]
-async fn a_small_object_has_no_map_and_costs_no_further_request() {
+async fn a_small_object_has_no_map_and_takes_no_further_request() {
     let memory = MemoryStore::new();
     assert!(matches!(store(&memory, KEY, &plaintext(LIMIT)).await, Index::None));
     assert!(memory.object(SIDECAR).is_none());
@@ -96,7 +96,7 @@ async fn a_small_object_has_no_map_and_costs_no_further_request() {
 }
 
 #[tokio::test]
-async fn an_upload_that_wants_no_maps_stores_none() {
+async fn an_upload_without_segment_index_stores_no_map() {
     let memory = MemoryStore::new();
     let options = UploadOptions { index_above: None, ..options() };
     let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, KEY, options).now().unwrap();
@@ -107,7 +107,7 @@ async fn an_upload_that_wants_no_maps_stores_none() {
 
 /// A file that grows while it is uploaded, such as a log.
 #[tokio::test]
-async fn an_object_that_was_expected_to_be_small_and_has_grown_is_stored_without_a_map() {
+async fn an_object_that_grows_beyond_its_expected_size_is_stored_without_a_map() {
     let memory = MemoryStore::new();
     for (expected_size, has_map) in [(Some(LIMIT as u64), false), (Some(LIMIT as u64 + 1), true), (None, true)] {
         let options = UploadOptions { expected_size, ..options() };
@@ -121,7 +121,7 @@ async fn an_object_that_was_expected_to_be_small_and_has_grown_is_stored_without
 }
 
 #[tokio::test]
-async fn the_upload_stands_when_its_map_cannot_be_stored() {
+async fn an_upload_succeeds_when_its_map_cannot_be_stored() {
     let memory = MemoryStore::new();
     memory.fail("put_if_absent", 1);
     let index = store(&memory, KEY, &plaintext(2 * LIMIT)).await;
@@ -130,7 +130,7 @@ async fn the_upload_stands_when_its_map_cannot_be_stored() {
 }
 
 #[tokio::test]
-async fn there_is_no_map_of_an_object_that_was_not_stored() {
+async fn a_failed_upload_stores_no_map() {
     let memory = MemoryStore::new();
     memory.fail("complete_multipart", 1);
     let mut upload = begin(&memory, KEY);
@@ -141,7 +141,7 @@ async fn there_is_no_map_of_an_object_that_was_not_stored() {
 }
 
 #[tokio::test]
-async fn whoever_gives_up_while_the_map_is_stored_is_told_that_the_object_is_there() {
+async fn aborting_while_the_map_is_stored_returns_the_stored_object() {
     let memory = MemoryStore::new();
     memory.hold("put_if_absent");
     let mut upload = begin(&memory, KEY);
@@ -154,7 +154,7 @@ async fn whoever_gives_up_while_the_map_is_stored_is_told_that_the_object_is_the
 }
 
 #[tokio::test]
-async fn a_map_replaces_an_older_one_and_nothing_else() {
+async fn a_map_replaces_only_an_older_map() {
     for (there, is_replaced) in [
         (&b"ES3SEGMT\x01 an older map"[..], true),
         (b"ES3SEGMT\x02 a map of a later version", false),
@@ -181,7 +181,7 @@ async fn a_map_replaces_an_older_one_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_store_without_conditions_gets_maps_too() {
+async fn maps_are_stored_without_support_for_conditional_requests() {
     let memory = MemoryStore::new();
     memory.refuse_conditions();
     assert!(matches!(store(&memory, KEY, &plaintext(2 * LIMIT)).await, Index::Stored));
@@ -189,7 +189,7 @@ async fn a_store_without_conditions_gets_maps_too() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_replaced_gets_the_map_of_the_new_one() {
+async fn a_replaced_object_gets_the_map_of_the_new_one() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
     store(&memory, KEY, &plaintext(3 * LIMIT)).await;
@@ -197,7 +197,7 @@ async fn an_object_that_is_replaced_gets_the_map_of_the_new_one() {
 }
 
 #[tokio::test]
-async fn the_map_of_a_replaced_object_is_not_one_of_a_small_object() {
+async fn the_map_of_a_replaced_object_is_not_used_for_a_small_object() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
     store(&memory, KEY, &plaintext(100)).await;
@@ -205,7 +205,7 @@ async fn the_map_of_a_replaced_object_is_not_one_of_a_small_object() {
 }
 
 #[tokio::test]
-async fn the_keys_of_maps_are_not_for_objects() {
+async fn objects_cannot_have_the_key_of_a_map() {
     let memory = MemoryStore::new();
     let begun = Upload::begin(Arc::new(memory.clone()), &keyring(7), PLAN, SIDECAR, UploadOptions::default()).now();
     let error = begun.unwrap_err();
@@ -227,7 +227,7 @@ async fn an_object_whose_key_is_too_long_for_a_map_is_stored_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_object_and_its_map_are_deleted_at_once() {
+async fn an_object_and_its_map_are_deleted_together() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
     put(&memory, "a key.segments.x", "");
@@ -245,7 +245,7 @@ async fn an_object_and_its_map_are_deleted_at_once() {
 static KEYRING_7: std::sync::LazyLock<Envelopes> = std::sync::LazyLock::new(|| keyring(7));
 
 #[tokio::test]
-async fn a_deletion_of_which_any_part_fails_is_an_error() {
+async fn a_partly_failed_deletion_is_an_error() {
     for nth in [1, 2] {
         let memory = MemoryStore::new();
         memory.fail("delete", nth);
@@ -256,7 +256,7 @@ async fn a_deletion_of_which_any_part_fails_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_instruction_file_goes_with_its_object() {
+async fn an_instruction_file_is_deleted_with_its_object() {
     let memory = MemoryStore::new();
     let envelopes = Envelopes { instruction_file_suffix: Some(".instruction".into()), ..keyring(7) };
     for key in [KEY, SIDECAR, "a key.instruction"] {
@@ -269,7 +269,7 @@ async fn an_instruction_file_goes_with_its_object() {
 }
 
 #[tokio::test]
-async fn a_map_stays_right_when_the_wrapping_key_is_rotated() {
+async fn a_map_stays_valid_when_the_wrapping_key_is_rotated() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
     let options = RotateOptions { largest_copy: u64::MAX, verify: true, ..RotateOptions::default() };
@@ -281,7 +281,7 @@ async fn a_map_stays_right_when_the_wrapping_key_is_rotated() {
 }
 
 #[tokio::test]
-async fn a_map_is_told_from_other_objects_by_its_first_bytes() {
+async fn a_map_is_recognized_by_its_first_bytes() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
     put(&memory, "other.segments", "a file");

@@ -13,12 +13,12 @@ use encrypted_s3_core::policy::Policy;
 use encrypted_s3_core::secret::WrappingKey;
 use encrypted_s3_core::{ErrorKind, Result};
 
-/// Futures that do not wait: keys outside of KMS answer at once.
+/// Runs futures that never wait: keys outside of KMS need no request.
 pub trait Now: Future + Sized {
     fn now(self) -> Self::Output {
         match pin!(self).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => output,
-            Poll::Pending => panic!("it waits"),
+            Poll::Pending => panic!("the future waits"),
         }
     }
 }

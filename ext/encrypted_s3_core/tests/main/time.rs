@@ -1,4 +1,4 @@
-//! Stores and networks that are slow or stall: slow answers arrive, and no wait lasts for ever.
+//! Stores and networks that are slow or stall: slow responses arrive, and every wait has a limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,7 +66,7 @@ where
     (Arc::new(AwsStore::new(settings)), requests)
 }
 
-/// One request with its body not read yet; the connection is used for no other.
+/// One request whose body is not read yet. The connection is used for this request only.
 struct Request {
     stream: BufReader<TcpStream>,
     length: usize,
@@ -143,7 +143,7 @@ async fn object(size: usize) -> (Vec<(String, String)>, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_falls_silent_is_asked_for_again_from_where_it_was() {
+async fn a_stalled_body_is_requested_again_from_its_position() {
     let (metadata, body) = object(100_000).await;
     let (store, requests) = serve(move |mut request: Request| {
         let (metadata, body) = (metadata.clone(), body.clone());
@@ -161,7 +161,7 @@ async fn a_body_that_falls_silent_is_asked_for_again_from_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_whose_bodies_all_fall_silent_is_an_error() {
+async fn a_store_whose_bodies_always_stall_is_an_error() {
     let (metadata, body) = object(100_000).await;
     let (store, requests) = serve(move |mut request: Request| {
         let (metadata, body) = (metadata.clone(), body.clone());
@@ -176,7 +176,7 @@ async fn a_store_whose_bodies_all_fall_silent_is_an_error() {
     let error = read.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
     assert!(error.to_string().contains("no progress"), "{error}");
-    assert!(requests.load(Ordering::SeqCst) > 2, "it is tried again first");
+    assert!(requests.load(Ordering::SeqCst) > 2, "it is retried first");
 }
 
 async fn upload(store: Arc<AwsStore>, size: usize) -> (encrypted_s3_core::Result<()>, Duration) {
@@ -191,7 +191,7 @@ async fn upload(store: Arc<AwsStore>, size: usize) -> (encrypted_s3_core::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_line_is_slow_and_not_broken() {
+async fn a_slow_connection_is_not_an_error() {
     // 5 MiB a second, never silent for long; the limit is one second.
     let (store, requests) = serve(|mut request: Request| async move {
         while request.take(256 * 1024).await? > 0 {
@@ -207,7 +207,7 @@ async fn a_slow_line_is_slow_and_not_broken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_nobody_takes_is_an_error_within_a_minute() {
+async fn an_upload_that_the_store_does_not_read_fails_within_a_minute() {
     let (store, _) = serve(|mut request: Request| async move {
         request.take(MIB).await?;
         silence().await
@@ -219,7 +219,7 @@ async fn an_upload_that_nobody_takes_is_an_error_within_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_takes_everything_and_never_answers_is_an_error_soon() {
+async fn a_store_that_never_answers_is_an_error() {
     let (store, requests) = serve(|mut request: Request| async move {
         while request.take(MIB).await? > 0 {}
         silence().await
@@ -228,5 +228,5 @@ async fn a_store_that_takes_everything_and_never_answers_is_an_error_soon() {
     let (stored, took) = upload(store, 1_000).await;
     assert_eq!(stored.unwrap_err().kind(), ErrorKind::Transport);
     assert!(took < Duration::from_secs(15), "{took:?}");
-    assert!(requests.load(Ordering::SeqCst) >= 2, "it is tried again first");
+    assert!(requests.load(Ordering::SeqCst) >= 2, "it is retried first");
 }

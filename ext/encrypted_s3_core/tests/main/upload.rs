@@ -1,4 +1,4 @@
-//! The promises of an upload: the stored object opens to the written bytes, and a failed upload leaves nothing.
+//! An uploaded object opens to the written bytes, and a failed upload stores nothing.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn keyring() -> Envelopes {
     Keyring::new(vec![Key { id: Some("k".into()), key }]).unwrap().into()
 }
 
-/// Bytes that differ everywhere, so that a lost, doubled or moved part shows.
+/// Bytes that differ everywhere, so that a lost, duplicated or moved part is noticed.
 fn plaintext(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i ^ (i >> 8) ^ (i >> 17)) as u8).collect()
 }
@@ -61,14 +61,14 @@ async fn read(store: &MemoryStore) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_size_around_the_threshold_and_the_parts_comes_back() {
+async fn sizes_around_the_threshold_and_the_part_size_round_trip() {
     for size in [0, 1, 15, 16, 17, 12 * MIB - 1, 12 * MIB, 12 * MIB + 1, 15 * MIB - 16, 15 * MIB, 20 * MIB + 3] {
         // The expected size may be wrong.
         for expected in [None, Some(size as u64), Some(0), Some(18 * MIB as u64)] {
             let memory = MemoryStore::new();
             store_expecting(&memory, &plaintext(size), 700_001, expected).await;
             let (_, body) = memory.object("a key").unwrap();
-            assert_eq!(body.len(), size + 16, "ciphertext is as long as the plaintext, and a tag");
+            assert_eq!(body.len(), size + 16, "the ciphertext is as long as the plaintext and a tag");
             assert_eq!(read(&memory).await, plaintext(size), "{size} bytes, expected {expected:?}");
             assert_eq!(memory.unfinished(), 0);
         }
@@ -76,14 +76,14 @@ async fn every_size_around_the_threshold_and_the_parts_comes_back() {
 }
 
 #[tokio::test]
-async fn an_object_below_the_threshold_is_one_request() {
+async fn an_object_below_the_threshold_is_sent_in_one_request() {
     let memory = MemoryStore::new();
     store(&memory, &plaintext(12 * MIB - 1), MIB).await;
     assert_eq!((memory.calls("put"), memory.calls("create_multipart")), (1, 0));
 }
 
 #[tokio::test]
-async fn a_large_object_is_sent_in_parts_whatever_the_pieces() {
+async fn a_large_object_is_sent_in_parts_for_pieces_of_any_length() {
     // For an object of unknown size, 10,000 parts must hold 64 GiB.
     for (expected, parts) in [(Some(21 * MIB as u64), 5), (None, 4)] {
         for piece in [MIB, 21 * MIB] {
@@ -134,11 +134,11 @@ async fn a_file_is_read_from_the_offset_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_wrong_checksum_leaves_nothing_and_keeps_the_object_that_was_there() {
+async fn a_wrong_checksum_stores_nothing_and_keeps_the_older_object() {
     for size in [10, 13 * MIB] {
         let memory = MemoryStore::new();
         store(&memory, b"the former", MIB).await;
-        // The digests of nothing.
+        // The digests of the empty message.
         let checksums = [
             checksum(Algorithm::Md5, "1B2M2Y8AsgTpgAmY7PhCfg=="),
             checksum(Algorithm::Sha256, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
@@ -175,7 +175,7 @@ async fn the_right_checksum_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_checksum_that_is_none_is_refused_before_anything_is_sent() {
+async fn an_invalid_checksum_is_refused_before_any_request() {
     let md5 = "kAFQmDzST7DWlj99KOF/cg==";
     let wrong = [(Algorithm::Sha256, md5), (Algorithm::Md5, "not base64"), (Algorithm::Md5, "")];
     for (algorithm, base64) in wrong {
@@ -207,7 +207,7 @@ async fn a_failure_of_any_request_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn an_object_whose_last_answer_was_lost_counts_as_stored() {
+async fn an_upload_whose_last_response_was_lost_succeeds() {
     let memory = MemoryStore::new();
     memory.lose_answer("complete_multipart");
     store(&memory, &plaintext(21 * MIB), MIB).await;
@@ -216,7 +216,7 @@ async fn an_object_whose_last_answer_was_lost_counts_as_stored() {
 }
 
 #[tokio::test]
-async fn a_former_object_is_not_taken_for_the_new_one_whose_last_request_failed() {
+async fn a_failed_last_request_does_not_mistake_the_older_object_for_the_new_one() {
     let memory = MemoryStore::new();
     store(&memory, b"the former", MIB).await;
     memory.fail("complete_multipart", 1);
@@ -228,7 +228,7 @@ async fn a_former_object_is_not_taken_for_the_new_one_whose_last_request_failed(
 }
 
 #[tokio::test]
-async fn an_abort_that_fails_at_first_is_tried_again() {
+async fn a_failed_abort_is_retried() {
     let memory = MemoryStore::new();
     memory.fail("put_part", 2);
     memory.fail("abort_multipart", 1);
@@ -239,7 +239,7 @@ async fn an_abort_that_fails_at_first_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_aborted_upload_takes_nothing_more() {
+async fn an_aborted_upload_accepts_no_more_bytes() {
     let memory = MemoryStore::new();
     let mut upload = begin(&memory, UploadOptions::default());
     upload.write(&plaintext(13 * MIB)).await.unwrap();
@@ -251,7 +251,7 @@ async fn an_aborted_upload_takes_nothing_more() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_dropped_is_aborted() {
+async fn a_dropped_upload_is_aborted() {
     let memory = MemoryStore::new();
     let mut upload = begin(&memory, UploadOptions::default());
     upload.write(&plaintext(13 * MIB)).await.unwrap();
@@ -267,7 +267,7 @@ async fn an_upload_that_is_dropped_is_aborted() {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_given_up_too_late_says_that_the_object_was_stored() {
+async fn an_abort_that_comes_too_late_returns_the_stored_object() {
     for (size, last) in [(10, "put"), (13 * MIB, "complete_multipart")] {
         let memory = MemoryStore::new();
         store(&memory, b"the former", MIB).await;
@@ -275,7 +275,7 @@ async fn an_upload_that_was_given_up_too_late_says_that_the_object_was_stored() 
         let mut upload = begin(&memory, UploadOptions::default());
         upload.write(&plaintext(size)).await.unwrap();
         if last == "put" {
-            // The store has all of it and stores it, but its answer does not arrive.
+            // The store receives and stores everything, but its response does not arrive.
             memory.lose_answer("put");
         } else {
             memory.hold(last);
@@ -295,7 +295,7 @@ async fn an_upload_that_was_given_up_too_late_says_that_the_object_was_stored() 
 }
 
 #[tokio::test]
-async fn an_upload_that_was_given_up_in_time_says_that_nothing_was_stored() {
+async fn an_abort_in_time_returns_that_nothing_was_stored() {
     for (size, last) in [(10, "put"), (13 * MIB, "put_part")] {
         let memory = MemoryStore::new();
         store(&memory, b"the former", MIB).await;
@@ -312,7 +312,7 @@ async fn an_upload_that_was_given_up_in_time_says_that_nothing_was_stored() {
 }
 
 #[tokio::test]
-async fn a_file_that_waits_for_nothing_is_taken_in_steps_between_which_it_can_be_interrupted() {
+async fn writing_a_file_can_be_interrupted_between_its_steps() {
     let memory = MemoryStore::new();
     let file = tempfile::tempfile().unwrap();
     file.set_len(12 * MIB as u64 - 1).unwrap();
@@ -329,7 +329,7 @@ async fn a_file_that_waits_for_nothing_is_taken_in_steps_between_which_it_can_be
 }
 
 #[test]
-fn a_plan_that_s3_would_refuse_is_refused_by_name() {
+fn a_plan_that_s3_would_refuse_is_refused_with_the_setting() {
     let wrong = [
         (PartPlan { part_size: 5 * MIB - 1, ..PLAN }, "part_size"),
         (PartPlan { multipart_threshold: 5 * 1024 * MIB + 1, ..PLAN }, "multipart_threshold"),

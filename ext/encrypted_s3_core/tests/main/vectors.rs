@@ -1,4 +1,4 @@
-//! Objects written by the real Ruby, Python and Java clients, and damaged ones; see `spec/vectors/README.md`.
+//! Objects written by Amazon's Ruby, Python and Java clients, and damaged ones; see `spec/vectors/README.md`.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use vector::{Vector, commitment};
 
 mod vector;
 
-/// All valid ones; without RSA all except its nine.
+/// The number of valid vectors. Nine of them need RSA.
 const OPENED: usize = if cfg!(feature = "aws-lc") { 52 } else { 43 };
 
 /// Checks that a test saw `expected` vectors, without the `of_rsa` ones in a build without RSA.
@@ -44,7 +44,7 @@ fn check(vector: &Vector, read: Result<Vec<u8>>, expected: Option<&str>) {
 }
 
 #[test]
-fn every_vector_is_read_or_refused_with_its_kind_under_its_options() {
+fn every_vector_has_its_required_result_under_its_options() {
     let mut opened = 0;
     for vector in Vector::all() {
         for lengths in [&[usize::MAX][..], &[1, 15, 0, 17, 1000]] {
@@ -58,12 +58,12 @@ fn every_vector_is_read_or_refused_with_its_kind_under_its_options() {
 }
 
 #[tokio::test]
-async fn every_vector_is_read_or_refused_with_its_kind_as_an_object_in_a_bucket() {
+async fn every_vector_has_its_required_result_as_an_object_in_a_bucket() {
     let ranges = [1 << 20, 16, 50].map(|size| RangePlan { size, concurrency: 3 });
     for vector in Vector::all() {
         let envelopes = vector.envelopes(vector.policy());
         for (ranges, memory_limit) in [(ranges[0], 1 << 30), (ranges[0], 0), (ranges[1], 1 << 30), (ranges[2], 0)] {
-            // A megabyte in ranges of 16 bytes shows no more than 70,000 bytes.
+            // Reading a megabyte in ranges of 16 bytes tests no more than 70,000 bytes do.
             if ranges.size > 1000 || vector.body().len() < 100_000 {
                 let plan = DownloadPlan { ranges, memory_limit, segment_index: true, maps: None, map_settings: None };
                 check(&vector, vector.download(&envelopes, &plan).await, vector.expected_error());
@@ -73,7 +73,7 @@ async fn every_vector_is_read_or_refused_with_its_kind_as_an_object_in_a_bucket(
 }
 
 #[test]
-fn the_strict_policy_refuses_what_has_no_commitment_before_anything_else() {
+fn the_strict_policy_refuses_objects_without_commitment_first() {
     let mut refused = 0;
     for vector in Vector::all() {
         let read = vector.read(strict(), &[]);
@@ -90,7 +90,7 @@ fn the_strict_policy_refuses_what_has_no_commitment_before_anything_else() {
 }
 
 #[test]
-fn a_bare_configuration_reads_v2_and_v3_and_no_legacy() {
+fn the_default_policy_reads_v2_and_v3_but_no_legacy() {
     for vector in Vector::all().iter().filter(|vector| vector.is_valid()) {
         let expected = if vector.is_legacy() { Some("legacy-disabled") } else { vector.expected_error() };
         check(vector, vector.read(Policy::default(), &[]), expected);
@@ -98,7 +98,7 @@ fn a_bare_configuration_reads_v2_and_v3_and_no_legacy() {
 }
 
 #[test]
-fn the_legacy_policies_of_both_clients_read_the_same() {
+fn the_legacy_policies_of_both_clients_read_the_same_vectors() {
     let policies = [
         Policy::new(None, Some(SecurityProfile::V2AndLegacy)).unwrap(),
         Policy::new(None, Some(SecurityProfile::V3AndLegacy)).unwrap(),
@@ -111,7 +111,7 @@ fn the_legacy_policies_of_both_clients_read_the_same() {
 }
 
 #[test]
-fn objects_of_kms_are_refused_by_a_keyring_without_a_key_in_kms() {
+fn a_keyring_without_a_kms_key_refuses_objects_of_kms() {
     let mut refused = 0;
     for vector in Vector::all().iter().filter(|vector| vector.is_of_kms() && vector.is_valid()) {
         let error = vector.open(&with_policy(vector.policy(), vec![key(None, &[0x5a; 32])])).unwrap_err();
@@ -123,7 +123,7 @@ fn objects_of_kms_are_refused_by_a_keyring_without_a_key_in_kms() {
 }
 
 #[tokio::test]
-async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() {
+async fn instruction_files_are_read_only_if_configured() {
     let plan = DownloadPlan {
         ranges: RangePlan { size: 1 << 20, concurrency: 1 },
         memory_limit: 1 << 20,
@@ -142,7 +142,7 @@ async fn instruction_files_are_not_looked_at_unless_the_configuration_says_so() 
 
 /// Like Java's `reEncryptInstructionFile`: in V3 the object's own entries stay, and with them the commitment.
 #[test]
-fn an_instruction_file_gets_the_data_key_wrapped_by_another_key() {
+fn a_rewrapped_instruction_file_opens_the_object_with_the_new_key() {
     let mut rewrapped = 0;
     for vector in Vector::all().iter().filter(|vector| vector.is_valid() && !vector.is_legacy()) {
         let Some(file) = vector.instruction_file() else { continue };
@@ -164,7 +164,7 @@ fn an_instruction_file_gets_the_data_key_wrapped_by_another_key() {
     at_least(5, 3, rewrapped);
 }
 
-/// V1 has no check of its own for a wrong key, and must not have one: it fails like a damaged body.
+/// V1 must not report a wrong key as such: it fails like a damaged body.
 #[test]
 fn wrong_keys_open_nothing() {
     for vector in Vector::all().iter().filter(|vector| vector.is_valid() && vector.expected_error().is_none()) {
@@ -195,7 +195,7 @@ fn both_backends_decrypt_every_gcm_body() {
     decrypts_every_gcm_body::<encrypted_s3_core::gcm::AwsLc>();
 }
 
-/// None of this is particular to our objects: a reader that has checked an object once reads any part of it.
+/// Objects of other clients can be read in parts too, after they were checked once.
 #[test]
 fn objects_of_other_clients_are_read_by_segments_after_one_check() {
     let mut seen = 0;

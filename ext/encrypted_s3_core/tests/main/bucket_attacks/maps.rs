@@ -1,4 +1,4 @@
-//! Attacks on the map beside an object, which must never do more than cost readers time.
+//! Attacks on the map beside an object. They may only cost readers time.
 
 use super::*;
 
@@ -13,12 +13,12 @@ fn a_bit_of_the_map_is_flipped() {
 }
 
 #[test]
-fn a_byte_of_the_maps_header_is_another() {
+fn a_byte_of_the_map_header_is_changed() {
     try_out(|bucket| change_map(bucket, |map| map[bucket.at(0, HEADER_LEN)] = bucket.case.bytes[0]));
 }
 
 #[test]
-fn the_map_claims_any_length() {
+fn the_map_claims_another_length() {
     try_out(|bucket| {
         let bytes = &bucket.case.bytes;
         let length: Vec<u8> = bytes.iter().cycle().take(8).copied().collect();
@@ -27,7 +27,7 @@ fn the_map_claims_any_length() {
 }
 
 #[test]
-fn the_map_is_cut() {
+fn the_map_is_truncated() {
     try_out(|bucket| change_map(bucket, |map| map.truncate(bucket.at(0, map.len()))));
 }
 
@@ -37,7 +37,7 @@ fn the_map_is_extended() {
 }
 
 #[test]
-fn tags_of_the_map_are_exchanged() {
+fn tags_of_the_map_are_swapped() {
     try_out(|bucket| {
         change_map(bucket, |map| {
             let [a, b] = [0, 1].map(|number| HEADER_LEN + TAG * bucket.at(number, (map.len() - HEADER_LEN) / TAG));
@@ -47,7 +47,7 @@ fn tags_of_the_map_are_exchanged() {
 }
 
 #[test]
-fn the_map_of_another_object_is_put_there() {
+fn the_map_is_replaced_by_that_of_another_object() {
     try_out(|bucket| {
         bucket.put_map(bucket.body("films/b.segments")?);
         Some(Done::new(Verdict::Right))
@@ -55,7 +55,7 @@ fn the_map_of_another_object_is_put_there() {
 }
 
 #[test]
-fn the_map_of_an_older_object_is_put_there() {
+fn the_map_is_replaced_by_that_of_an_older_object() {
     try_out(|bucket| {
         bucket.put_map(bucket.older.2.clone()?);
         Some(Done::new(Verdict::Right))
@@ -63,7 +63,7 @@ fn the_map_of_an_older_object_is_put_there() {
 }
 
 #[test]
-fn the_map_is_taken_away() {
+fn the_map_is_deleted() {
     try_out(|bucket| {
         bucket.memory.remove(SIDECAR);
         Some(Done::new(Verdict::Right))
@@ -71,7 +71,7 @@ fn the_map_is_taken_away() {
 }
 
 #[test]
-fn anything_is_planted_as_the_map() {
+fn the_map_is_replaced_by_random_bytes() {
     try_out(|bucket| {
         bucket.put_map(bucket.case.bytes.clone());
         Some(Done::new(Verdict::Right))
@@ -79,14 +79,14 @@ fn anything_is_planted_as_the_map() {
 }
 
 #[test]
-fn a_huge_map_is_planted() {
+fn the_map_is_replaced_by_a_huge_object() {
     static HUGE: LazyLock<Bytes> = LazyLock::new(|| {
         let mut bytes = vec![0x55; MAX_SIDECAR_LEN as usize + 1_000_000];
         bytes[..9].copy_from_slice(b"ES3SEGMT\x01");
         bytes.into()
     });
     try_out(|bucket| {
-        // Some megabytes are copied for each of them.
+        // Each case copies some megabytes.
         let one_in_twenty = bucket.case.bytes.len().is_multiple_of(20);
         bucket.put_map(if one_in_twenty { HUGE.clone() } else { HUGE.slice(..500_000) });
         Some(Done::new(Verdict::Right))

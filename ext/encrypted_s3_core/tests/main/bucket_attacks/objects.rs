@@ -1,4 +1,4 @@
-//! Attacks with whole objects: renamed, exchanged, played back and taken away.
+//! Attacks with whole objects: renaming, replacing, restoring and deleting them.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn the_object_is_renamed_with_its_map() {
 }
 
 #[test]
-fn another_object_is_put_in_its_place_with_its_map() {
+fn the_object_and_its_map_are_replaced_by_another_object() {
     try_out(|bucket| {
         let (object, body) = bucket.memory.object(OTHER)?;
         bucket.put(NewObject { key: KEY.into(), ..object }, body);
@@ -28,7 +28,7 @@ fn another_object_is_put_in_its_place_with_its_map() {
 }
 
 #[test]
-fn the_nonce_or_message_id_is_that_of_another_object() {
+fn the_nonce_or_message_id_is_taken_from_another_object() {
     try_out(|bucket| {
         let (mut object, body) = bucket.memory.object(KEY)?;
         let (other, _) = bucket.memory.object(OTHER)?;
@@ -44,7 +44,7 @@ fn the_nonce_or_message_id_is_that_of_another_object() {
 }
 
 #[test]
-fn an_older_object_is_played_back_with_its_map() {
+fn an_older_object_is_restored_with_its_map() {
     try_out(|bucket| {
         let (object, body, map) = bucket.older.clone();
         bucket.put(object, body);
@@ -57,7 +57,7 @@ fn an_older_object_is_played_back_with_its_map() {
 }
 
 #[test]
-fn an_older_object_is_played_back_beside_the_newer_map() {
+fn an_older_object_is_restored_beside_the_newer_map() {
     try_out(|bucket| {
         let (object, body, _) = bucket.older.clone();
         bucket.put(object, body);
@@ -66,7 +66,7 @@ fn an_older_object_is_played_back_beside_the_newer_map() {
 }
 
 #[test]
-fn the_object_is_taken_away_and_its_map_stays() {
+fn the_object_is_deleted_but_not_its_map() {
     try_out(|bucket| {
         bucket.memory.remove(KEY);
         Some(Done::new(Verdict::Refused(&[ErrorKind::NotFound])))

@@ -8,13 +8,13 @@ fn few_tags(tags: usize) -> DownloadPlan {
 }
 
 #[tokio::test]
-async fn of_a_map_that_is_too_large_to_be_kept_only_the_header_and_the_tags_of_a_range_are_fetched() {
+async fn a_range_fetches_only_the_header_and_its_tags_of_a_map_too_large_to_keep() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
-    // Whether it is asked for together with the object, because it must be so large, or when the size is known.
+    // The map is requested together with the object if the part is far enough in it, otherwise when the size is known.
     for (tags, first) in [(4, 3 * SEGMENT + 9), (4, 12 * SEGMENT + 9), (20, 12 * SEGMENT), (1, 19 * SEGMENT)] {
         let plan = few_tags(tags);
-        // Nothing is kept, so that the second time is as the first.
+        // No map is kept, so that the second read makes the same requests as the first.
         for _ in 0..2 {
             let (requests, bytes) = (bucket.memory.calls("get"), bucket.memory.bytes_read() as usize);
             assert!(bucket.range(&plan, first, 100).await.unwrap() == text(SIZE)[first..first + 100]);
@@ -30,7 +30,7 @@ async fn of_a_map_that_is_too_large_to_be_kept_only_the_header_and_the_tags_of_a
 }
 
 #[tokio::test]
-async fn a_stream_fetches_a_map_that_is_too_large_to_be_kept_part_by_part() {
+async fn a_stream_fetches_a_map_too_large_to_keep_in_parts() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
     for tags in [1, 2, 3, 8, 20] {
@@ -44,7 +44,7 @@ async fn a_stream_fetches_a_map_that_is_too_large_to_be_kept_part_by_part() {
 }
 
 #[tokio::test]
-async fn every_part_is_right_whatever_was_announced_and_however_few_tags_are_fetched_at_once() {
+async fn any_hint_and_any_number_of_tags_at_once_return_the_right_bytes() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
     for tags in [0, 1, 3, 20] {
@@ -65,7 +65,7 @@ async fn every_part_is_right_whatever_was_announced_and_however_few_tags_are_fet
 }
 
 #[tokio::test]
-async fn a_changed_object_or_map_shows_where_only_a_part_of_the_map_is_fetched() {
+async fn a_changed_object_or_map_is_noticed_with_partly_fetched_maps() {
     let plan = few_tags(3);
     let first = 12 * SEGMENT + 9;
     let tag_of_12 = HEADER_LEN + 12 * 16;
@@ -88,7 +88,7 @@ async fn a_changed_object_or_map_shows_where_only_a_part_of_the_map_is_fetched()
 }
 
 #[tokio::test]
-async fn a_map_that_was_made_is_kept_even_if_it_is_larger_than_the_memory_of_maps() {
+async fn a_computed_map_is_kept_even_above_the_memory_limit() {
     let bucket = Bucket::with(SIZE).await;
     let plan = few_tags(3);
     let first = 12 * SEGMENT + 9;

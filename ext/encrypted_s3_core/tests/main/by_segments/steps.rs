@@ -27,7 +27,7 @@ proptest! {
 
     /// Reading, skipping, interrupting and rotating in any order gives the bytes of the object, in order.
     #[test]
-    fn a_reader_gets_the_bytes_that_are_next(
+    fn any_sequence_of_steps_returns_the_bytes_in_order(
         size in prop_oneof![1..300_000usize, Just(SIZE), Just(4 * SEGMENT)],
         hint in proptest::option::of((0..2_000_000u64, proptest::option::of(0..300_000u64))),
         steps in steps(),

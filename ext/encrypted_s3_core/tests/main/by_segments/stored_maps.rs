@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_map_beside_the_object_saves_the_pass() {
+async fn a_stored_map_saves_the_pass_over_the_object() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
     let first = 12 * SEGMENT + 9;
@@ -18,7 +18,7 @@ async fn a_map_beside_the_object_saves_the_pass() {
 }
 
 #[tokio::test]
-async fn a_small_object_costs_no_request_for_a_map() {
+async fn a_small_object_needs_no_request_for_a_map() {
     let bucket = Bucket::with(SEGMENT).await;
     bucket.put_beside(vec![0; 200]);
     assert!(bucket.range(&plan(), 5, 10).await.unwrap() == text(SEGMENT)[5..15]);
@@ -26,7 +26,7 @@ async fn a_small_object_costs_no_request_for_a_map() {
 }
 
 #[tokio::test]
-async fn no_map_is_looked_for_where_that_is_switched_off() {
+async fn no_map_is_requested_without_segment_index() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
     let plan = DownloadPlan { segment_index: false, ..plan() };
@@ -35,7 +35,7 @@ async fn no_map_is_looked_for_where_that_is_switched_off() {
 }
 
 #[tokio::test]
-async fn what_is_no_map_of_the_object_makes_reading_slower_and_nothing_else() {
+async fn a_wrong_map_only_makes_reading_slower() {
     let bucket = Bucket::with(SIZE).await;
     let right = bucket.sidecar();
     let foreign = Bucket::with(SIZE).await.sidecar();
@@ -72,14 +72,14 @@ async fn what_is_no_map_of_the_object_makes_reading_slower_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_request_for_the_map_is_no_error_of_the_object() {
+async fn a_failed_request_for_the_map_does_not_fail_the_read() {
     let bucket = Bucket::with(SIZE).await;
     bucket.memory.fail("get", 2);
     assert!(bucket.read(&plan()).await.unwrap() == text(SIZE));
 }
 
 #[tokio::test]
-async fn a_map_with_wrong_tags_is_found_out_by_one_pass() {
+async fn a_map_with_wrong_tags_is_detected_by_one_pass() {
     let bucket = Bucket::with(SIZE).await;
     let mut sidecar = bucket.sidecar();
     sidecar[HEADER_LEN + 16 * 3] ^= 1;
@@ -97,7 +97,7 @@ async fn a_map_with_wrong_tags_is_found_out_by_one_pass() {
 }
 
 #[tokio::test]
-async fn a_changed_object_with_a_right_map_is_refused() {
+async fn a_changed_object_with_a_valid_map_is_refused() {
     let bucket = Bucket::with(SIZE).await;
     bucket.put_beside(bucket.sidecar());
     bucket.tamper(3 * SEGMENT);

@@ -7,7 +7,7 @@ async fn save(memory: &MemoryStore, plan: &DownloadPlan, file: &File, digest: Op
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_longer_wanted_is_as_it_was_and_stays_so() {
+async fn a_cancelled_download_leaves_the_file_unchanged() {
     let (memory, ..) = stored(4 * CHUNK).await;
     for operations in 1..40 {
         for plan in [&WHOLE, &DownloadPlan { ranges: RangePlan { size: 1 << 20, concurrency: 2 }, ..BY_SEGMENTS }] {
@@ -31,7 +31,7 @@ async fn a_file_that_is_no_longer_wanted_is_as_it_was_and_stays_so() {
 }
 
 #[tokio::test]
-async fn a_file_gets_all_of_it() {
+async fn a_file_gets_the_whole_object() {
     let (memory, ..) = stored(300_000).await;
     for plan in PLANS {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -56,7 +56,7 @@ fn begun_file(after: &str, append: bool) -> tempfile::NamedTempFile {
 }
 
 #[tokio::test]
-async fn a_file_gets_it_at_its_position_whatever_kind_of_file_it_is() {
+async fn any_file_gets_the_object_at_its_position() {
     let (memory, ..) = stored(300_000).await;
     for (after, append) in [("", false), ("after", false), ("", true)] {
         for plan in PLANS {
@@ -69,7 +69,7 @@ async fn a_file_gets_it_at_its_position_whatever_kind_of_file_it_is() {
 }
 
 #[tokio::test]
-async fn a_file_that_can_only_be_written_gets_it_too() {
+async fn a_write_only_file_gets_the_whole_object() {
     let (memory, ..) = stored(300_000).await;
     let named = tempfile::NamedTempFile::new().unwrap();
     let file = OpenOptions::new().write(true).open(named.path()).unwrap();
@@ -78,7 +78,7 @@ async fn a_file_that_can_only_be_written_gets_it_too() {
 }
 
 #[tokio::test]
-async fn a_file_keeps_what_it_has_when_the_object_was_changed() {
+async fn a_changed_object_leaves_the_content_of_the_file() {
     let (memory, object, body) = stored(300_000).await;
     let mut changed = body.to_vec();
     changed[299_999] ^= 1;
@@ -97,7 +97,7 @@ async fn a_file_keeps_what_it_has_when_the_object_was_changed() {
 }
 
 #[tokio::test]
-async fn the_digest_of_what_a_file_gets_is_told() {
+async fn the_digest_of_the_written_bytes_is_returned() {
     let memory = MemoryStore::new();
     let options = UploadOptions::default();
     let mut upload = Upload::begin(Arc::new(memory.clone()), &keyring(1), PLAN, "a key", options).now().unwrap();
@@ -116,7 +116,7 @@ async fn the_digest_of_what_a_file_gets_is_told() {
 }
 
 #[tokio::test]
-async fn a_file_gets_nothing_of_a_changed_object() {
+async fn no_byte_of_a_changed_object_is_written_into_the_file() {
     let (memory, object, body) = stored(300_000).await;
     let mut changed = body.to_vec();
     changed[299_999] ^= 1;

@@ -40,7 +40,7 @@ fn instruction_files_are_read() {
 }
 
 #[test]
-fn instruction_files_that_are_none_are_malformed() {
+fn invalid_instruction_files_are_malformed() {
     let keyring = under(&[7; 32]);
     let deep = "[".repeat(10_000);
     let files: [&[u8]; 8] = [b"", b"{", b"[]", b"\"x-amz-key-v2\"", b"null", b"\xff", b"{} {}", deep.as_bytes()];
@@ -59,7 +59,7 @@ fn long_instruction_files_are_refused() {
 }
 
 #[test]
-fn a_name_that_is_twice_in_an_instruction_file_is_refused() {
+fn a_duplicate_name_in_an_instruction_file_is_refused() {
     let envelopes = Envelopes { instruction_file_suffix: Some(".instruction".into()), ..under(&[1; 32]) };
     let (_, entries) = envelopes.seal("a").now().unwrap();
     // The entry of the place stays with the object.

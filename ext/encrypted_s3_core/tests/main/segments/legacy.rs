@@ -1,4 +1,4 @@
-//! Maps of legacy objects (AES-CBC), which only the memory of a process has.
+//! Maps of legacy objects (AES-CBC), which are kept only in the memory of a process.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn legacy_key(iv: u8) -> ContentKey {
 }
 
 #[test]
-fn a_map_binds_the_second_reading_of_a_legacy_object_to_the_first() {
+fn a_map_binds_the_second_read_of_a_legacy_object_to_the_first() {
     let body = legacy(&bytes(100_000));
     let mut text = body.clone();
     let mut checking = Checking::start(&legacy_key(2), Purpose::Memory).unwrap();
@@ -44,9 +44,9 @@ fn legacy_objects_have_no_stored_map() {
     assert_eq!(Map::read(&object.sidecar, &legacy_key(2), 112).unwrap_err(), NoMap::Legacy);
 }
 
-/// A caller that goes on after an error must not get a map over a text with a hole.
+/// A caller that continues after an error must not get a map of an incomplete text.
 #[test]
-fn a_pass_that_failed_ends_in_no_map() {
+fn a_failed_pass_produces_no_map() {
     let body = legacy(&bytes(1000));
     let mut checking = Checking::start(&legacy_key(2), Purpose::Memory).unwrap();
     assert_eq!(kind(checking.update(&mut body[..15].to_vec())), Some(ErrorKind::Cbc));

@@ -24,7 +24,7 @@ async fn bare(size: usize) -> MemoryStore {
 }
 
 #[tokio::test]
-async fn an_object_gets_the_map_that_an_upload_would_have_stored() {
+async fn indexing_stores_the_map_that_an_upload_would_store() {
     for size in [LIMIT + 1, 3 * LIMIT, 13 * MIB + 7] {
         let memory = bare(size).await;
         assert_eq!(run(&memory, false).await.unwrap(), Indexed::Stored);
@@ -34,7 +34,7 @@ async fn an_object_gets_the_map_that_an_upload_would_have_stored() {
 }
 
 #[tokio::test]
-async fn an_object_that_has_a_map_is_not_read() {
+async fn an_object_with_a_map_is_not_read() {
     let memory = MemoryStore::new();
     store(&memory, KEY, &plaintext(2 * LIMIT)).await;
     let stored = body(&memory, SIDECAR);
@@ -44,7 +44,7 @@ async fn an_object_that_has_a_map_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_small_object_costs_one_request() {
+async fn a_small_object_takes_one_request() {
     let memory = bare(LIMIT).await;
     assert_eq!(run(&memory, false).await.unwrap(), Indexed::Small);
     assert_eq!((memory.calls("head"), memory.calls("get"), memory.calls("put_if_absent")), (1, 0, 0));
@@ -72,7 +72,7 @@ async fn a_changed_object_gets_no_map() {
 }
 
 #[tokio::test]
-async fn a_map_of_another_object_or_half_a_map_is_replaced() {
+async fn a_map_that_is_truncated_or_of_another_object_is_replaced() {
     let other = MemoryStore::new();
     store(&other, KEY, &plaintext(2 * LIMIT)).await;
     let foreign = body(&other, SIDECAR);
@@ -95,7 +95,7 @@ async fn a_map_that_lost_its_last_tags_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_application_or_a_map_of_a_later_version_stays() {
+async fn files_of_the_application_and_maps_of_later_versions_are_not_replaced() {
     let memory = bare(2 * LIMIT).await;
     for there in ["a file", ""] {
         put(&memory, SIDECAR, there);
@@ -109,7 +109,7 @@ async fn a_file_of_the_application_or_a_map_of_a_later_version_stays() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_replaced_meanwhile_gets_the_map_of_the_new_one() {
+async fn an_object_replaced_during_indexing_gets_the_map_of_the_new_one() {
     let (memory, new) = (bare(3 * LIMIT).await, bare(2 * LIMIT + 5).await);
     memory.hold("later ranges");
     let reading = memory.clone();
@@ -125,7 +125,7 @@ async fn an_object_that_is_replaced_meanwhile_gets_the_map_of_the_new_one() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_not_encrypted_is_an_error() {
+async fn a_missing_or_unencrypted_object_is_an_error() {
     let memory = MemoryStore::new();
     assert_eq!(run(&memory, false).await.unwrap_err().kind(), ErrorKind::NotFound);
     put(&memory, KEY, vec![0; 2 * LIMIT]);

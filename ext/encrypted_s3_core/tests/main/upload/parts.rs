@@ -1,10 +1,10 @@
-//! The memory of uploads: how many parts they hold, one by itself and all together.
+//! The memory of uploads: the number of parts that one upload, and all uploads together, hold.
 
 use super::*;
 
 #[test]
-fn an_upload_holds_no_more_parts_than_are_promised() {
-    // In a process of its own, because other tests need memory, too.
+fn an_upload_holds_no_more_parts_than_documented() {
+    // In a process of its own, because other tests use memory too.
     let mut test = std::process::Command::new(std::env::current_exe().unwrap());
     let ended = test.args(["--ignored", "--exact", "upload::parts::parts_that_an_upload_holds"]).output().unwrap();
     let said = String::from_utf8_lossy(&ended.stdout);
@@ -26,17 +26,17 @@ async fn parts_that_an_upload_holds() {
             upload.write(&piece).await.unwrap();
         }
     };
-    // It stops by itself, because no part arrives.
+    // The upload stops reading by itself, because no part is completed.
     let stopped = tokio::time::timeout(std::time::Duration::from_secs(3), writing).await;
     assert!(stopped.is_err());
     let parts = resident().saturating_sub(before) as f64 / (16 * MIB) as f64;
-    // Four parts, and the pages of code that have been used since.
+    // Four parts, and the pages of code that were loaded meanwhile.
     assert!(parts < 4.6, "{parts} parts of 16 MiB");
     memory.release("put_part");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_uploads_together_have_no_more_parts_in_flight_than_are_promised() {
+async fn all_uploads_together_hold_no_more_parts_than_documented() {
     let memory = MemoryStore::new();
     memory.hold("put_part");
     const PART: usize = 64 * 1024;

@@ -178,7 +178,7 @@ impl Vector {
         runtime.block_on(opened).map(|opened| opened.content_key)
     }
 
-    /// Whether the object has neither of the present forms of V2 and V3.
+    /// Whether the object is in a legacy format.
     pub fn is_legacy(&self) -> bool {
         self.json["options"]["legacy_wrapping"] == true
     }
