@@ -60,6 +60,23 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
     end
   end
 
+  it "says what tools for secrets and editors have done to a key" do
+    base64 = [bytes].pack("m0")
+    url_safe = base64.tr("+/", "-_")
+    around = "blanks or line breaks around it"
+    { "base64:#{base64}\n" => around, " base64:#{base64}" => around, "#{base64}\r\n" => around,
+      "base64:#{[bytes].pack("m20")}" => "blanks or line breaks", "base64:#{url_safe}" => "write + and / for - and _",
+      "base64:#{base64.delete("=")}" => "pad it with =", url_safe => "put `base64:` before it",
+      "\uFEFFbase64:#{base64}" => "byte order mark" }.each do |value, advice|
+      expect(refusal_of(value)).to include(advice)
+    end
+  end
+
+  it "refuses a text in an encoding that is none of files and environments, and a path that is none" do
+    expect(refusal_of("base64:#{[bytes].pack("m0")}".encode("UTF-16LE"))).to include("must be exactly 32 bytes")
+    expect(refusal_of("file:/etc/\0key")).to include("contains a NUL character")
+  end
+
   it "refuses a number, which YAML makes of a key of digits without quotes" do
     expect(refusal_of(12_345_678_901_234_567_890_123_456_789_012)).to include("must be a String (quote it in YAML)")
   end

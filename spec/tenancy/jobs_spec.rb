@@ -73,6 +73,17 @@ RSpec.describe EncryptedS3Service::Job do
     expect(data_of(job)["encrypted_s3_service"]).to eq("tenant" => other_customer.to_global_id.to_s)
   end
 
+  it "keeps it when many are enqueued at once, and go to the queue after the transaction" do
+    job = stub_const("DeferredJob", Class.new(TenantJob) do
+      self.enqueue_after_transaction_commit = true if respond_to?(:enqueue_after_transaction_commit=)
+    end)
+    Organisation.transaction do
+      customer.with_s3_settings { ActiveJob.perform_all_later(job.new("one #{name}"), [job.new("two #{name}")]) }
+    end
+    perform_enqueued_jobs
+    expect([made("one #{name}"), made("two #{name}")]).to eq([%w[encrypted encrypted]] * 2)
+  end
+
   it "follows the customer's settings as they are when it is performed" do
     other_customer.with_s3_settings { TenantJob.perform_later(name) }
     other_customer.update!(encrypted: true)

@@ -178,6 +178,25 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
   end
 
+  describe "for an entry whose own key has a passphrase" do
+    let(:pem) { OpenSSL::PKey::RSA.new(2048).private_to_pem(OpenSSL::Cipher.new("aes-256-cbc"), "pass phrase") }
+    let(:keys) { { "1" => key(1), "2" => pem } }
+
+    around do |example|
+      entry = Rails.configuration.active_storage.service_configurations["encrypted"]
+      before = entry["encryption_key"]
+      entry.merge!("encryption_key" => pem, "encryption_key_passphrase" => "pass phrase")
+      example.run
+    ensure
+      entry["encryption_key"] = before
+      entry.delete("encryption_key_passphrase")
+    end
+
+    it "uses the passphrase for a tenant's key that needs one, and for no other" do
+      expect([1, 2].map { |tenant| store(tenant).download }).to eq(["of tenant 1", "of tenant 2"])
+    end
+  end
+
   describe "for mirrors" do
     before(:context) { server.create_bucket("#{bucket}-elsewhere") }
 

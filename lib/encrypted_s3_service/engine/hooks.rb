@@ -16,8 +16,12 @@ module EncryptedS3Service
       app.executor.register_hook(ServiceSwitch::ExecutorHook)
     end
 
-    initializer "encrypted_s3_service.carried_tenant" do
-      ActiveSupport.on_load(:active_job) { include CarriedTenant }
+    # Runs after Rails', so that its `perform_all_later` comes after this gem's, and that may defer the jobs.
+    initializer "encrypted_s3_service.carried_tenant", after: "active_job.enqueue_after_transaction_commit" do
+      ActiveSupport.on_load(:active_job) do
+        include CarriedTenant
+        ActiveSupport.on_load(:active_record) { ActiveJob.singleton_class.prepend(CarriedTenant::InBulk) }
+      end
       ActiveSupport.on_load(:action_controller) { ActionController::Live.prepend(LiveStreams) }
     end
 

@@ -140,12 +140,23 @@ module EncryptedS3Service
     def decode_base64(text)
       text.unpack1("m0")
     rescue ArgumentError
-      refuse "is not strict Base64 after `#{PREFIX}`. Make one with: #{RECIPE}"
+      refuse "is not strict Base64 after `#{PREFIX}`#{base64_hint(text)}. Make one with: #{RECIPE}"
+    end
+
+    # What tools for secrets and editors often add or change.
+    def base64_hint(text)
+      case text
+      when /\A\s|\s\z/ then ": remove the blanks or line breaks around it"
+      when /\s/ then ": remove the blanks or line breaks in it"
+      when %r{\A[\w+/-]+={0,2}\z} then ": write + and / for - and _, and pad it with ="
+      end
     end
 
     def hint(text, bytes)
       case text
-      when %r{\A[A-Za-z0-9+/]{43}=\z} then "and looks like Base64 without its mark: put `#{PREFIX}` before it"
+      when /\A\xEF\xBB\xBF/n then "and begins with a byte order mark: remove it"
+      when /\A\s+\S+\s*\z|\A\S+\s+\z/n then "and has blanks or line breaks around it: remove them"
+      when %r{\A[\w+/-]{43}=?\z} then "and looks like Base64 without its mark: put `#{PREFIX}` before it"
       when /\A\h{64}\z/ then "and looks like 64 hexadecimal digits: write the same bytes as `#{PREFIX}` and Base64"
       when /\.(pem|key|der)\z/ then "and looks like a path: put `#{KeySource::PREFIX}` before it"
       else "not #{bytes.bytesize}"

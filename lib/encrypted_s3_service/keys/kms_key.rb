@@ -26,7 +26,7 @@ module EncryptedS3Service
       return value.transform_keys(&:to_sym).key?(:kms_key_id) if value.is_a?(Hash)
 
       # A raw AES key may begin in any way.
-      value.is_a?(String) && value.start_with?(PREFIX) &&
+      value.is_a?(String) && value.b.start_with?(PREFIX) &&
         (value.bytesize != EncryptionKey::SIZE || value.delete_prefix(PREFIX).match?(ID))
     end
 

@@ -17,13 +17,24 @@ module EncryptedS3Service
       "CERTIFICATE REQUEST" => "is a certificate request, not an RSA key",
       "OPENSSH PRIVATE KEY" => "is in OpenSSH's own format; convert it: ssh-keygen -p -m PKCS8 -f FILE"
     }.freeze
-    private_constant :LABEL, :FOREIGN
+    # What an encrypted PEM begins with: PKCS#8, and the older form of OpenSSL.
+    ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/
+    private_constant :LABEL, :FOREIGN, :ENCRYPTED
 
     # @param value [Object] the value of a setting for a key
     # @return [Boolean] whether it is a key for this class, valid or not
     def self.looks_like?(value)
       value.is_a?(OpenSSL::PKey::PKey) || (value.is_a?(String) && value.b.match?(LABEL))
     end
+
+    # @param value [Object] the value of a setting for a key
+    # @return [Boolean] whether it is a PEM that needs a passphrase
+    def self.encrypted?(value) = value.is_a?(String) && pem_of(value).match?(ENCRYPTED)
+
+    # Environment variables often hold a PEM in one line.
+    # @param text [String]
+    # @return [String] binary
+    def self.pem_of(text) = text.b.gsub('\n', "\n")
 
     # @param value [String, OpenSSL::PKey::PKey]
     # @param passphrase [String, nil] of an encrypted PEM
@@ -52,12 +63,11 @@ module EncryptedS3Service
     private
 
     def read(text, passphrase)
-      # Environment variables often hold a PEM in one line.
-      pem = text.gsub('\n', "\n")
+      pem = RsaKey.pem_of(text)
       labels = pem.scan(LABEL).flatten
       refuse "must hold one key, not #{labels.size} PEM blocks" if labels.size > 1
       refuse FOREIGN[labels.first] if FOREIGN.key?(labels.first)
-      encrypted = pem.match?(/^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/)
+      encrypted = RsaKey.encrypted?(text)
       check_passphrase(encrypted, passphrase)
       # Without any passphrase OpenSSL would ask for one on the terminal.
       OpenSSL::PKey.read(pem, passphrase || "")

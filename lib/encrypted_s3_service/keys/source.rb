@@ -28,6 +28,8 @@ module EncryptedS3Service
       text.bytesize == EncryptionKey::SIZE ? text : text.chomp
     rescue SystemCallError => e
       raise ConfigurationError, "#{setting}: the file #{path} cannot be read: #{e.class.name.delete_prefix("Errno::")}"
+    rescue ArgumentError
+      raise ConfigurationError, "#{setting}: the path of the file contains a NUL character"
     end
 
     # @param value [Object]
@@ -42,7 +44,7 @@ module EncryptedS3Service
     def path_of(value)
       return value.to_path if value.respond_to?(:to_path)
 
-      value.delete_prefix(PREFIX) if value.is_a?(String) && value.start_with?(PREFIX)
+      value.delete_prefix(PREFIX) if value.is_a?(String) && value.b.start_with?(PREFIX)
     end
   end
 end

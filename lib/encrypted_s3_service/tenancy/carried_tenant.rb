@@ -12,6 +12,17 @@ module EncryptedS3Service
     # Key in the job's data.
     DATA = "encrypted_s3_service"
 
+    # Prepended to the singleton class of ActiveJob. `perform_all_later` does not call {CarriedTenant#enqueue}, and from
+    # Rails 8.1 on it can pass the jobs to the queue after the transaction.
+    module InBulk
+      # @param jobs [Array<ActiveJob::Base>]
+      # @return [nil]
+      def perform_all_later(*jobs)
+        jobs.flatten.each(&:capture_s3_tenant)
+        super
+      end
+    end
+
     # @return [Hash] the job's data, including the tenant or service
     def serialize
       return super unless s3_tenant_carried?
@@ -27,11 +38,17 @@ module EncryptedS3Service
       @s3_carried = JobContext.new(data[DATA]) if data[DATA]
     end
 
+    # @return [Object] as ActiveJob::Enqueuing#enqueue
+    def enqueue(...)
+      capture_s3_tenant
+      super
+    end
+
     # Captures the tenant now: Active Job may pass the job to the queue later, after the transaction and outside of the
     # tenant's block.
-    def enqueue(...)
+    # @return [void]
+    def capture_s3_tenant
       @s3_captured = s3_capture unless @s3_carried || !s3_tenant_carried?
-      super
     end
 
     # @return [Object] the job's result

@@ -47,7 +47,7 @@ module EncryptedS3Service
     # @param name [Symbol, String] an entry that is not a mirror
     # @return [ActiveStorage::Service]
     def build(name)
-      entry = @entries[name].except(:encryption_key, :encryption_key_id, *keys_of_the_entry)
+      entry = @entries[name].except(*keys_of_the_entry)
       @key ? with_class(name, **entry, encryption_key: @key) : without_key(name, entry)
     end
 
@@ -59,8 +59,14 @@ module EncryptedS3Service
 
     def public_attributes = { base: @base, id: @id }
 
-    # The encryption context of the entry belongs to its own key. A tenant's key in KMS without a context gets the same.
-    def keys_of_the_entry = KmsKey.given?(@key) ? %i[kms_key_id] : Configuration::KMS_NAMES
+    # Settings that belong to the entry's own key. A tenant's key in KMS without a context gets that of the entry, and
+    # an encrypted PEM gets the entry's passphrase.
+    def keys_of_the_entry
+      names = %i[encryption_key encryption_key_id]
+      names += KmsKey.given?(@key) ? %i[kms_key_id] : Configuration::KMS_NAMES
+      encrypted = RsaKey.encrypted?(KeySource.resolve(@key, "encryption_key"))
+      encrypted ? names : [*names, :encryption_key_passphrase]
+    end
 
     def tenants_name(name) = :"#{name}#{TenantKeys::SEPARATOR}#{@id}"
 
