@@ -231,7 +231,7 @@ RSpec.describe EncryptedS3Service::Client, "before somebody who writes to the bu
   end
 
   attacks.each do |name, attack|
-    it "reads no wrong byte when this is done: #{name}", patience: 120 + cases do
+    it "returns no wrong byte after this attack: #{name}", patience: 120 + cases do
       first = Integer(ENV.fetch("SEED_OF_ATTACKS", Random.rand(1 << 40)))
       place = unique_key("of-attacks")
       cases.times do |number|

@@ -40,7 +40,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     end
   end
 
-  it "cannot have files stored under a key of their own: no key comes from the bucket" do
+  it "cannot make the client use a key of their own: no key comes from the bucket" do
     attacker = new_client(**format, encryption_key: "a" * 32, encryption_key_id: TestStore::KEY_ID)
     attacker.upload(key, StringIO.new("of the attacker"))
     refused
@@ -63,7 +63,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     "the end" => ->(body, size) { body[0...-size] }, "the beginning" => ->(body, size) { body[size..] },
     "a segment in the middle" => ->(body, size) { body[0, size] + body[(2 * size)..] },
     "a segment twice" => ->(body, size) { body[0, size] + body[0, size] + body[(2 * size)..] } }.each do |what, change|
-      it "cannot change, take away or repeat a part of a file: #{what}" do
+      it "cannot change, remove or repeat a part of a file: #{what}" do
         client.upload(key, StringIO.new(data))
         replace(change.call(stored(key).last, segment))
         expect { client.download(key) }.to raise_error(EncryptedS3Service::IntegrityError)
@@ -74,7 +74,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
       end
     end
 
-  it "cannot change the order of a file's parts together with the map beside it" do
+  it "cannot reorder the parts of a file together with its map" do
     client.upload(key, StringIO.new(data))
     status, headers, map = server.get(bucket, "#{key}.segments")
     skip "no map beside it" unless status == 200
@@ -85,7 +85,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     never_wrong(reader)
   end
 
-  it "cannot put one file where another was, nor rename or copy one" do
+  it "cannot replace, rename or copy a file" do
     client.upload(key, StringIO.new(data))
     client.upload(other = unique_key, StringIO.new("another"))
     restore(key, *stored(other))
@@ -95,7 +95,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     expect(client.download(other)).to eq("another")
   end
 
-  it "cannot say anything about a file: its metadata and type in the bucket are not read" do
+  it "cannot influence the metadata or type of a file: those in the bucket are not read" do
     client.upload(key, StringIO.new(data))
     headers, body = stored(key)
     metadata = headers.select { |name, _| name.start_with?("x-amz-meta-") }
@@ -105,7 +105,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     expect([client.download(key), client.size(key)]).to eq([data, data.bytesize])
   end
 
-  it "cannot write into logs and terminals: what they put into an envelope is no part of an error as it is" do
+  it "cannot write control characters into logs and terminals by an envelope" do
     client.upload(key, StringIO.new("text"))
     headers, body = stored(key)
     control = "\\u001b[2J\\n[FATAL] all is well\\u0007\\u202e"
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     end
   end
 
-  it "cannot add a file that opens, under any key, as long as the wrapping key is an AES key" do
+  it "cannot add a file that opens if the wrapping key is an AES key" do
     [["plain", {}], ["x" * 40, stored_headers_of("a")], ["", stored_headers_of("b")]].each do |body, headers|
       restore(name = unique_key, headers, body)
       refused(client, name)
@@ -130,13 +130,13 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     stored(name).first
   end
 
-  it "can add a file that opens where the wrapping key is an RSA key whose public half they have" do
+  it "can add a file that opens if they have the public half of an RSA wrapping key" do
     rsa = OpenSSL::PKey::RSA.new(2048)
     new_client(**format, encryption_key: rsa.public_to_pem, encryption_key_id: nil).upload(key, StringIO.new("planted"))
     expect(new_client(**format, encryption_key: rsa, encryption_key_id: nil).download(key)).to eq("planted")
   end
 
-  it "can bring an older file back that had the same key, and can delete one" do
+  it "can restore an older file of the same key, and delete files" do
     client.upload(key, StringIO.new("older"))
     older = stored(key)
     client.upload(key, StringIO.new("newer"))
@@ -146,7 +146,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     expect { client.download(key) }.to raise_error(EncryptedS3Service::NotFoundError)
   end
 
-  it "learns the size of a file and the id of its key, and nothing of what it holds" do
+  it "learns only the size of a file and the id of its key" do
     client.upload(key, StringIO.new("a" * 100_000))
     client.upload(same = unique_key, StringIO.new("a" * 100_000))
     (headers, body), (other_headers, other_body) = [key, same].map { |name| stored(name) }
@@ -158,7 +158,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
   end
 
   ["*", "?", "[a-z]", "{a,b}", "%", "_", "$(id)", "|", "^"].each do |pattern|
-    it "has no use of a key that is a pattern: #{pattern.inspect} deletes what begins with it, and nothing else" do
+    it "cannot use a key as a pattern: #{pattern.inspect} deletes only keys with that prefix" do
       folder = unique_key("")
       names = ["#{folder}#{pattern}", "#{folder}#{pattern}tail"].each { |name| client.upload(name, StringIO.new("x")) }
       client.upload(bystander = "#{folder}bystander", StringIO.new("y"))
@@ -171,7 +171,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
   # Swift refuses such keys.
   describe "a key with characters that XML does not allow", unless: ENV["S3_SERVER"] == "swift" do
     ["\u0001", "\u001F\u0008", "\uFFFE"].each do |characters|
-      it "is deleted by its prefix, and no key that is shown in its place: #{characters.inspect}" do
+      it "is deleted by its prefix, and the key shown in its place is not: #{characters.inspect}" do
         folder = unique_key("")
         names = ["#{folder}a#{characters}", "#{folder}a#{characters}/b"]
         names.each { |name| client.upload(name, StringIO.new("x")) }
@@ -183,7 +183,7 @@ RSpec.describe EncryptedS3Service::Client, "and a person who writes to the bucke
     end
   end
 
-  it "deletes by a prefix whatever characters a key has for a URL" do
+  it "is deleted by its prefix if it has characters that URLs escape" do
     folder = unique_key("")
     names = ["a b", "a+b", "a%20b", "a%2Bb", "a&b", "ü", "a\tb", "\u{1F600}", "a%", "a%zz"].map { |name| folder + name }
     names.each { |name| client.upload(name, StringIO.new("x")) }

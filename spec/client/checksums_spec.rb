@@ -17,14 +17,14 @@ RSpec.describe EncryptedS3Service::Client, "and checksums that are not of MD5" d
 
   forms.each do |what, form|
     [0, 1000, 6 * TestStore::MEBIBYTE].each do |size|
-      it "stores #{size} bytes that have the right one, #{what}" do
+      it "stores #{size} bytes with the right checksum, #{what}" do
         data = random_bytes(size)
         client.upload(key, StringIO.new(data), checksum: instance_exec(data, &form))
         expect(client.download(key)).to be_bytes(data)
       end
     end
 
-    it "keeps what was there when the bytes do not have it, #{what}" do
+    it "keeps the older object when the checksum is wrong, #{what}" do
       client.upload(key, StringIO.new("the old one"))
       [1000, 6 * TestStore::MEBIBYTE].each do |size|
         expect { client.upload(key, StringIO.new(random_bytes(size)), checksum: instance_exec("other", &form)) }
@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Client, "and checksums that are not of MD5" d
     end
   end
 
-  it "stores a file that has the right one" do
+  it "stores a file with the right checksum" do
     Tempfile.create do |file|
       file.write("a file")
       file.rewind
@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Client, "and checksums that are not of MD5" d
     end
   end
 
-  it "says which digest it does not know, and stores nothing" do
+  it "names an unknown digest, and stores nothing" do
     expect { client.upload(key, StringIO.new("x"), checksum: "crc64nvme:AAAAAAAAAAA=") }
       .to raise_error(EncryptedS3Service::UnsupportedOperationError, /crc64nvme.*only md5, sha256, sha512/)
     expect(traces_of(key)).to eq([])

@@ -10,12 +10,12 @@ RSpec.describe EncryptedS3Service::Client do
   def chunks_of(name, reader = client) = [].tap { |chunks| reader.download(name) { |chunk| chunks << chunk } }
 
   describe "#download" do
-    it "gives what was stored, in one binary string" do
+    it "returns the stored bytes as one binary string" do
       store(data = random_bytes(2_000_000))
       expect(client.download(key)).to be_bytes(data).and(have_attributes(encoding: Encoding::BINARY, frozen?: false))
     end
 
-    it "gives an empty string for an empty object, and nothing to a block" do
+    it "returns an empty string for an empty object, and does not call a block" do
       store("")
       expect(client.download(key)).to eq("").and(have_attributes(encoding: Encoding::BINARY))
       expect(chunks_of(key)).to eq([])
@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::Client do
       "5 MiB - 1" => [5_242_879], "5 MiB" => [5_242_880], "5 MiB + 1" => [5_242_880, 1],
       "10 MiB" => [5_242_880, 5_242_880], "12 MiB" => [5_242_880, 5_242_880, 2_097_152]
     }.each do |name, sizes|
-      it "gives a block chunks of exactly 5 MiB and the rest of #{name}" do
+      it "yields chunks of exactly 5 MiB and the rest of #{name}" do
         store(data = random_bytes(sizes.sum))
         chunks = chunks_of(key)
         expect(chunks.map(&:bytesize)).to eq(sizes)
@@ -34,7 +34,7 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
-    it "reads an object that is larger than the memory limit, and only as a whole" do
+    it "reads an object above the memory limit, but only as a whole" do
       store(data = random_bytes(12 * TestStore::MEBIBYTE))
       small = new_client(memory_limit: TestStore::MEBIBYTE)
       expect(small.download(key)).to be_bytes(data)
@@ -46,7 +46,7 @@ RSpec.describe EncryptedS3Service::Client do
       expect(yielded).to eq(0)
     end
 
-    it "can be left at any chunk, and the client goes on working" do
+    it "can be left at any chunk, and the client works afterwards" do
       store(random_bytes(12 * TestStore::MEBIBYTE))
       client.download(key) { break }
       thrown = catch(:found) { client.download(key) { |chunk| throw :found, chunk.bytesize } }
@@ -54,7 +54,7 @@ RSpec.describe EncryptedS3Service::Client do
       expect([thrown, client.size(key)]).to eq([five_mib, 12 * TestStore::MEBIBYTE])
     end
 
-    it "may be begun again inside its own block" do
+    it "can be called again inside its own block" do
       store("outer")
       store("inner", inner = unique_key)
       expect(chunks_of(key).map { |chunk| chunk + client.download(inner) }).to eq(%w[outerinner])
@@ -68,19 +68,19 @@ RSpec.describe EncryptedS3Service::Client do
 
     after { reader.close }
 
-    it "reads nothing for 0 bytes, as IO#read does, and nil only after the last byte" do
+    it "returns an empty string for 0 bytes, like IO#read, and nil only after the last byte" do
       expect([reader.read(0), reader.read(40), reader.read(2**70), reader.read(1), reader.read(0)])
         .to eq(["", random_bytes(100)[0, 40], random_bytes(100)[40..], nil, ""])
     end
 
-    it "fills a buffer, as IO#read does, which is empty after the last byte" do
+    it "fills a buffer like IO#read, and empties it after the last byte" do
       buffer = +"former"
       expect(reader.read(100, buffer)).to be(buffer).and be_bytes(random_bytes(100))
       expect([reader.read(1, buffer), buffer]).to eq([nil, ""])
       expect(buffer.encoding).to be(Encoding::BINARY)
     end
 
-    it "is copied by IO.copy_stream, and by an upload" do
+    it "works with IO.copy_stream and with an upload" do
       store(data = random_bytes(6 * TestStore::MEBIBYTE))
       IO.copy_stream(reader, copy = StringIO.new.binmode)
       expect(copy.string).to be_bytes(data)
@@ -97,7 +97,7 @@ RSpec.describe EncryptedS3Service::Client do
     end
 
     [-1, nil, 1.5, "1"].each do |number|
-      it "refuses #{number.inspect} as a number of bytes, and goes on" do
+      it "refuses #{number.inspect} as a number of bytes, and works afterwards" do
         expect { reader.read(number) }.to raise_error(ArgumentError, /Integer of at least 0/)
         expect { reader.skip(number) }.to raise_error(ArgumentError, /Integer of at least 0/)
         expect(reader.read(100)).to be_bytes(random_bytes(100))
@@ -105,7 +105,7 @@ RSpec.describe EncryptedS3Service::Client do
     end
 
     [5..2, 0...0, (2**70).., 200..300].each do |likely|
-      it "begins at the beginning, also when it was told that #{likely.inspect} will be read" do
+      it "starts at the beginning, also with the hint #{likely.inspect}" do
         told = client.reader(key, likely: likely)
         expect(told.read(100)).to be_bytes(random_bytes(100))
       ensure
@@ -121,14 +121,14 @@ RSpec.describe EncryptedS3Service::Client do
 
     [0...4096, 0..0, 5..10, 5...10, 16..31, 99_999..99_999, 99_990..200_000, 0..99_999, 50_000.., 50_000...nil, nil..9,
      nil...9, 0..].each do |range|
-      it "gives the bytes #{range.inspect} of 100,000, as Ruby counts them" do
+      it "returns the bytes #{range.inspect} of 100,000, with the meaning of Ruby's ranges" do
         expect(client.download_chunk(key, range))
           .to be_bytes(data.byteslice(range)).and(have_attributes(encoding: Encoding::BINARY))
       end
     end
 
     [7...7, 0...0, 9..3].each do |range|
-      it "gives nothing for the empty range #{range.inspect}" do
+      it "returns an empty string for the empty range #{range.inspect}" do
         expect(client.download_chunk(key, range)).to eq("")
       end
     end
@@ -140,13 +140,13 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
-    it "says where a refused range begins" do
+    it "names the beginning of a refused range" do
       expect { client.download_chunk(key, 200_000..200_010) }
         .to raise_error("object #{key.inspect}: the range begins at byte 200000, but the object has 100000 bytes")
     end
 
     [2**63, 2**64, 2**70].each do |last|
-      it "gives the rest for a range that ends at #{last}, which no computer counts" do
+      it "returns the rest for a range that ends at #{last}" do
         expect(client.download_chunk(key, 99_990..last)).to be_bytes(data[99_990..])
       end
     end
@@ -157,7 +157,7 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
-    it "gives bytes from anywhere in a large object" do
+    it "returns bytes from any position of a large object" do
       store(large = random_bytes(12 * TestStore::MEBIBYTE))
       [0...10, 7_000_001..7_300_000, (large.bytesize - 5)..].each do |range|
         expect(client.download_chunk(key, range)).to be_bytes(large.byteslice(range))
@@ -166,12 +166,12 @@ RSpec.describe EncryptedS3Service::Client do
   end
 
   describe "#exist? and #size" do
-    it "answer for what is there and what is not" do
+    it "tell existing and missing objects apart" do
       store("12345")
       expect([client.exist?(key), client.size(key), client.exist?("#{key}-not")]).to eq([true, 5, false])
     end
 
-    it "count the plaintext" do
+    it "use the size of the plaintext" do
       [0, 1, 16, 6_000_000].each do |size|
         store(random_bytes(size))
         expect(client.size(key)).to eq(size)
@@ -179,8 +179,8 @@ RSpec.describe EncryptedS3Service::Client do
     end
   end
 
-  describe "what is not there" do
-    it "is a NotFoundError for every way of reading, and no block is called" do
+  describe "a missing object" do
+    it "raises a NotFoundError for every way of reading, and no block is called" do
       calls = [-> { client.download(key) }, -> { client.download(key) { raise "called" } },
                -> { client.download_chunk(key, 0..1) }, -> { client.size(key) }]
       calls.each do |call|
@@ -204,20 +204,20 @@ RSpec.describe EncryptedS3Service::Client do
       expect(traces_of(key)).to eq(["#{key}2"])
     end
 
-    it "delete what begins with a prefix, and nothing else" do
+    it "delete only the objects with a prefix" do
       names = %w[a/1 a/2 a/b/3 ab a].map { |name| key.sub("file", name) }
       names.each { |name| store("x", name) }
       client.delete_prefixed(key.sub("file", "a/"))
       expect(traces_of(key)).to match_array(names.last(2))
     end
 
-    it "never empty the bucket for an empty prefix" do
+    it "refuse an empty prefix, which would empty the bucket" do
       expect { client.delete_prefixed("") }.to raise_error(ArgumentError)
     end
   end
 
   describe "#compose" do
-    it "puts objects together in order, encrypted anew" do
+    it "joins objects in order and encrypts them under a new data key" do
       parts = [random_bytes(6_000_000, 1), "", random_bytes(10, 2), random_bytes(15_000_000, 3)]
       names = parts.map { |part| unique_key.tap { |name| store(part, name) } }
       client.compose(names, key)
@@ -225,7 +225,7 @@ RSpec.describe EncryptedS3Service::Client do
       expect(names.map { |name| client.exist?(name) }).to all(be(true))
     end
 
-    it "reads the object that it replaces first" do
+    it "reads the object that it replaces before it replaces it" do
       store("again")
       client.compose([key, key], key)
       expect(client.download(key)).to eq("againagain")
@@ -238,7 +238,7 @@ RSpec.describe EncryptedS3Service::Client do
     end
   end
 
-  describe "a store that does not do its part" do
+  describe "a store that fails" do
     it "refuses wrong credentials with an AccessError" do
       client = new_client(secret_access_key: "wrong")
       [-> { client.download(key) }, -> { client.upload(key, StringIO.new("x")) }, -> { client.delete(key) },
@@ -247,7 +247,7 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
-    it "has no such bucket: a ConfigurationError that names it" do
+    it "raises a ConfigurationError that names a missing bucket" do
       client = new_client(bucket: "nosuchbucket")
       [-> { client.download(key) }, -> { client.upload(key, StringIO.new("x")) }].each do |call|
         expect(&call).to raise_error(EncryptedS3Service::ConfigurationError, /nosuchbucket/) { |e|
@@ -256,7 +256,7 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
-    it "is not there: a TransportError that may be tried again" do
+    it "raises a retryable TransportError if it cannot be reached" do
       listener = TCPServer.new("127.0.0.1", 0)
       endpoint = "http://127.0.0.1:#{listener.addr[1]}"
       listener.close
@@ -266,7 +266,7 @@ RSpec.describe EncryptedS3Service::Client do
     end
   end
 
-  it "shows no secret in any text that Ruby makes of it or of its errors" do
+  it "shows no secret in any text that Ruby makes of the client or its errors" do
     secret = server.secret_access_key
     error = begin
       new_client(bucket: "nosuchbucket").download(key)
@@ -280,7 +280,7 @@ RSpec.describe EncryptedS3Service::Client do
     expect { Marshal.dump(client) }.to raise_error(TypeError)
   end
 
-  it "is built without a request, even for a store that is not there" do
+  it "receives no request when the client is built" do
     StallingServer.run do |server|
       described_class.new(**TestStore.settings_for(server.endpoint))
       expect(server.further_arrivals).to eq(0)

@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
       end
     end
 
-  it "refuses an object that lacks its end" do
+  it "refuses an object that was truncated" do
     [1, 16, 17, 20_000].each do |bytes|
       change { |headers, body| [headers, body.byteslice(0, body.bytesize - bytes)] }
       expect_refusal(EncryptedS3Service::IntegrityError, code: %w[auth truncated malformed])
@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
     end
   end
 
-  it "refuses an object too short for a tag as truncated" do
+  it "refuses an object shorter than a tag as truncated" do
     [0, 1, 15].each do |bytes|
       change { |headers, body| [headers, body.byteslice(0, bytes)] }
       expect_refusal(EncryptedS3Service::IntegrityError, code: %w[truncated])
@@ -92,7 +92,7 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
     expect_refusal(EncryptedS3Service::Error)
   end
 
-  it "never takes an object without an envelope for plaintext" do
+  it "never returns an object without an envelope as plaintext" do
     server.put(bucket, key, "put there by somebody else")
     expect_refusal(EncryptedS3Service::EnvelopeError, code: "missing-envelope")
   end
@@ -105,7 +105,7 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
   context "with an object of several chunks" do
     let(:size) { 12 * TestStore::MEBIBYTE }
 
-    it "hands out not even the chunks before the changed one" do
+    it "does not return the chunks before the changed one either" do
       change { |headers, body| [headers, flip(body, 11 * TestStore::MEBIBYTE)] }
       expect_refusal(EncryptedS3Service::TamperedError)
     end

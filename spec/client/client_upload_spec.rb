@@ -7,12 +7,12 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
 
   def upload(io, **) = client.upload(key, io, **)
 
-  it "stores what another implementation of the format decrypts to the same bytes" do
+  it "stores objects that another implementation of the format decrypts to the same bytes" do
     upload(StringIO.new(data))
     expect(stored_plaintext(key)).to be_bytes(data)
   end
 
-  it "says how many bytes it stored, and the object's ETag" do
+  it "returns the number of stored bytes and the object's ETag" do
     result = upload(StringIO.new(data))
     expect(result).to include(bytes: 3_000_000, etag: include(server.head(bucket, key)[1].fetch("etag").delete('"')))
   end
@@ -33,7 +33,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
     end
   end
 
-  it "tells S3 nothing of the plaintext: no type, no checksum, no piece of it" do
+  it "sends S3 no type, checksum or part of the plaintext" do
     text = "a plaintext that repeats itself. " * 1000
     upload(StringIO.new(text), checksum: md5(text))
     headers, body = stored(key)
@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
     expect(headers.to_a.join(" ")).not_to include(OpenSSL::Digest.hexdigest("MD5", text))
   end
 
-  it "tells S3 what is set under `upload`, and the content type it is given" do
+  it "sends S3 the settings of `upload`, and the given content type" do
     new_client(upload: { cache_control: "no-store" }).upload(key, StringIO.new("x"), content_type: "text/plain")
     expect(server.head(bucket, key)[1]).to include("cache-control" => "no-store", "content-type" => "text/plain")
   end
@@ -54,7 +54,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
     expect(stored_plaintext(key)).to be_bytes(large)
   end
 
-  it "takes keys with spaces, signs and letters of all kinds" do
+  it "accepts keys with spaces, signs and letters of all kinds" do
     names = ["a b+c", "ü/ñ/日本語", "100%&?#=;", "~!*'()", "🔐"].map { |name| unique_key(name) }
     names.each { |name| client.upload(name, StringIO.new(name)) }
     expect(names.map { |name| client.download(name).force_encoding("UTF-8") }).to eq(names)
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
   end
 
   describe "the checksum" do
-    it "lets the right one pass, in one request and in parts" do
+    it "accepts the right one, in one request and in parts" do
       [data, random_bytes(20 * TestStore::MEBIBYTE)].each do |bytes|
         upload(StringIO.new(bytes), checksum: md5(bytes))
         expect(client.size(key)).to eq(bytes.bytesize)
@@ -76,13 +76,13 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
     end
 
     [3_000_000, 20 * TestStore::MEBIBYTE].each do |size|
-      it "leaves nothing behind when #{size} bytes do not have it" do
+      it "stores nothing when the checksum of #{size} bytes is wrong" do
         expect { upload(StringIO.new(random_bytes(size)), checksum: md5("other")) }
           .to raise_error(EncryptedS3Service::ChecksumError) { |e| expect(e.code).to eq("checksum-mismatch") }
         expect(traces_of(key)).to eq([])
       end
 
-      it "keeps the object that was there when #{size} bytes do not have it" do
+      it "keeps the older object when the checksum of #{size} bytes is wrong" do
         upload(StringIO.new("the old one"))
         expect { upload(StringIO.new(random_bytes(size)), checksum: md5("other")) }
           .to raise_error(EncryptedS3Service::ChecksumError)
@@ -98,7 +98,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(stored_plaintext(key)).to eq("")
     end
 
-    it "is read from its position on, and neither rewound nor closed" do
+    it "is read from its position, and neither rewound nor closed" do
       io = StringIO.new("0123456789")
       io.seek(4)
       upload(io)
@@ -106,7 +106,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(io).to have_attributes(eof?: true, closed?: false, pos: 10)
     end
 
-    it "may be a pipe, which knows no size and cannot rewind" do
+    it "may be a pipe, which has no size and cannot be rewound" do
       reader, writer = IO.pipe.each(&:binmode)
       writing = Thread.new { writer.write(data) && writer.close }
       upload(reader)
@@ -114,18 +114,18 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(client.download(key)).to be_bytes(data)
     end
 
-    it "may give fewer bytes than it is asked for before its end" do
+    it "may return fewer bytes than requested before its end" do
       upload(source = IoDoubles::ShortReads.new(data, 70_000))
       expect(client.download(key)).to be_bytes(data)
       expect(source.calls).to be > 40
     end
 
-    it "that answers an empty string at its end has ended" do
+    it "has ended when it returns an empty string" do
       upload(IoDoubles::ThenDo.new(10) { "" })
       expect(client.download(key)).to eq("x" * 10)
     end
 
-    it "whose error ends the upload leaves nothing, however far it came" do
+    it "leaves nothing when it raises at any position" do
       [1_000_000, 30 * TestStore::MEBIBYTE].each do |bytes|
         expect { upload(IoDoubles::ThenDo.new(bytes) { raise IOError, "the disk is gone" }) }
           .to raise_error(IOError, "the disk is gone")
@@ -133,12 +133,12 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       end
     end
 
-    it "that is thrown out of leaves nothing" do
+    it "leaves nothing when it throws" do
       thrown = catch(:enough) { upload(IoDoubles::ThenDo.new(30 * TestStore::MEBIBYTE) { throw :enough, :thrown }) }
       expect([thrown, traces_of(key)]).to eq([:thrown, []])
     end
 
-    it "must be something to read from" do
+    it "must have a read method" do
       expect { upload("a string") }
         .to raise_error(ArgumentError, "An io must respond to `read`, but a String does not.")
     end
@@ -154,7 +154,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       end
     end
 
-    it "is read from its position on and left at its end" do
+    it "is read from its position and left at its end" do
       with_file(data) do |path|
         File.open(path, "rb") do |file|
           file.seek(1_000_000)
@@ -165,7 +165,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(client.download(key)).to be_bytes(data.byteslice(1_000_000..))
     end
 
-    it "that Ruby has read ahead of is sent from where its reader is" do
+    it "is sent from the position of its reader if Ruby has buffered some of it" do
       with_file("first line\nsecond line\n") do |path|
         File.open(path) do |file|
           file.gets
@@ -175,7 +175,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(client.download(key)).to eq("second line\n")
     end
 
-    it "is sent with what was written to it and not yet flushed" do
+    it "is sent with unflushed writes" do
       Tempfile.create do |file|
         file.write("written")
         file.rewind
@@ -186,7 +186,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(client.download(key)).to eq("RItten")
     end
 
-    it "that was unlinked, as Tempfiles may be, is still read" do
+    it "is read even if it was unlinked, as Tempfiles may be" do
       file = Tempfile.new
       file.write("still there")
       file.rewind
@@ -196,7 +196,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       file.close
     end
 
-    it "whose name belongs to another file by now is the one that was opened" do
+    it "is the one that was opened, even if its name belongs to another file now" do
       with_file("the opened one") do |path|
         File.open(path, "rb") do |file|
           File.binwrite("#{path}.new", "another")
@@ -207,7 +207,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(client.download(key)).to eq("the opened one")
     end
 
-    it "with a read method of its own is read by it" do
+    it "is read by its read method if it has one of its own" do
       with_file("the file") do |path|
         File.open(path, "rb") do |file|
           file.define_singleton_method(:read) { |*arguments| super(*arguments)&.upcase }
@@ -217,7 +217,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(client.download(key)).to eq("THE FILE")
     end
 
-    it "is sent byte by byte whatever encoding it is opened with" do
+    it "is sent byte by byte in every encoding" do
       with_file("gr\xFC\xDFe\r\n".b) do |path|
         ["r", "r:iso-8859-1", "r:iso-8859-1:utf-8", "rt"].each do |mode|
           File.open(path, mode) { |file| upload(file) }
@@ -232,7 +232,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       expect(stored_plaintext(key)).to be_bytes(large)
     end
 
-    it "that cannot be read is an error, and nothing is left" do
+    it "that cannot be read is an error, and nothing is stored" do
       with_file("x") do |path|
         File.open(path, "ab") { |file| expect { upload(file) }.to raise_error(IOError) }
         closed = File.open(path, "rb").tap(&:close)
@@ -247,7 +247,7 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       "a stream" => ->(bytes) { StringIO.new(bytes) },
       "a file" => ->(bytes) { Tempfile.new.tap { |file| file.binmode.write(bytes) && file.rewind } }
     }.each do |name, make|
-      it "counts what S3 has of #{name}, from nothing to all of it" do
+      it "counts the bytes that S3 has of #{name}, from 0 to the size" do
         steps = []
         size = 20 * TestStore::MEBIBYTE
         upload(make.call(random_bytes(size)), progress: ->(*step) { steps << step })
@@ -257,13 +257,13 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
       end
     end
 
-    it "has no total for a source that does not know its size" do
+    it "has no total for a source without a size" do
       totals = []
       upload(IoDoubles::ShortReads.new("data", 2), progress: ->(_bytes, total) { totals << total })
       expect(totals.uniq).to eq([nil])
     end
 
-    it "that raises ends the upload and leaves nothing" do
+    it "that raises ends the upload and stores nothing" do
       expect { upload(StringIO.new(data), progress: ->(*) { raise "stop" }) }.to raise_error("stop")
       expect(traces_of(key)).to eq([])
     end

@@ -11,14 +11,14 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
 
   def metadata(name) = stored(key).first.fetch("x-amz-meta-#{name}", nil)
 
-  it "writes V2 without any setting, and V3 where the policy requires it" do
+  it "writes V2 by default, and V3 if the policy requires it" do
     new_client.upload(key, StringIO.new("data"))
     expect([metadata("x-amz-wrap-alg"), metadata("x-amz-c")]).to eq(["AES/GCM", nil])
     committing.upload(key, StringIO.new("data"))
     expect([metadata("x-amz-w"), metadata("x-amz-c"), metadata("x-amz-key-v2")]).to eq(["02", "115", nil])
   end
 
-  it "stores with V3 nothing but the format's own entries, the key's id, and what binds the object to its key" do
+  it "stores with V3 only the format's own entries, the key's id and the place entry" do
     committing.upload(key, StringIO.new("data"))
     entries = stored(key).first.keys.filter_map { |name| name[/\Ax-amz-meta-(.+)/, 1] }
     expect(entries).to match_array(%w[encrypted-s3-place x-amz-3 x-amz-c x-amz-d x-amz-i x-amz-m x-amz-w])
@@ -36,30 +36,30 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
     end
   end
 
-  it "stores what opens by OpenSSL alone, as the format is published" do
+  it "stores objects that OpenSSL alone decrypts according to the published format" do
     strict.upload(key, StringIO.new(data = random_bytes(6_000_000)))
     expect(stored_plaintext(key)).to be_bytes(data)
   end
 
   describe "Amazon's Python client" do
     { "0 bytes" => 0, "17 bytes" => 17, "5 MiB and 1 byte" => 5_242_881 }.each do |name, size|
-      it "reads what we write: #{name}" do
+      it "reads our objects: #{name}" do
         strict.upload(key, StringIO.new(data = random_bytes(size)))
         expect(python.get(key)).to be_bytes(data)
       end
 
-      it "writes what we read: #{name}" do
+      it "writes objects that we read: #{name}" do
         python.put(key, data = random_bytes(size))
         expect(strict.download(key)).to be_bytes(data)
       end
     end
 
-    it "reads what we write in several parts" do
+    it "reads our objects in several parts" do
       strict.upload(key, StringIO.new(data = random_bytes(20 * TestStore::MEBIBYTE)))
       expect(python.get(key)).to be_bytes(data)
     end
 
-    it "reads and writes V2, too" do
+    it "reads and writes V2 too" do
       python = EncryptionClient.new(wrapping_key: [TestStore::KEY].pack("m0"),
                                     commitment_policy: "forbid_encrypt_allow_decrypt")
       new_client.upload(key, StringIO.new("ours"))
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
     end
   end
 
-  it "reads V2 and V3 unless the policy requires commitment, which refuses V2 and says what would read it" do
+  it "reads V2 and V3 unless the policy requires commitment, which refuses V2 and names the policy that reads it" do
     new_client.upload(old = unique_key, StringIO.new("v2"))
     strict.upload(key, StringIO.new("v3"))
     expect([new_client, committing].flat_map { |client| [client.download(old), client.download(key)] })
@@ -79,7 +79,7 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
     }
   end
 
-  it "refuses an object whose data key was exchanged for one of another object" do
+  it "refuses an object whose data key was replaced by another object's" do
     strict.upload(key, StringIO.new("mine"))
     strict.upload(other = unique_key, StringIO.new("theirs"))
     headers, body = stored(key)
@@ -90,7 +90,7 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
       }
   end
 
-  it "refuses a V3 object that pretends to be V2 and a V2 object that pretends to be V3" do
+  it "refuses a V3 object with the marks of V2 and a V2 object with the marks of V3" do
     strict.upload(key, StringIO.new("v3"))
     headers, body = stored(key)
     restore(key, { **headers, "x-amz-meta-x-amz-key-v2" => headers["x-amz-meta-x-amz-3"] }, body)
@@ -109,14 +109,14 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
       e.message
     end
 
-    it "refuses combinations that contradict themselves when the client is made, naming both settings" do
+    it "refuses contradictory settings when the client is built, and names both" do
       expect(refusal(security_profile: "v2", commitment_policy: "require_encrypt_allow_decrypt"))
         .to match(/\Asecurity_profile v2 contradicts commitment_policy require_encrypt_allow_decrypt/)
       expect(refusal(security_profile: "v3_and_legacy", commitment_policy: "require_encrypt_require_decrypt"))
         .to match(/\Asecurity_profile v3_and_legacy contradicts commitment_policy require_encrypt_require_decrypt/)
     end
 
-    it "refuses names that are none, with those there are" do
+    it "refuses unknown names, and lists the known ones" do
       expect(refusal(commitment_policy: "always"))
         .to eq("commitment_policy must be one of forbid_encrypt_allow_decrypt, require_encrypt_allow_decrypt, " \
                "require_encrypt_require_decrypt")
@@ -124,13 +124,13 @@ RSpec.describe EncryptedS3Service::Client, "key commitment" do
         .to eq("security_profile must be one of v2, v2_and_legacy, v3, v3_and_legacy")
     end
 
-    it "takes the symbols that Amazon's clients take" do
+    it "accepts the symbols that Amazon's clients accept" do
       client = new_client(security_profile: :v3, commitment_policy: :require_encrypt_require_decrypt)
       client.upload(key, StringIO.new("data"))
       expect(metadata("x-amz-c")).to eq("115")
     end
 
-    it "follows security_profile v3 alone, as Amazon's V3 client does: V3 is written, nothing else is read" do
+    it "follows security_profile v3 alone, like Amazon's V3 client: only V3 is written and read" do
       client = new_client(security_profile: "v3")
       client.upload(key, StringIO.new("data"))
       new_client.upload(old = unique_key, StringIO.new("v2"))

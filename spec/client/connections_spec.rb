@@ -15,7 +15,7 @@ RSpec.describe EncryptedS3Service::Client, "beside others" do
 
   def sockets = Dir["/proc/self/fd/*"].count { |path| File.readlink(path).start_with?("socket:") rescue false } # rubocop:disable Style/RescueModifier
 
-  it "takes one connection for 1,000 tenants, one after another, each with a key of its own" do
+  it "uses one connection for 1,000 tenants with keys of their own, one after another" do
     first = tenant(0)
     first.upload(key = unique_key, StringIO.new("of tenant 0"))
     before = sockets
@@ -31,14 +31,14 @@ RSpec.describe EncryptedS3Service::Client, "beside others" do
   end
 
   # A little more: a thread that asks again before its connection is back opens another, and both stay.
-  it "takes about as many as threads that work at the same time" do
+  it "uses about as many connections as concurrent threads" do
     clients = Array.new(100) { |number| tenant(number) }
     threads = clients.each_slice(25).map { |some| Thread.new { some.each { |client| client.exist?("a") } } }
     threads.each(&:join)
     expect(proxy.accepted).to be_between(1, 8)
   end
 
-  it "shares between buckets, too, and not between credentials, endpoints or limits" do
+  it "shares connections between buckets too, but not between credentials, endpoints or limits" do
     client = tenant(1)
     client.exist?("a")
     tenant(2, bucket: "other-bucket").exist?("a")
@@ -52,7 +52,7 @@ RSpec.describe EncryptedS3Service::Client, "beside others" do
     expect(client.exist?("a")).to be(false)
   end
 
-  it "closes a connection when nobody has used it for http_idle_timeout" do
+  it "closes a connection that was unused for http_idle_timeout" do
     client = tenant(1, http_idle_timeout: 0.2)
     client.exist?("a")
     sleep 0.05 until proxy.open_connections.zero?
@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service::Client, "beside others" do
     expect(proxy.accepted).to eq(2)
   end
 
-  it "makes connections of its own in a forked child" do
+  it "opens its own connections in a forked child" do
     client = tenant(1)
     client.exist?("a")
     pid = fork { exit!(tenant(2).exist?("a") || client.exist?("a") ? 1 : 0) }

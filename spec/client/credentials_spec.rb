@@ -36,11 +36,11 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     client.delete(key)
   end
 
-  it "finds them in the environment" do
+  it "uses those of the environment" do
     with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret) { expect_to_work }
   end
 
-  it "finds them in a profile, the one of AWS_PROFILE or of the setting, with its region" do
+  it "uses those of a profile, from AWS_PROFILE or the setting, with its region" do
     Tempfile.create("credentials") do |file|
       file.write("[spec]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\nregion = #{server.region}\n")
       file.close
@@ -51,13 +51,13 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
-  it "finds them in its container's role" do
+  it "uses those of its container's role" do
     HttpAnswers.run(->(_line) { credentials }) do |url|
       with_environment("AWS_CONTAINER_CREDENTIALS_FULL_URI" => "#{url}/role") { expect_to_work }
     end
   end
 
-  it "finds them in the instance's role" do
+  it "uses those of the instance's role" do
     answers = lambda do |line|
       case line
       when %r{\APUT /latest/api/token } then "a-token"
@@ -72,7 +72,7 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
-  it "finds them by a web identity" do
+  it "uses those of a web identity" do
     answer = <<~XML
       <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
         <AssumeRoleWithWebIdentityResult><Credentials>
@@ -91,13 +91,13 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
-  it "says so when there are none anywhere" do
+  it "raises if there are none" do
     client = new_client(access_key_id: nil, secret_access_key: nil)
     expect { client.download("a") }
       .to raise_error(EncryptedS3Service::AccessError, /no AWS credentials: set access_key_id/)
   end
 
-  it "says so when there is neither a region nor an endpoint" do
+  it "raises if there is neither a region nor an endpoint" do
     client = new_client(endpoint: nil, region: nil)
     expect { client.download("a") }.to raise_error(EncryptedS3Service::ConfigurationError, /region/)
   end

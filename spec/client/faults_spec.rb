@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       operation = step.split.first
 
       { "is refused" => { status: 500 }, "gets no answer" => { drop: :before } }.each do |failure, action|
-        it "whose #{step} #{failure} is an error that leaves the bucket as it was" do
+        it "whose #{step} #{failure} raises and leaves the bucket unchanged" do
           proxy.fault(operation, **which, **action)
           expect_no_trace do
             expect { faulty.upload(key, StringIO.new(random_bytes(size))) }
@@ -53,7 +53,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
         end
       end
 
-      it "tries #{step} again and sends the same ciphertext again" do
+      it "retries #{step} with the same ciphertext" do
         proxy.fault(operation, **which, times: 1, status: 503)
         data = random_bytes(size)
         faulty(retry_limit: 3).upload(key, StringIO.new(data), checksum: md5(data))
@@ -65,7 +65,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
 
     { "PutObject" => 1000, "UploadPart" => 12 << 20 }.each do |operation, size|
-      it "sends the same ciphertext again when the answer to #{operation} is lost" do
+      it "sends the same ciphertext again when the response to #{operation} is lost" do
         proxy.fault(operation, times: 1, drop: :after)
         faulty(retry_limit: 3).upload(key, StringIO.new(data = random_bytes(size)))
         expect(proxy.requests(operation).group_by(&:part).values.map { |tries| tries.map(&:sha256).uniq.size })
@@ -74,7 +74,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
         expect(stored_plaintext(key)).to be_bytes(data)
       end
 
-      it "gives #{operation} up after as many further attempts as `retry_limit` says" do
+      it "stops retrying #{operation} after `retry_limit` retries" do
         proxy.fault(operation, status: 503)
         expect_no_trace do
           expect { faulty(retry_limit: 1).upload(key, StringIO.new(random_bytes(size))) }
@@ -84,14 +84,14 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "is an error when CompleteMultipartUpload fails after its answer has begun with 200, as it may on Amazon" do
+    it "fails when CompleteMultipartUpload fails after its response began with 200, as it may on Amazon" do
       proxy.fault("CompleteMultipartUpload", status: 200, answer: "<Error><Code>InternalError</Code></Error>")
       expect_no_trace do
         expect { faulty.upload(key, StringIO.new(large)) }.to raise_error(EncryptedS3Service::TransportError)
       end
     end
 
-    it "tries to abort again when aborting fails" do
+    it "retries the abort when aborting fails" do
       proxy.fault("UploadPart", part: 2, status: 500)
       proxy.fault("AbortMultipartUpload", times: 2, status: 500)
       expect_no_trace do
@@ -99,26 +99,26 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "reports the first failure, not that of aborting" do
+    it "reports the first failure, not that of the abort" do
       proxy.fault("UploadPart", part: 1, status: 403)
       proxy.fault("AbortMultipartUpload", times: 1, status: 500)
       expect { faulty.upload(key, StringIO.new(large)) }.to raise_error(EncryptedS3Service::AccessError, /UploadPart/)
     end
 
-    it "never completes what does not have its checksum, and aborts it" do
+    it "does not complete an upload with a wrong checksum, and aborts it" do
       expect { faulty.upload(key, StringIO.new(large), checksum: md5("other")) }
         .to raise_error(EncryptedS3Service::ChecksumError)
       expect(counts).to include("CreateMultipartUpload" => 1, "AbortMultipartUpload" => 1)
       expect(counts).not_to include("CompleteMultipartUpload")
     end
 
-    it "sends nothing at all of a small file that does not have its checksum" do
+    it "sends nothing of a small file with a wrong checksum" do
       expect { faulty.upload(key, StringIO.new("x"), checksum: md5("y")) }
         .to raise_error(EncryptedS3Service::ChecksumError)
       expect(proxy.requests).to eq([])
     end
 
-    it "stops reading its source once a part has failed" do
+    it "stops reading its source after a part has failed" do
       # A permanent refusal. Other parts continue while one is retried.
       proxy.fault("UploadPart", part: 1, status: 403)
       source = StringIO.new(random_bytes(100 * mebibyte))
@@ -128,7 +128,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
   end
 
-  describe "whose answers or retries concern another request" do
+  describe "whose responses or retries belong to another request" do
     # An answer that comes a second time when the next request is already under way, as from a broken proxy.
     def with_answer_twice(name)
       Faults::FaultyStore.run(server.endpoint) do |store|
@@ -139,7 +139,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "takes no answer to an earlier request for its own" do
+    it "does not accept the response to an earlier request" do
       direct.upload(key, StringIO.new("here"))
       with_answer_twice("HeadObject") do |client|
         expect([client.exist?(key), client.exist?("#{key}-not"), client.exist?(key)]).to eq([true, false, true])
@@ -150,7 +150,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "works with a store that gives all its answers one id" do
+    it "works with a store that uses one request id for all responses" do
       direct.upload(key, StringIO.new("here"))
       same = Class.new(FaultProxy) do
         def forward(request)
@@ -166,7 +166,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "tries again however often another store has failed" do
+    it "retries independently of the failures of another store" do
       proxy.fault("HeadObject", status: 503)
       broken = faulty(retry_limit: 1)
       calls = Queue.new((1..120).to_a).close
@@ -177,7 +177,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "says that credentials have expired" do
+    it "reports expired credentials" do
       answer = "<Error><Code>ExpiredToken</Code></Error>"
       %w[GetObject PutObject].each { |operation| proxy.fault(operation, status: 400, answer: answer) }
       [-> { faulty.download(key) }, -> { faulty.upload(key, StringIO.new("x")) }].each do |call|
@@ -192,9 +192,9 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
   end
 
-  describe "an upload that is interrupted while its last request is on its way" do
+  describe "an upload that is interrupted during its last request" do
     { "PutObject" => 1000, "CompleteMultipartUpload" => 12 << 20 }.each do |operation, size|
-      it "#{operation}, tells that the store has carried it out" do
+      it "#{operation}, reports that the store has completed it" do
         arrived = Queue.new
         # The answer takes longer than any time limit.
         proxy.fault(operation, times: 1) { arrived.push(true) }
@@ -215,7 +215,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
   end
 
-  describe "an upload that is interrupted while a part is on its way" do
+  describe "an upload that is interrupted while a part is sent" do
     # An upload whose second part does not arrive, when it has reached that point.
     def stuck_upload
       gate = proxy.hold("UploadPart", part: 2)
@@ -239,14 +239,14 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       expect_nothing_left
     end
 
-    it "by Thread#raise is aborted before the error is seen" do
+    it "by Thread#raise is aborted before the error is rescued" do
       thread = stuck_upload
       thread.raise(RuntimeError, "shut down")
       expect { thread.join(5) }.to raise_error(RuntimeError, "shut down")
       expect_nothing_left
     end
 
-    it "while S3 is still beginning it is aborted as soon as S3 has begun it" do
+    it "is aborted as soon as S3 has created it, if S3 is still creating it" do
       direct.upload(key, StringIO.new("the old one"))
       gate = proxy.hold("CreateMultipartUpload")
       thread = Thread.new { faulty.upload(key, StringIO.new(large)) }
@@ -257,7 +257,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       expect_nothing_left
     end
 
-    it "by Timeout is aborted before the error is seen" do
+    it "by Timeout is aborted before the error is rescued" do
       proxy.hold("UploadPart", part: 2)
       direct.upload(key, StringIO.new("the old one"))
       large
@@ -279,7 +279,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
 
     # Of 1000 bytes, which are 1016 when stored.
     [0, 1, 500, 1015].each do |received|
-      it "whose connection breaks after #{received} of 1016 bytes asks for the rest of the same version" do
+      it "whose connection breaks after #{received} of 1016 bytes requests the rest of the same version" do
         store(data = random_bytes(1000))
         proxy.fault("GetObject", times: 1, cut: received)
         expect(faulty.download(key)).to be_bytes(data)
@@ -291,7 +291,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "of several ranges is complete whichever of them breaks in the middle" do
+    it "of several ranges is complete if any of them breaks" do
       store(large)
       expect(faulty.download(key)).to be_bytes(large)
       ranges = proxy.requests.size
@@ -305,7 +305,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "that breaks several times is put together of its pieces" do
+    it "that breaks several times is joined from its pieces" do
       store(data = random_bytes(1000))
       proxy.fault("GetObject", times: 3, cut: 100)
       expect(faulty.download(key)).to be_bytes(data)
@@ -313,7 +313,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
     end
 
     { "in memory" => 64 << 20, "in a temporary file" => 1 << 20 }.each do |place, limit|
-      it "that breaks every time is an error before anything is yielded of what waits #{place}" do
+      it "that breaks every time raises before anything is yielded of the bytes kept #{place}" do
         store(large)
         proxy.fault("GetObject", skip: 2, cut: 1000)
         reader = faulty(memory_limit: limit)
@@ -324,21 +324,21 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
         end
       end
 
-      it "of an object that is replaced between two ranges is never a mixture, also #{place}" do
+      it "of an object that is replaced between two ranges never mixes versions, also #{place}" do
         store(large)
         proxy.fault("GetObject", skip: 1, times: 1) { store(large.reverse) }
         expect_nothing_yielded(faulty(memory_limit: limit), EncryptedS3Service::ChangedError)
       end
     end
 
-    it "of an object that is replaced while the connection is broken is never a mixture" do
+    it "of an object that is replaced while the connection is broken never mixes versions" do
       store("a" * 1000)
       proxy.fault("GetObject", times: 1, cut: 500)
       proxy.fault("GetObject", times: 1) { store("b" * 1000) }
       expect_nothing_yielded(faulty, EncryptedS3Service::ChangedError)
     end
 
-    it "of an object whose key is rotated between two ranges goes on" do
+    it "of an object whose key is rotated between two ranges continues" do
       store(large)
       rotating = new_client(encryption_key: "n" * 32, encryption_key_id: "new",
                             decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
@@ -351,13 +351,13 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       end
     end
 
-    it "of an object that is deleted between two ranges is an error" do
+    it "of an object that is deleted between two ranges raises" do
       store(large)
       proxy.fault("GetObject", skip: 1, times: 1) { direct.delete(key) }
       expect_nothing_yielded(faulty, EncryptedS3Service::ChangedError)
     end
 
-    it "is tried again when the store says 503" do
+    it "is retried when the store answers 503" do
       store(data = random_bytes(1000))
       proxy.fault("GetObject", times: 1, status: 503)
       proxy.fault("HeadObject", times: 1, status: 503)
@@ -366,7 +366,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
       expect(counts).to eq("GetObject" => 2, "HeadObject" => 2)
     end
 
-    it "that the store refuses every time is an error that may be tried again" do
+    it "that the store always refuses raises a retryable error" do
       store("x")
       proxy.fault("GetObject", status: 503)
       expect { faulty.download(key) }

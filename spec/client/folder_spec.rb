@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect(files).to eq([".encrypted_s3/lock"])
   end
 
-  it "has ciphertext on the disk, and nothing of the file but its length" do
+  it "has only ciphertext and the length of the file on the disk" do
     store("contract.pdf", "all that is secret" * 100)
     record, body, path = only_object
     expect(File.size(body)).to eq(1_816)
@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
   end
 
   ["../outside", "/etc/outside", "a/../../outside", "..", "Ähre/\u{1F600}", "a\0b", "k" * 1024, "日" * 341].each do |key|
-    it "keeps inside of the folder what is stored as #{key[0, 20].inspect[1..-2]} (#{key.bytesize} bytes)" do
+    it "stores #{key[0, 20].inspect[1..-2]} (#{key.bytesize} bytes) inside of the folder" do
       store(key)
       expect(client.download(key)).to eq("a contract")
       expect(Dir.children(@folder)).to eq(["files"])
@@ -70,7 +70,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     end
   end
 
-  it "keeps keys apart that differ in case only, with names that do so in more" do
+  it "stores keys that differ only in case in files whose names differ in more" do
     %w[report Report REPORT].each { |key| store(key, key) }
     expect(files.map(&:downcase).uniq.size).to eq(7)
     expect(%w[report Report REPORT].map { |key| client.download(key) }).to eq(%w[report Report REPORT])
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect { store("k" * 1025) }.to raise_error(EncryptedS3Service::Error, /1024 bytes.*1025/)
   end
 
-  it "leaves the former object and no other file when an upload fails" do
+  it "keeps the older object and leaves no other file when an upload fails" do
     store("key")
     before = files
     expect { client.upload("key", StringIO.new(data), checksum: md5("other")) }
@@ -91,7 +91,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect(client.download("key")).to eq("a contract")
   end
 
-  it "finds what was changed on the disk" do
+  it "detects changes on the disk" do
     store("key", data)
     _, body, = only_object
     File.open(body, "r+b") { |file| file.seek(7 << 20) && file.write("changed") }
@@ -105,7 +105,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect(files).to eq([".encrypted_s3/lock"])
   end
 
-  it "refuses an object that was put in the place of another" do
+  it "refuses an object that replaced another" do
     %w[aaaa bbbb].each { |key| store(key, key) }
     records = %w[aa/aa/aaaa.json bb/bb/bbbb.json].map { |name| File.join(root, name) }
     first, second = records.map { |path| JSON.parse(File.read(path)) }
@@ -114,13 +114,13 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect { client.download("bbbb") }.to raise_error(EncryptedS3Service::TamperedError, /not written under this key/)
   end
 
-  it "says which folder it may not write to" do
+  it "names the folder that is not writable" do
     File.write(root, "a file")
     expect { store("key") }.to raise_error(EncryptedS3Service::FileError, /cannot .*#{root}/)
     expect(client.exist?("key")).to be(false)
   end
 
-  it "rotates keys without touching the body, whole and in parts, and encrypts again" do
+  it "rotates keys without changing the body, whole and in parts, and encrypts again" do
     store("key", data)
     before = only_object.first["Body"]
     later = { **settings, encryption_key: "n" * 32, encryption_key_id: "2026" }
@@ -137,7 +137,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect(files.size).to eq(3)
   end
 
-  it "has one object whole when two processes write it at once" do
+  it "keeps one whole object when two processes write it at once" do
     code = <<~'RUBY'
       settings, letter = input
       client = EncryptedS3Service::Client.new(**settings)
@@ -158,7 +158,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect(files.size).to eq(3)
   end
 
-  it "shows nothing of an upload whose process is killed, and keeps what was there" do
+  it "hides the upload of a killed process, and keeps the older object" do
     store("key")
     code = <<~'RUBY'
       client = EncryptedS3Service::Client.new(**input.first)
@@ -183,14 +183,14 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
     expect(Dir.children(File.join(root, ".encrypted_s3/uploads"))).to eq([])
   end
 
-  it "goes on in a forked process" do
+  it "works in a forked process" do
     store("key")
     child = fork { exit!(client.download("key") == "a contract" && store("child") ? 0 : 1) }
     expect(Process.wait2(child).last).to be_success
     expect(client.download("child")).to eq("a contract")
   end
 
-  it "opens with the command, which takes the record for the metadata" do
+  it "is read by the command, which accepts the record as metadata" do
     store("key", data)
     record, body, path = only_object
     File.write("#{@folder}/key.txt", "base64:#{[TestStore::KEY].pack("m0")}")

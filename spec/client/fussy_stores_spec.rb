@@ -10,7 +10,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
 
   def client_of(proxy, **settings) = new_client(endpoint: proxy.endpoint, retry_limit: 0, **settings)
 
-  describe "that takes no part larger than the first (Cloudflare R2)" do
+  describe "that accepts no part larger than the first (Cloudflare R2)" do
     let(:upload) { { multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte } }
 
     # The tag has 16 bytes, and the part size is a multiple of 16.
@@ -31,7 +31,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     let(:new_settings) { { encryption_key: "n" * 32, encryption_key_id: "2026" } }
     let(:rotation) { { **new_settings, decryption_keys: { TestStore::KEY_ID => TestStore::KEY } } }
 
-    it "says that the object was not rotated, when asked to verify" do
+    it "reports that the object was not rotated, with verify" do
       new_client.upload(key, StringIO.new("data"))
       CopyIgnoringStore.run(server.endpoint) do |proxy|
         expect { client_of(proxy, **rotation).rotate(key, verify: true) }
@@ -42,7 +42,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       expect(new_client.download(key)).to eq("data")
     end
 
-    it "says nothing when the envelope is really new" do
+    it "reports nothing when the envelope is new" do
       new_client.upload(key, StringIO.new("data"))
       FaultProxy.run(server.endpoint) do |proxy|
         expect(client_of(proxy, **rotation).rotate(key, verify: true)).to have_attributes(outcome: :rotated)
@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
 
   def error(code, message = nil) = "<Error><Code>#{code}</Code>#{"<Message>#{message}</Message>" if message}</Error>"
 
-  describe "that answers without end" do
+  describe "that sends an endless response" do
     let(:blanks) { " " * (20 * TestStore::MEBIBYTE) }
     let(:listing) { "<ListBucketResult>#{blanks}<IsTruncated>false</IsTruncated></ListBucketResult>" }
 
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  describe "that refuses to be asked for checksums (Backblaze B2)" do
+  describe "that refuses requests for checksums (Backblaze B2)" do
     let(:refusal) do
       lambda do |request|
         next unless request.headers["x-amz-checksum-mode"]
@@ -76,7 +76,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       end
     end
 
-    it "reads without them, and asks for them only once" do
+    it "reads without them, and requests them only once" do
       new_client.upload(key, StringIO.new(data = random_bytes(9 * mebibyte)))
       refusing(refusal) do |proxy|
         client = client_of(proxy)
@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       end
     end
 
-    it "still says what is wrong where that does not help" do
+    it "reports the original error if that does not help" do
       refusing(->(request) { { status: 400, answer: error("InvalidRequest") } if request.verb == "GET" }) do |proxy|
         expect { client_of(proxy).download(key) }
           .to raise_error(EncryptedS3Service::StoreError) { |e| expect(e.store_code).to eq("InvalidRequest") }
@@ -95,7 +95,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  describe "that does not delete several objects at once" do
+  describe "that cannot delete several objects at once" do
     refusals = {
       "wants Content-MD5 for that (older MinIO)" => [400, "MissingContentMD5"],
       "finds the request invalid" => [400, "InvalidRequest"],
@@ -103,7 +103,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       "does not take POST" => [405, "MethodNotAllowed"]
     }
     refusals.each do |what, (status, code)|
-      it "because it #{what}, deletes one by one" do
+      it "because it #{what}, deletes them one by one" do
         keys = Array.new(20) { |number| "#{key}/#{number}" }
         keys.each { |name| new_client.upload(name, StringIO.new("x")) }
         refusal = ->(request) { { status: status, answer: error(code) } if request.target.include?("?delete") }
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       end
     end
 
-    it "reports that single objects are not to be deleted" do
+    it "reports single objects that cannot be deleted" do
       new_client.upload("#{key}/1", StringIO.new("x"))
       refusal = lambda do |request|
         next { status: 501, answer: error("NotImplemented") } if request.verb == "POST"
@@ -162,7 +162,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       refusing(refusal) { |proxy| expect(client_of(proxy).download(key)).to be_bytes(data) }
     end
 
-    it "is not believed when the object really was replaced" do
+    it "reports when the object really was replaced" do
       new_client.upload(key, StringIO.new(random_bytes(13 * mebibyte)))
       refusing(refusal) do |proxy|
         proxy.fault("GetObject", skip: 1, times: 1) do
@@ -174,7 +174,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
   end
 
   describe "that sends the checksum of the whole object with a part of it (Ceph)" do
-    it "is read all the same, and not asked for checksums of parts any more" do
+    it "is read, and not asked for checksums of parts again" do
       new_client.upload(key, StringIO.new(data = random_bytes(21 * mebibyte)))
       WholeChecksumStore.run(server.endpoint) do |proxy|
         client = client_of(proxy)
@@ -188,7 +188,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  describe "behind a line that flips bits" do
+  describe "behind a connection that flips bits" do
     def read(flips, size, **settings)
       new_client.upload(key, StringIO.new(data = random_bytes(size)))
       FlippingStore.run(server.endpoint) do |proxy|
@@ -198,7 +198,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
 
     { "a small object" => 1000, "an object of several ranges" => 13 << 20 }.each do |what, size|
-      it "fetches #{what} again where the checksum of an answer is not right" do
+      it "fetches #{what} again if the checksum of a response is wrong" do
         read(1, size) do |client, data, proxy|
           before = proxy.requests.size
           expect(client.download(key)).to be_bytes(data)
@@ -211,14 +211,14 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
       end
     end
 
-    it "notices nothing where it is told not to look, but for the tag" do
+    it "relies on the tag alone if checksums are switched off" do
       read(99, 1000, response_checksum_validation: "when_required") do |client, data, _proxy|
         expect(client.download(key)).to be_bytes(data)
       end
     end
   end
 
-  describe "that wants Content-MD5 with what is stored (Object Lock)" do
+  describe "that requires Content-MD5 (Object Lock)" do
     let(:refusal) do
       lambda do |request|
         next if request.verb != "PUT" || request.headers["content-md5"] == md5(request.body)
@@ -241,10 +241,10 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  describe "that says where the bucket is" do
+  describe "that names the region of the bucket" do
     body = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"
     { 400 => body, 301 => body.sub("AuthorizationHeaderMalformed", "PermanentRedirect") }.each do |status, answer|
-      it "has the right region named, after #{status}" do
+      it "has the right region named in the error, after #{status}" do
         refusing(->(_request) { { status: status, answer: answer } }) do |proxy|
           expect { client_of(proxy).upload(key, StringIO.new("x")) }
             .to raise_error(EncryptedS3Service::ConfigurationError, /set `region` to "eu-west-1"/)
@@ -254,7 +254,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
   end
 
   describe "that has the object in an archive (Glacier)" do
-    it "says so" do
+    it "raises an ArchivedError" do
       refusing(->(_request) { { status: 403, answer: error("InvalidObjectState") } }) do |proxy|
         expect { client_of(proxy).download(key) }.to raise_error(EncryptedS3Service::ArchivedError, /restore it/) { |e|
           expect([e.code, e.status, e.store_code]).to eq(["archived", 403, "InvalidObjectState"])
@@ -263,7 +263,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  it "that answers 404 to an upload is no missing file" do
+  it "that answers 404 to an upload is not a missing file" do
     refusing(->(request) { { status: 404, answer: "<html>" } if request.verb == "PUT" }) do |proxy|
       expect { client_of(proxy).upload(key, StringIO.new("x")) }
         .to raise_error(EncryptedS3Service::StoreError, /`endpoint` and `bucket`/)
@@ -275,7 +275,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
   end
 
   # Ceph compares it, and its accounts have other names.
-  it "sends the account that must own the bucket with every request", unless: ENV["S3_SERVER"] == "ceph" do
+  it "gets the account that must own the bucket with every request", unless: ENV["S3_SERVER"] == "ceph" do
     FaultProxy.run(server.endpoint) do |proxy|
       upload = { expected_bucket_owner: "123456789012", multipart_threshold: 5 * mebibyte, part_size: 5 * mebibyte }
       rotation = { encryption_key: "n" * 32, encryption_key_id: "2026",
@@ -310,7 +310,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  it "that does not say in its answer to HEAD how large an object is, is asked otherwise" do
+  it "that omits the size in its response to HEAD is asked by GET" do
     new_client.upload(key, StringIO.new("x" * 100))
     server.put(bucket, empty = unique_key, "", {})
     SizelessStore.run(server.endpoint) do |proxy|
@@ -321,7 +321,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  it "that always sends the whole object, gives small ones, and is named as the reason for large ones" do
+  it "that always sends the whole object works for small ones, and is named as the reason for large ones" do
     new_client.upload(key, StringIO.new("x" * 100))
     new_client.upload(large = unique_key, StringIO.new(random_bytes(18 * mebibyte)))
     RangelessStore.run(server.endpoint) do |proxy|
@@ -334,7 +334,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
-  it "signs bodies over plain HTTP also where the environment names the endpoint" do
+  it "signs bodies over plain HTTP also if the environment names the endpoint" do
     FaultProxy.run(server.endpoint) do |proxy|
       ENV["AWS_ENDPOINT_URL_S3"] = proxy.endpoint
       new_client(endpoint: nil).upload(key, StringIO.new("x"))

@@ -12,7 +12,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
   def instruction(name = key) = "#{name}.instruction"
 
   [0, 17, 5_242_881, 20_971_521].each do |size|
-    it "are read where the configuration says so: an object of #{size} bytes" do
+    it "are read if the configuration says so: an object of #{size} bytes" do
       put_by_aws(key, data = random_bytes(size))
       expect(client.download(key)).to be_bytes(data)
       expect(client.size(key)).to eq(size)
@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { client.download(key) }.to raise_error(have_attributes(code: "missing-envelope"))
   end
 
-  it "are never read otherwise; the error says which setting reads them" do
+  it "are not read otherwise, and the error names the setting" do
     put_by_aws
     expect { new_client.download(key) }
       .to raise_error(EncryptedS3Service::EnvelopeError, /envelope_location is instruction_file/) { |e|
@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
       }
   end
 
-  it "are not asked for where the object has an envelope of its own" do
+  it "are not requested if the object has an envelope of its own" do
     new_client.upload(key, StringIO.new("its own"))
     server.put(bucket, instruction, "no JSON at all", {})
     expect(client.download(key)).to eq("its own")
@@ -47,7 +47,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect(aws.get_object(bucket: bucket, key: key).body.read).to eq("ours")
   end
 
-  it "go with the object when it is deleted, and only theirs" do
+  it "are deleted with their objects, and no others are" do
     put_by_aws
     put_by_aws(other = "#{key}-other")
     client.delete(key)
@@ -55,13 +55,13 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { client.delete(key) }.not_to raise_error
   end
 
-  it "go with the objects that are deleted by their prefix" do
+  it "are deleted with objects that are deleted by their prefix" do
     ["#{key}/a", "#{key}/b", other = "#{key}-other"].each { |name| put_by_aws(name) }
     client.delete_prefixed("#{key}/")
     expect(server.list(bucket, prefix: key)).to contain_exactly(other, instruction(other))
   end
 
-  it "of another object, a missing one, and one that is no JSON are refused" do
+  it "are refused if they belong to another object, are missing, or are not JSON" do
     put_by_aws
     put_by_aws(other = unique_key)
     _, foreign = stored(instruction(other))
@@ -74,7 +74,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { client.download(key) }.to raise_error(have_attributes(code: "missing-envelope"))
   end
 
-  it "that belong to another format, or are spread over object and file, are refused" do
+  it "are refused if they belong to another format, or the envelope is spread over object and file" do
     put_by_aws
     headers, body = stored(key)
     restore(key, { **headers, "x-amz-meta-x-amz-iv" => "AAAAAAAAAAAAAAAA" }, body)
@@ -83,7 +83,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { client.download(key) }.to raise_error(have_attributes(code: "format-confusion"))
   end
 
-  it "keep an object of V3 to its key: a file of a V2 object, or of another V3 object, does not pass" do
+  it "of a V2 object, or of another V3 object, are refused for an object of V3" do
     strict = new_client(commitment_policy: "require_encrypt_allow_decrypt", envelope_location: "instruction_file")
     files = [key, other = unique_key].map do |name|
       strict.upload(name, StringIO.new("v3"))
@@ -102,7 +102,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
     expect { strict.download(key) }.to raise_error(have_attributes(code: "format-confusion"))
   end
 
-  it "need their location before they can have a suffix" do
+  it "need envelope_location before they can have a suffix" do
     expect { new_client(instruction_file_suffix: ".env") }
       .to raise_error(EncryptedS3Service::ConfigurationError,
                       "instruction_file_suffix needs envelope_location: instruction_file")
@@ -119,7 +119,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
                  decryption_keys: { "before" => TestStore::KEY })
     end
 
-    it "are written anew, and nothing else: the object stays as it is, and Amazon's client reads it" do
+    it "are replaced, the object does not change, and Amazon's client reads it" do
       aws.put_object(bucket: bucket, key: key, body: AwsClients.body(data = random_bytes(3_000_000)))
       before = object_itself(key).first
       FaultProxy.run(server.endpoint) do |proxy|
@@ -137,7 +137,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
       expect { client.download(key) }.to raise_error(EncryptedS3Service::UnwrapError)
     end
 
-    it "keep entries of others, under another suffix, too" do
+    it "keep entries of other programs, under another suffix too" do
       AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file, instruction_file_suffix: "-envelope")
                 .put_object(bucket: bucket, key: key, body: "elsewhere")
       file = JSON.parse(stored("#{key}-envelope").last).merge("owner" => "somebody")
@@ -150,7 +150,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
       expect(client.download(key)).to eq("elsewhere")
     end
 
-    it "go to a key in AWS KMS and back" do
+    it "can change to a key in AWS KMS and back" do
       put_by_aws
       arn = Kms.create_key
       location = { envelope_location: "instruction_file" }
@@ -162,7 +162,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
       expect(aws.get_object(bucket: bucket, key: key).body.read).to eq("in a file")
     end
 
-    it "are left alone where the object is to be encrypted again, and when they are missing" do
+    it "are unchanged if the object must be encrypted again, or they are missing" do
       put_by_aws
       before = stored(instruction).last
       expect(rotating.rotate(key, instruction_files: false).outcome).to eq(:reencrypt)
@@ -171,7 +171,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
       expect { rotating.rotate(key) }.to raise_error(EncryptedS3Service::EnvelopeError, /no instruction file/)
     end
 
-    it "are not written over one that came meanwhile" do
+    it "are not replaced if they were changed meanwhile" do
       put_by_aws
       FaultProxy.run(server.endpoint) do |proxy|
         client = new_client(endpoint: proxy.endpoint, envelope_location: "instruction_file", encryption_key: later,

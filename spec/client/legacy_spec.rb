@@ -31,7 +31,7 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
     expect(new_client(security_profile: "v2_and_legacy", encryption_key: rsa).download(key)).to eq("by RSA")
   end
 
-  it "are read by a key among several, whichever kind it is" do
+  it "are read by one of several keys, of any kind" do
     aws.put_object(bucket: bucket, key: key, body: "AES")
     AwsClients.v1(rsa).put_object(bucket: bucket, key: other = unique_key, body: "RSA")
     client = new_client(security_profile: "v3_and_legacy", encryption_key: "n" * 32, encryption_key_id: "new",
@@ -39,7 +39,7 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
     expect([client.download(key), client.download(other)]).to eq(%w[AES RSA])
   end
 
-  it "are read from instruction files where those are read" do
+  it "are read from instruction files if those are enabled" do
     AwsClients.v1(TestStore::KEY, envelope_location: :instruction_file)
               .put_object(bucket: bucket, key: key, body: "in a file")
     client = new_client(security_profile: "v2_and_legacy", envelope_location: "instruction_file")
@@ -47,12 +47,12 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
     expect(client.size(key)).to eq(9)
   end
 
-  it "have the size that their writer noted" do
+  it "have the size that their writer stored" do
     aws.put_object(bucket: bucket, key: key, body: "x" * 33)
     expect(client.size(key)).to eq(33)
   end
 
-  it "are not read unless security_profile says so, and the error says which would" do
+  it "are not read unless security_profile says so, and the error names the right one" do
     aws.put_object(bucket: bucket, key: key, body: "data")
     [{}, { commitment_policy: "require_encrypt_allow_decrypt" }, { security_profile: "v2" }].each do |settings|
       expect { new_client(**settings).download(key) }
@@ -62,7 +62,7 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
     end
   end
 
-  it "take no more memory than others: they wait for their check as ciphertext in a file" do
+  it "need no more memory than others: they are kept as ciphertext in a file until they are checked" do
     skip "no /proc" unless File.exist?("/proc/self/status")
     aws.put_object(bucket: bucket, key: key, body: StringIO.new("\0" * 150_000_000))
     settings = TestStore.settings(security_profile: "v2_and_legacy")
@@ -91,7 +91,7 @@ RSpec.describe EncryptedS3Service::Client, "legacy objects" do
       [e.class, e.code, e.message]
     end
 
-    it "all fail alike, before the first byte: padding, length, wrapped key and wrong key" do
+    it "all raise the same error before the first byte: padding, length, wrapped key and wrong key" do
       aws.put_object(bucket: bucket, key: key, body: data = random_bytes(6_000_000))
       headers, body = stored(key)
       failures = [body.byteslice(0...-16), body.byteslice(0...-1), "#{body}x", ""].map do |damaged|

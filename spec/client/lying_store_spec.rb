@@ -105,7 +105,7 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
   }
 
   answers.each do |what, answer|
-    it "which #{what} gets an error, soon, and no more memory than it has sent" do
+    it "which #{what} gets an error soon, and no more memory than it has sent" do
       error, memory, seconds = outcome(answer, 'client.download("a"); client.download("a") { |chunk| chunk }')
       expect(error).to match(/\AEncryptedS3Service::(Transport|Access|Configuration|Truncated|Unwrap)Error\z/)
       expect(memory).to be < 60_000_000
@@ -113,7 +113,7 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     end
   end
 
-  it "which sends a list of 200 MB gets an error, and no more memory than is bounded" do
+  it "which sends a list of 200 MB gets an error, and bounded memory" do
     answer = lambda do |to, line|
       next to.write("HTTP/1.1 204 No Content\r\n\r\n") unless line.include?("list-type")
 

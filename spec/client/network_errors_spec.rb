@@ -32,19 +32,19 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
     expect_transport(error, "refused", /GetObject of "a.key" in bucket "specs": connection refused\. .*`endpoint`/)
   end
 
-  it "says that the host has no name" do
+  it "says that the host cannot be resolved" do
     error = failure("http://no-such-host.invalid")
     expect_transport(error, "dns", /host name cannot be resolved\. Check `endpoint`/)
   end
 
-  it "says that no answer came in time" do
+  it "says that there was no response in time" do
     StallingServer.run do |silent|
       error = failure(silent.endpoint, http_read_timeout: 0.3)
       expect_transport(error, "timeout", /no progress for .*`http_read_timeout` is the limit/)
     end
   end
 
-  it "says that no connection came in time" do
+  it "says that no connection was made in time" do
     TCPServer.open("127.0.0.1", 0) do |full|
       full.listen(0)
       waiting = Array.new(8) { Socket.tcp("127.0.0.1", full.addr[1], connect_timeout: 0.2) rescue nil } # rubocop:disable Style/RescueModifier
@@ -69,7 +69,7 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
     expect_transport(error, "tls", /does not speak TLS on this port\. .*http:/)
   end
 
-  describe "for its certificate says what is wrong with it:" do
+  describe "names the defect of its certificate:" do
     def refusal(kind, trusted: true)
       TlsProxy.run(URI(server.endpoint), kind) do |proxy|
         Tempfile.create("ca") do |file|
@@ -93,13 +93,13 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
       end
     end
 
-    it "an issuer that nobody knows" do
+    it "an unknown issuer" do
       error = refusal(:good, trusted: false)
       expect_transport(error, "certificate", /its issuer is not trusted\. .*`ssl_ca_bundle`/, retryable: false)
     end
   end
 
-  it "accepts a certificate that signs itself, is a server's and is given by ssl_ca_bundle" do
+  it "accepts a self-signed server certificate that ssl_ca_bundle contains" do
     TlsProxy.run(URI(server.endpoint), :self_signed) do |proxy|
       Tempfile.create("ca") do |file|
         file.write(proxy.authority)
@@ -109,7 +109,7 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
     end
   end
 
-  describe "that is reached gives its answer to Ruby:" do
+  describe "passes the store's response to Ruby:" do
     it "status and code of a refusal" do
       client = new_client(secret_access_key: "wrong", retry_limit: 0)
       expect { client.upload("a", StringIO.new("x")) }.to raise_error(EncryptedS3Service::AccessError) { |e|
@@ -117,7 +117,7 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
       }
     end
 
-    it "those of a bucket and of an object that are not there" do
+    it "those of a missing bucket and a missing object" do
       expect { new_client(bucket: "no-such-bucket").upload("a", StringIO.new("x")) }
         .to raise_error(EncryptedS3Service::ConfigurationError) { |e|
           expect([e.status, e.store_code]).to eq([404, "NoSuchBucket"])
@@ -127,7 +127,7 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
       }
     end
 
-    it "nothing where there was none" do
+    it "none if there was no response" do
       expect(failure("http://127.0.0.1:#{closed_port}")).to have_attributes(status: nil, store_code: nil)
     end
   end

@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     describe "in format #{format}" do
       let(:client) { new_client(commitment_policy: policy) }
 
-      it "refuses both of two objects that were swapped, in every way of reading, and reads them when they are back" do
+      it "refuses both of two swapped objects, in every way of reading, and reads them when they are restored" do
         client.upload(key, StringIO.new("one"))
         client.upload(other, StringIO.new("another"))
         swap(key, other)
@@ -59,7 +59,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
         expect_misplaced
       end
 
-      it "reads a renamed object where it is told to copy freely" do
+      it "reads a renamed object with place_binding: off" do
         client.upload(other, StringIO.new("data"))
         rename(other, key)
         expect(new_client(place_binding: "off").download(key)).to eq("data")
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     end
   end
 
-  it "refuses a renamed object that an RSA key has wrapped" do
+  it "refuses a renamed object with an RSA wrapping key" do
     client = new_client(encryption_key: OpenSSL::PKey::RSA.new(2048).to_pem)
     client.upload(other, StringIO.new("data"))
     expect(client.download(other)).to eq("data")
@@ -75,7 +75,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     expect_misplaced(client)
   end
 
-  it "says what is wrong, and neither key nor entry" do
+  it "names the problem, and shows neither key nor entry" do
     client.upload(other, StringIO.new("data"))
     rename(other, key)
     expect { client.download(key) }.to raise_error(EncryptedS3Service::TamperedError) { |error|
@@ -84,7 +84,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     }
   end
 
-  it "reads an object in another bucket: mirrors and replication keep the key" do
+  it "reads an object in another bucket, because mirrors and replication keep the key" do
     server.create_bucket("#{bucket}-replica")
     client.upload(key, StringIO.new("data"))
     AwsClients.plain.copy_object(bucket: "#{bucket}-replica", key: key,
@@ -92,7 +92,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     expect(new_client(bucket: "#{bucket}-replica", place_binding: "require").download(key)).to eq("data")
   end
 
-  it "refuses an object whose entry was changed, doubled in another object, or taken from there" do
+  it "refuses an object whose entry was changed, duplicated, or taken from another object" do
     client.upload(key, StringIO.new("data"))
     client.upload(other, StringIO.new("data"))
     headers, body = stored(key)
@@ -102,7 +102,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     end
   end
 
-  it "binds what it composes and encrypts again to the new key" do
+  it "binds composed and reencrypted objects to the new key" do
     client.upload(key, StringIO.new("a"))
     client.compose([key, key], other)
     client.reencrypt(other)
@@ -114,7 +114,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
 
     before { new_client(place_binding: "off").upload(key, StringIO.new("data")) }
 
-    it "reads it unless entries are required; then says how it gets one" do
+    it "reads it unless entries are required; then the error says how to add one" do
       expect(entry_of).to be_nil
       expect([client.download(key), client.envelope(key).bound]).to eq(["data", false])
       [-> { strict.download(key) }, -> { strict.download_chunk(key, 0..0) }, -> { strict.rotate(key) },
@@ -125,7 +125,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
       end
     end
 
-    it "gives it one by rotation under the same key, once, and moves no body" do
+    it "adds one by rotation under the same key, once, and moves no body" do
       body = stored(key).last
       expect(client.rotate(key)).to have_attributes(outcome: :rotated)
       expect([client.envelope(key).bound, stored(key).last, strict.download(key)]).to eq([true, body, "data"])
@@ -134,12 +134,12 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
       expect_misplaced(name: other)
     end
 
-    it "gives it none where nothing is to be bound" do
+    it "adds none with place_binding: off" do
       expect(new_client(place_binding: "off").rotate(key)).to have_attributes(outcome: :current)
       expect(entry_of).to be_nil
     end
 
-    it "gives it one when it is encrypted again" do
+    it "adds one when it is encrypted again" do
       client.reencrypt(key)
       expect(strict.download(key)).to eq("data")
     end
@@ -163,7 +163,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
       rename(other, key)
     end
 
-    it "binds a renamed object to its key when it was written under the one that is said" do
+    it "binds a renamed object to its key if it was written under the given one" do
       body = stored(key).last
       expect(client.rebind(key, from: other)).to be(true)
       expect([client.download(key), stored(key).last]).to eq(["data", body])
@@ -172,32 +172,32 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
       expect(new_client(place_binding: "require").download(key)).to eq("data")
     end
 
-    it "refuses another former key, and changes nothing" do
+    it "refuses a wrong former key, and changes nothing" do
       before = object_itself(key)
       expect { client.rebind(key, from: unique_key) }
         .to raise_error(EncryptedS3Service::TamperedError, /neither under this key nor under/)
       expect(object_itself(key)).to eq(before)
     end
 
-    it "does not bind an object that does not say where it was written" do
+    it "refuses an object without an entry" do
       new_client(place_binding: "off").upload(key, StringIO.new("data"))
       expect { client.rebind(key, from: other) }.to raise_error(EncryptedS3Service::PolicyError, /rotate/)
     end
 
-    it "needs the key, and an object" do
+    it "requires the former key, and an object" do
       expect { new_client(encryption_key: "n" * 32).rebind(key, from: other) }
         .to raise_error(EncryptedS3Service::UnwrapError)
       expect { client.rebind(other, from: key) }.to raise_error(EncryptedS3Service::NotFoundError)
     end
   end
 
-  it "takes one of three words as a setting" do
+  it "accepts one of three words as the setting" do
     expect { new_client(place_binding: "strict") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /place_binding must be one of off, verify, require/)
     expect(new_client.configuration.place_binding).to eq("verify")
   end
 
-  it "makes no request more" do
+  it "makes no additional request" do
     FaultProxy.run(server.endpoint) do |proxy|
       bound = new_client(endpoint: proxy.endpoint, place_binding: "require")
       bound.upload(key, StringIO.new("data"))
@@ -207,13 +207,13 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
   end
 
   describe "for Amazon's clients" do
-    it "is one more entry that the Ruby client of V2 takes no notice of" do
+    it "is an additional entry that the Ruby client of V2 ignores" do
       client.upload(key, StringIO.new("data"))
       expect(entry_of).to match(%r{\A[A-Za-z0-9+/]{43}=\z})
       expect(AwsClients.v2(TestStore::KEY).get_object(bucket: bucket, key: key).body.read).to eq("data")
     end
 
-    it "is one more entry that the Ruby client of V3 takes no notice of" do
+    it "is an additional entry that the Ruby client of V3 ignores" do
       skip "aws-sdk-s3 #{Aws::S3::GEM_VERSION} has no such client" unless defined?(Aws::S3::EncryptionV3)
       new_client(commitment_policy: policies["V3"]).upload(key, StringIO.new("data"))
       expect(entry_of).to match(%r{\A[A-Za-z0-9+/]{43}=\z})
@@ -221,7 +221,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     end
 
     policies.each do |format, policy|
-      it "is one more entry that the Python client takes no notice of, in format #{format}" do
+      it "is an additional entry that the Python client ignores, in format #{format}" do
         new_client(commitment_policy: policy).upload(key, StringIO.new("data"))
         expect(entry_of).to match(%r{\A[A-Za-z0-9+/]{43}=\z})
         python = EncryptionClient.new(wrapping_key: [TestStore::KEY].pack("m0"), commitment_policy: policy)

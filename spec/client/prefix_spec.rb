@@ -10,7 +10,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
 
   def in_bucket = server.list(bucket, prefix: folder).map { |key| key.delete_prefix("#{folder}/") }.sort
 
-  it "stores under it and reads, asks, measures and deletes by keys without it" do
+  it "stores under it, and reads, checks, measures and deletes by keys without it" do
     upload(client, "a/1")
     expect(in_bucket).to eq(%w[production/a/1])
     expect(all.download("#{folder}/production/a/1")).to eq("of a/1")
@@ -28,7 +28,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
     expect(in_bucket).to eq([])
   end
 
-  it "composes, rotates and encrypts anew in it" do
+  it "composes, rotates and reencrypts in it" do
     upload(client, "1", "one")
     upload(client, "2", "two")
     client.compose(%w[1 2], "both")
@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
     expect(in_bucket).to eq(%w[production/1 production/2 production/both])
   end
 
-  it "deletes by a prefix what is in its folder, and nothing of a folder whose name begins the same" do
+  it "deletes by a prefix only in its folder, not in a folder whose name begins the same" do
     upload(new_client(prefix: "#{folder}/production2"), "variants/1")
     upload(all, "#{folder}/variants/1")
     %w[variants/1 variants/2 other].each { |key| upload(client, key) }
@@ -59,7 +59,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
 
   ways_out = ["../secret", "..", "a/../../secret", "./a", "a/.", "a/..", "/secret", "//secret", "a/./b"]
   ways_out.each do |key|
-    it "knows no object #{key.inspect}" do
+    it "refuses the key #{key.inspect}" do
       upload(all, "#{folder}/secret")
       calls = [-> { upload(client, key) }, -> { client.download(key) }, -> { client.exist?(key) },
                -> { client.delete(key) }, -> { client.delete_prefixed(key) }, -> { client.rotate(key) },
@@ -69,7 +69,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
     end
   end
 
-  it "leaves names alone that only look like a way out" do
+  it "accepts names that only look like a path to a parent folder" do
     keys = ["a..b", "...", ".hidden", "%2e%2e/secret", "a/ ../b"]
     keys.each { |key| upload(client, key) }
     expect(keys.map { |key| client.download(key) }).to eq(keys.map { |key| "of #{key}" })
@@ -88,7 +88,7 @@ RSpec.describe EncryptedS3Service::Client, "with a prefix" do
     end
   end
 
-  it "tells what it was asked for by the whole name" do
+  it "names the whole key in errors" do
     expect { client.download("none") }
       .to raise_error(EncryptedS3Service::NotFoundError, %r{"#{folder}/production/none"})
     expect(client.configuration.inspect).to include("prefix=\"#{folder}/production/\"")

@@ -69,12 +69,12 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
   describe "has a credential_process" do
     def process(text) = configure("[profile spec]\ncredential_process = #{script(text)}\n")
 
-    it "takes the credentials that it prints" do
+    it "uses the credentials that it prints" do
       process("echo '#{printed(Expiration: later.utc.iso8601)}'")
       expect_to_work
     end
 
-    it "takes the profile before credentials of the environment, if it is named in storage.yml, and else after them" do
+    it "prefers the profile to the environment if storage.yml names it, and otherwise the environment" do
       process("echo '#{printed}'")
       with_environment("AWS_ACCESS_KEY_ID" => "another", "AWS_SECRET_ACCESS_KEY" => "another") do
         expect_to_work
@@ -84,18 +84,18 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       with_environment("AWS_PROFILE" => "spec") { expect_to_work(client(profile: nil)) }
     end
 
-    it "asks it again when the credentials have expired" do
+    it "runs it again when the credentials have expired" do
       process("echo x >> #{home("calls")}; echo '#{printed(Expiration: (Time.now + 1).utc.iso8601)}'")
       expect_to_work
       expect(File.readlines(home("calls")).size).to be > 1
     end
 
-    it "names the profile when it fails, without what it says" do
+    it "names the profile when it fails, without its output" do
       process("echo 'password s3cret is wrong' >&2; exit 3")
       expect_to_fail(/exit status: 3.* by hand/)
     end
 
-    it "names the profile when there is no such command" do
+    it "names the profile when the command does not exist" do
       configure("[profile spec]\ncredential_process = /nonexistent/s3cret\n")
       expect_to_fail(/exit status: 127.* by hand/)
     end
@@ -110,7 +110,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       end
     end
 
-    it "gives up within 30 s when it does not end, never starts it twice at once, and takes a late answer" do
+    it "gives up within 30 s when it does not end, never starts it twice at once, and accepts a late result" do
       process(<<~SH)
         echo x >> #{home("calls")}
         until [ -e #{home("go")} ]; do sleep 0.1; done
@@ -149,7 +149,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
 
     def signers(requests) = requests.map { |request| request.headers["authorization"][%r{Credential=([^/]+)}, 1] }
 
-    it "goes through the whole chain of source profiles, each role with the credentials of the one before" do
+    it "follows the whole chain of source profiles, each role with the credentials of the one before" do
       configure(<<~INI)
         [profile spec]
         role_arn = arn:aws:iam::2:role/last
@@ -173,7 +173,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       end
     end
 
-    it "takes the credentials of the environment as the source where it says so" do
+    it "uses the credentials of the environment as the source if it says so" do
       configure("[profile spec]\nrole_arn = arn:aws:iam::1:role/r\ncredential_source = Environment\n")
       with_environment("AWS_ACCESS_KEY_ID" => "outer", "AWS_SECRET_ACCESS_KEY" => "s3cret") do
         sts(->(_line) { sts_answer(nil) }) do |requests|
@@ -183,17 +183,17 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       end
     end
 
-    describe "and may not" do
+    describe "and is not allowed to" do
       refusal = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>s3cret</Message></Error></ErrorResponse>"
       base = "role_arn = arn:aws:iam::1:role/r\nsource_profile = base\n[profile base]\n" \
              "aws_access_key_id = a\naws_secret_access_key = s3cret\n"
 
-      it "names the profile and what the service answered" do
+      it "names the profile and the response of the service" do
         configure("[profile spec]\n#{base}")
         sts(->(_line) { ["403 Forbidden", refusal] }) { expect_to_fail(/service error: AccessDenied/) }
       end
 
-      it "says that a one-time password cannot be entered" do
+      it "says that one-time passwords are not supported" do
         configure("[profile spec]\nmfa_serial = arn:aws:iam::1:mfa/me\n#{base}")
         sts(->(_line) { ["403 Forbidden", refusal] }) { expect_to_fail(/AccessDenied.*`mfa_serial`/) }
       end
@@ -233,7 +233,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       describe "(#{configuration.include?("session") ? "sso_session" : "sso_start_url"})" do
         before { configure(configuration) }
 
-        it "gets the role's credentials with the token of `aws sso login`" do
+        it "uses the role's credentials with the token of `aws sso login`" do
           token(name)
           portal do |requests|
             expect_to_work
@@ -242,7 +242,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
           end
         end
 
-        it "names `aws sso login` when nobody has signed in" do
+        it "names `aws sso login` without a login" do
           portal { expect_to_fail(/`aws sso login --profile spec`/) }
         end
 
@@ -254,7 +254,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       end
     end
 
-    it "names the role when the portal refuses it, and does not ask to sign in again" do
+    it "names the role when the portal refuses it, and does not suggest another login" do
       configure(forms["work"])
       token("work")
       refusal = ["403 Forbidden", JSON.generate(message: "s3cret", __type: "ForbiddenException")]
@@ -263,7 +263,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
       end
     end
 
-    it "gets a new token where the old one can be refreshed" do
+    it "refreshes the token if it can be refreshed" do
       configure(forms["work"])
       token("work", expiresAt: "2020-01-01T00:00:00Z", refreshToken: "r", clientId: "c", clientSecret: "s",
                     registrationExpiresAt: later.utc.iso8601)
@@ -287,7 +287,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
     "sso_account_id = 1\nsso_role_name = r\nsso_start_url = https://x.test/" => /sso_region/,
     "sso_session = gone\nsso_account_id = 1\nsso_role_name = r" => /sso-session named `gone`/,
     "aws_access_key_id = a" => /aws_secret_access_key/ }.each do |lines, message|
-    it "cannot be followed is named with what is wrong in it: #{lines.lines.last.chomp}" do
+    it "is invalid is named with the reason: #{lines.lines.last.chomp}" do
       configure("[profile spec]\n#{lines}\n")
       expect_to_fail(message)
     end
@@ -311,7 +311,7 @@ RSpec.describe EncryptedS3Service::Client, "with a profile that" do
     end
   end
 
-  it "is put right works without a restart" do
+  it "is corrected works without a restart" do
     configure("[profile spec]\nlogin_session = arn:aws:iam::1:user/me\n")
     one = client
     expect { one.download("a") }.to raise_error(EncryptedS3Service::AccessError)

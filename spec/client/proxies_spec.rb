@@ -30,7 +30,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  it "sends plain requests to the proxy of http_proxy, with their whole address" do
+  it "sends plain requests to http_proxy, with the whole URL" do
     HttpProxyServer.run(server_port) do |proxy|
       expect_to_work(**plain, http_proxy: proxy.url)
       expect(proxy.asked.map { |line| line[%r{\A\w+ http://[^/]+}] }.uniq.sort)
@@ -38,7 +38,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  it "has the proxy of http_proxy open a tunnel for TLS, through which it sees nothing" do
+  it "opens a tunnel through http_proxy for TLS" do
     over_tls do |port, settings|
       HttpProxyServer.run(port) do |proxy|
         expect_to_work(**settings, http_proxy: URI(proxy.url))
@@ -47,7 +47,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  it "gives the proxy the user and password of its URL, decoded" do
+  it "sends the proxy the decoded user and password of its URL" do
     HttpProxyServer.run(server_port, authorization: "me@home:p:ss w") do |proxy|
       expect_to_work(**plain, http_proxy: proxy.url("me%40home:p%3Ass%20w"))
     end
@@ -59,7 +59,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
   end
 
   %w[HTTP_PROXY http_proxy].each do |name|
-    it "takes #{name} of the environment for plain requests" do
+    it "uses #{name} of the environment for plain requests" do
       HttpProxyServer.run(server_port) do |proxy|
         ENV[name] = proxy.url
         expect_to_work(**plain)
@@ -69,7 +69,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
   end
 
   %w[HTTPS_PROXY https_proxy].each do |name|
-    it "takes #{name} of the environment for TLS" do
+    it "uses #{name} of the environment for TLS" do
       over_tls do |port, settings|
         HttpProxyServer.run(port, authorization: "me:pass") do |proxy|
           ENV[name] = proxy.url("me:pass")
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  it "takes each of them for its own kind of requests only" do
+  it "uses each of them only for its own kind of requests" do
     HttpProxyServer.run(server_port) do |proxy|
       ENV["HTTPS_PROXY"] = proxy.url
       expect { new_client(**plain).exist?("a") }.to raise_error(EncryptedS3Service::TransportError, /resolved/)
@@ -94,7 +94,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
   rules = ["s3.proxied.test", "proxied.test", ".proxied.test", "*.proxied.test", "other.example, proxied.test", "*"]
   rules.each do |rule|
     %w[NO_PROXY no_proxy].each do |name|
-      it "goes around the proxies of the environment where #{name} is #{rule}" do
+      it "bypasses the proxies of the environment if #{name} is #{rule}" do
         HttpProxyServer.run(server_port) do |proxy|
           ENV.update("HTTP_PROXY" => proxy.url, name => rule)
           expect { new_client(**plain).exist?("a") }.to raise_error(EncryptedS3Service::TransportError, /resolved/)
@@ -104,14 +104,14 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  it "goes through the proxy for hosts that NO_PROXY does not name" do
+  it "uses the proxy for hosts that NO_PROXY does not name" do
     HttpProxyServer.run(server_port) do |proxy|
       ENV.update("HTTP_PROXY" => proxy.url, "NO_PROXY" => "xied.test,s3.proxied.tes,10.0.0.0/8")
       expect(new_client(**plain).exist?("a")).to be(false)
     end
   end
 
-  it "reaches this machine directly whatever the environment says, as Ruby does" do
+  it "reaches this machine directly in every environment, like Ruby" do
     ENV.update("HTTP_PROXY" => "http://127.0.0.1:1", "HTTPS_PROXY" => "http://127.0.0.1:1")
     expect(new_client.exist?(unique_key)).to be(false)
   end
@@ -123,7 +123,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  describe "says what is wrong:" do
+  describe "reports" do
     def refusal(**settings)
       new_client(**settings).exist?("a")
     rescue EncryptedS3Service::Error => e
@@ -131,7 +131,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
       e
     end
 
-    it "a proxy that wants another password" do
+    it "a proxy that requires another password" do
       over_tls do |port, settings|
         HttpProxyServer.run(port, authorization: "me:pass") do |proxy|
           error = refusal(**settings, http_proxy: proxy.url("me:s3cret"))
@@ -145,14 +145,14 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
       end
     end
 
-    it "a proxy that is not there" do
+    it "a proxy that cannot be reached" do
       over_tls do |_port, settings|
         error = refusal(**settings, http_proxy: "http://me:s3cret@127.0.0.1:1")
         expect(error.message).to match(/connection refused.* proxies/)
       end
     end
 
-    it "what is no proxy" do
+    it "an invalid proxy URL" do
       ["socks5://h:1", "proxy", "http://me:s3cret@h/path", "http://"].each do |url|
         error = refusal(**plain, http_proxy: url)
         expect(error).to be_a(EncryptedS3Service::ConfigurationError)
@@ -163,7 +163,7 @@ RSpec.describe EncryptedS3Service::Client, "behind an HTTP proxy" do
     end
   end
 
-  it "is shown by no inspect" do
+  it "does not show the URL of the proxy in inspect" do
     client = new_client(http_proxy: "http://me:s3cret@proxy.example:3128")
     expect([client, client.configuration].map(&:inspect).join).not_to include("s3cret")
   end

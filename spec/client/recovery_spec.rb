@@ -42,20 +42,20 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
     describe "in format #{format}" do
       let(:client) { new_client(recovery_keys: public_keys, commitment_policy: policy) }
 
-      it "opens every new object without any other key, under each of the recovery keys" do
+      it "opens every new object with each of the recovery keys and no other key" do
         store
         [0, 1].each { |at| expect(recovery_client(at).download(key)).to eq("content") }
         expect(client.download(key)).to eq("content")
       end
 
-      it "opens large objects that are stored in parts, in chunks and ranges" do
+      it "opens large objects stored in parts, in chunks and ranges" do
         data = random_bytes(20 << 20)
         client.upload(key, StringIO.new(data))
         expect(recovery_client.download(key) == data).to be(true)
         expect(recovery_client.download_chunk(key, 17_000_000..17_000_009)).to eq(data[17_000_000..17_000_009])
       end
 
-      it "writes what a program in another language opens that was made from the document" do
+      it "writes objects that an independent implementation of the document opens" do
         store("to be recovered")
         headers, body = stored(key)
         metadata = headers.filter_map do |name, value|
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
         expect(output.unpack1("m")).to eq("to be recovered")
       end
 
-      it "is of no concern to Amazon's clients" do
+      it "is ignored by Amazon's clients" do
         store
         expect(entry).not_to be_nil
         if format == "V2"
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
         expect(python.get(key)).to eq("content")
       end
 
-      it "opens nothing wrong by the entry of another object, and says what is wrong" do
+      it "refuses the entry of another object, and names the problem" do
         store
         other = unique_key
         client.upload(other, StringIO.new("other"))
@@ -90,7 +90,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       end
 
       # Anybody with the public key can wrap a data key of their own.
-      it "opens nothing by an entry that was forged for another data key" do
+      it "refuses an entry that was forged for another data key" do
         store
         with_entry(forged(format == "V2" ? 2 : 3))
         expect(error_of { recovery_client.download(key) }).to be_a(EncryptedS3Service::IntegrityError)
@@ -113,7 +113,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
     [statement + OpenSSL::HMAC.digest("SHA256", mac_key, [format].pack("C") + id + statement)].pack("m0")
   end
 
-  it "refuses an object that was moved, as always" do
+  it "refuses a moved object" do
     store
     other = unique_key
     restore(other, *stored(key))
@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
            end).to have_attributes(class: EncryptedS3Service::TamperedError, code: "misplaced")
   end
 
-  it "says which recovery keys an object is for, and that one has none" do
+  it "names the recovery keys of an object, and reports an object without any" do
     store
     expect(error_of { recovery_client(1).download(key) }).to be_a(EncryptedS3Service::UnwrapError)
       .and have_attributes(message: /recovery key #{pairs[1]["fingerprint"]}; it is for: #{pairs[0]["fingerprint"]}/)
@@ -131,14 +131,14 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       .and have_attributes(message: /no recovery key opens it: it was stored without `recovery_keys`/)
   end
 
-  it "reads only" do
+  it "can only read" do
     expect do
       recovery_client.upload(key, StringIO.new("x"))
     end.to raise_error(EncryptedS3Service::UnsupportedOperationError)
     expect(recovery_client.inspect).not_to include("BEGIN")
   end
 
-  it "makes no request more, and no key of the application's is used" do
+  it "makes no additional request and does not use the application's keys" do
     FaultProxy.run(server.endpoint) do |proxy|
       new_client(endpoint: proxy.endpoint, recovery_keys: public_keys).upload(key, StringIO.new("x"))
       recovery_client(endpoint: proxy.endpoint).download(key)
@@ -147,7 +147,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
   end
 
   describe "the entry" do
-    it "is added by rotation where it is missing, replaced where the keys changed, and else kept" do
+    it "is added by rotation if it is missing, replaced if the keys changed, and otherwise kept" do
       store(into: new_client)
       expect(client.rotate(key, verify: true).outcome).to eq(:rotated)
       first = entry
@@ -163,7 +163,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(error_of { recovery_client(0).download(key) }).to be_a(EncryptedS3Service::UnwrapError)
     end
 
-    it "stays when the wrapping key changes, and when an object is renamed" do
+    it "is kept when the wrapping key changes and when an object is renamed" do
       store
       new_client(encryption_key: "n" * 32, encryption_key_id: nil, decryption_keys: [TestStore::KEY]).rotate(key)
       expect(recovery_client.download(key)).to eq("content")
@@ -173,7 +173,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(recovery_client.download(moved)).to eq("content")
     end
 
-    it "is written anew by compose and by encrypting again" do
+    it "is written again by compose and by encrypting again" do
       store
       composed = unique_key
       client.compose([key, key], composed)
@@ -183,7 +183,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(recovery_client.download(key)).to eq("content")
     end
 
-    it "is repaired by rotation where it is not the object's own" do
+    it "is repaired by rotation if it belongs to another object" do
       store
       other = unique_key
       client.upload(other, StringIO.new("other"))
@@ -201,7 +201,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       e.message
     end
 
-    it "take public keys in PEM, in files, alone, in a list and with names" do
+    it "accept public keys in PEM, in files, alone, in a list and with names" do
       Tempfile.create do |file|
         file.write(public_keys.first)
         file.flush
@@ -213,7 +213,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(new_client.configuration.recovery_fingerprints).to be_empty
     end
 
-    it "refuse private keys, small ones, others than RSA, and one that is there twice" do
+    it "refuse private keys, small keys, keys other than RSA, and duplicates" do
       expect(refusal([pairs[0]["private_key"]])).to match(/recovery_keys.0 is a private key, which must not be here/)
       expect(refusal({ "safe" => OpenSSL::PKey::RSA.new(1024).public_to_pem })).to match(/recovery_keys.safe .*2,?048/)
       expect(refusal([OpenSSL::PKey::EC.generate("prime256v1").public_to_pem])).to match(/RSA/)
@@ -235,7 +235,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       [["an AES key", { encryption_key_id: "x" * 128 }],
        ["an RSA key", { encryption_key: vectors["keys"][1]["private_key"], encryption_key_id: nil }]]
         .each do |name, settings|
-          it "count the metadata of #{format} under #{name} as an object has them" do
+          it "count the metadata of #{format} under #{name} as objects have it" do
             client = new_client(recovery_keys: public_keys.take(1), commitment_policy: policy, **settings)
             store(into: client)
             metadata = stored(key).first.select { |header, _| header.start_with?("x-amz-meta-") }
@@ -268,7 +268,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
 
     before { File.write("recovery.pem", pairs[0]["private_key"]) }
 
-    it "opens an object of the bucket, and one in local files, with the recovery key alone" do
+    it "opens an object of the bucket, and one in local files, with only the recovery key" do
       store
       expect(run("decrypt", "s3://#{bucket}/#{key}", "--recovery-key", "recovery.pem",
                  *connection)).to eq(["content", "", 0])
@@ -279,7 +279,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(run("decrypt", "body", "--recovery-key", "recovery.pem", "--object-key", "other").last).to eq(1)
     end
 
-    it "opens the vectors, which another program made" do
+    it "opens the vectors of another program" do
       vectors["objects"].each do |object|
         File.binwrite("body", [object["body"]].pack("H*"))
         File.write("body.metadata.json", JSON.generate(object["metadata"]))
@@ -288,7 +288,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       end
     end
 
-    it "takes an encrypted recovery key with its passphrase" do
+    it "accepts an encrypted recovery key with its passphrase" do
       store
       File.write("recovery.pem",
                  OpenSSL::PKey.read(pairs[0]["private_key"]).private_to_pem(OpenSSL::Cipher.new("aes-256-cbc"), "pass"))
@@ -297,7 +297,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
       expect(run(*address)).to match(["", /the recovery key is encrypted, and ENCRYPTION_KEY_PASSPHRASE is missing/, 1])
     end
 
-    it "says that the entry for recovery keys was changed" do
+    it "says that the recovery entry was changed" do
       store
       headers, body = stored(key)
       restore(key, headers.merge("x-amz-meta-encrypted-s3-recovery" => "AAEC"), body)
@@ -305,7 +305,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
         .to match(/^recovery keys: +\(the entry is damaged\)$/)
     end
 
-    it "says which recovery keys an object names, and what is wrong" do
+    it "names the recovery keys of an object, and the problem" do
       store
       expect(run("inspect", "s3://#{bucket}/#{key}",
                  *connection).first).to match(/^recovery keys: +#{pairs[0]["fingerprint"]}$/)

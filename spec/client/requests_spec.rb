@@ -24,21 +24,21 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     expect(operations).to eq(%w[PutObject])
   end
 
-  it "sends a file below the threshold in one request and one from the threshold on in parts" do
+  it "sends a file below the threshold in one request and a larger one in parts" do
     client.upload(key, StringIO.new(random_bytes(threshold - 1)))
     expect(operations).to eq(%w[PutObject])
     client.upload(key, StringIO.new(random_bytes(threshold)))
     expect(operations.drop(1)).to match_array(%w[CreateMultipartUpload UploadPart UploadPart CompleteMultipartUpload])
   end
 
-  it "sends a large file in parts of the part size, each once, and asks for nothing else" do
+  it "sends a large file in parts of the part size, each once, with no other request" do
     client.upload(key, StringIO.new(random_bytes(12 * mebibyte)))
     parts = proxy.requests("UploadPart").to_h { |request| [request.part, request.bytesize] }
     expect(parts).to eq(1 => threshold, 2 => threshold, 3 => (2 * mebibyte) + 16)
     expect(operations.tally).to eq("CreateMultipartUpload" => 1, "UploadPart" => 3, "CompleteMultipartUpload" => 1)
   end
 
-  it "never has more parts on their way than `concurrency` says" do
+  it "never sends more parts at once than `concurrency`" do
     client = new_client(endpoint: proxy.endpoint,
                         upload: { multipart_threshold: threshold, part_size: threshold, concurrency: 2 })
     gate = proxy.hold("UploadPart")
@@ -67,13 +67,13 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     end
   end
 
-  it "reads an empty object, of which there are 16 bytes, in one request" do
+  it "reads an empty object of 16 bytes in one request" do
     stored_already("")
     client.download(key)
     expect(operations).to eq(%w[GetObject])
   end
 
-  it "asks for the head of an object to learn whether it exists and how large it is" do
+  it "requests the head of an object for its existence and size" do
     stored_already("x")
     client.exist?(key)
     client.size(key)
@@ -81,18 +81,18 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     expect(proxy.requests.map { |request| [request.verb, request.bytesize] }).to eq([["HEAD", 0]] * 3)
   end
 
-  it "deletes by one request, and one for what may be beside the object" do
+  it "deletes by one request, and one for the segment map" do
     client.delete(key)
     expect(proxy.requests.map { |request| [request.verb, request.target[/[^?]+/]] })
       .to match_array([["DELETE", "/#{bucket}/#{key}"], ["DELETE", "/#{bucket}/#{key}.segments"]])
   end
 
-  it "asks once for what is not there" do
+  it "requests a missing object once" do
     expect { client.download(key) }.to raise_error(EncryptedS3Service::NotFoundError)
     expect(operations).to eq(%w[GetObject])
   end
 
-  it "does not ask again when it is refused" do
+  it "does not repeat a refused request" do
     client = new_client(endpoint: proxy.endpoint, secret_access_key: "wrong", retry_limit: 3)
     expect { client.download(key) }.to raise_error(EncryptedS3Service::AccessError)
     expect { client.upload(key, StringIO.new("x")) }.to raise_error(EncryptedS3Service::AccessError)
@@ -102,7 +102,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
   # The first and last requested bytes that the object has, in the object's order.
   def ranges(requests, size) = requests.map { |request| [request.range[0], [request.range[1], size - 1].min] }.sort
 
-  it "reads a large object in ranges without gaps or overlaps, all of the version of the first" do
+  it "reads a large object in ranges without gaps or overlaps, all of the first version" do
     stored_already(data = random_bytes((12 * mebibyte) + 5))
     expect(client.download(key)).to be_bytes(data)
     first, *others = proxy.requests
@@ -115,7 +115,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
   end
 
   # Reading it in chunks takes a second pass, without the tag.
-  it "reads no byte twice to give an object into a file, however small the memory, and none three times in chunks" do
+  it "reads no byte twice into a file with little memory, and none three times in chunks" do
     stored_already(random_bytes(12 * mebibyte))
     client = new_client(endpoint: proxy.endpoint, memory_limit: mebibyte)
     reads = [-> { client.download(key) { nil } },
@@ -130,7 +130,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     expect(asked).to eq([(2 * size) - 16, size])
   end
 
-  describe "tells the store nothing of the plaintext:" do
+  describe "sends the store" do
     # Texts that a person who knows the file could search for.
     def fingerprints(data)
       %w[MD5 SHA1 SHA256 SHA512].flat_map do |name|
@@ -147,7 +147,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
     end
 
     [100_000, 12 << 20].each do |size|
-      it "no digest and no piece of #{size} bytes" do
+      it "no digest and no part of #{size} bytes of plaintext" do
         data = random_bytes(size)
         client.upload(key, StringIO.new(data), checksum: md5(data))
         client.download(key)
@@ -176,7 +176,7 @@ RSpec.describe EncryptedS3Service::Client, "by its requests" do
       TestStore.settings(endpoint: proxy.endpoint, upload: { multipart_threshold: threshold, part_size: threshold })
     end
 
-    it "nor the key that it is encrypted with, its base64 or its hexadecimal form" do
+    it "no encryption key, as bytes, base64 or hexadecimal" do
       client.upload(key, StringIO.new("x"))
       secrets = [TestStore::KEY, server.secret_access_key]
       forms = secrets.flat_map { |secret| [secret.b, [secret].pack("m0"), secret.unpack1("H*")] }

@@ -29,7 +29,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
   end
 
   %w[forbid_encrypt_allow_decrypt require_encrypt_allow_decrypt].zip(%w[v2 v3]).each do |policy, format|
-    it "of a #{format.upcase} object leaves the body as it is and needs the old key no more" do
+    it "of a #{format.upcase} object leaves the body unchanged and no longer needs the old key" do
       store(data = random_bytes(100_000), commitment_policy: policy)
       before = stored(key).last
       expect(rotating.rotate(key))
@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     expect(object_itself(key)).to eq(before)
   end
 
-  it "knows its own objects where the public half writes and the private one is configured under another id" do
+  it "recognizes its objects if the public half writes and the private key has another id" do
     private_key = OpenSSL::PKey::RSA.new(2048)
     public_key = OpenSSL::PKey::RSA.new(private_key.public_to_der)
     store("data", encryption_key: public_key, encryption_key_id: "public")
@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     expect(report).to include(current: true)
   end
 
-  it "may be to an RSA key, and back" do
+  it "can change to an RSA key, and back" do
     store
     rsa = OpenSSL::PKey::RSA.new(2048)
     settings = { encryption_key: rsa, encryption_key_id: "rsa" }
@@ -101,7 +101,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
       expect(tags).to eq("team" => "a b", "size" => "l")
     end
 
-    it "keeps them at a store that copies none" do
+    it "keeps them at a store that does not copy them" do
       new_client(upload: { tagging: "team=a%20b" }).upload(key, StringIO.new("text"))
       TagForgettingStore.run(server.endpoint) do |proxy|
         settings = { **new_settings, endpoint: proxy.endpoint, decryption_keys: [TestStore::KEY] }
@@ -135,7 +135,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
 
     { "s3:GetObjectTagging" => ->(request) { request.verb == "GET" && request.target.end_with?("?tagging") },
       "s3:PutObjectTagging" => ->(request) { request.headers.key?("x-amz-tagging") } }.each do |permission, asks|
-      it "names it, and leaves the object as it is: #{permission}", unless: ENV["S3_SERVER"] == "swift" do
+      it "names it, and leaves the object unchanged: #{permission}", unless: ENV["S3_SERVER"] == "swift" do
         new_client(upload: { tagging: "a=b" }).upload(key, StringIO.new(data = random_bytes(6_000_000)))
         expect { rotate_in_parts(->(request) { denied if asks.call(request) }) }
           .to raise_error(EncryptedS3Service::AccessError, /allow .*#{permission}/)
@@ -145,7 +145,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     end
   end
 
-  it "copies in parts what is too large for one request" do
+  it "copies objects that are too large for one request in parts" do
     store(data = random_bytes(12 * TestStore::MEBIBYTE))
     before = stored(key).last
     FaultProxy.run(server.endpoint) do |proxy|
@@ -162,7 +162,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     expect(traces_of(key)).to eq([key])
   end
 
-  describe "overwrites nothing that took the object's place meanwhile:" do
+  describe "does not overwrite an object that was stored meanwhile:" do
     def rotate(**)
       FaultProxy.run(server.endpoint) do |proxy|
         yield proxy
@@ -189,7 +189,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     end
 
     # Ceph does.
-    it "between parts, at a store that looks at the range before it looks at the version" do
+    it "between parts, at a store that checks the range before the version" do
       store(random_bytes(12 * TestStore::MEBIBYTE))
       refusal = lambda do |request|
         next unless request.part == 2 && new_client.size(key) > 3
@@ -227,7 +227,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
   end
 
   # Ceph answers so when it is being written all the time; Amazon never does.
-  it "does not disturb a reader whose store refuses to read what is being written" do
+  it "does not disturb a reader whose store refuses to read an object during a write" do
     store(data = random_bytes(1000))
     busy = { status: 409, answer: "<Error><Code>ConcurrentModification</Code></Error>" }
     FaultProxy.run(server.endpoint) do |proxy|
@@ -237,7 +237,7 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     end
   end
 
-  it "fails where no key opens the object, which stays as it is" do
+  it "fails if no key opens the object, which stays unchanged" do
     store
     before = object_itself(key)
     expect { later.rotate(key) }.to raise_error(EncryptedS3Service::KeyringError, /spec-key/)
@@ -245,20 +245,20 @@ RSpec.describe EncryptedS3Service::Client, "rotation" do
     expect { later.rotate(unique_key) }.to raise_error(EncryptedS3Service::NotFoundError)
   end
 
-  describe "by encrypting anew" do
+  describe "by encrypting again" do
     let(:committing) do
       new_client(**new_settings, decryption_keys: { TestStore::KEY_ID => TestStore::KEY },
                                  commitment_policy: "require_encrypt_allow_decrypt")
     end
 
-    it "makes V3 of V2, under the new key" do
+    it "changes V2 to V3 under the new key" do
       store(data = random_bytes(6_000_000))
       committing.reencrypt(key, checksum: md5(data))
       expect(committing.envelope(key)).to have_attributes(format: "v3", key_id: "2026")
       expect(later.download(key)).to be_bytes(data)
     end
 
-    it "leaves an object alone that has another checksum" do
+    it "leaves an object with another checksum unchanged" do
       store
       before = object_itself(key)
       [md5("other"), "sha256:#{[OpenSSL::Digest.digest("SHA256", "other")].pack("m0")}"].each do |checksum|

@@ -59,7 +59,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
   end
 
   describe "without a map beside it" do
-    it "moves less than 60 MiB for twenty ranges of a file of 20 MiB" do
+    it "transfers less than 60 MiB for twenty ranges of a file of 20 MiB" do
       ranges = Array.new(20) { |number| (number * mebibyte)...((number * mebibyte) + 65_536) }
       counted do |client, relay|
         read = ranges.map { |range| client.download_chunk(key, range) }
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "moves at most 192 KiB for 64 KiB anywhere, once it was read" do
+    it "transfers at most 192 KiB for 64 KiB at any position, after the first read" do
       counted do |client, relay|
         client.download_chunk(key, 0..0)
         [0, 5, 65_535, 10_000_000, (20 * mebibyte) - 65_536].each do |first|
@@ -79,7 +79,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "is one request for a range, once it was read" do
+    it "makes one request for a range, after the first read" do
       watched do |client, proxy|
         client.download(key)
         before = proxy.requests.size
@@ -88,7 +88,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "is known to all clients of the process, and to no other object" do
+    it "keeps a map for all clients of the process, and for no other object" do
       watched do |client, proxy|
         new_client(endpoint: proxy.endpoint).download(key)
         before = asked(proxy).size
@@ -100,7 +100,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "makes one pass for many that ask at once" do
+    it "makes one pass for concurrent readers" do
       counted do |client, relay|
         parts = Array.new(8) { |number| Thread.new { client.download_chunk(key, number..(number + 9)) } }.map(&:value)
         expect(parts).to eq(Array.new(8) { |number| data[number..(number + 9)] })
@@ -108,7 +108,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "lets whoever waits for the pass of another be interrupted, and the other goes on" do
+    it "lets a reader that waits for the pass of another be interrupted, and the other continues" do
       watched do |client, proxy|
         gate = proxy.hold("GetObject", skip: 1, times: 1)
         first = Thread.new { client.download_chunk(key, 0..9) }
@@ -123,7 +123,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "lets those who wait go on when the one who reads is interrupted" do
+    it "lets waiting readers continue when the one that reads is interrupted" do
       watched do |client, proxy|
         gate = proxy.hold("GetObject", skip: 1, times: 1)
         first = Thread.new { client.download_chunk(key, 0..9) }
@@ -136,7 +136,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "works in a child that is forked while a pass is under way", if: Process.respond_to?(:fork) do
+    it "works in a child that is forked during a pass", if: Process.respond_to?(:fork) do
       output, status = RubyProcess.run(<<~'RUBY', TestStore.settings, key, data[0..9])
         entry, key, expected = input
         client = EncryptedS3Service::Client.new(**entry)
@@ -150,7 +150,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       expect([output, status.exitstatus]).to eq(["", 0])
     end
 
-    it "gives the same bytes when its key is rotated while it is read" do
+    it "returns the same bytes when its key is rotated during the read" do
       rotating = new_client(encryption_key: "k" * 32, encryption_key_id: "new",
                             decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
       read = +""
@@ -161,7 +161,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       expect(read).to be_bytes(data)
     end
 
-    it "is an error when it is replaced while it is read, after right bytes" do
+    it "raises when the object is replaced during the read, after right bytes" do
       # More than is fetched ahead.
       new_client.upload(key, StringIO.new(data << random_bytes(20 * mebibyte, 2)))
       server.delete(bucket, sidecar)
@@ -176,7 +176,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       expect(data).to start_with(read)
     end
 
-    it "gives no byte of a segment that is changed after it was checked" do
+    it "returns no byte of a segment that is changed after it was checked" do
       read = +""
       ChangingStore.run(server.endpoint) do |store|
         reader = new_client(endpoint: store.endpoint).reader(key)
@@ -194,7 +194,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
   describe "with a map beside it" do
     before { store_sidecar }
 
-    it "asks for the range and for the map at once, and reads nothing else" do
+    it "requests the range and the map at once, and nothing else" do
       watched do |client, proxy|
         range = (17 * mebibyte)...((17 * mebibyte) + 65_536)
         expect(client.download_chunk(key, range)).to eq(data[range])
@@ -202,7 +202,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "keeps no more of it in memory than is wanted while the map is fetched, of many that ask for its beginning" do
+    it "keeps only the needed part in memory while the map is fetched, for many readers of the beginning" do
       store_sidecar
       watched do |_client, proxy|
         gate = proxy.hold("GetObject", only: ->(request) { request.target.include?("segments") })
@@ -225,7 +225,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "gives the first byte when little of it has come" do
+    it "returns the first byte after little of it has arrived" do
       counted do |client, relay|
         reader = client.reader(key)
         expect(reader.read(1)).to eq(data[0])
@@ -245,7 +245,7 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "asks for no map of a small object" do
+    it "requests no map of a small object" do
       small = unique_key
       watched do |client, proxy|
         client.upload(small, StringIO.new("small"))
@@ -254,14 +254,14 @@ RSpec.describe EncryptedS3Service::Client, "reading a large object by its segmen
       end
     end
 
-    it "refuses a segment that was changed, and says nothing against the map" do
+    it "refuses a changed segment, and does not blame the map" do
       change(17 * mebibyte)
       range = (17 * mebibyte)..((17 * mebibyte) + 9)
       reading = -> { new_client.download_chunk(key, range) }
       expect(logged { expect(&reading).to raise_error(EncryptedS3Service::TamperedError) }).to eq("")
     end
 
-    it "finds out that the map is wrong, says so, and reads the object all the same" do
+    it "detects a wrong map, reports it, and reads the object" do
       map = SegmentMap.of(*stored(key), TestStore::KEY)
       map.setbyte(-1, map.getbyte(-1) ^ 1)
       store_sidecar(map)

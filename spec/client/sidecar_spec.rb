@@ -31,7 +31,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
 
   describe "an upload" do
     { "V2" => {}, "V3" => { commitment_policy: "require_encrypt_allow_decrypt" } }.each do |format, policy|
-      it "stores the map that docs/format.md says, of an object in #{format}" do
+      it "stores the map that docs/format.md specifies, of an object in #{format}" do
         result = new_client(memory_limit: limit, **policy).upload(key, StringIO.new(large))
         expect(result).to include(bytes: large.bytesize, indexed: true)
         expect_right_map
@@ -59,18 +59,18 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(in_bucket).to eq([key])
     end
 
-    it "stores no map where `segment_index` is false" do
+    it "stores no map if `segment_index` is false" do
       new_client(memory_limit: limit, segment_index: false).upload(key, StringIO.new(large))
       expect(in_bucket).to eq([key])
     end
 
-    it "that replaces an object replaces its map, and asks what it replaces" do
+    it "that replaces an object replaces its map, and checks the object that it replaces" do
       upload(random_bytes(limit + 1))
       upload(large)
       expect_right_map
     end
 
-    it "leaves a file of the application alone that has the map's key" do
+    it "does not replace a file of the application under the map's key" do
       server.put(bucket, sidecar, "a file of the application", {})
       expect(upload(large)).to include(indexed: false)
       expect(log.string).to include("its segment map is not", "left alone")
@@ -78,14 +78,14 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(client.download(key)).to be_bytes(large)
     end
 
-    it "stores the map as it stores the object" do
+    it "stores the map with the settings of the object" do
       settings = { cache_control: "private, max-age=9" }
       new_client(memory_limit: limit, upload: settings).upload(key, StringIO.new(large))
       expect(stored(sidecar).first["cache-control"]).to eq("private, max-age=9")
     end
   end
 
-  it "that replace wrong ones are stored as their objects are" do
+  it "stores maps that replace wrong ones with the settings of their objects" do
     client = new_client(memory_limit: limit, upload: { cache_control: "private, max-age=9" })
     client.upload(key, StringIO.new(large))
     wrong = stored(sidecar).last.tap { |map| map.setbyte(-1, map.getbyte(-1) ^ 1) }
@@ -96,7 +96,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
   end
 
   describe "an upload whose map cannot be stored" do
-    it "has succeeded, and says that the map is missing" do
+    it "succeeds, and reports that the map is missing" do
       FaultProxy.run(server.endpoint) do |proxy|
         proxy.fault("PutObject", status: 500)
         faulty = new_client(endpoint: proxy.endpoint, retry_limit: 0, memory_limit: limit,
@@ -112,7 +112,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(log.string).to include(key.inspect, "encrypted_s3_service:index")
     end
 
-    it "tells whoever interrupts it there that the object is stored" do
+    it "reports the stored object if it is interrupted there" do
       FaultProxy.run(server.endpoint) do |proxy|
         gate = proxy.hold("PutObject")
         slow = new_client(endpoint: proxy.endpoint, memory_limit: limit,
@@ -127,8 +127,8 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
     end
   end
 
-  describe "a store that knows no conditions" do
-    it "gets maps all the same, and keeps what the application has there" do
+  describe "a store without conditional requests" do
+    it "gets maps, and keeps the application's objects" do
       FaultProxy.run(server.endpoint) do |proxy|
         # The object is sent first, then the map with a condition.
         proxy.fault("PutObject", skip: 1, times: 1, status: 501)
@@ -153,7 +153,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(io.pos).to eq(0)
     end
 
-    it "is one of no object for whoever asks" do
+    it "belongs to no object for every method" do
       upload(large)
       expect([client.exist?(key), client.exist?(sidecar)]).to eq([true, false])
       [-> { client.stat(sidecar) }, -> { client.size(sidecar) }, -> { client.download(sidecar) },
@@ -162,7 +162,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       end
     end
 
-    it "is still that of an object that was stored there before there were maps" do
+    it "still belongs to an object that was stored there before there were maps" do
       upload("old")
       headers, body = stored(key)
       # Not bound to a key, like objects of that time.
@@ -170,7 +170,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect([client.exist?(sidecar), client.size(sidecar), client.download(sidecar)]).to eq([true, 3, "old"])
     end
 
-    it "is no object either when the map is gone, or a file that is not encrypted" do
+    it "belongs to no object either if the map is missing, or is a file that is not encrypted" do
       server.put(bucket, sidecar, "ES3SEG", {})
       expect(client.exist?(sidecar)).to be(true)
       expect { client.download(sidecar) }.to raise_error(EncryptedS3Service::EnvelopeError)
@@ -179,7 +179,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
   end
 
   describe "a deletion" do
-    it "takes the map with the object, in one round" do
+    it "deletes the map with the object, in one round" do
       upload(large)
       FaultProxy.run(server.endpoint) do |proxy|
         gate = proxy.hold("DeleteObject")
@@ -193,13 +193,13 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(in_bucket).to be_empty
     end
 
-    it "of an object without a map, or of none, is no error" do
+    it "of an object without a map, or of a missing one, is no error" do
       upload("small")
       2.times { expect(client.delete(key)).to be_nil }
       expect(in_bucket).to be_empty
     end
 
-    it "by a client that stores no maps takes the map too" do
+    it "by a client that stores no maps deletes the map too" do
       upload(large)
       new_client(segment_index: false).delete(key)
       expect(in_bucket).to be_empty
@@ -212,7 +212,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(client.exist?(long)).to be(false)
     end
 
-    it "of all with a prefix takes their maps, and no others" do
+    it "by a prefix deletes the maps of those objects, and no others" do
       other = "#{key}-not"
       [key, "#{key}/variant"].each { |name| client.upload(name, StringIO.new(large)) }
       client.upload(other, StringIO.new(large))
@@ -222,14 +222,14 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(in_bucket).to be_empty
     end
 
-    it "takes the instruction file, too, where those are read" do
+    it "deletes the instruction file too, if they are enabled" do
       upload(large)
       server.put(bucket, "#{key}.instruction", "{}", {})
       new_client(envelope_location: "instruction_file").delete(key)
       expect(in_bucket).to be_empty
     end
 
-    it "under a prefix takes the map under the prefix" do
+    it "under a prefix deletes the map under the prefix" do
       prefixed = new_client(prefix: key, memory_limit: limit)
       prefixed.upload("a", StringIO.new(large))
       expect(in_bucket).to match_array(["#{key}/a", "#{key}/a.segments"])
@@ -237,7 +237,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(in_bucket).to be_empty
     end
 
-    it "by a client whose key is destroyed takes the map" do
+    it "by a client whose key is destroyed deletes the map" do
       upload(large)
       EncryptedS3Service::KeylessClient.new("specs", **TestStore.settings).delete(key)
       expect(in_bucket).to be_empty
@@ -254,7 +254,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect(in_bucket).to match_array([key, sidecar, "#{key}2", "#{key}3", "#{key}3.segments"])
     end
 
-    it "has a map when only all of its sources together are large" do
+    it "has a map if only its sources together are large" do
       2.times { |n| client.upload("#{key}#{n}", StringIO.new(random_bytes(limit))) }
       client.compose(["#{key}0", "#{key}1"], "#{key}3")
       expect_right_map(of: "#{key}3")
@@ -268,7 +268,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
                  decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
     end
 
-    it "leaves the map as it is, which stays right" do
+    it "leaves the map unchanged, which stays valid" do
       upload(large)
       before = object_itself(sidecar)
       expect(rotated.rotate(key, verify: true).outcome).to eq(:rotated)
@@ -276,7 +276,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
       expect_right_map(wrapping_key: new_key)
     end
 
-    it "gets another map where the object is encrypted anew" do
+    it "replaces the map if the object is encrypted again" do
       upload(large)
       before = stored(sidecar).last
       rotated.reencrypt(key)
@@ -285,7 +285,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
     end
   end
 
-  it "that were renamed with their objects are right under the new name" do
+  it "that were renamed with their objects are valid under the new name" do
     upload(large)
     new = "#{key}-new"
     [["", new], [".segments", "#{new}.segments"]].each { |suffix, to| restore(to, *stored("#{key}#{suffix}")) }

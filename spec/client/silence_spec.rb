@@ -40,7 +40,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     "content-range: bytes #{part.begin}-#{body.bytesize - 1}/#{body.bytesize}\r\n#{lines.join}\r\n#{body[part]}".b
   end
 
-  it "goes on with a body that falls silent where it stopped" do
+  it "continues a stalled body at its position" do
     data = random_bytes(100_000)
     with_silent_store(data, 0...60_000, 60_000..) do |client, store|
       expect(client.download(key)).to be_bytes(data)
@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     end
   end
 
-  it "raises a TransportError when every body falls silent, whatever asks for it" do
+  it "raises a TransportError when every body stalls, for every way of reading" do
     reads = [
       ->(client) { client.download(key) { raise "a byte was handed out" } },
       ->(client) { client.download_chunk(key, 0..9) },
@@ -62,7 +62,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     end
   end
 
-  it "raises a TransportError when no answer comes, after as many requests as `retry_limit` says" do
+  it "raises a TransportError without a response, after `retry_limit` retries" do
     # The number of different requests that each makes at once.
     calls = { ->(client) { client.download("a") } => 1, ->(client) { client.exist?("a") } => 1,
               ->(client) { client.delete("a") } => 2, ->(client) { client.delete_prefixed("a/") } => 1,
@@ -76,7 +76,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     end
   end
 
-  it "raises a TransportError when an answer ends in the middle of its list" do
+  it "raises a TransportError when a response ends in the middle of its list" do
     StallingServer.run do |store|
       store.answer("HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: 1000\r\n\r\n<ListBucketResult>")
       client = described_class.new(**TestStore.settings_for(store.endpoint, http_read_timeout: 1))
@@ -100,7 +100,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     listener&.close
   end
 
-  it "stores over a slow line what takes many times `http_read_timeout`, in one request and in parts" do
+  it "uploads over a slow connection for many times `http_read_timeout`, in one request and in parts" do
     data = random_bytes(20 * mebibyte)
     [64 * mebibyte, 5 * mebibyte].each do |threshold|
       SlowLine.run(URI(server.endpoint).port) do |line|
@@ -112,7 +112,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     end
   end
 
-  it "asks a store that is down as often as is documented, and no longer than a minute" do
+  it "retries as often as documented, for at most a minute" do
     new_client.upload(key, StringIO.new("x"))
     FaultProxy.run(server.endpoint) do |proxy|
       %w[GetObject PutObject HeadObject].each { |operation| proxy.fault(operation, status: 503) }
@@ -128,7 +128,7 @@ RSpec.describe EncryptedS3Service::Client, "before a store that is slow or falls
     end
   end
 
-  it "says at once that nobody listens" do
+  it "fails immediately when nothing listens" do
     listener = TCPServer.new("127.0.0.1", 0)
     port = listener.addr[1]
     listener.close

@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
   # A source that reports a wrong size.
   def lying(data, size) = StringIO.new(data).tap { |io| io.define_singleton_method(:size) { size } }
 
-  describe "what Rails and Rack hand over:" do
+  describe "objects of Rails and Rack:" do
     it "the file of a form" do
       tempfile = Tempfile.new(binmode: true).tap { |file| file.write(data) && file.rewind }
       upload(ActionDispatch::Http::UploadedFile.new(tempfile:, filename: "a.bin", type: "a/b"))
@@ -42,7 +42,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
       expect(client.download(key)).to eq("small")
     end
 
-    it "a request's body, by the rules that Rack checks" do
+    it "a request's body, with only the methods that Rack requires" do
       upload(Rack::Lint::Wrapper::InputWrapper.new(StringIO.new(data)))
       expect(stored_plaintext(key)).to be_bytes(data)
     end
@@ -70,14 +70,14 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
       end
     end
 
-    it "one that grows is stored with what was added" do
+    it "one that grows is stored with the added bytes" do
       with_file(data) do |file|
         upload(file, progress: once { File.open(file.path, "ab") { |other| other.write("added") } })
         expect(stored_plaintext(key)).to be_bytes("#{data}added")
       end
     end
 
-    it "one that shrinks is stored as it is then" do
+    it "one that shrinks is stored with its new content" do
       with_file(data) do |file|
         upload(file, progress: once { File.truncate(file.path, 6 * mebibyte) })
         expect(stored_plaintext(key)).to be_bytes(data.byteslice(0, 6 * mebibyte))
@@ -85,7 +85,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
     end
 
     { "grows" => 13 << 20, "shrinks" => 6 << 20, "is emptied" => 0 }.each do |change, size|
-      it "one that #{change} after its checksum was taken is an error, and nothing is stored" do
+      it "one that #{change} after its checksum was computed is an error, and nothing is stored" do
         with_file(data) do |file|
           expect { upload(file, checksum: md5(data), progress: once { File.truncate(file.path, size) }) }
             .to raise_error(EncryptedS3Service::ChecksumError)
@@ -95,10 +95,10 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
     end
   end
 
-  describe "something that is not what it seems:" do
+  describe "a misleading source:" do
     { "too small" => 1, "nothing" => 0, "negative" => -1, "too large" => 1 << 30, "no number of bytes" => nil }
       .each do |what, size|
-        it "a size that is #{what} changes nothing of what is stored" do
+        it "a size that is #{what} does not change the stored bytes" do
           upload(lying(data, size), checksum: md5(data))
           expect(stored_plaintext(key)).to be_bytes(data)
         end
@@ -112,7 +112,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
       expect(client.download(key)).to be_bytes((%w[grüße 日本語] * 1000).join)
     end
 
-    it "a `read` that gives more than it is asked for" do
+    it "a `read` that returns more than requested" do
       rest = [data]
       source = Object.new
       source.define_singleton_method(:read) { |_length, _buffer| rest.shift }
@@ -121,19 +121,19 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
     end
 
     { "no bytes" => 42, "a list of bytes" => [1, 2] }.each do |what, answer|
-      it "a `read` that gives #{what} is an error, and nothing is stored" do
+      it "a `read` that returns #{what} is an error, and nothing is stored" do
         expect { upload(IoDoubles::ThenDo.new(11 * mebibyte) { answer }) }.to raise_error(StandardError)
         expect(traces_of(key)).to eq([])
       end
     end
 
-    it "a source that ends its process's patience, not only by a StandardError, leaves nothing" do
+    it "a source that raises other exceptions than a StandardError leaves nothing" do
       expect { upload(IoDoubles::ThenDo.new(11 * mebibyte) { raise NoMemoryError }) }.to raise_error(NoMemoryError)
       expect(traces_of(key)).to eq([])
     end
   end
 
-  describe "more than can be encrypted under one key, which is 64 GiB - 32 bytes," do
+  describe "more than 64 GiB - 32 bytes, which is the limit of one key," do
     let(:most) { 68_719_476_704 }
 
     # @return [Array] what was asked of the store
@@ -144,7 +144,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
       end
     end
 
-    it "is refused before the first request when the source says so" do
+    it "is refused before the first request if the source has a size" do
       expect(requests_of { |client| client.upload(key, lying("x", most + 1)) }).to eq([])
     end
 
@@ -155,7 +155,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
       end
     end
 
-    it "is not meant of the part of a file before its position" do
+    it "does not include the part of a file before its position" do
       Tempfile.create do |file|
         file.truncate(most + 1)
         file.seek(-5, IO::SEEK_END)
@@ -164,7 +164,7 @@ RSpec.describe EncryptedS3Service::Client, "uploading from" do
       expect(client.download(key)).to eq("\0" * 5)
     end
 
-    it "is one byte more than a source may say" do
+    it "is one byte more than the allowed size of a source" do
       upload(lying("short", most))
       expect(client.download(key)).to eq("short")
     end

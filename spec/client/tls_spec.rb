@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
     end
   end
 
-  it "trusts nobody else with it, and not that authority without it" do
+  it "trusts no other authority with it, and not that authority without it" do
     other = TlsProxy.run(URI(server.endpoint), &:authority)
     with_bundle(other) do |path|
       [{ ssl_ca_bundle: path }, {}].each do |trust|
@@ -44,11 +44,11 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
     expect(client.download(key)).to eq("x")
   end
 
-  it "trusts each authority of a bundle of several, whatever stands between their certificates" do
+  it "trusts each authority of a bundle of several, with any text between the certificates" do
     with_bundle("# ours\n#{other_authority}\n  \n# theirs\n#{@proxy.authority}") { expect_to_work(ssl_ca_bundle: _1) }
   end
 
-  it "trusts the authorities of ssl_ca_directory, under any name, beside those of ssl_ca_bundle" do
+  it "trusts the authorities of ssl_ca_directory, under any name, in addition to those of ssl_ca_bundle" do
     Dir.mktmpdir do |folder|
       File.write(File.join(folder, "README"), "no certificate")
       File.write(File.join(folder, "ours.crt"), @proxy.authority)
@@ -58,7 +58,7 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
     end
   end
 
-  it "trusts AWS_CA_BUNDLE where nothing else is set, as Amazon's tools do" do
+  it "trusts AWS_CA_BUNDLE if no setting names authorities, like Amazon's tools" do
     with_bundle(@proxy.authority) do |path|
       ENV["AWS_CA_BUNDLE"] = path
       expect_to_work
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
     end
   end
 
-  describe "refuses by the setting's and the file's name" do
+  describe "names the setting and the file when it refuses" do
     def der = OpenSSL::X509::Certificate.new(@proxy.authority).to_der
 
     # A certificate that is whole as PEM and broken inside.
@@ -99,7 +99,7 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
       end
     end
 
-    it "files and folders that are not there" do
+    it "missing files and folders" do
       { ssl_ca_bundle: "/nonexistent/ca.pem", ssl_ca_directory: "/nonexistent" }.each do |setting, path|
         client = new_client(endpoint: @proxy.endpoint, setting => path)
         expect { client.download("a") }

@@ -5,7 +5,7 @@ RSpec.describe EncryptedS3Service::Configuration, "#written_format" do
   profiles = [nil, *EncryptedS3Service::Configuration::SECURITY_PROFILES]
 
   policies.product(profiles).each do |policy, profile|
-    it "is the format that is really written with commitment_policy #{policy.inspect}, #{profile.inspect}" do
+    it "is the format that is written with commitment_policy #{policy.inspect}, #{profile.inspect}" do
       formats = { commitment_policy: policy, security_profile: profile }.compact
       begin
         client = new_client(**formats)

@@ -37,7 +37,7 @@ RSpec.describe "A client that lies about its file", type: :request do
     }
 
     invalid.each do |what, changes|
-      it "is told what is wrong, and no row is made: #{what}" do
+      it "gets an error and creates no row: #{what}" do
         expect(rows { announce(changes) }).to eq(0)
         expect(response).to have_http_status(422)
         expect(response.parsed_body["error"]).to match(/cannot be uploaded: `(#{changes.keys.first})` must/)
@@ -46,26 +46,26 @@ RSpec.describe "A client that lies about its file", type: :request do
     end
 
     { "text" => "x", "a list" => [1], "a number" => 7 }.each do |what, blob|
-      it "is told so where it announces #{what}" do
+      it "gets an error if the description is #{what}" do
         expect(rows { post rails_direct_uploads_path, params: { blob: blob }, as: :json }).to eq(0)
         expect(response).to have_http_status(422)
       end
     end
 
-    it "is told so where it announces nothing" do
+    it "gets an error without a description" do
       expect(rows { post rails_direct_uploads_path, params: {}, as: :json }).to eq(0)
       expect(response).to have_http_status(:bad_request)
     end
 
     [EncryptedS3Service::Client::MAXIMUM_SIZE + 1, (1 << 63) - 1, 1 << 63, 10**30, "9" * 5000].each do |size|
-      it "is told that it is too large, and no row is made: #{size.to_s[0, 20]}" do
+      it "gets an error if the file is too large, and creates no row: #{size.to_s[0, 20]}" do
         expect(rows { announce({ byte_size: size }) }).to eq(0)
         expect(response).to have_http_status(413)
         expect(response.parsed_body["error"]).to match(/too large/)
       end
     end
 
-    it "goes on in all forms that are right" do
+    it "is accepted in every valid form" do
       [{ byte_size: "8" }, { content_type: nil }, { content_type: "" },
        { metadata: { "custom" => { "a" => "ä" * 900 } } }, { filename: "😀" * 255 },
        { checksum: "sha256:#{"a" * 43}=" }, { byte_size: 0 }].each do |changes|
@@ -74,7 +74,7 @@ RSpec.describe "A client that lies about its file", type: :request do
       end
     end
 
-    it "chooses neither the key nor the service of the blob, nor whose it is" do
+    it "cannot choose the key, the service or the tenant of the blob" do
       announce({ key: "chosen", service_name: "local", id: 1, created_at: "2000-01-01" })
       blob = ActiveStorage::Blob.find_signed!(response.parsed_body["signed_id"])
       expect(blob).to have_attributes(service_name: "encrypted", created_at: be > 1.minute.ago)
@@ -97,7 +97,7 @@ RSpec.describe "A client that lies about its file", type: :request do
       Rails.application.call(env).first
     end
 
-    it "is refused with a length that is none, or that no file has" do
+    it "is refused with an invalid length, or one that no file has" do
       path = address
       { "" => 411, " 8" => 411, "8 " => 411, "+8" => 411, "0x8" => 411, "8,8" => 411, "8\n" => 411, "08" => 204,
         "9" => 422, "0" => 422, "68719476705" => 413, "9" * 19 => 413, "9" * 5000 => 413 }
@@ -107,7 +107,7 @@ RSpec.describe "A client that lies about its file", type: :request do
         end
     end
 
-    it "has no memory taken by a length that it only says, and no thread held by a body that does not come" do
+    it "cannot allocate memory by a false length, or hold a thread by a missing body" do
       path = address
       PumaServer.run(threads: 2) do |puma|
         Wire.ask(puma.socket, Wire.request("GET", "/busy"))
@@ -128,7 +128,7 @@ RSpec.describe "A client that lies about its file", type: :request do
       expect(stored?).to be(false)
     end
 
-    it "writes lengths that two servers may understand in two ways, and is refused" do
+    it "is refused if its lengths are ambiguous between two servers" do
       path = address
       PumaServer.run(threads: 2) do |puma|
         { ["Content-Length: 8", "Content-Length: 9"] => 400, ["Content-Length: -8"] => 400,
@@ -141,7 +141,7 @@ RSpec.describe "A client that lies about its file", type: :request do
       end
     end
 
-    it "cannot write over another file, or read it, by sending a second time" do
+    it "cannot overwrite or read another file by sending a second time" do
       path = address
       2.times { put path, params: data, headers: { "Content-Type" => "text/plain" } }
       expect([response.status, response.body]).to eq([204, ""])
@@ -152,7 +152,7 @@ RSpec.describe "A client that lies about its file", type: :request do
 
     # The object is an orphan then. No row is looked up, because an application with a database for each tenant may not
     # have selected one for this request.
-    it "can send the same file again after it was purged, while the address is good" do
+    it "can send the same file again after it was purged, while the address is valid" do
       path = address
       put path, params: data, headers: { "Content-Type" => "text/plain" }
       ActiveStorage::Blob.find_by!(key: @key).purge
@@ -163,7 +163,7 @@ RSpec.describe "A client that lies about its file", type: :request do
       expect([response.status, stored?]).to eq([204, true])
     end
 
-    it "cannot send to an address of a service that has changed to one that does not encrypt" do
+    it "cannot send to a service that was changed to one that does not encrypt" do
       path = address
       allow(ActiveStorage::Blob.services).to receive(:fetch).and_call_original
       allow(ActiveStorage::Blob.services).to receive(:fetch).with("encrypted")

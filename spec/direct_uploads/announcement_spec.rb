@@ -29,11 +29,11 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
     ActiveStorage::Blob.find_signed!(response.parsed_body["signed_id"])
   end
 
-  it "drops what a client may not set, on every Rails, and keeps the rest" do
+  it "removes metadata that a client may not set, on every Rails version, and keeps the rest" do
     with_an_older_rails { expect(announce(hostile).metadata.to_h).to eq(harmless) }
   end
 
-  it "drops it as form parameters, too" do
+  it "removes it from form parameters too" do
     with_an_older_rails do
       post rails_direct_uploads_path, params: { blob: { filename: "a", byte_size: 1, checksum: md5("x"),
                                                         metadata: { composed: "1", custom: { encrypted_s3_x: "1" } } } }
@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
     expect(ActiveStorage::Blob.last.metadata.to_h).to eq("custom" => {})
   end
 
-  it "drops it for an application's own controller, in whatever form that hands it on" do
+  it "removes it in an application's own controller, in every form in which that passes it on" do
     forms = [hostile, hostile.deep_stringify_keys, hostile.with_indifferent_access,
              ActionController::Parameters.new(hostile), ActionController::Parameters.new(hostile).permit!]
     with_an_older_rails do
@@ -53,14 +53,14 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
     end
   end
 
-  it "still takes no metadata at all, and such as are none" do
+  it "accepts missing and invalid metadata" do
     with_an_older_rails do
       expect(announce(nil).metadata.to_h).to eq({})
       expect(announce("composed").metadata.to_h).to eq({})
     end
   end
 
-  it "refuses a blob that is made with entries of the gem, as an attachment with a client's metadata may be" do
+  it "refuses a blob with entries of the gem, as an attachment with a client's metadata could have" do
     [{ encrypted_s3_service_former_keys: ["victim"] }, { custom: { "encrypted_s3_x" => 1 } }].each do |metadata|
       file = { io: StringIO.new("x"), filename: "a.txt", metadata: metadata }
       expect { ActiveStorage::Blob.create_and_upload!(**file) }
@@ -69,7 +69,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
     end
   end
 
-  it "goes on comparing the checksum of a file whose client said that it has none" do
+  it "compares the checksum of a file whose client claims that it has none" do
     blob = with_an_older_rails { announce(composed: true) }
     blob.service.upload(blob.key, StringIO.new("other data"))
     expect { blob.open { raise "opened" } }.to raise_error(ActiveStorage::IntegrityError)
@@ -90,7 +90,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
       response.status
     end
 
-    it "refuses a file that is larger than the application allows, when it is announced and when it is sent" do
+    it "refuses a file above the application's limit, when it is announced and when it is sent" do
       url = nil
       with(direct_upload_limit: 9) do
         expect { expect(announce_status(10)).to eq(413) }.not_to change(ActiveStorage::Blob, :count)
@@ -104,7 +104,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Announcement, type: :request d
       expect(ActiveStorage::Blob.last.service.exist?(ActiveStorage::Blob.last.key)).to be(false)
     end
 
-    it "takes none where they are switched off" do
+    it "accepts no file if direct uploads are switched off" do
       announce({})
       url, headers = response.parsed_body["direct_upload"].values_at("url", "headers")
       with(direct_uploads: false) do

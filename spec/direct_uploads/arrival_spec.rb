@@ -29,7 +29,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
   end
 
   describe "its length" do
-    it "has to be known: a chunked body is refused before any of it is read" do
+    it "is required: a chunked body is refused before any of it is read" do
       [nil, data.bytesize].each do |length|
         stream = BareInput.new(data)
         expect(put_directly(announce, stream, length: length, "HTTP_TRANSFER_ENCODING" => "chunked")).to eq(411)
@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       expect(stored?).to be(false)
     end
 
-    it "is never more in memory than a piece, whatever type the body says it is" do
+    it "is read in pieces that limit memory, whatever type the body claims" do
       types = %w[application/json application/x-www-form-urlencoded multipart/form-data;boundary=x text/plain / x]
       types.each do |type|
         text = "a" * 3_000_000
@@ -52,7 +52,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       end
     end
 
-    it "may be a lie, in either direction: nothing is stored" do
+    it "must be right: nothing is stored if it is too small or too large" do
       { "shorter" => data[0..-2], "longer" => "#{data}x", "much longer" => data * 100_000, "empty" => "" }
         .each do |what, sent|
           [StringIO.new(sent), BareInput.new(sent)].each do |body|
@@ -62,14 +62,14 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
         end
     end
 
-    it "may be nothing" do
+    it "may be zero" do
       [StringIO.new, BareInput.new(""), nil].each do |body|
         expect(put_directly(announce(""), body, length: 0)).to eq(204)
         expect(stored_plaintext(blob.key)).to eq("")
       end
     end
 
-    it "is taken of a Tempfile, as Puma hands over large bodies" do
+    it "is that of a Tempfile, as Puma passes large bodies" do
       Tempfile.create do |_|
         file = Tempfile.new.tap { |io| io.write("x" * 200_000) && io.rewind }
         expect(put_directly(announce("x" * 200_000), file, length: 200_000)).to eq(204)
@@ -97,7 +97,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
     }
 
     same.each do |announced, arrivals|
-      it "#{announced.inspect} may arrive as #{arrivals.map(&:inspect).join(" or ")}" do
+      it "#{announced.inspect} accepts #{arrivals.map(&:inspect).join(" or ")}" do
         arrivals.each do |arrived|
           url = announce(type: announced)
           status = put_directly(url, StringIO.new(data), type: arrived, length: data.bytesize)
@@ -108,7 +108,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
 
     { "video/mp4" => ["video/webm", "text/html", nil, "", "mp4"], "image/png" => ["image/jpeg"],
       "text/plain" => ["text/html;charset=text/plain", "text/html, text/plain"] }.each do |announced, arrivals|
-      it "#{announced} may not arrive as #{arrivals.map(&:inspect).join(" or ")}" do
+      it "#{announced} does not accept #{arrivals.map(&:inspect).join(" or ")}" do
         arrivals.each do |arrived|
           url = announce(type: announced)
           status = put_directly(url, StringIO.new(data), type: arrived, length: data.bytesize)
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       end
     end
 
-    it "is told to the browser, even if nobody has said any" do
+    it "is sent to the browser, even if none was announced" do
       headers = [nil, "", "audio/webm;codecs=opus"].map do |type|
         announce(type: type)
         blob.service_headers_for_direct_upload["Content-Type"]
@@ -126,7 +126,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       expect(headers).to eq(["application/octet-stream", "application/octet-stream", "audio/webm;codecs=opus"])
     end
 
-    it "is found out while the bytes pass, so that the form need not fetch the file again" do
+    it "is determined while the bytes arrive, so that attaching does not download the file" do
       png = "\x89PNG\r\n\x1A\n\0\0\0\rIHDR".b + ("x" * 5000)
       [StringIO.new(png), BareInput.new(png)].each do |body|
         url = announce(png, type: "text/plain", name: "picture")
@@ -142,7 +142,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
     end
 
     # A database that takes NUL has such names; PostgreSQL takes none.
-    it "is found out whatever the file's name is" do
+    it "is determined for every file name" do
       ["a\0.pdf", "\0", "..", "a\u202Efdp.exe", "\xFF.txt"].each do |name|
         url = announce("%PDF-1.4", name: name)
         expect(put_directly(url, StringIO.new("%PDF-1.4"), length: 8)).to eq(204), name.inspect
@@ -150,7 +150,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       end
     end
 
-    it "stays what it was when the file is refused" do
+    it "does not change when the file is refused" do
       put_directly(announce(type: "text/plain", name: "x.png"), StringIO.new("\x89PNG\r\n\x1A\n not at all"),
                    length: data.bytesize)
       expect(blob.reload).to have_attributes(content_type: "text/plain", identified: nil)
@@ -160,7 +160,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
   describe "its time" do
     let(:late) { (ActiveStorage.service_urls_expire_in + 1.minute).to_i }
 
-    it "is that at which the request began, where the server tells for how long it has waited for the body" do
+    it "is that of the beginning of the request, if the server reports how long it waited for the body" do
       url = announce
       sent = ->(waited) { put_directly(url, StringIO.new(data), length: data.bytesize, **waited) }
       travel(late.seconds) do
@@ -172,7 +172,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
       end
     end
 
-    it "is longer for a large file, which a server may take in whole before the application knows of it" do
+    it "is longer for a large file, because a server may read it before the application sees the request" do
       service = ActiveStorage::Blob.services.fetch(:encrypted)
       token_of = lambda do |length|
         ActiveStorage::Current.set(url_options: { host: "localhost" }) do
@@ -194,7 +194,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
 
   describe "once it is stored" do
     # Two files with one MD5 are easily made (RFC 6151).
-    it "is not replaced: the address is good for one file" do
+    it "is not replaced: the address is valid for one file" do
       url = announce
       expect(put_directly(url, StringIO.new(data), length: data.bytesize)).to eq(204)
       before = object_itself(blob.key)
@@ -205,7 +205,7 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
     end
   end
 
-  it "is refused with a checksum of an unknown kind, or none that is one" do
+  it "is refused with a checksum of an unknown kind, or an invalid one" do
     ["crc32:AAAA", "md4:AAAA", "not base64", ""].each do |checksum|
       service = ActiveStorage::Blob.services.fetch(:encrypted)
       url = ActiveStorage::Current.set(url_options: { host: "localhost" }) do

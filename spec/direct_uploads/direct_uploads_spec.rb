@@ -21,7 +21,7 @@ RSpec.describe "A direct upload", type: :request do
 
   def stored_key?(announced) = server.head(bucket, announced["key"])[0] == 200
 
-  it "goes to the application, which encrypts the file; a form attaches it" do
+  it "is encrypted by the application, and a form attaches it" do
     announced = announce(data)
     expect(URI(announced["direct_upload"]["url"]).host).to eq("www.example.com")
     expect(announced["direct_upload"]["headers"]).to eq("Content-Type" => "video/mp4")
@@ -32,13 +32,13 @@ RSpec.describe "A direct upload", type: :request do
     expect(document.file.download).to be_bytes(data)
   end
 
-  it "tells neither the browser nor the log a key or a place in the bucket" do
+  it "shows neither the browser nor the log a key or a place in the bucket" do
     announced = announce(data)
     expect(announced["direct_upload"].to_s).not_to include(bucket)
     expect(announced["direct_upload"].to_s).not_to include(announced["key"])
   end
 
-  it "takes files whatever they hold, however much like a request's parameters that looks" do
+  it "accepts any content, also content that looks like the parameters of a request" do
     { "application/json" => %({"not": "quite), "application/x-www-form-urlencoded" => "a[]=1&a[b]=%",
       "multipart/form-data" => "no boundary", "text/plain" => "ä".encode("UTF-16LE").b }.each do |type, text|
       announced = announce(text, type: type)
@@ -57,7 +57,7 @@ RSpec.describe "A direct upload", type: :request do
   }
 
   refused.each do |what, change|
-    it "refuses #{what} and leaves nothing" do
+    it "refuses #{what} and stores nothing" do
       announced = announce(data)
       send_file(announced, *change.call(data))
       expect(response.status).to eq(422)
@@ -65,14 +65,14 @@ RSpec.describe "A direct upload", type: :request do
     end
   end
 
-  it "refuses a type that is none" do
+  it "refuses an invalid type" do
     announced = announce(data)
     send_file(announced, data, "Content-Type" => "/")
     expect(response.status).to eq(422)
     expect(stored_key?(announced)).to be(false)
   end
 
-  it "refuses to take anything without a checksum that it could be compared with" do
+  it "refuses a file without a checksum" do
     service = ActiveStorage::Blob.services.fetch(:encrypted)
     url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
       service.url_for_direct_upload(key = unique_key, expires_in: 60, content_type: "a/b", content_length: 1,
@@ -83,7 +83,7 @@ RSpec.describe "A direct upload", type: :request do
     expect(server.head(bucket, @key)[0]).to eq(404)
   end
 
-  it "keeps the file that was there when a later one is refused" do
+  it "keeps the stored file when a later one is refused" do
     announced = announce(data)
     send_file(announced, data)
     send_file(announced, data.reverse)
@@ -91,7 +91,7 @@ RSpec.describe "A direct upload", type: :request do
     expect(stored_plaintext(announced["key"])).to be_bytes(data)
   end
 
-  it "is not found with a token that has expired, was changed, or is meant for something else" do
+  it "is not found with a token that has expired, was changed, or has another purpose" do
     announced = announce(data)
     travel(ActiveStorage.service_urls_expire_in + 1.minute) { send_file(announced, data) }
     expect(response).to have_http_status(:not_found)
@@ -104,7 +104,7 @@ RSpec.describe "A direct upload", type: :request do
     expect(stored_key?(announced)).to be(false)
   end
 
-  it "asks the store for nothing before the browser sends something" do
+  it "sends no request to the store before the browser sends the file" do
     announced = announce(data)
     expect(stored_key?(announced)).to be(false)
   end

@@ -55,30 +55,30 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     settings.merge!(before)
   end
 
-  it "goes where it always went without a token" do
+  it "uses the default service without a token" do
     ask
     expect(response).to have_http_status(:ok)
     expect(created.service_name).to eq("local")
   end
 
-  it "goes where the token says" do
+  it "uses the service of the token" do
     ask(service_token: token(:encrypted))
     expect(response).to have_http_status(:ok)
     expect(created).to have_attributes(service_name: "encrypted", byte_size: text.bytesize)
     expect(response.parsed_body["direct_upload"]["url"]).not_to include("X-Amz-Signature")
   end
 
-  it "goes to the service of a customer that Active Storage's controllers know" do
+  it "uses the service of the customer that Active Storage's controllers know" do
     ask(organisation: customer)
     expect(created.service_name).to eq("encrypted")
   end
 
-  it "lets the token win over the customer's service" do
+  it "prefers the token to the customer's service" do
     ask(organisation: customer, service_token: token(:local))
     expect(created.service_name).to eq("local")
   end
 
-  it "refuses a token that was altered, is empty or was signed for something else", :aggregate_failures do
+  it "refuses a token that was changed, is empty or was signed for another purpose", :aggregate_failures do
     good = token(:encrypted)
     blob_token = ActiveStorage.verifier.generate({ "service" => "encrypted" }, purpose: :blob_token)
     no_purpose = ActiveStorage.verifier.generate({ "service" => "encrypted" })
@@ -87,7 +87,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     end
   end
 
-  it "is of no use to fetch or to send a file, nor is the token of an address to choose a service" do
+  it "cannot be used to fetch or send a file, and the token of an address cannot choose a service" do
     upload = ActiveStorage.verifier.generate({ key: "k", service_name: "encrypted", service: "encrypted" },
                                              purpose: EncryptedS3Service::Serving::Token::DIRECT_UPLOAD)
     expect_refusal(/invalid or has expired/, service_token: upload)
@@ -98,7 +98,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     expect(response).to have_http_status(:not_found)
   end
 
-  it "refuses a token that is no text" do
+  it "refuses a token that is not a String" do
     expect(blobs_made { ask(service_token: { a: "b" }) }).to eq(0)
     expect(response).to have_http_status(:forbidden)
   end
@@ -115,7 +115,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     travel(25.hours) { expect_refusal(/expired/, service_token: old.first) }
   end
 
-  it "takes a token that never expires, where the application makes such ones" do
+  it "accepts a token that never expires, if the application makes such tokens" do
     endless = [token(:encrypted, expires_in: false),
                with_options(direct_upload_token_expires_in: false) { token(:encrypted) }]
     travel 10.years do
@@ -126,17 +126,17 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     end
   end
 
-  it "makes a token for a customer who is not stored yet, as at a sign-up, that is bound to nobody" do
+  it "makes a token for a customer who is not stored yet, which is bound to no customer" do
     free = Organisation.new(encrypted: true).with_s3_settings { token(:encrypted) }
     ask(organisation: other_customer, service_token: free)
     expect(created.service_name).to eq("encrypted")
     expect { token(:encrypted, tenant: "a string") }.to raise_error(ArgumentError, /String without a GlobalID/)
   end
 
-  describe "where the application asks for tokens" do
+  describe "if the application requires tokens" do
     around { |example| with_options(direct_uploads: :token) { example.run } }
 
-    it "refuses a request without one for a service that does not encrypt, wholly" do
+    it "refuses a request without a token for a service that does not encrypt" do
       expect_refusal(/needs a service_token/)
       expect_refusal(/needs a service_token/, organisation: other_customer)
       with_options(direct_upload_services: %i[local mirrored]) do
@@ -144,7 +144,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       end
     end
 
-    it "takes one without where the service in force encrypts, and every one with a token" do
+    it "accepts a request without a token if the service in force encrypts, and every request with one" do
       ask(organisation: customer)
       expect(created.service_name).to eq("encrypted")
       %w[local encrypted].each do |service|
@@ -169,7 +169,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     expect_refusal(/another tenant/, service_token: theirs)
   end
 
-  it "binds a token to the customer at work, where Active Storage's controllers know customers" do
+  it "binds a token to the current customer, if Active Storage's controllers know customers" do
     bound, free = customer.with_s3_settings { [token(:encrypted), token(:encrypted, tenant: false)] }
     expect_refusal(/another tenant/, organisation: other_customer, service_token: bound)
     ask(organisation: other_customer, service_token: free)
@@ -179,7 +179,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     expect(created.service_name).to eq("encrypted")
   end
 
-  it "makes no token for a service that does not exist, and does not honour one for a service that is gone" do
+  it "makes no token for a service that does not exist, and accepts none for a deleted service" do
     expect { token(:encrypted_amazn) }.to raise_error(EncryptedS3Service::ConfigurationError)
     expect { token(nil) }.to raise_error(EncryptedS3Service::ConfigurationError)
     gone = ActiveStorage.verifier.generate({ "service" => "gone" }, purpose: described_class::PURPOSE)
@@ -192,12 +192,12 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     expect_refusal(/direct_upload_services/, service_name: "local")
   end
 
-  it "pays no heed to a service's name among the facts about the file" do
+  it "ignores a service's name among the attributes of the file" do
     ask(blob: announced.merge(service_name: "encrypted"))
     expect(created.service_name).to eq("local")
   end
 
-  it "takes the plain names that the application lists, and no others" do
+  it "accepts only the plain names that the application lists" do
     with_options(direct_upload_services: %i[encrypted]) do
       ask(service_name: "encrypted")
       expect(created.service_name).to eq("encrypted")
@@ -206,7 +206,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     end
   end
 
-  it "refuses requests that choose a service, and only those, with a Rails that it cannot patch" do
+  it "refuses requests that choose a service on a Rails version that it cannot patch" do
     unknown = Class.new(ActionController::Base) { def create = head(:ok) }
     described_class::Controller.install(unknown)
     chosen, plain = %w[service_token=abc other=1].map do |query|
@@ -216,7 +216,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
     expect([chosen.first, JSON.parse(chosen.last.body)["error"]]).to match([403, /DirectUploadsController#blob_args/])
   end
 
-  it "ends in an error that a person can read, when the client left the token away" do
+  it "raises a readable error when the client omitted the token" do
     ask
     contract = Contract.new(contract_pdf: send_file.signed_id)
     expect(contract.save).to be(false)
@@ -233,7 +233,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       Rack::Utils.parse_query(URI(field["data-direct-upload-url"]).query)
     end
 
-    it "sends a file where its attribute's files go" do
+    it "sends a file to the service of its attribute" do
       get "/tenant_documents/new"
       ask(**query_of(response.body, "contract_contract_pdf").symbolize_keys)
       expect(created.service_name).to eq("encrypted")
@@ -242,7 +242,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(encrypted_in_bucket?(contract.contract_pdf.blob, text)).to be(true)
     end
 
-    it "has Rails' own URL where nothing chooses a service, and a customer's token where a customer is at work" do
+    it "has Rails' own URL if nothing chooses a service, and a customer's token for a current customer" do
       get "/tenant_documents/new"
       expect(query_of(response.body, "contract_note")).to eq({})
       get "/tenant_documents/new", headers: { "x-organisation" => customer.id.to_s }
@@ -252,7 +252,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(created.service_name).to eq("encrypted")
     end
 
-    it "takes a service by its option" do
+    it "accepts a service as an option" do
       html = page.form_with(model: Contract.new, url: "/") do |form|
         form.file_field(:note, direct_upload: { service: :encrypted })
       end
@@ -263,14 +263,14 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(created.service_name).to eq("mirrored")
     end
 
-    it "asks the attribute's Proc", if: Contract.method_defined?(:scan) do
+    it "calls the attribute's Proc", if: Contract.method_defined?(:scan) do
       contract = Contract.new(organisation: customer)
       html = page.form_with(model: contract, url: "/") { |form| form.file_field(:scan, direct_upload: true) }
       ask(**query_of(html, "contract_scan").symbolize_keys)
       expect(created.service_name).to eq("encrypted")
     end
 
-    it "leaves other file fields as Rails makes them" do
+    it "does not change other file fields" do
       html = page.form_with(model: Contract.new, url: "/") { |form| form.file_field(:contract_pdf, class: "wide") }
       expect(html).to include('class="wide"').and include('type="file"')
       expect(html).not_to include("direct")
@@ -286,7 +286,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(signed).to eq(plain).and have_attributes(size: 1)
     end
 
-    it "finds the record of a field as Rails does, when the helper is given none" do
+    it "finds the record of a field like Rails, when the helper is given none" do
       page.instance_variable_set(:@contract, Contract.new)
       fields = [page.file_field(:contract, :contract_pdf, direct_upload: true),
                 page.file_field("contract", :appendices, direct_upload: true, multiple: true)]
@@ -297,7 +297,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       expect(page.file_field("contract[nested]", :contract_pdf, direct_upload: true)).to include("direct_uploads\"")
     end
 
-    it "leaves the address away where Active Storage has no routes, as Rails does" do
+    it "omits the address if Active Storage has no routes, like Rails" do
       bare = Class.new(ActionView::Base.with_empty_template_cache).with_view_paths([])
       expect(bare.file_field_tag(:any, direct_upload: { service: :encrypted })).not_to include("direct")
       expect(bare.direct_uploads_url_for(:encrypted)).to be_nil
@@ -318,7 +318,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
         end
       end
 
-      it "sends pictures where the customer's files go" do
+      it "sends pictures to the customer's service" do
         made = customer.with_s3_settings { queries }
         expect(made.size).to be >= 3
         made.each do |query|
@@ -328,7 +328,7 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
         expect(Current.set(organisation: customer) { queries }.map(&:keys)).to all(eq([:service_token]))
       end
 
-      it "has Rails' own URL where nothing chooses a service, and the application's where it has one" do
+      it "has Rails' own URL if nothing chooses a service, and the application's URL if it sets one" do
         expect(queries).to all(eq({}))
         data = { direct_upload_url: "/own", a: 1 }
         html = customer.with_s3_settings { page.rich_text_area_tag(:body, nil, data: data) }
@@ -337,13 +337,13 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
       end
     end
 
-    it "has a URL for what is no file field" do
+    it "has a URL for elements other than file fields" do
       query = Rack::Utils.parse_query(URI(page.direct_uploads_url_for(:encrypted)).query)
       ask(**query.symbolize_keys)
       expect(created.service_name).to eq("encrypted")
     end
 
-    it "does not render for a service that does not exist" do
+    it "raises for a service that does not exist" do
       expect { page.file_field_tag(:any, direct_upload: { service: :encrypted_amazn }) }
         .to raise_error(EncryptedS3Service::ConfigurationError, /encrypted_amazn/)
     end

@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::DecryptionEvents do
   }
 
   reads.each do |how, (read, range)|
-    it "tells once of a file that is read #{how}: which, where, how large, and by which key" do
+    it "announces a file read #{how} once, with its key, service, size and key id" do
       store
       seen = events { read.call(service, key) }
       expect(seen).to eq([["decrypt.encrypted_s3_service",
@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::DecryptionEvents do
                              current: true, size: 14 }]])
     end
 
-    it "tells of a file that is under an old key when it is read #{how}" do
+    it "announces that a file is under an old key when it is read #{how}" do
       store(encryption_key: old_key, encryption_key_id: "2024")
       seen = events { read.call(rotating, key) }
       expect(seen.map(&:first)).to eq(%w[decrypt.encrypted_s3_service key_rotation_needed.encrypted_s3_service])
@@ -52,13 +52,13 @@ RSpec.describe EncryptedS3Service::DecryptionEvents do
     end
   end
 
-  it "tells of files that others are made of" do
+  it "announces the sources of a composed file" do
     keys = Array.new(2) { |number| unique_key.tap { |key| service.upload(key, StringIO.new("part #{number}")) } }
     seen = events { service.compose(keys, unique_key) }
     expect(seen.map { |name, payload| [name, payload[:key]] }).to eq(keys.map { |key| [described_class::DECRYPT, key] })
   end
 
-  it "tells of attempts that fail, and why" do
+  it "announces failed attempts, with the reason" do
     store(encryption_key: old_key, encryption_key_id: "2024")
     seen = events { expect { service.download(key) }.to raise_error(EncryptedS3Service::UnwrapError) }
     expect(seen.sole.last).to include(key: key, exception: ["EncryptedS3Service::UnwrapError", /"2024"/])
@@ -66,7 +66,7 @@ RSpec.describe EncryptedS3Service::DecryptionEvents do
     expect(missing.sole.last).to include(key: "missing")
   end
 
-  it "tells of files that visitors fetch by links" do
+  it "announces files that are fetched by links" do
     blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("a text"), filename: "a.txt", identify: false)
     session = ActionDispatch::Integration::Session.new(Rails.application)
     path = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { URI(blob.url).path }
@@ -74,7 +74,7 @@ RSpec.describe EncryptedS3Service::DecryptionEvents do
     expect(seen.sole.last).to include(key: blob.key, service: :encrypted, size: 6)
   end
 
-  it "neither tells nor logs anything of the content or of a key" do
+  it "neither announces nor logs content or keys" do
     store(encryption_key: old_key, encryption_key_id: "2024")
     log = StringIO.new
     logger = ActiveSupport::LogSubscriber.logger

@@ -25,7 +25,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
 
   def sha256(data) = "sha256:#{[OpenSSL::Digest.digest("SHA256", data)].pack("m0")}"
 
-  it "has md5 unless it says otherwise" do
+  it "uses md5 by default" do
     with_service do
       blob = upload("x")
       expect([blob.checksum, blob.service.default_digest_type]).to eq([md5("x"), :md5])
@@ -33,12 +33,12 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
     end
   end
 
-  it "takes md5 on every Rails" do
+  it "accepts md5 on every Rails version" do
     with_service(default_digest_type: :md5) { expect(upload("x").checksum).to eq(md5("x")) }
   end
 
   unless asks
-    it "refuses sha256 where Rails computes the checksums itself, and says which Rails does not" do
+    it "refuses sha256 if Rails computes the checksums itself, and names the Rails version" do
       with_service(default_digest_type: "sha256") do
         expect { ActiveStorage::Blob.services.fetch(:hashed) }
           .to raise_error(EncryptedS3Service::ConfigurationError,
@@ -57,7 +57,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
       let(:service) { ActiveStorage::Blob.services.fetch(:hashed) }
 
       [0, 1000, 6 << 20].each do |size|
-        it "stores #{size} bytes with a checksum by SHA-256, and compares it" do
+        it "stores #{size} bytes with a SHA-256 checksum and compares it" do
           blob = upload(data = random_bytes(size))
           expect(blob.checksum).to eq(sha256(data))
           expect(blob.open(&:read)).to be_bytes(data)
@@ -65,7 +65,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
         end
       end
 
-      it "is asked as Rails' own service is" do
+      it "answers Rails' questions about digests like Rails' own service" do
         expect(service.default_digest_type).to eq(:sha256)
         expect([service.default_digest_class, service.checksum_implementation,
                 service.checksum_implementation(check_digest_type: :md5)])
@@ -74,7 +74,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
           .to raise_error(ActiveStorage::IntegrityError, /crc32/)
       end
 
-      it "leaves the io of a new file at its beginning, and stores plain files, too" do
+      it "rewinds the io of a new file, and stores unencrypted files too" do
         Tempfile.create do |file|
           file.write("a file")
           file.rewind
@@ -83,21 +83,21 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
         end
       end
 
-      it "refuses bytes that do not have the checksum of the database, and stores nothing" do
+      it "refuses bytes that do not match the checksum of the database, and stores nothing" do
         blob = ActiveStorage::Blob.create!(key: SecureRandom.hex, filename: "x", byte_size: 1,
                                            checksum: sha256("other"), service_name: "hashed")
         expect { blob.upload_without_unfurling(StringIO.new("x")) }.to raise_error(ActiveStorage::IntegrityError)
         expect(server.head(bucket, blob.key)[0]).to eq(404)
       end
 
-      it "refuses to open a file that another one has replaced" do
+      it "refuses to open a file that was replaced by another" do
         one = upload("one")
         other = upload("other")
         service.upload(one.key, StringIO.new(other.download))
         expect { one.open { raise "opened" } }.to raise_error(ActiveStorage::IntegrityError)
       end
 
-      it "opens files from before, which have a checksum by MD5" do
+      it "opens older files, which have an MD5 checksum" do
         blob = ActiveStorage::Blob.create!(key: SecureRandom.hex, filename: "x", byte_size: 1, checksum: md5("x"),
                                            service_name: "hashed")
         blob.upload_without_unfurling(StringIO.new("x"))
@@ -112,13 +112,13 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
         expect([blob.checksum, mirrored]).to eq([md5("mirrored"), "mirrored"])
       end
 
-      it "opens a file with a checksum by SHA-256 that has come into a mirror" do
+      it "opens a file with a SHA-256 checksum in a mirror" do
         blob = upload("x")
         blob.update!(service_name: "hashed_mirror")
         expect(ActiveStorage::Blob.find(blob.id).open(&:read)).to eq("x")
       end
 
-      it "mirrors a file that has a checksum by SHA-256" do
+      it "mirrors a file with a SHA-256 checksum" do
         service.upload(key = unique_key, StringIO.new("x"), checksum: sha256("x"))
         ActiveStorage::Blob.services.fetch(:hashed_mirror).mirror(key, checksum: sha256("x"))
         expect(ActiveStorage::Blob.services.fetch(:elsewhere).download(key)).to eq("x")
@@ -137,7 +137,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "with default_digest_
 
       def status_of_put(url, body) = put(url, params: body, headers: { "Content-Type" => "text/plain" })
 
-      it "takes what a browser computes, an MD5, and what it may compute, a SHA-256" do
+      it "accepts the MD5 and the SHA-256 that a browser computes" do
         [md5("x"), sha256("x")].each do |checksum|
           blob, url = announce(checksum)
           expect(status_of_put(url, "x")).to eq(204)

@@ -17,7 +17,7 @@ RSpec.describe Document do
     expect(stored_plaintext(blob.key)).to eq(text)
   end
 
-  it "gives them back, as a whole, in chunks and as a file" do
+  it "returns them whole, in chunks and as a file" do
     file = described_class.find(attach.id).file
     expect(file.download).to eq(text)
     expect(file.enum_for(:download).to_a.join).to eq(text)
@@ -31,13 +31,13 @@ RSpec.describe Document do
     expect(document.reload.pages.map(&:download)).to eq(%w[one two three])
   end
 
-  it "analyzes a file through its plaintext" do
+  it "analyzes the plaintext of a file" do
     blob = attach("\x89PNG\r\n\x1A\n", "pixel.png", nil).file.blob
     perform_enqueued_jobs
     expect(blob.reload).to be_analyzed.and(have_attributes(content_type: "image/png"))
   end
 
-  it "removes from the bucket what is purged" do
+  it "removes purged files from the bucket" do
     blob = attach.file.blob
     blob.attachments.first.purge
     expect(server.head(bucket, blob.key)[0]).to eq(404)
@@ -49,14 +49,14 @@ RSpec.describe Document do
     expect([whole.download, stored_plaintext(whole.key)]).to eq(%w[123456 123456])
   end
 
-  it "leaves nothing in the bucket when the bytes are not those of the checksum in the database" do
+  it "stores nothing when the bytes do not match the checksum of the database" do
     blob = ActiveStorage::Blob.create!(key: SecureRandom.hex, filename: "x", byte_size: 1, checksum: md5("other"),
                                        service_name: "encrypted")
     expect { blob.upload_without_unfurling(StringIO.new("x")) }.to raise_error(ActiveStorage::IntegrityError)
     expect(server.head(bucket, blob.key)[0]).to eq(404)
   end
 
-  it "keeps keys and credentials out of the parameters that are logged" do
+  it "keeps keys and credentials out of the logged parameters" do
     filter = ActiveSupport::ParameterFilter.new(Rails.application.config.filter_parameters)
     expect(filter.filter(encryption_key: "a", secret_access_key: "b", title: "c"))
       .to eq(encryption_key: "[FILTERED]", secret_access_key: "[FILTERED]", title: "c")

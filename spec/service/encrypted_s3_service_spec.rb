@@ -20,8 +20,8 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
     seen
   end
 
-  describe "what S3 gets to know" do
-    it "is neither the name nor the type nor the disposition nor the metadata nor the checksum of the plaintext" do
+  describe "information that S3 gets" do
+    it "excludes the name, type, disposition, metadata and checksum of the plaintext" do
       upload("a very private text", checksum: md5("a very private text"), content_type: "text/x-private",
                                     filename: ActiveStorage::Filename.new("private-name.txt"),
                                     disposition: :attachment, custom_metadata: { "owner" => "private-owner" })
@@ -52,13 +52,13 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       end
     end
 
-    it "keeps the file that was there when the new one has a wrong checksum" do
+    it "keeps the older file when the new one has a wrong checksum" do
       upload("old")
       expect { upload("new", checksum: md5("wrong")) }.to raise_error(ActiveStorage::IntegrityError)
       expect(service.download(key)).to eq("old")
     end
 
-    it "reads a Tempfile to its end and leaves it open, as mirrors need it" do
+    it "reads a Tempfile to its end and leaves it open, because mirrors need it" do
       Tempfile.create do |file|
         file.write("x" * 100_000)
         file.rewind
@@ -67,7 +67,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       end
     end
 
-    it "do nothing when metadata changes, since nothing of it is stored" do
+    it "does nothing when metadata changes, because no metadata is stored" do
       upload("x")
       before = server.head(bucket, key)[1]["last-modified"]
       service.update_metadata(key, content_type: "text/plain", disposition: :inline, custom_metadata: {})
@@ -83,7 +83,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       }
     end
 
-    it "says IntegrityError, before anything is handed out, when the object was changed in the bucket" do
+    it "raises IntegrityError before returning any byte when the object was changed in the bucket" do
       upload("x" * 1000)
       headers, body = stored(key)
       restore(key, headers, body.tap { |bytes| bytes.setbyte(5, bytes.getbyte(5) ^ 1) })
@@ -92,24 +92,24 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
         .each { |call| expect(&call).to raise_error(ActiveStorage::IntegrityError) }
     end
 
-    it "says FileNotFoundError when a file to compose is missing, and composes nothing" do
+    it "raises FileNotFoundError when a source to compose is missing, and composes nothing" do
       expect { service.compose([unique_key], key) }.to raise_error(ActiveStorage::FileNotFoundError)
       expect(service.exist?(key)).to be(false)
     end
 
-    it "does not hide a wrong encryption key behind an error of Active Storage" do
+    it "does not replace the error about a wrong encryption key by one of Active Storage" do
       upload("x")
       expect { build(encryption_key: "k" * 32).download(key) }.to raise_error(EncryptedS3Service::UnwrapError)
     end
 
-    it "never takes an object without an envelope for a file" do
+    it "never returns an object without an envelope as a file" do
       server.put(bucket, key, "plaintext")
       expect { service.download(key) }.to raise_error(EncryptedS3Service::EnvelopeError)
     end
   end
 
   describe "#open" do
-    it "gives a file with the plaintext, which is gone afterwards" do
+    it "yields a file with the plaintext and deletes it afterwards" do
       upload("x" * 100_000)
       path = service.open(key, checksum: md5("x" * 100_000), name: ["spec-", ".txt"]) do |file|
         expect(file.read).to eq("x" * 100_000)
@@ -119,7 +119,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       expect(File.exist?(path)).to be(false)
     end
 
-    it "compares a checksum by another digest, as Rails 8.1 and 8.2 may have it in the database" do
+    it "compares a checksum by another digest, as Rails 8.1 and 8.2 may store it" do
       upload("x")
       digest = [OpenSSL::Digest.digest("SHA256", "x")].pack("m0")
       expect([digest, "sha256:#{digest}"].map { |checksum| service.open(key, checksum: checksum, &:read) })
@@ -129,19 +129,19 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
         .to raise_error(ActiveStorage::IntegrityError)
     end
 
-    it "gives what has no checksum, as composed files have none" do
+    it "yields files without a checksum, such as composed files" do
       upload("x")
       expect(service.open(key, checksum: nil, &:read)).to eq("x")
     end
 
-    it "refuses a file that does not have the checksum of the database" do
+    it "refuses a file that does not match the checksum of the database" do
       upload("x")
       expect { service.open(key, checksum: md5("y")) { raise "opened" } }.to raise_error(ActiveStorage::IntegrityError)
     end
   end
 
   describe "notifications" do
-    it "are those of every service, with its name" do
+    it "are those of every service, with the service's name" do
       seen = events do
         upload("12345", checksum: md5("12345"))
         service.download(key)
@@ -162,12 +162,12 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
                          ])
     end
 
-    it "tell of a failure" do
+    it "include failures" do
       seen = events { service.download(key) rescue nil } # rubocop:disable Style/RescueModifier
       expect(seen.dig(0, 1, :exception)).to start_with("ActiveStorage::FileNotFoundError")
     end
 
-    it "announce the progress of an upload, by the name of the service in storage.yml" do
+    it "announce the progress of an upload with the service's name in storage.yml" do
       seen = events("transfer_progress.encrypted_s3_service") { upload("x" * 3.megabytes) }.map(&:last)
       expect(seen.last).to eq(key: key, bytes: 3.megabytes, total: 3.megabytes, service: :specs)
       expect(seen.size).to be > 1
@@ -175,7 +175,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
   end
 
   describe "in storage.yml" do
-    it "may be built twice of one entry, and both work in the same way" do
+    it "can be built twice from one entry, and both services work" do
       entry = { service: "EncryptedS3", **TestStore.settings(upload: { multipart_threshold: 5.megabytes }) }
       copy = entry.deep_dup
       configurator = ActiveStorage::Service::Configurator.new({ one: entry })
@@ -190,7 +190,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       expect(first.download(key)).to be_bytes(data)
     end
 
-    it "is called EncryptedS3 or encrypted_s3" do
+    it "can be called EncryptedS3 or encrypted_s3" do
       entries = %w[EncryptedS3 encrypted_s3].to_h { |name| [name.to_sym, { service: name, **TestStore.settings }] }
       expect(entries.keys.map { |name| ActiveStorage::Service.configure(name, entries) }).to all(be_a(described_class))
     end
@@ -200,7 +200,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
         .to raise_error(EncryptedS3Service::ConfigurationError, /regoin.*Did you mean region/)
     end
 
-    it "may lack its key while assets are precompiled, and says so on first use" do
+    it "may lack its key while assets are precompiled, and raises on first use" do
       ENV["SECRET_KEY_BASE_DUMMY"] = "1"
       keyless = build(encryption_key: nil)
       expect { keyless.download(key) }
@@ -209,7 +209,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       ENV.delete("SECRET_KEY_BASE_DUMMY")
     end
 
-    it "may be the primary of a mirror" do
+    it "can be the primary of a mirror" do
       mirror = ActiveStorage::Blob.services.fetch(:mirrored)
       mirror.upload(key, StringIO.new("mirrored"), checksum: md5("mirrored"))
       expect([mirror.download(key), stored_plaintext(key)]).to eq(%w[mirrored mirrored])
@@ -231,12 +231,12 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service do
       end
     end
 
-    it "are for ever only where that is asked for" do
+    it "are permanent only if that is configured" do
       expect([service.public?, build(public: true).public?]).to eq([false, true])
     end
   end
 
-  it "is no mirror, which attachments ask it" do
+  it "is not a mirror, when attachments ask" do
     expect(service).not_to respond_to(:mirror_later)
   end
 

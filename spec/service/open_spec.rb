@@ -3,7 +3,7 @@
 require_relative "../rails_helper"
 
 RSpec.describe ActiveStorage::Service::EncryptedS3Service, "#open" do
-  it "gives a file in binary mode, as Active Storage's own services do" do
+  it "yields a file in binary mode, like Active Storage's own services" do
     stores = { encrypted: ActiveStorage::Blob.services.fetch(:encrypted),
                disk: ActiveStorage::Blob.services.fetch(:local) }
     encodings = stores.transform_values do |service|

@@ -16,7 +16,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "beside the services 
 
   [interface::S3Service, interface::DiskService].each do |peer|
     (peer.public_instance_methods(false) - own - inherited).sort.each do |name|
-      it "can be asked for #{name} in the way that #{peer.name.demodulize} is" do
+      it "accepts the same arguments for #{name} as #{peer.name.demodulize}" do
         asked = peer.instance_method(name).parameters
         taken = described_class.instance_method(name).parameters
         expect(positional(taken, %i[req])).to be <= positional(asked, %i[req])
@@ -33,7 +33,7 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "beside the services 
     parameters.filter_map { |kind, name| name if kinds.include?(kind) }
   end
 
-  it "leaves none of Active Storage's questions without an answer of its own" do
+  it "overrides every method that Active Storage expects of a service" do
     unanswered = interface.public_instance_methods(false).select do |name|
       described_class.instance_method(name).owner == interface
     end

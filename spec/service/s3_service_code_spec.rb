@@ -13,7 +13,7 @@ RSpec.describe "Code that knows S3Service" do
   let(:place) { TestStore.settings.then { |entry| entry[:bucket] || entry[:root] } }
   let(:unsupported) { EncryptedS3Service::UnsupportedOperationError }
 
-  it "gets the bucket's name, the client and what is sent with objects" do
+  it "gets the bucket's name, the client and the upload settings" do
     expect(service.bucket.name).to eq(place)
     expect(service.client).to be_a(EncryptedS3Service::Client)
     expect(service.bucket.client).to be(service.client)
@@ -26,12 +26,12 @@ RSpec.describe "Code that knows S3Service" do
     expect(ActiveStorage::Service.configure(:a, a: entry).upload_options).to eq(storage_class: "STANDARD_IA")
   end
 
-  it "gets objects by the private method that many use" do
+  it "gets objects by the private method that many applications use" do
     expect(service.send(:object_for, key).key).to eq(key)
     expect(service.send(:object_for, key).bucket_name).to eq(place)
   end
 
-  it "gets the plaintext's size and bytes" do
+  it "gets the size and bytes of the plaintext" do
     expect([object.exists?, object.size, object.content_length, object.head.size]).to eq([true, *([data.bytesize] * 3)])
     expect(object.etag).to eq(service.stat(key).etag)
     answer = object.get
@@ -55,7 +55,7 @@ RSpec.describe "Code that knows S3Service" do
     end
   end
 
-  it "gets one range, also in a block, or an error" do
+  it "gets one range, also with a block, or an error" do
     chunks = []
     object.get(range: "bytes=10-19") { |chunk| chunks << chunk }
     expect(chunks).to eq([data[10..19]])
@@ -66,7 +66,7 @@ RSpec.describe "Code that knows S3Service" do
     end
   end
 
-  it "keeps a file that it would have overwritten when the object is missing" do
+  it "keeps an existing file when the object is missing" do
     Tempfile.create do |file|
       File.write(file.path, "former content")
       missing = service.bucket.object(unique_key)
@@ -81,7 +81,7 @@ RSpec.describe "Code that knows S3Service" do
     end
   end
 
-  it "writes encrypted, whichever way it writes" do
+  it "encrypts with every method that writes" do
     Tempfile.create do |file|
       file.write("from a file") && file.flush
       written = { "a" => ->(one) { one.put(body: "a text") }, "b" => ->(one) { one.put(body: StringIO.new("an IO")) },
@@ -101,7 +101,7 @@ RSpec.describe "Code that knows S3Service" do
     expect { object.size }.to raise_error(ActiveStorage::FileNotFoundError)
   end
 
-  it "is told why there are no presigned addresses, and what to use" do
+  it "gets an error that explains why presigned addresses do not exist, and names the alternative" do
     expect { object.presigned_url(:get, expires_in: 60) }.to raise_error(unsupported, /ciphertext.*`blob\.url`/)
     expect { object.presigned_url(:put) }.to raise_error(unsupported, /plaintext/)
     expect { object.public_url }.to raise_error(unsupported, /ciphertext.*`blob\.url`/)
@@ -110,7 +110,7 @@ RSpec.describe "Code that knows S3Service" do
     expect { service.bucket.url }.to raise_error(unsupported, /ciphertext/)
   end
 
-  it "is told what else there is not, instead of a NoMethodError" do
+  it "gets an explanation instead of a NoMethodError for other missing methods" do
     [-> { object.copy_to("b/c") }, -> { object.copy_from(copy_source: "b/c") }, -> { object.move_to("b/c") },
      -> { object.acl.put(acl: "public-read") }, -> { object.last_modified }, -> { object.upload_stream { nil } },
      -> { object.initiate_multipart_upload }, -> { service.bucket.objects(prefix: "a") },
@@ -119,7 +119,7 @@ RSpec.describe "Code that knows S3Service" do
       .each { |call| expect(&call).to raise_error(unsupported, /EncryptedS3 has no .*: .*\.\z/) }
   end
 
-  it "is answered or told why not, whatever method of Amazon's objects and buckets it calls" do
+  it "gets a result or an explanation for every method of Amazon's objects and buckets" do
     require "aws-sdk-s3"
     internal = %i[identifiers deprecated_identifiers]
     { Aws::S3::Object => object, Aws::S3::Bucket => service.bucket, Aws::S3::Resource => service.client }
@@ -134,7 +134,7 @@ RSpec.describe "Code that knows S3Service" do
       .each { |call| expect(&call).to raise_error(unsupported, /EncryptedS3 has no .*: .*\.\z/) }
   end
 
-  it "is shown no secret" do
+  it "sees no secret" do
     text = [service.bucket.inspect, object.inspect, object.pretty_inspect].join
     expect(text).to include(bucket)
     expect(text.b).not_to include(TestStore::KEY)

@@ -23,17 +23,17 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "as a service of Acti
     expect(service.exist?(key)).to be(false)
   end
 
-  it "takes a file name, as a String, and a content type along" do
+  it "accepts a file name, as a String, and a content type" do
     upload("text", checksum: md5("text"), filename: "racecar.jpg", content_type: "image/jpeg")
     expect(service.download(key)).to eq("text")
   end
 
-  it "downloads what was uploaded" do
+  it "downloads an uploaded file" do
     upload
     expect(service.download(key)).to eq(fixture)
   end
 
-  it "says with FileNotFoundError that there is nothing to download" do
+  it "raises FileNotFoundError when the file to download is missing" do
     expect { service.download(key) }.to raise_error(ActiveStorage::FileNotFoundError)
   end
 
@@ -44,21 +44,21 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "as a service of Acti
     expect(chunks).to eq(["a" * 5.megabytes, "bcd"])
   end
 
-  it "says with FileNotFoundError that there is nothing to stream" do
+  it "raises FileNotFoundError when the file to stream is missing" do
     expect { service.download(key) { raise "yielded" } }.to raise_error(ActiveStorage::FileNotFoundError)
   end
 
-  it "downloads a part, the range's end included or not" do
+  it "downloads a part, with inclusive and exclusive ranges" do
     upload
     expect(service.download_chunk(key, 19..21)).to eq("\x13\x14\x15".b)
     expect(service.download_chunk(key, 19...21)).to eq("\x13\x14".b)
   end
 
-  it "says with FileNotFoundError that there is nothing to download a part of" do
+  it "raises FileNotFoundError when the file to download a part of is missing" do
     expect { service.download_chunk(key, 8..10) }.to raise_error(ActiveStorage::FileNotFoundError)
   end
 
-  it "knows what exists" do
+  it "says whether a file exists" do
     upload
     expect([service.exist?(key), service.exist?("#{key}nonsense")]).to eq([true, false])
   end
@@ -69,18 +69,18 @@ RSpec.describe ActiveStorage::Service::EncryptedS3Service, "as a service of Acti
     expect(service.exist?(key)).to be(false)
   end
 
-  it "does not mind that what it deletes is not there" do
+  it "ignores a missing file when it deletes" do
     expect { service.delete(key) }.not_to raise_error
   end
 
-  it "deletes by prefix, and nothing besides" do
+  it "deletes only the files with the prefix" do
     names = ["#{key}/a/a", "#{key}/a/b", "#{key}/b/a"]
     names.each { |name| upload(to: name) }
     service.delete_prefixed("#{key}/a/")
     expect(names.map { |name| service.exist?(name) }).to eq([false, false, true])
   end
 
-  it "composes several files to one" do
+  it "composes several files into one" do
     names = %w[123 456 789].map { |data| "#{key}/#{data}".tap { |name| upload(data, to: name) } }
     service.compose(names, key, filename: ActiveStorage::Filename.new("digits.txt"), content_type: "text/plain",
                                 disposition: :attachment, custom_metadata: { "a" => "b" })

@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::TestHelper do
     e.message
   end
 
-  it "passes for a file that is encrypted, however it is given" do
+  it "passes for an encrypted file, in every form in which it can be given" do
     document = Document.create!(file: { io: StringIO.new("a contract"), filename: "a.txt" })
     [document.file, document.file.attachment, document.file.blob, stored_in("encrypted")].each do |file|
       expect(failure { test.assert_encrypted(file) }).to be_nil
@@ -37,7 +37,7 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(test.assertions).to be >= 8
   end
 
-  it "looks at every file of a has_many_attached" do
+  it "checks every file of a has_many_attached" do
     document = Document.create!
     expect(failure { test.assert_encrypted(document.pages) }).to eq("There is no file.")
     expect(failure { test.assert_not_encrypted(document.pages) }).to eq("There is no file.")
@@ -50,7 +50,7 @@ RSpec.describe EncryptedS3Service::TestHelper do
       .to raise_error(RSpec::Expectations::ExpectationNotMetError, "The file is encrypted.")
   end
 
-  it "looks at every file of a list or a relation" do
+  it "checks every file of a list or a relation" do
     stored = %w[encrypted local].map { |service| stored_in(service) }
     [stored, ActiveStorage::Blob.where(id: stored)].each do |files|
       expect(failure { test.assert_encrypted(files) }).to match(/stored in plaintext by the service local/)
@@ -60,14 +60,14 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(failure { test.assert_encrypted([]) }).to eq("There is no file.")
   end
 
-  it "says of a record that is not saved that its file is not stored yet" do
+  it "says that the file of an unsaved record is not stored yet" do
     document = Document.new(file: { io: StringIO.new("a contract"), filename: "a.txt" })
     message = "The file \"a.txt\" is not stored yet. Save its record first."
     expect(failure { test.assert_encrypted(document.file) }).to eq(message)
     expect(failure { test.assert_not_encrypted(document.file) }).to eq(message)
   end
 
-  it "says what it takes when it is given no file" do
+  it "names the accepted arguments when it is given no file" do
     { Document.create! => "Document", "a.txt" => "String", [1] => "Integer" }.each do |file, name|
       message = /attached file, such as contract.pdf, .* but got an object of the class #{name}\./
       expect { test.assert_encrypted(file) }.to raise_error(ArgumentError, message)
@@ -76,7 +76,7 @@ RSpec.describe EncryptedS3Service::TestHelper do
     end
   end
 
-  it "fails for a file in a service that does not encrypt, and names it" do
+  it "fails for a file in a service that does not encrypt, and names the service" do
     plain = stored_in("local")
     expect(failure { test.assert_encrypted(plain, "Contracts are secret.") })
       .to eq("Contracts are secret.\nThe file \"a.txt\" is stored in plaintext by the service local.")
@@ -84,13 +84,13 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(plain).not_to be_stored_encrypted
   end
 
-  it "fails for a file of which a mirror has the plaintext" do
+  it "fails if any part of a mirror has the plaintext" do
     expect(failure do
              test.assert_encrypted(stored_in("mirrored"))
            end).to match(/stored in plaintext by the service local/)
   end
 
-  it "looks into the bucket: fails for what others put there, and for what is not there" do
+  it "reads the bucket, and fails for foreign objects and missing ones" do
     blob = stored_in("encrypted")
     headers, = stored(blob.key)
     [[{}, "a contract"], [{}, "a contract" * 1000], [headers, "a contract" * 10]].each do |metadata, body|
@@ -103,7 +103,7 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(failure { test.assert_encrypted(Document.new.file) }).to eq("There is no file.")
   end
 
-  it "does not call a file unencrypted that is not there" do
+  it "does not call a missing file unencrypted" do
     plain = stored_in("local").tap { |blob| blob.service.delete(blob.key) }
     gone = stored_in("encrypted").tap { |blob| new_client.delete(blob.key) }
     { Document.new.file => "There is no file.", nil => "There is no file.",
@@ -115,14 +115,14 @@ RSpec.describe EncryptedS3Service::TestHelper do
     end
   end
 
-  it "takes variants and empty files" do
+  it "accepts variants and empty files" do
     expect(stored_in("encrypted").tap { |blob| blob.upload(StringIO.new("")) }).to be_stored_encrypted
     picture = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(Samples.png(30, 50)), filename: "a.png")
     variant = picture.variant(resize_to_limit: [10, 10]).processed
     expect(failure { test.assert_encrypted(variant, service: :encrypted) }).to be_nil
   end
 
-  it "takes variants that have no row" do
+  it "accepts variants without a row" do
     picture = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(Samples.png(30, 50)), filename: "a.png")
     variant = ActiveStorage::Variant.new(picture, ActiveStorage::Variation.wrap(resize_to_limit: [10, 10]))
     expect(failure { test.assert_encrypted(variant) }).to match(/is not in the bucket of the service encrypted/)
@@ -131,7 +131,7 @@ RSpec.describe EncryptedS3Service::TestHelper do
     expect(failure { test.assert_encrypted(variant) }).to match(/is not encrypted or was changed/)
   end
 
-  it "fails for an encrypted file in another service than the one that is named" do
+  it "fails for an encrypted file in another service than the named one" do
     blob = stored_in("encrypted")
     expect(failure { test.assert_encrypted(blob, service: :encrypted) }).to be_nil
     expect(failure { test.assert_encrypted(blob, service: :mirrored) })

@@ -68,7 +68,7 @@ RSpec.describe "An application's own tests, with the files in a folder" do
   # Rails 7's processes end at once with Minitest 6, and their parent waits for them for ever.
   parallel = ActiveSupport.version >= Gem::Version.new("8") || Minitest.respond_to?(:run_one_method)
 
-  it "run in parallel, each process with a folder of its own", if: parallel do
+  it "run in parallel, each process with its own folder", if: parallel do
     files.each { |name, text| @app.write(name, text) }
     output, errors, status = rails("db:migrate")
     expect(status).to be_success, output + errors
@@ -77,7 +77,7 @@ RSpec.describe "An application's own tests, with the files in a folder" do
     expect(output).to match(/4 runs, \d+ assertions, 0 failures, 0 errors/)
   end
 
-  it "are told that a service with a bucket has no folder" do
+  it "get an error if they set the root of a service with a bucket" do
     entry = "encrypted: { service: EncryptedS3, bucket: b, region: r, encryption_key: #{"k" * 32} }\n"
     @app.write("config/storage.yml", entry)
     code = "service = ActiveStorage::Blob.services.fetch(:encrypted); p service.root; service.root = '/tmp/x'"

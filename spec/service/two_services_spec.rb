@@ -4,7 +4,7 @@ require_relative "../rails_helper"
 
 # Rails builds more than one service from an entry: for a mirror, after a reload, for each of its registries.
 RSpec.describe ActiveStorage::Service::EncryptedS3Service, "built twice of one entry" do
-  it "works with both at once, from sixteen threads, and each reads what the other has stored" do
+  it "works with both in sixteen threads, and each reads the other's files" do
     settings = TestStore.settings(upload: { multipart_threshold: 5.megabytes })
     configurator = ActiveStorage::Service::Configurator.new({ one: { service: "EncryptedS3", **settings } })
     services = Array.new(2) { configurator.build(:one) }

@@ -14,7 +14,7 @@ RSpec.describe Contract, "with files for services of their own" do
   end
 
   describe "service: and the switch" do
-    it "lets the attribute's service win over the switch, and the switch over the default" do
+    it "prefers the attribute's service to the switch, and the switch to the default" do
       switches = [nil, :encrypted, :mirrored]
       places = switches.map do |service|
         EncryptedS3Service.with_service(service) do
@@ -25,7 +25,7 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(places).to eq([%w[encrypted local local], %w[encrypted local encrypted], %w[encrypted local mirrored]])
     end
 
-    it "lets the attribute's Proc win in the same way", if: Contract.method_defined?(:scan) do
+    it "prefers the attribute's Proc in the same way", if: Contract.method_defined?(:scan) do
       places = [customer, other_customer].flat_map do |organisation|
         [nil, :encrypted].map do |service|
           EncryptedS3Service.with_service(service) do
@@ -36,23 +36,23 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(places).to eq(%w[encrypted encrypted local local])
     end
 
-    it "lets the service that comes with the file win over all" do
+    it "prefers the service that is given with the file to all others" do
       contract = EncryptedS3Service.with_service(:encrypted) do
         described_class.create!(flyer: file(service_name: :mirrored))
       end
       expect(contract.flyer.blob.service_name).to eq("mirrored")
     end
 
-    it "stores what the attribute has encrypted" do
+    it "encrypts the files of the attribute" do
       contract = described_class.create!(contract_pdf: file("our terms"))
       expect(encrypted_in_bucket?(contract.contract_pdf.blob, "our terms")).to be(true)
     end
   end
 
-  describe "a file that lives elsewhere" do
+  describe "a blob on another service" do
     let(:message) { "was not uploaded to encrypted storage. Please choose the file again" }
 
-    it "is refused also when it is a client that names the service, in parameters" do
+    it "is refused also when a client names the service in parameters" do
       client = { io: StringIO.new("terms"), filename: "a.txt", service_name: "local" }
       parameters = ActionController::Parameters.new(contract_pdf: client).permit!
       contract = described_class.new(parameters)
@@ -60,14 +60,14 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(contract.errors.details[:contract_pdf]).to eq([{ error: :stored_elsewhere }])
     end
 
-    it "is refused by an attribute of the encrypted service, in words" do
+    it "is refused by an attribute of the encrypted service, with a message" do
       contract = described_class.new(contract_pdf: uploaded_to(:local).signed_id)
       expect(contract.save).to be(false)
       expect(contract.errors.full_messages).to eq(["Contract pdf #{message}"])
       expect(contract.errors.details[:contract_pdf]).to eq([{ error: :stored_elsewhere }])
     end
 
-    it "is refused when it is given as a blob, to a stored record, or among many" do
+    it "is refused when it is given as a blob, to a stored record, or among several" do
       contract = described_class.create!
       expect(contract.contract_pdf.attach(uploaded_to(:local))).to be_nil
       expect(contract.reload.contract_pdf).not_to be_attached
@@ -75,21 +75,21 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(contract.errors[:appendices]).to eq([message])
     end
 
-    it "is refused by the Proc's service", if: Contract.method_defined?(:scan) do
+    it "is refused because of the Proc's service", if: Contract.method_defined?(:scan) do
       contract = described_class.new(organisation: customer, scan: uploaded_to(:local).signed_id)
       expect(contract).not_to be_valid
       contract.organisation = other_customer
       expect(contract).to be_valid
     end
 
-    it "is refused by any attribute while an encrypted customer is at work, unless that names a service itself" do
+    it "is refused by any attribute while an encrypted customer is set, unless the attribute names a service" do
       contract = described_class.new(note: uploaded_to(:local).signed_id, flyer: uploaded_to(:local).signed_id)
       expect(customer.with_s3_settings { contract.valid? }).to be(false)
       expect(contract.errors.attribute_names).to eq([:note])
       expect(other_customer.with_s3_settings { contract.valid? }).to be(true)
     end
 
-    it "is refused when it was chosen before the customer was known" do
+    it "is refused when it was assigned before the customer was known" do
       contract = described_class.new(note: file)
       expect(customer.with_s3_settings { contract.save }).to be(false)
     end
@@ -109,7 +109,7 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(row.reload.blob.service_name).to eq("encrypted")
     end
 
-    it "is refused around the attribute, as by a gem that clones records" do
+    it "is refused when the attribute is bypassed, as by a gem that clones records" do
       contract = Contract.create!
       elsewhere = uploaded_to("local")
       right = uploaded_to("encrypted")
@@ -126,7 +126,7 @@ RSpec.describe Contract, "with files for services of their own" do
       expect([contract.reload.pictures.map(&:blob), contract.flyer.blob]).to eq([[right], elsewhere])
     end
 
-    it "is said in the reader's language" do
+    it "is reported in the reader's language" do
       said = %i[en de fr es it nl pl pt].to_h { |locale| [locale, said_in(locale)] }
       expect(said.values.uniq.size).to eq(8)
       expect(said).to include(de: "liegt nicht im verschlüsselten Speicher. Bitte wählen Sie die Datei noch einmal aus",
@@ -134,7 +134,7 @@ RSpec.describe Contract, "with files for services of their own" do
                               nl: /versleutelde opslag/, pl: /zaszyfrowanym magazynie/, pt: /armazenamento cifrado/)
     end
 
-    it "is said in English in a language that this gem does not know" do
+    it "is reported in English in a language that this gem does not have" do
       I18n.available_locales = [*I18n.available_locales, :sv]
       expect(said_in(:sv)).to eq(message)
     ensure
@@ -142,7 +142,7 @@ RSpec.describe Contract, "with files for services of their own" do
       I18n.available_locales = []
     end
 
-    it "is said in the application's own words, where it has some, for all models, one, or one attribute" do
+    it "is reported in the application's own words for all models, one model, or one attribute" do
       words = "is in the wrong place"
       texts = [{ errors: { messages: { stored_elsewhere: words } } },
                { activerecord: { errors: { models: { contract: { stored_elsewhere: words } } } } },
@@ -157,13 +157,13 @@ RSpec.describe Contract, "with files for services of their own" do
     end
   end
 
-  it "takes what lives where it must" do
+  it "is accepted on the required service" do
     contract = described_class.create!(contract_pdf: uploaded_to(:encrypted, "our terms").signed_id,
                                        appendices: [uploaded_to(:encrypted).signed_id])
     expect(described_class.find(contract.id).contract_pdf.download).to eq("our terms")
   end
 
-  it "takes what the record has already, when its form is sent again" do
+  it "is accepted if the record has it already and its form is sent again" do
     old = described_class.new(appendices: [uploaded_to(:local)])
     old.save!(validate: false)
     again = described_class.find(old.id)
@@ -171,14 +171,14 @@ RSpec.describe Contract, "with files for services of their own" do
     expect(again.reload.appendices.map { |appendix| appendix.blob.service_name }).to eq(%w[local encrypted])
   end
 
-  it "does not ask where files are that are taken away" do
+  it "is not checked when it is removed" do
     old = described_class.new(contract_pdf: uploaded_to(:local), appendices: [uploaded_to(:local)])
     old.save!(validate: false)
     old.update!(contract_pdf: nil, appendices: [])
     expect(described_class.find(old.id).contract_pdf).not_to be_attached
   end
 
-  it "says it once in a class that declares the attachment anew" do
+  it "is reported once in a class that declares the attachment again" do
     heir = Class.new(described_class) do
       def self.name = "Heir"
       has_one_attached :contract_pdf, service: :encrypted

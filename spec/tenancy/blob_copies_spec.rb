@@ -32,7 +32,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect(ActiveStorage::Blob.find(copy.id).download).to be_bytes(content)
   end
 
-  it "are copied by an attachment that says so: given as a blob, as a signed id, or as what another record has" do
+  it "are copied if the attachment says so, given as a blob, a signed id or another record's attachment" do
     other = Contract.create!(flyer: template)
     before = state_of(template)
     [template, template.signed_id, other.flyer.blob].each do |given|
@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect(other.reload.flyer.blob).to eq(template)
   end
 
-  it "are copied by all attachments where the application says so, except those that say no" do
+  it "are copied by all attachments if the application says so, except those that opt out" do
     contract = copying { Contract.create!(contract_pdf: template, appendices: [template.signed_id]) }
     expect_copy(contract.contract_pdf.blob, template)
     expect_copy(contract.appendices.sole.blob, template)
@@ -53,7 +53,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect(Contract.reflect_on_attachment(:template).options).to include(copy_attached_blobs: true)
   end
 
-  it "are copied for a tenant, whether a block is open or the attribute alone is set" do
+  it "are copied for a tenant in a block and for the current tenant" do
     template
     copying do
       contracts = [customer.with_s3_settings { Contract.create!(note: template) },
@@ -79,21 +79,21 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
   end
 
-  it "keep what was found out about them: a picture is not analyzed again" do
+  it "keep the results of analysis: a picture is not analyzed again" do
     picture = blob_of(Samples.jpeg(120, 80), "a.jpg")
     picture.analyze
     copy = perform_enqueued_jobs { Contract.create!(template: picture) }.template.blob
     expect(copy.metadata).to include("analyzed" => true, "identified" => true, "width" => 120, "height" => 80)
   end
 
-  it "bring no entries of this gem along" do
+  it "lose the entries of this gem" do
     metadata = { "encrypted_s3_anything" => "x", "identified" => true, "custom" => { "a" => 1 } }
     template.update_columns(metadata: metadata)
     copy = Contract.create!(template: template.reload).template.blob
     expect(copy.metadata.except("analyzed")).to eq("identified" => true, "custom" => { "a" => 1 })
   end
 
-  it "get the type that their content has, when nobody has looked at it before, and the original stays as it was" do
+  it "get the type of their content if they were not identified before, and the original is unchanged" do
     png = "\x89PNG\r\n\x1A\n".b
     direct = ActiveStorage::Blob.create_before_direct_upload!(
       filename: "a", byte_size: png.bytesize, checksum: md5(png), content_type: "text/plain", service_name: :local
@@ -103,7 +103,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect(ActiveStorage::Blob.find(direct.id)).to have_attributes(content_type: "text/plain", identified: nil)
   end
 
-  it "are copied one by one where there are many, beside new files and those that the record has" do
+  it "are copied one by one if there are several, beside new files and those of the record" do
     contract = Contract.create!(pictures: [attachable("first", "1.txt")])
     first = contract.pictures.sole.blob
     contract.update!(pictures: [first.signed_id, template, template.signed_id, attachable("new", "2.txt")])
@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect(Contract.find(contract.id).pictures.map(&:download)).to eq([text, "new"])
   end
 
-  it "are copied in bounded memory: 64 MiB, from a store that encrypts and from one that does not" do
+  it "are copied in bounded memory: 64 MiB, from an encrypted and from an unencrypted service" do
     size = 64.megabytes
     content = random_bytes(size)
     %w[local elsewhere].each do |service|
@@ -137,7 +137,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect([held, file.position]).to match([be <= 6.megabytes, size])
   end
 
-  it "are read as any IO is: in pieces, into a buffer, from the beginning again" do
+  it "can be read like any IO: in pieces, into a buffer, and again from the beginning" do
     file = EncryptedS3Service::StoredFile.new(template)
     buffer = +"before"
     expect([file.read(3), file.read(4, buffer), buffer, file.position]).to eq([text[0, 3], text[3, 4], text[3, 4], 7])
@@ -159,24 +159,24 @@ RSpec.describe EncryptedS3Service::BlobCopy do
       expect(server.list(bucket)).to match_array(keys)
     end
 
-    it "because their content is another than the checksum says, leave nothing" do
+    it "leave nothing when their content does not match the checksum" do
       File.binwrite(template.service.path_for(template.key), text.reverse)
       expect_nothing(ActiveStorage::IntegrityError)
     end
 
-    it "because their content is shorter than the row says, and there is no checksum, leave nothing" do
+    it "leave nothing when their content is shorter than the row says and there is no checksum" do
       template.update_columns(checksum: nil, byte_size: text.bytesize + 1,
                               metadata: { "composed" => true, "identified" => true })
       expect_nothing(ActiveStorage::IntegrityError)
     end
 
-    it "because their content is gone, leave nothing" do
+    it "leave nothing when their content is missing" do
       template.service.delete(template.key)
       expect_nothing(ActiveStorage::FileNotFoundError)
     end
   end
 
-  it "leave no copy behind when the transaction does not succeed, and are copied by the next attempt" do
+  it "leave no copy when the transaction fails, and are copied by the next attempt" do
     template
     contract = Contract.new(template: template)
     keys = server.list(bucket)
@@ -191,7 +191,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect_copy(contract.template.blob, template)
   end
 
-  it "leave nothing in plaintext when a client has just uploaded them to the wrong service" do
+  it "leave no plaintext when a client has just uploaded them to the wrong service" do
     direct = ActiveStorage::Blob.create_before_direct_upload!(
       filename: "a.txt", byte_size: text.bytesize, checksum: md5(text), content_type: "text/plain", service_name: :local
     )
@@ -218,7 +218,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     # Rails 8.2 has several editors.
     def editor_html(text) = text.respond_to?(:to_editor_html) ? text.to_editor_html : text.to_trix_html
 
-    it "are refused with a message, where they are not copied" do
+    it "are refused with a message unless they are copied" do
       html = self.html
       Current.organisation = customer
       article = Article.new(body: html)
@@ -230,7 +230,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
       expect(article.save).to be(true)
     end
 
-    it "are copied, and the text names the copies, in an editor too" do
+    it "are copied, and the text refers to the copies, in an editor too" do
       html = self.html
       before = [state_of(pasted), state_of(other)]
       Current.organisation = customer
@@ -247,7 +247,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
       expect([state_of(pasted), state_of(other)]).to eq(before)
     end
 
-    it "are copied once, however often the text is saved" do
+    it "are copied once, even if the text is saved several times" do
       html = self.html
       Current.organisation = customer
       copying do
@@ -259,7 +259,7 @@ RSpec.describe EncryptedS3Service::BlobCopy do
       end
     end
 
-    it "leave no copy behind when the transaction does not succeed" do
+    it "leave no copy when the transaction fails" do
       html = self.html
       keys = server.list(bucket)
       Current.organisation = customer

@@ -15,7 +15,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     post path, params: { file: upload, **more }, headers: headers_of(organisation)
   end
 
-  it "stores what a customer's form sends where the customer's files go" do
+  it "stores files of a customer's form in the customer's service" do
     sent = [customer, other_customer, nil].map do |organisation|
       send_form(organisation)
       response.parsed_body.values_at("service", "tenant")
@@ -29,7 +29,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     expect(place).to eq("local")
   end
 
-  it "stores in the right place also for a customer who is found after the callback" do
+  it "uses the right service also for a customer who is found after the callback" do
     sent = [customer, other_customer, nil].map do |organisation|
       send_form(organisation, "/tenant_late")
       response.parsed_body["service"]
@@ -37,7 +37,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     expect(sent).to eq(%w[encrypted local local])
   end
 
-  it "stores in the right place when another customer is found after the callback than before" do
+  it "uses the right service when the callback finds one customer and later code another" do
     sender = other_customer
     controller = Class.new(TenantController) do
       before_action { Current.organisation = Organisation.find(request.headers["x-organisation"]) }
@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     expect(answer_of(controller)).to eq("local")
   end
 
-  it "is not needed for the right place: a controller that skips it follows the customer too" do
+  it "is not required for the right service: a controller that skips it follows the customer too" do
     controller = Class.new(TenantController) do
       skip_around_action :set_active_storage_service
       def show = render(plain: ActiveStorage::Blob.service.name)
@@ -66,7 +66,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     end
   end
 
-  it "says so when the tenant's class is none" do
+  it "says so when the tenant's class is not a tenant" do
     controller = Class.new(TenantDocumentsController) do
       private
 
@@ -77,7 +77,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
   end
 
   # In a process without Rails' test helpers, which take the thread away from ActionController::Live.
-  it "lets a stream keep the service it began with, whatever else its thread's requests do" do
+  it "keeps the service of a stream, whatever other requests its thread serves" do
     printed, = DummyProcess.run(<<~RUBY)
       encrypted = Organisation.create!(name: "encrypted", encrypted: true)
       plain = Organisation.create!(name: "plain")
@@ -94,7 +94,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
   end
 
   describe "Active Storage's own controllers" do
-    it "have what the application says, and once" do
+    it "include the configured concern, once" do
       callbacks = ActiveStorage::DirectUploadsController._process_action_callbacks.map(&:filter)
       expect(callbacks.count(:set_active_storage_service)).to eq(1)
       expect { Rails.application.reloader.prepare! }.not_to(
@@ -102,7 +102,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
       )
     end
 
-    it "have it where a middleware knows the tenant, and not where nothing is configured" do
+    it "include it if a middleware sets the tenant, and not without configuration" do
       base = Class.new(ActionController::Base)
       described_class.include_in(nil, base)
       expect(base).not_to include(described_class)
@@ -111,7 +111,7 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
       expect(base).not_to include(FindsOrganisation)
     end
 
-    it "serve what is stored for any customer to whoever has its URL, from where it is" do
+    it "serve the files of any customer to anyone with the URL, from the service that stores them" do
       blob = customer.with_s3_settings { store("encrypted text") }
       get rails_service_blob_proxy_path(blob.signed_id, blob.filename), headers: headers_of(other_customer)
       expect(response.body).to eq("encrypted text")

@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
     settings.current_tenant = before
   end
 
-  it "decides where new files go, and what is in force, without any block" do
+  it "determines the service of new files without a block" do
     expect([customer, other_customer, nil].map { |who| place_of(who) }).to eq(%w[encrypted local local])
     Current.organisation = customer
     blob = store("secret")
@@ -33,7 +33,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
     expect([EncryptedS3Service.current_service, ActiveStorage::Blob.service.name]).to eq(%i[encrypted encrypted])
   end
 
-  it "decides in new threads and fibers that set it, and in no others" do
+  it "applies to new threads and fibers that set it, and to no others" do
     Current.organisation = customer
     encrypted = customer
     in_threads = [encrypted, other_customer, nil].map do |organisation|
@@ -43,16 +43,16 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
     expect(Fiber.new { place }.resume).to eq("encrypted")
   end
 
-  describe "and what is more specific" do
+  describe "is overridden by" do
     before { Current.organisation = customer }
 
-    it "is a block, also for the application's default" do
+    it "a block, also one for the application's default" do
       places = [:elsewhere, nil].map { |service| EncryptedS3Service.with_service(service) { place } }
       expect(places).to eq(%w[elsewhere local])
       expect(place).to eq("encrypted")
     end
 
-    it "is the service that a blob or an attachment names" do
+    it "the service that a blob or an attachment names" do
       expect(ActiveStorage::Blob.new(service_name: "elsewhere").service_name).to eq("elsewhere")
       expect(Contract.create!(flyer: attachable, note: attachable)).to have_attributes(
         flyer: have_attributes(blob: have_attributes(service_name: "local")),
@@ -60,14 +60,14 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       )
     end
 
-    it "is a customer's own block, until another customer is named inside it" do
+    it "a customer's own block, until another customer is set inside it" do
       places = other_customer.with_s3_settings do
         [place, Current.set(organisation: customer) { place }, Current.set(organisation: nil) { place }]
       end
       expect(places).to eq(%w[local encrypted local])
     end
 
-    it "is no block for somebody whom another attribute names" do
+    it "no block for a tenant of another attribute" do
       person = Class.new(Organisation) do
         def self.name = "Person"
         encrypts_files_with :elsewhere, current: "Current.person"
@@ -81,7 +81,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
   describe "and what is attached" do
     let(:plain) { store("plain") }
 
-    it "has to be where the customer's files go" do
+    it "must be on the service of the customer's files" do
       plain
       Current.organisation = customer
       contract = Contract.new(note: plain.signed_id)
@@ -89,7 +89,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(contract.errors.details[:note]).to eq([{ error: :stored_elsewhere }])
     end
 
-    it "may be anywhere in a block for the default, and for a customer without encryption" do
+    it "can be on any service in a block for the default, and for a customer without encryption" do
       plain
       Current.organisation = customer
       expect(EncryptedS3Service.with_service(nil) { Contract.new(note: plain.signed_id).valid? }).to be(true)
@@ -97,7 +97,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(Contract.new(note: plain.signed_id)).to be_valid
     end
 
-    it "may name its service itself" do
+    it "can name its own service" do
       Current.organisation = customer
       contract = Contract.create!(note: { io: StringIO.new("text"), filename: "a.txt", service_name: :mirrored },
                                   appendices: [{ io: StringIO.new("text"), filename: "a.txt", service_name: :local }])
@@ -113,19 +113,19 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(ActiveStorage::Blob.count).to eq(before)
     end
 
-    it "lets nothing be stored when its class or the attribute does not exist" do
+    it "prevents storing when its class or the attribute does not exist" do
       with_current_tenant("Nobody.organisation") { expect_refusal(/the class Nobody does not exist.*current_tenant/) }
       with_current_tenant("Current.firm") { expect_refusal(/Current has no firm.*current_tenant \(Current\.firm\)/) }
     end
 
-    it "lets nothing be stored when its class is no tenant, or says nothing of files" do
+    it "prevents storing when its class is not a tenant, or declares no service" do
       Current.organisation = "a string"
       expect_refusal(/String is used as a tenant but does not include EncryptedS3Service::Tenant/)
       Current.organisation = Class.new { include EncryptedS3Service::Tenant }.new
       expect_refusal(/Add encrypts_files_with/)
     end
 
-    it "lets nothing be stored when it names a service that does not exist" do
+    it "prevents storing when it names a service that does not exist" do
       Current.organisation = Class.new(Organisation) do
         def self.name = "Firm"
         encrypts_files_with :encrypted_amazn
@@ -133,7 +133,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect_refusal(/:encrypted_amazn/)
     end
 
-    it "passes on what the application itself raises" do
+    it "passes on the application's own errors" do
       stub_const("Refusing", Class.new { def self.tenant = raise(ArgumentError, "nobody is logged in") })
       with_current_tenant("Refusing.tenant") do
         expect { store }.to raise_error(ArgumentError, "nobody is logged in")
@@ -154,7 +154,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       end)
     end
 
-    it "goes with jobs that do not include anything" do
+    it "is carried by jobs without any include" do
       [customer, other_customer].each do |who|
         Current.set(organisation: who) { job.perform_later("#{who.name} #{name}") }
       end
@@ -166,7 +166,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(Current.organisation).to be_nil
     end
 
-    it "adds nothing to a job where no customer is at work, nor to Active Storage's own jobs" do
+    it "adds nothing to a job without a customer, nor to Active Storage's own jobs" do
       Current.organisation = customer
       expect(job.new.serialize["encrypted_s3_service"]).to eq("tenant" => customer.to_global_id.to_s)
       expect(ActiveStorage::PurgeJob.new.serialize).not_to have_key("encrypted_s3_service")
@@ -174,7 +174,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(job.new.serialize).not_to have_key("encrypted_s3_service")
     end
 
-    it "lets a job run whose customer is gone, unless it makes a file" do
+    it "lets a job run whose customer is deleted, unless it stores a file" do
       mute = stub_const("MuteJob", Class.new(ActiveJob::Base) { def perform = Rails.cache })
       data = Current.set(organisation: customer) { [mute.new, job.new(name)].map(&:serialize) }
       customer.destroy!
@@ -184,14 +184,14 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(made(name)).to be_nil
     end
 
-    it "does not keep a job from being enqueued where the customer cannot be read, but from making files" do
+    it "enqueues a job although the customer cannot be read, and then refuses to store files" do
       stub_const("Refusing", Class.new { def self.tenant = raise(ArgumentError, "nobody is logged in") })
       data = with_current_tenant("Refusing.tenant") { job.new(name).serialize }
       expect { ActiveJob::Base.execute(data) }.to raise_error(EncryptedS3Service::MissingTenantError, /ArgumentError/)
       expect(made(name)).to be_nil
     end
 
-    it "stays behind where the application does not want it" do
+    it "is not carried if the application switches that off" do
       EncryptedS3Service.settings.carry_tenant_in_jobs = false
       Current.set(organisation: customer) { job.perform_later(name) }
       Current.set(organisation: customer) { TenantJob.perform_later("explicit #{name}") }
@@ -201,7 +201,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       EncryptedS3Service.settings.carry_tenant_in_jobs = nil
     end
 
-    it "goes as its service when it is not stored yet, as at a sign-up" do
+    it "is carried as its service when it is not stored yet, as at a sign-up" do
       [TenantJob, job].each_with_index do |kind, number|
         [true, false].each do |encrypted|
           Current.set(organisation: Organisation.new(name: "new", encrypted: encrypted)) do
@@ -214,7 +214,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(places).to eq(%w[encrypted local encrypted local])
     end
 
-    it "takes a block for the default along, where the customer's files would be encrypted" do
+    it "carries a block for the default too, although the customer's files would be encrypted" do
       Current.set(organisation: customer) { EncryptedS3Service.with_service(nil) { TenantJob.perform_later(name) } }
       perform_enqueued_jobs
       expect(made(name)).to eq("local")
@@ -232,7 +232,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
     end
   end
 
-  it "is followed by code that `rails runner` runs, by tasks, and inside Rails' executor" do
+  it "is followed by `rails runner`, by tasks, and inside Rails' executor" do
     printed, = DummyProcess.run(<<~RUBY)
       Current.organisation = Organisation.create!(name: "encrypted", encrypted: true)
       puts ActiveStorage::Blob.new.service_name
@@ -247,7 +247,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
     expect(printed.split).to eq(%w[encrypted encrypted local encrypted])
   end
 
-  it "is followed where Rails isolates fibers" do
+  it "is followed if Rails isolates fibers" do
     printed, = DummyProcess.run(<<~RUBY)
       ActiveSupport::IsolatedExecutionState.isolation_level = :fiber
       Current.organisation = Organisation.create!(name: "encrypted", encrypted: true)
@@ -293,7 +293,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect(printed.split).to eq(%w[begun encrypted begun local])
     end
 
-    it "is handed over where Rails isolates fibers" do
+    it "is handed over if Rails isolates fibers" do
       printed, = DummyProcess.run("ActiveSupport::IsolatedExecutionState.isolation_level = :fiber\n#{streams}")
       expect(printed.split).to eq(%w[begun encrypted begun local])
     end

@@ -38,7 +38,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     expect(ids).to eq(references.values.map { |reference| reference.split("#").last })
   end
 
-  it "asks once for each tenant and time to live, in requests of many threads" do
+  it "requests the key of each tenant once per time to live, with requests of many threads" do
     blobs = [1, 2].map { |tenant| store(tenant) }
     EncryptedS3Service.forget_keys
     before = decryptions

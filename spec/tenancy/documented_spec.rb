@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service, "as documented for tenants" do
     end)
   end
 
-  it "gives each tenant a key, and makes its files unreadable with it" do
+  it "gives each tenant a key, and destroying the key makes its files unreadable" do
     keys = {}
     firm = tenant_class do
       encrypts_files_with { |organisation| EncryptedS3Service.tenant_service(:encrypted, organisation) }
@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service, "as documented for tenants" do
     end
   end
 
-  it "lets the first of the five decide that applies" do
+  it "uses the first of the five choices that applies" do
     Current.organisation = customer
     described_class.with_service(:mirrored) do
       itself = Contract.new(flyer: { io: StringIO.new("x"), filename: "x", service_name: :elsewhere })
@@ -75,7 +75,7 @@ RSpec.describe EncryptedS3Service, "as documented for tenants" do
     Current.reset
   end
 
-  it "switches for the block alone, and says what is in force" do
+  it "switches only for the block, and returns the service in force" do
     seen = described_class.with_service(:encrypted) do
       [described_class.current_service, described_class.with_service(nil) { described_class.current_service }]
     end

@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
     end.join("\n")
   end
 
-  it "is followed by channels, mailboxes, mailers in jobs, and consoles" do
+  it "applies to channels, mailboxes, mailers in jobs, and consoles" do
     SmallApp.create do |app|
       files.each { |name, text| app.write(name, text) }
       frameworks = %w[action_cable/engine action_mailer/railtie action_mailbox/engine]

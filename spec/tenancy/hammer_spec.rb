@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
     expect(rows).to eq(%w[encrypted encrypted] => 2000, %w[plain local] => 2000)
   end
 
-  it "puts what sixteen threads store where it belongs, while other threads are killed" do
+  it "stores the files of sixteen threads in the right services while other threads are killed" do
     killing = true
     victims = Thread.new do
       while killing
@@ -83,7 +83,7 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
     end
   end
 
-  it "sends none of 4,000 blobs of 200 fibers to the wrong service, where Rails isolates fibers" do
+  it "sends none of 4,000 blobs of 200 fibers to the wrong service if Rails isolates fibers" do
     printed, status = DummyProcess.run(<<~'RUBY', run, customer.id, other_customer.id)
       ActiveSupport::IsolatedExecutionState.isolation_level = :fiber
       run, *ids = input

@@ -34,7 +34,7 @@ RSpec.describe EncryptedS3Service::Job do
 
   def execute(data) = ActiveJob::Base.execute(data)
 
-  it "works for the customer for whom it was enqueued" do
+  it "runs for the customer for whom it was enqueued" do
     [customer, other_customer].each do |organisation|
       organisation.with_s3_settings { TenantJob.perform_later("#{organisation.name} #{name}") }
     end
@@ -43,13 +43,13 @@ RSpec.describe EncryptedS3Service::Job do
     expect([place, Current.organisation]).to eq(["local", nil])
   end
 
-  it "stores in the bucket what it makes" do
+  it "stores its files in the customer's service" do
     customer.with_s3_settings { TenantJob.perform_later(name) }
     perform_enqueued_jobs
     expect(encrypted_in_bucket?(ActiveStorage::Blob.find_by!(filename: name), "made by #{name}")).to be(true)
   end
 
-  it "takes the service with it where there is no customer, and one that was chosen on top of the customer's" do
+  it "carries the service if there is no customer, and a service that overrides the customer's" do
     EncryptedS3Service.with_service(:encrypted) { TenantJob.perform_later(name) }
     other_customer.with_s3_settings do
       EncryptedS3Service.with_service(:mirrored) { TenantJob.perform_later("top #{name}") }
@@ -58,14 +58,14 @@ RSpec.describe EncryptedS3Service::Job do
     expect([made(name), made("top #{name}")]).to eq([["encrypted", nil], %w[mirrored plain]])
   end
 
-  it "puts the customer's id into the queue and nothing else of the request" do
+  it "puts only the customer's id into the queue, and nothing else of the request" do
     Current.person = "somebody"
     data = customer.with_s3_settings { data_of(TenantJob.new(name)) }
     expect(data["encrypted_s3_service"]).to eq("tenant" => customer.to_global_id.to_s)
     expect(data.to_s).not_to include("somebody")
   end
 
-  it "keeps the customer of the moment at which it was enqueued, when it goes to the queue after the transaction" do
+  it "keeps the customer of the time when it was enqueued, even if it is sent after the transaction" do
     job = TenantJob.new(name)
     customer.with_s3_settings { job.enqueue }
     expect(data_of(job)["encrypted_s3_service"]).to eq("tenant" => customer.to_global_id.to_s)
@@ -73,7 +73,7 @@ RSpec.describe EncryptedS3Service::Job do
     expect(data_of(job)["encrypted_s3_service"]).to eq("tenant" => other_customer.to_global_id.to_s)
   end
 
-  it "keeps it when many are enqueued at once, and go to the queue after the transaction" do
+  it "keeps it when several jobs are enqueued in bulk and sent after the transaction" do
     job = stub_const("DeferredJob", Class.new(TenantJob) do
       self.enqueue_after_transaction_commit = true if respond_to?(:enqueue_after_transaction_commit=)
     end)
@@ -84,25 +84,25 @@ RSpec.describe EncryptedS3Service::Job do
     expect([made("one #{name}"), made("two #{name}")]).to eq([%w[encrypted encrypted]] * 2)
   end
 
-  it "follows the customer's settings as they are when it is performed" do
+  it "uses the customer's settings at the time when it runs" do
     other_customer.with_s3_settings { TenantJob.perform_later(name) }
     other_customer.update!(encrypted: true)
     perform_enqueued_jobs
     expect(made(name)).to eq(%w[encrypted plain])
   end
 
-  it "keeps its customer when it is tried again" do
+  it "keeps its customer when it is retried" do
     perform_enqueued_jobs { customer.with_s3_settings { TenantJob.perform_later(name, fail_first: true) } }
     expect(made(name)).to eq(%w[encrypted encrypted])
   end
 
-  it "looks nobody up when a dashboard deserializes it" do
+  it "looks up no record when a dashboard deserializes it" do
     data = customer.with_s3_settings { data_of(TenantJob.new(name)) }
     customer.destroy!
     expect(ActiveJob::Base.deserialize(data)).to be_a(TenantJob)
   end
 
-  it "puts back what was in force around it when it runs inline, amid another customer's" do
+  it "restores the former choice after it ran inline inside another customer's block" do
     use_queue(:inline)
     data = customer.with_s3_settings { data_of(TenantJob.new(name, nested: "nested #{name}")) }
     other_customer.with_s3_settings do
@@ -117,17 +117,17 @@ RSpec.describe EncryptedS3Service::Job do
     expect(made("inline #{name}")).to eq(%w[encrypted encrypted])
   end
 
-  it "stays with its caller's settings when it is performed without a queue" do
+  it "keeps its caller's choice when it is performed without a queue" do
     customer.with_s3_settings { TenantJob.perform_now(name) }
     expect(made(name)).to eq(%w[encrypted encrypted])
   end
 
-  it "runs jobs that were enqueued before it was there" do
+  it "runs jobs that were enqueued before the concern was included" do
     execute(data_of(TenantJob.new(name)).except("encrypted_s3_service"))
     expect(made(name)).to eq(["local", nil])
   end
 
-  it "is refused when the class of the customer knows no service" do
+  it "is refused when the customer's class declares no service" do
     Current.organisation = "a string"
     expect { TenantJob.perform_later(name) }.to raise_error(EncryptedS3Service::ConfigurationError, /String/)
   end
@@ -135,14 +135,14 @@ RSpec.describe EncryptedS3Service::Job do
   describe "without its customer" do
     let(:orphan) { customer.with_s3_settings { data_of(TenantJob.new(name)) }.tap { customer.destroy! } }
 
-    it "is not performed, and says for whom it was" do
+    it "does not run, and names the customer" do
       gid = customer.to_global_id.to_s
       expect { execute(orphan) }.to raise_error(EncryptedS3Service::MissingTenantError, /#{gid}/)
       expect(made(name)).to be_nil
       expect([place, Current.organisation]).to eq(["local", nil])
     end
 
-    it "is discarded where its class says so" do
+    it "is discarded if its class says so" do
       discarding = stub_const("DiscardingJob", Class.new(TenantJob) do
         discard_on EncryptedS3Service::MissingTenantError
       end)
@@ -150,7 +150,7 @@ RSpec.describe EncryptedS3Service::Job do
       expect(made(name)).to be_nil
     end
 
-    it "is tried again where its class says so, still for that customer" do
+    it "is retried if its class says so, still for that customer" do
       patient = stub_const("PatientJob", Class.new(TenantJob) do
         retry_on EncryptedS3Service::MissingTenantError, wait: 1.minute
       end)
@@ -160,7 +160,7 @@ RSpec.describe EncryptedS3Service::Job do
     end
   end
 
-  it "is not performed when its service is gone" do
+  it "does not run when its service no longer exists" do
     data = data_of(TenantJob.new(name)).merge("encrypted_s3_service" => { "service" => "gone" })
     expect { execute(data) }.to raise_error(EncryptedS3Service::ConfigurationError, /:gone/)
     expect(made(name)).to be_nil
@@ -201,7 +201,7 @@ RSpec.describe EncryptedS3Service::Job do
     Delayed::Job.delete_all
   end
 
-  describe "Active Storage's own jobs, which have none" do
+  describe "Active Storage's own jobs, which have no customer" do
     let(:png) { "\x89PNG\r\n\x1A\n".b }
     let(:pixel) do
       "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==".unpack1("m")
@@ -213,7 +213,7 @@ RSpec.describe EncryptedS3Service::Job do
       end
     end
 
-    it "analyze and purge a customer's file where it is, with another default" do
+    it "analyze and purge a customer's file on its service, with another default" do
       blob = attach(png, "a.png", "image/png")
       perform_enqueued_jobs(only: ActiveStorage::AnalyzeJob)
       expect(blob.reload).to be_analyzed
@@ -232,7 +232,7 @@ RSpec.describe EncryptedS3Service::Job do
       end
     end
 
-    it "put a preview beside its file" do
+    it "store a preview on the service of its file" do
       blob = attach(minimal_pdf, "a.pdf", "application/pdf")
       job = other_customer.with_s3_settings { preview_later(blob) }
       perform_enqueued_jobs(only: job.class)
@@ -242,7 +242,7 @@ RSpec.describe EncryptedS3Service::Job do
       expect(stored(preview.key).last).not_to start_with(png)
     end
 
-    it "put a variant beside its file" do
+    it "store a variant on the service of its file" do
       blob = attach(pixel, "a.png", "image/png")
       other_customer.with_s3_settings { ActiveStorage::TransformJob.perform_later(blob, resize_to_limit: [1, 1]) }
       perform_enqueued_jobs(only: ActiveStorage::TransformJob)

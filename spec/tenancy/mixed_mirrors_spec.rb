@@ -17,7 +17,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
 
   def encrypting(*names) = names.select { |name| EncryptedS3Service.encrypts?(name) }
 
-  it "knows which services encrypt: a mirror by all of its parts, however deep they are" do
+  it "knows which services encrypt: a mirror does if all of its parts do, at any depth" do
     all = %i[encrypted inheriting doubled nested mirrored mirrored_elsewhere mirrored_from_disk nested_with_disk local]
     expect(encrypting(*all)).to eq(%i[encrypted inheriting doubled nested])
     expect(EncryptedS3Service.encrypts?(nil)).to be(false)
@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     allow_plaintext_in(:mirrored) { expect(encrypting(:mirrored)).to be_empty }
   end
 
-  it "names those that encrypt in part, and what of them gets plaintext" do
+  it "lists mirrors that encrypt in part, and their parts that get plaintext" do
     problems = described_class.problems
     expect(problems.map { |problem| problem[/`(\w+)`/, 1] })
       .to contain_exactly("mirrored", "mirrored_elsewhere", "mirrored_from_disk", "nested_with_disk")
@@ -35,14 +35,14 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     )
   end
 
-  it "says nothing of a mirror that is listed" do
+  it "does not report a mirror that is listed" do
     allow_plaintext_in(:mirrored, "nested_with_disk") do
       expect(described_class.problems.grep(/`(mirrored|nested_with_disk)`/)).to be_empty
       expect(described_class.problems.size).to eq(2)
     end
   end
 
-  it "tells a mirror that consists of itself, or of what does not exist" do
+  it "reports a mirror that contains itself, or a service that does not exist" do
     entries = EncryptedS3Service::ServiceEntries.new(
       ring: { service: "Mirror", primary: "other", mirrors: [] },
       "other" => { "service" => "Mirror", "primary" => "ring", "mirrors" => [] },
@@ -52,12 +52,12 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     expect { entries.parts(:lost) }.to raise_error(EncryptedS3Service::ConfigurationError, /`nowhere`, .*`lost`/)
   end
 
-  it "does not keep an application from booting because of a mirror that nobody can use" do
+  it "does not stop the boot because of a mirror that cannot be used" do
     entries = EncryptedS3Service::ServiceEntries.new(lost: { service: "Mirror", primary: "nowhere", mirrors: [] })
     expect(described_class.problems(entries)).to be_empty
   end
 
-  it "loads no client of a cloud to find that out" do
+  it "loads no client of a cloud for the check" do
     entries = EncryptedS3Service::ServiceEntries.new(
       moving: { service: "Mirror", primary: "amazon", mirrors: %w[encrypted google] },
       amazon: { service: "S3", bucket: "b" }, google: { service: "gcs", bucket: "b" },
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     expect($LOADED_FEATURES.grep(/google.cloud/)).to be_empty
   end
 
-  it "are warned of at boot" do
+  it "are reported at boot" do
     printed, = RubyProcess.run(<<~RUBY)
       require "#{File.expand_path("../dummy/config/application", __dir__)}"
       Rails.application.config.logger = Logger.new($stdout, level: :warn)
@@ -78,7 +78,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     expect(printed).not_to include("mirrored_from_disk")
   end
 
-  describe "for a customer whose files are to be encrypted" do
+  describe "for a customer whose files are encrypted" do
     let(:firm) do
       Class.new(Organisation) do
         def self.name = "Firm"
@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
       end.new
     end
 
-    it "are refused, whether by a block or by the attribute, and nothing is stored" do
+    it "are refused, in a block and by the attribute, and nothing is stored" do
       before = ActiveStorage::Blob.count
       refusal = [EncryptedS3Service::ConfigurationError, /files of Firm.*`mirrored` encrypts only in part: .*`local`/]
       expect { firm.with_s3_settings { store } }.to raise_error(*refusal)
@@ -94,12 +94,12 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
       expect(ActiveStorage::Blob.count).to eq(before)
     end
 
-    it "are taken where the application lists them" do
+    it "are accepted if the application lists them" do
       allow_plaintext_in(:mirrored) { expect(firm.with_s3_settings { place }).to eq("mirrored") }
     end
   end
 
-  it "demand that a file is on them all the same" do
+  it "are still required for the customer's files" do
     EncryptedS3Service.with_service(:mirrored) do
       plain = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("x"), filename: "x", service_name: :local)
       expect(Contract.new(note: plain.signed_id)).not_to be_valid
@@ -111,7 +111,7 @@ RSpec.describe EncryptedS3Service::MixedMirrors do
     before(:context) { server.create_bucket("#{bucket}-elsewhere") }
     before { clear_enqueued_jobs }
 
-    it "copies a file of any mirror, not of the default service alone" do
+    it "copies a file of any mirror, not only of the default service" do
       blobs = [EncryptedS3Service.with_service(:doubled) { store("by a block") },
                ActiveStorage::Blob.create_and_upload!(io: StringIO.new("by name"), filename: "n",
                                                       service_name: :doubled)]

@@ -31,7 +31,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
 
   def kept = [true, true]
 
-  it "are purged when a record is not saved with them, in every way to save it" do
+  it "are purged when a record is not saved with them, for every method that saves" do
     stored = Contract.create!
     ways = [
       ->(id) { Contract.create(contract_pdf: id) },
@@ -64,7 +64,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
     expect(left_of(blob)).to eq(purged)
   end
 
-  it "stay while somebody only asks whether a record is valid, and may be saved where they belong",
+  it "stay when code only calls valid?, and can be saved in the right service",
      if: Contract.method_defined?(:scan) do
     blob = uploaded
     contract = Contract.new(note: blob.signed_id)
@@ -81,7 +81,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
     expect(left_of(blob)).to eq(kept)
   end
 
-  it "are never files that a record has, that the application has made, that are old, or that are encrypted" do
+  it "are never files of a record, of the application, old files, or encrypted files" do
     attached = uploaded.tap { |blob| Contract.create!(flyer: blob.signed_id) }
     made = store("an export")
     composed = ActiveStorage::Blob.compose([made, made], filename: "whole.txt")
@@ -93,7 +93,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
     end
   end
 
-  it "stay when there is another reason why the record is not saved" do
+  it "stay when the record is not saved for another reason" do
     blob = uploaded
     contract = Contract.new(flyer: blob.signed_id)
     contract.singleton_class.validate { errors.add(:base, "no") }
@@ -101,7 +101,7 @@ RSpec.describe EncryptedS3Service::RefusedUploads do
     expect(left_of(blob)).to eq(kept)
   end
 
-  it "do not keep a form from being shown again when the queue does not answer" do
+  it "do not prevent the form from being shown again when the queue fails" do
     allow(ActiveStorage::PurgeJob).to receive(:perform_later).and_raise(Errno::ECONNREFUSED)
     expect(Contract.create(contract_pdf: uploaded.signed_id)).not_to be_persisted
   end

@@ -33,7 +33,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), filename: "a.txt", service_name: service_name)
   end
 
-  it "stores a file with the customer's own settings, and finds it again by its row" do
+  it "stores a file with the customer's own settings, and finds it by its row" do
     blob = store("customer-1")
     expect(stored_plaintext(blob.key, key_of(1))).to eq("a contract")
     expect(ActiveStorage::Blob.find(blob.id).download).to eq("a contract")
@@ -41,20 +41,20 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     expect(server.head(bucket, blob.key)[0]).to eq(404)
   end
 
-  it "serves such a file by a link, as any other" do
+  it "serves such a file by a link" do
     blob = store("customer-1")
     get rails_storage_redirect_path(blob)
     follow_redirect!
     expect(response.body).to eq("a contract")
   end
 
-  it "finds them in a process that has never seen them" do
+  it "finds such services in a new process" do
     blob = store("customer-1")
     EncryptedS3Service.instance_variable_set(:@resolved_services, described_class.new(@resolvers))
     expect(ActiveStorage::Blob.find(blob.id).open(&:read)).to eq("a contract")
   end
 
-  it "refuses a blob of a service that neither storage.yml nor the resolver knows, as Rails does" do
+  it "refuses a blob of a service that neither storage.yml nor the resolver has, as Rails does" do
     # Rails 8.2 asks the service for a checksum before it validates the blob.
     refusal = ActiveStorage::Service.method_defined?(:compute_checksum) ? KeyError : ActiveRecord::RecordInvalid
     expect { store("nobody") }.to raise_error(refusal, /Service name is invalid|nobody/)
@@ -62,12 +62,12 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     expect(ActiveStorage::Blob.services.fetch("nobody") { |key| "no #{key}" }).to eq("no nobody")
   end
 
-  it "goes on finding what storage.yml has, without asking the resolver" do
+  it "finds the services of storage.yml without calling the resolver" do
     expect(ActiveStorage::Blob.services.fetch(:encrypted).name).to eq(:encrypted)
     expect(@asked).to be_empty
   end
 
-  it "builds a service once and keeps it, so that its connections are used again" do
+  it "builds a service once and keeps it, so that its connections are reused" do
     fetched = Array.new(8) { Thread.new { ActiveStorage::Blob.services.fetch("customer-1") } }.map(&:value)
     expect(ActiveStorage::Blob.services.fetch(:"customer-1")).to be(services.fetch("customer-1"))
     expect(fetched.map(&:name).uniq).to eq([:"customer-1"])
@@ -77,14 +77,14 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     expect(@asked["customer-1"]).to eq(asked)
   end
 
-  it "keeps no more of them than it is allowed, those that were used last" do
+  it "keeps at most the configured number of services, the most recently used" do
     %w[1 2 3 1 4].each { |number| services.fetch("customer-#{number}") }
     expect(services.inspect).to end_with("[:\"customer-3\", :\"customer-1\", :\"customer-4\"]>")
     services.fetch("customer-1")
     expect(@asked["customer-1"]).to eq(1)
   end
 
-  it "announces each service that has to go because there are too many" do
+  it "announces each service that is dropped because of the limit" do
     gone = []
     ActiveSupport::Notifications.subscribed(->(*, payload) { gone << payload }, described_class::EVICTION_EVENT) do
       %w[1 2 3 1 4 4 5].each { |number| services.fetch("customer-#{number}") }
@@ -92,7 +92,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     expect(gone).to eq([{ service: :"customer-2", limit: 3 }, { service: :"customer-3", limit: 3 }])
   end
 
-  it "keeps no database connection of a thread that Rails does not know, such as those of a pool" do
+  it "keeps no database connection of a thread that Rails does not manage" do
     asking = ->(name) { Organisation.connection.select_value("select 1") && @resolvers.first.call(name) }
     services = described_class.new([asking])
     pool = ActiveRecord::Base.connection_pool
@@ -113,7 +113,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     let(:current) { { "customer-1" => entry(1) } }
     let(:services) { described_class.new([->(name) { current[name] }], ttl: 0) }
 
-    it "uses what holds now, and the same service while nothing has changed" do
+    it "uses the current settings, and keeps the service while they do not change" do
       first = services.fetch("customer-1")
       expect(services.fetch("customer-1")).to be(first)
       current["customer-1"] = entry(2)
@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
       expect(services.fetch("customer-1")).to be_nil
     end
 
-    it "can be told at once" do
+    it "can be dropped at once" do
       services = described_class.new([->(name) { current[name] }])
       first = services.fetch("customer-1")
       current["customer-1"] = entry(2)
@@ -132,7 +132,7 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     end
   end
 
-  it "says what is wrong with what a resolver returns" do
+  it "reports errors in the resolver's result" do
     services = described_class.new([->(_) { { bucket: "b" } }])
     expect { services.fetch("customer-1") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /a Hash with `service:` for :"customer-1"/)

@@ -37,7 +37,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     expect(blobs.map { |blob| key_id(blob) }.uniq.size).to eq(2)
   end
 
-  it "reads a file whoever asks, and makes variants under the same key in a job that knows no tenant" do
+  it "reads a file for any tenant, and makes variants under the same key in a job without a tenant" do
     path = Tempfile.create(["a", ".png"]).path
     system("convert", "-size", "64x64", "xc:red", path, exception: true)
     name = EncryptedS3Service.tenant_service(:encrypted, 1)
@@ -66,7 +66,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       entry.delete("kms_endpoint")
     end
 
-    it "are each tenant's own, with a context of its own" do
+    it "are one per tenant, with an encryption context of its own" do
       blobs = [1, 2].map { |tenant| store(tenant) }
       expect(blobs.map(&:download)).to eq(["of tenant 1", "of tenant 2"])
       headers = blobs.map { |blob| stored(blob.key).first }
@@ -84,7 +84,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
   end
 
-  it "takes records, numbers and texts for tenants, and refuses what cannot be part of a name" do
+  it "accepts records, numbers and texts as tenants, and refuses ids that cannot be part of a name" do
     expect([Struct.new(:id).new(7), 7, "7"].map { |tenant| EncryptedS3Service.tenant_service(:encrypted, tenant) })
       .to all(eq(:"encrypted@7"))
     [nil, "", "a b", "a/b", "a@b", "x" * 101].each do |id|
@@ -94,7 +94,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       .to raise_error(EncryptedS3Service::ConfigurationError, /no keys for the service local/)
   end
 
-  it "knows no such service where the application has no keys for it" do
+  it "has no such service if the application has no keys for it" do
     configure(nil)
     expect { store(1) }.to raise_error(EncryptedS3Service::ConfigurationError, /tenant_keys/)
     expect { ActiveStorage::Blob.services.fetch("encrypted@1") }.to raise_error(KeyError)
@@ -108,7 +108,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       EncryptedS3Service.forget_service("encrypted@1")
     end
 
-    it "makes its files unreadable, and no others" do
+    it "makes only the files under it unreadable" do
       blob = ActiveStorage::Blob.find(self.blob.id)
       reads = [-> { blob.download }, -> { blob.download { nil } }, -> { blob.open { nil } },
                -> { blob.download_chunk(0..1) }]
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(store(2).download).to eq("of tenant 2")
     end
 
-    it "stores nothing under a key that nobody will have" do
+    it "stores nothing under a destroyed key" do
       keys_before = server.list(bucket)
       expect { store(1) }.to raise_error(EncryptedS3Service::KeyDestroyedError)
       expect(server.list(bucket)).to match_array(keys_before)
@@ -129,7 +129,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(server.head(bucket, blob.key)[0]).to eq(404)
     end
 
-    it "has the files listed" do
+    it "has its files listed" do
       # Other specs leave files of customers that no longer exist.
       ActiveStorage::Blob.where("service_name LIKE 'encrypted@%'").where.not(id: blob.id).delete_all
       files = EncryptedS3Service::UnreadableFiles.new
@@ -137,7 +137,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(files.blobs).to eq([blob])
     end
 
-    it "has them listed by a task" do
+    it "has its files listed by a task" do
       count = ActiveStorage::Blob.where(service_name: "encrypted@1").count
       printed, status = DummyProcess.run(<<~RUBY)
         Rails.configuration.encrypted_s3_service.tenant_keys = { encrypted: {} }
@@ -151,7 +151,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
   end
 
-  it "takes a Hash whose ids are Integers or Symbols, and calls no key destroyed that is there" do
+  it "accepts a Hash whose ids are Integers or Symbols, and does not call an existing key destroyed" do
     [{ 1 => key(1), 2 => key(2) }, { "1": key(1), "2": key(2) }, { 1 => key(1) }.with_indifferent_access].each do |keys|
       configure({ encrypted: keys })
       expect(stored_plaintext(store(1).key, key(1))).to eq("of tenant 1")
@@ -167,7 +167,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
   end
 
-  describe "for a class of the application's own that encrypts" do
+  describe "for a class of the application that encrypts" do
     before { configure({ inheriting: keys }) }
 
     it "gives it the tenant's key" do
@@ -215,7 +215,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
 
     def copies(blob) = [bucket, "#{bucket}-elsewhere"].map { |name| server.get(name, blob.key).drop(1) }
 
-    it "encrypts every copy with the tenant's key, and with no other" do
+    it "encrypts every copy with only the tenant's key" do
       %i[doubled nested].each do |entry|
         blob = mirrored(entry, 1)
         expect(copies(blob).map { |copy| EnvelopeDecryptor.decrypt(*copy, key(1)) }).to eq(["of 1"] * 2)
@@ -225,7 +225,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       end
     end
 
-    it "names the parts after the tenant, those of a mirror in a mirror too" do
+    it "names the parts after the tenant, those of nested mirrors too" do
       names = %w[doubled@1 nested@1].map do |name|
         EncryptedS3Service::ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).to_a.map(&:name)
       end
@@ -233,7 +233,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(EncryptedS3Service.encrypts?(:"doubled@1")).to be(true)
     end
 
-    it "makes the files of a tenant unreadable when its key is destroyed, in every part, and lets them be purged" do
+    it "makes a tenant's files unreadable in every part when its key is destroyed, and lets them be purged" do
       blob, other = [1, 2].map { |tenant| mirrored(:doubled, tenant) }
       keys.delete("1")
       EncryptedS3Service.forget_service("doubled@1")
@@ -257,7 +257,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     end
   end
 
-  describe "for an entry that cannot have them" do
+  describe "for an entry that cannot have tenant keys" do
     def expect_refusal(name, message)
       configure({ name => keys })
       refusal = [EncryptedS3Service::ConfigurationError, message]
@@ -299,7 +299,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(salted.call("42")).to eq(hkdf("salt of tenant 42 in the database", info))
     end
 
-    it "encrypt, are the same in every process, and go with the salt" do
+    it "encrypt, are the same in every process, and are lost with the salt" do
       salts = { "1" => SecureRandom.bytes(16) }
       configure({ encrypted: described_class.new(master, salt: ->(id) { salts[id] }) })
       blob = store(1)
@@ -310,14 +310,14 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect { blob.download }.to raise_error(EncryptedS3Service::KeyDestroyedError)
     end
 
-    it "refuse a salt that could be guessed, and show nothing of the master key" do
+    it "refuse a salt that could be guessed, and do not show the master key" do
       keys = described_class.new(master, salt: ->(_) { "short" })
       expect { keys.call("1") }.to raise_error(EncryptedS3Service::ConfigurationError, /salt of tenant 1 has 5 bytes/)
       expect(keys.inspect).not_to include("mmm")
       expect { described_class.new("short") }.to raise_error(EncryptedS3Service::ConfigurationError)
     end
 
-    it "refuse an RSA key, half of which is public" do
+    it "refuse an RSA key, because half of it is public" do
       rsa = OpenSSL::PKey::RSA.new(2048)
       [rsa.public_to_pem, rsa.to_pem].each do |pem|
         expect { described_class.new(pem) }

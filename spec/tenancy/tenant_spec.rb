@@ -18,14 +18,14 @@ RSpec.describe EncryptedS3Service::Tenant do
     firm.new(attributes)
   end
 
-  it "sends the files of an encrypted customer, and of no other, to the encrypted service" do
+  it "sends only the files of an encrypted customer to the encrypted service" do
     blobs = [customer, other_customer].map { |organisation| organisation.with_s3_settings { store("theirs") } }
     expect(blobs.map(&:service_name)).to eq(%w[encrypted local])
     expect(encrypted_in_bucket?(blobs.first, "theirs")).to be(true)
     expect(place).to eq("local")
   end
 
-  it "tells the application for whom it works, and takes that back" do
+  it "sets the current tenant for the block and restores it" do
     Current.organisation = other_customer
     seen = customer.with_s3_settings do
       [Current.organisation, other_customer.with_s3_settings { Current.organisation }]
@@ -36,14 +36,14 @@ RSpec.describe EncryptedS3Service::Tenant do
     expect([Current.organisation, place]).to eq([other_customer, "local"])
   end
 
-  it "uses the default for a customer without encryption also amid an encrypted one" do
+  it "uses the default for a customer without encryption, inside an encrypted customer's block too" do
     customer.with_s3_settings do
       expect(other_customer.with_s3_settings { place }).to eq("local")
       expect(place).to eq("encrypted")
     end
   end
 
-  it "takes a service of the tenant's own, by a method or by a block" do
+  it "accepts a service of the tenant's own, by a method or by a block" do
     by_method = tenant(name: "elsewhere") { encrypts_files_with(&:storage_service) }
     by_block = tenant(name: "encr") { encrypts_files_with(unless: :new_record?) { |firm| "#{firm.name}ypted" } }
     expect(by_method.with_s3_settings { place }).to eq("elsewhere")
@@ -52,14 +52,14 @@ RSpec.describe EncryptedS3Service::Tenant do
     expect(by_block.with_s3_settings { place }).to eq("encrypted")
   end
 
-  it "takes a condition that is called" do
+  it "accepts a callable condition" do
     firm = tenant(encrypted: true) { encrypts_files_with :encrypted, if: ->(organisation) { organisation.encrypted } }
     expect(firm.s3_service_name).to eq(:encrypted)
     firm.encrypted = false
     expect([firm.s3_service_name, firm.encrypts_files?]).to eq([nil, false])
   end
 
-  it "sets another attribute, or none, where the class says so" do
+  it "sets another attribute, or none, if the class says so" do
     person = tenant { encrypts_files_with :encrypted, current: "Current.person" }
     nobody = tenant { encrypts_files_with :encrypted, current: false }
     expect(person.with_s3_settings { [Current.person, Current.organisation] }).to eq([person, nil])
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Tenant do
     expect(Current.person).to be_nil
   end
 
-  it "does not run the block when a service is wanted and none is named, or does not exist", :aggregate_failures do
+  it "does not run the block when the required service is missing or does not exist", :aggregate_failures do
     unnamed = tenant(name: "") { encrypts_files_with(&:storage_service) }
     unknown = tenant { encrypts_files_with :encrypted_amazn }
     before = ActiveStorage::Blob.count
@@ -77,7 +77,7 @@ RSpec.describe EncryptedS3Service::Tenant do
     expect(ActiveStorage::Blob.count).to eq(before)
   end
 
-  it "tells a class without a declaration, or with a wrong one, what to do" do
+  it "says what to do in a class without a declaration, or with a wrong one" do
     silent = Class.new { include EncryptedS3Service::Tenant }
     expect { silent.new.with_s3_settings { store } }
       .to raise_error(EncryptedS3Service::ConfigurationError, /Add encrypts_files_with/)

@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     values.each_key { |name| EncryptedS3Service.settings[name] = nil }
   end
 
-  it "takes what leads nowhere but to a store in the internet" do
+  it "accepts entries that lead only to a store in the internet" do
     [{}, { endpoint: "https://198.41.0.4" },
      { endpoint: "https://[2606:4700::1111]:8443/path", force_path_style: true },
      { endpoint: nil, region: nil, bucket: "arn:aws:s3:us-west-2:123456789012:accesspoint/theirs" },
@@ -54,7 +54,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
        { decryption_keys: [{ id: "a", key: Pathname(key_file) }] }]
     end
 
-    it "are not read for a key, whether they exist or not, and the message is the same" do
+    it "are not read as keys, and the message is the same whether they exist or not" do
       missing = key_file.sub("key", "none")
       messages = entries.flat_map do |entry|
         other = Marshal.load(Marshal.dump(entry.transform_values { |value| swap(value, missing) }))
@@ -81,13 +81,13 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       e.message
     end
 
-    it "are read where the application vouches for its resolver" do
+    it "are read if the application trusts its resolver" do
       with_settings(trusted_resolver: true) do
         expect(entries.map { |entry| service(entry).client.configuration.encryption_key.bytes }).to all(eq("k" * 32))
       end
     end
 
-    it "are not read for a tenant's key either" do
+    it "are not read as a tenant's key either" do
       keys = { "1" => "file:#{key_file}", "2" => Pathname(key_file), "3" => " FILE:#{key_file}" }
       services = tenants_services(keys)
       %w[1 2].each do |id|
@@ -107,7 +107,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       end
     end
 
-    it "are not where another kind of service would write" do
+    it "are not written by other kinds of services" do
       ["Disk", "GCS", :Disk, "Test"].each do |kind|
         expect { service(service: kind, root: "/etc") }.to raise_error(refused, /service: #{kind} can store files/)
       end
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     end
   end
 
-  it "keeps what is put into an address to plain names" do
+  it "accepts only plain names in the parts of addresses" do
     { region: ["eu.evil.example/", "x@evil.example#", "eu central", "eu/../..", "-"],
       bucket: ["evil.example/", "a@b", "a#", "a b", "a\nb", "..", "arn:aws:s3:::a b"] }.each do |setting, values|
       values.each do |value|
@@ -148,7 +148,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       end
     end
 
-    it "are refused in every other disguise" do
+    it "are refused in every other notation" do
       ["http://user@127.0.0.1", "http://198.41.0.4@127.0.0.1/", "http://198.41.0.4\\@127.0.0.1", "http:127.0.0.1",
        "http://127.0.0.1#198.41.0.4", "http://127.0.0.1?198.41.0.4", "http://%31%32%37.0.0.1", "http://①②⑦.0.0.1",
        "http://127.0.0.1\t", "http://127。0。0。1", "http://[fe80::1%25lo]", "http://[::1", "http:///x",
@@ -158,13 +158,13 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       end
     end
 
-    it "are refused by the name that they get when the bucket is put before the host" do
+    it "are refused if the bucket's name in front of the host leads there" do
       expect { service(endpoint: "http://internal", bucket: "metadata.google") }.to raise_error(refused, /leads to/)
       expect(service(endpoint: "http://internal", bucket: "metadata.google", force_path_style: true)).to be
       expect(service(endpoint: "http://internal", bucket: "theirs")).to be
     end
 
-    it "are refused when the name leads there, as the machine's own name does" do
+    it "are refused when the name resolves there, as the machine's own name does" do
       own = Socket.getifaddrs.filter_map(&:addr).select(&:ip?)
       leads = Addrinfo.getaddrinfo(Socket.gethostname, 1, nil, :STREAM).map(&:ip_address)
       inside = own.select { |address| address.ipv4_private? || address.ipv4_loopback? }.map(&:ip_address)
@@ -173,7 +173,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       expect { service(endpoint: "http://#{Socket.gethostname}") }.to raise_error(refused, /endpoint leads to/)
     end
 
-    it "are allowed where the application lists them: as a host, with a port, with a scheme" do
+    it "are allowed if the application lists them: as a host, with a port, with a scheme" do
       expect { service(endpoint: "http://127.0.0.1:9001") }.to raise_error(refused)
       ["127.0.0.1", "127.0.0.1:9001", "http://127.0.0.1:9001", "http://127.0.0.1:9001/"].each do |listed|
         with_settings(trusted_resolver_endpoints: [listed]) { expect(service(endpoint: "http://127.0.0.1:9001")).to be }
@@ -185,12 +185,12 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       end
     end
 
-    it "are allowed where storage.yml has the same endpoint" do
+    it "are allowed if storage.yml has the same endpoint" do
       expect(service(endpoint: server.endpoint, force_path_style: true)).to be
     end
   end
 
-  it "looks at a mirror's own parts as at any entry, and takes those of storage.yml" do
+  it "checks a mirror's own parts like any entry, and accepts those of storage.yml" do
     mirror = { service: "Mirror", primary: "encrypted", mirrors: %w[local] }
     service = EncryptedS3Service::ResolvedServices.new([->(_) { mirror }]).fetch("theirs")
     expect([service.name, service.primary.name, *service.mirrors.map(&:name)]).to eq([:theirs, "encrypted", "local"])
@@ -199,7 +199,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
     end
   end
 
-  it "does not look at a service that the application's own code has built" do
+  it "does not check a service that the application's own code has built" do
     disk = ActiveStorage::Blob.services.fetch(:local).dup
     expect(EncryptedS3Service::ResolvedServices.new([->(_) { disk }]).fetch("theirs")).to be(disk)
   end
@@ -221,7 +221,7 @@ RSpec.describe EncryptedS3Service::ResolvedEntry do
       end
     end
 
-    it "are at Amazon's, or at another public address" do
+    it "are at Amazon's endpoint, or at another public address" do
       entry = { encryption_key: nil, kms_key_id: arn }
       expect { service({ **entry, kms_endpoint: "http://127.0.0.1:8080" }) }.to raise_error(refused, /kms_endpoint/)
       expect { service({ **entry, kms_region: "a.example.com/" }) }.to raise_error(refused, /kms_region/)

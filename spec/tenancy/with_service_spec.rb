@@ -6,7 +6,7 @@ require_relative "../support/plain_by_default"
 RSpec.describe EncryptedS3Service, ".with_service" do
   include_context "with an application that stores in plaintext by default"
 
-  it "stores new files encrypted while the block runs, and then where they went before" do
+  it "encrypts new files while the block runs, and uses the former service afterwards" do
     inside = described_class.with_service(:encrypted) { store("secret") }
     outside = store("secret")
     expect([inside, outside].map(&:service_name)).to eq(%w[encrypted local])
@@ -14,7 +14,7 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(server.head(bucket, outside.key)[0]).to eq(404)
   end
 
-  it "returns what the block returns, and says which service is chosen" do
+  it "returns the block's result and the chosen service" do
     expect(described_class.current_service).to be_nil
     expect(described_class.with_service("encrypted") { described_class.current_service }).to eq(:encrypted)
     expect(ActiveStorage::Blob.service.name).to eq(:local)
@@ -42,7 +42,7 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(place).to eq("local")
   end
 
-  it "ends in a thread that is killed, before what its ensure does" do
+  it "ends in a thread that is killed, before the thread's ensure runs" do
     seen = Queue.new
     thread = Thread.new do
       described_class.with_service(:encrypted) { seen.push(place) && sleep }
@@ -54,7 +54,7 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(seen.pop).to eq("local")
   end
 
-  it "refuses a service that does not exist at once, naming those that do, and does not run the block" do
+  it "refuses a service that does not exist at once, names the existing ones, and does not run the block" do
     run = false
     expect { described_class.with_service(:encrypted_amazn) { run = true } }
       .to raise_error(described_class::ConfigurationError, /:encrypted_amazn: .*has encrypted, .*local/)
@@ -62,14 +62,14 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(place).to eq("local")
   end
 
-  it "does not take an empty name, an object or a forgotten block for the default" do
+  it "does not take an empty name, an object or a missing block for the default" do
     expect { described_class.with_service("") { store } }.to raise_error(described_class::ConfigurationError)
     expect { described_class.with_service(1) { store } }.to raise_error(described_class::ConfigurationError, /Integer/)
     expect { described_class.with_service(:encrypted) }.to raise_error(LocalJumpError)
     expect(described_class.current_service).to be_nil
   end
 
-  it "holds for this thread alone" do
+  it "applies only to this thread" do
     described_class.with_service(:encrypted) do
       expect(Thread.new { place }.value).to eq("local")
       name = described_class.current_service
@@ -77,28 +77,28 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     end
   end
 
-  it "holds in the enumerators and fibers of this thread, where Rails isolates threads" do
+  it "applies to the enumerators and fibers of this thread if Rails isolates threads" do
     described_class.with_service(:encrypted) do
       expect(Enumerator.new { |places| places << place }.next).to eq("encrypted")
       expect(Fiber.new { place }.resume).to eq("encrypted")
     end
   end
 
-  it "ends with the request in which a fiber was left inside of a block" do
+  it "ends with the request if a fiber was left inside of a block" do
     Rails.application.executor.wrap do
       Fiber.new { described_class.with_service(:encrypted) { Fiber.yield } }.resume
     end
     expect(Rails.application.executor.wrap { place }).to eq("local")
   end
 
-  it "goes on around what Rails' executor wraps" do
+  it "continues around code that Rails' executor wraps" do
     described_class.with_service(:encrypted) do
       Rails.application.executor.wrap { place }
       expect(place).to eq("encrypted")
     end
   end
 
-  it "writes nothing that others read, whichever of two overlapping requests ends first" do
+  it "changes no global state, whichever of two overlapping requests ends first" do
     shared = lambda do
       [ActiveStorage::Blob.method(:service).super_method.call.name, Rails.configuration.active_storage.service]
     end
@@ -123,7 +123,7 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(shared.call).to eq(%i[local encrypted])
   end
 
-  it "leaves ActiveStorage::Blob.service= to the application, under the block too" do
+  it "leaves ActiveStorage::Blob.service= to the application, inside the block too" do
     described_class.with_service(:encrypted) do
       ActiveStorage::Blob.service = ActiveStorage::Blob.services.fetch(:mirrored)
       expect(place).to eq("encrypted")
@@ -131,13 +131,13 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     expect(place).to eq("mirrored")
   end
 
-  it "ends also where the application has no service of its own" do
+  it "ends also if the application has no default service" do
     ActiveStorage::Blob.service = nil
     expect(described_class.with_service(:encrypted) { place }).to eq("encrypted")
     expect(place).to be_nil
   end
 
-  it "reads files where they are, whatever is chosen" do
+  it "reads files from the service that stores them, whatever is chosen" do
     encrypted = described_class.with_service(:encrypted) { store("one") }
     plain = store("two")
     read = -> { ActiveStorage::Blob.find([encrypted.id, plain.id]).sort_by(&:id).map(&:download) }
