@@ -123,6 +123,27 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(File.binread("plain")).to be_bytes(data)
     end
 
+    it "takes the place of no device, pipe or folder, even where it may overwrite" do
+      aws_writes
+      take_out
+      File.mkfifo("pipe")
+      File.symlink("/dev/null", "null")
+      Dir.mkdir("folder")
+      %w[pipe null folder].each do |name|
+        expect(fail_with(1, "decrypt", "body", "-o", name, "--force")).to include("#{name} is no ordinary file")
+      end
+      expect(fail_with(1, "decrypt", "body", "-o", "")).to include("the file to write has no name")
+      expect([File.pipe?("pipe"), File.symlink?("null"), Dir.empty?("folder")]).to all(be(true))
+    end
+
+    it "writes files with names as long as the file system allows" do
+      aws_writes
+      take_out
+      name = "文" * 85
+      succeed("decrypt", "body", "-o", name)
+      expect(File.binread(name)).to be_bytes(data)
+    end
+
     it "says what is missing" do
       expect(fail_with(1, "decrypt", "nowhere")).to include("nowhere.metadata.json is missing")
       File.write("nowhere.metadata.json", "{}")

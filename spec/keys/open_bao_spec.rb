@@ -258,6 +258,17 @@ RSpec.describe EncryptedS3Service::OpenBao do
       end
     end
 
+    it "takes a token and a login with the line break that files and variables end with" do
+      credentials = role
+      use_open_bao(app_role: credentials.transform_values { |value| "#{value}\n" })
+      expect(unwrapped).to eq(bytes)
+      token = bao.token_for(key)
+      ["#{token}\n", -> { "#{token}\r\n" }].each do |given|
+        use_open_bao(token: given)
+        expect(unwrapped).to eq(bytes)
+      end
+    end
+
     # The API server of Kubernetes is a stand-in. It answers only OpenBao's question (TokenReview).
     it "by Kubernetes shows the token of the pod's service account" do
       account = "system:serviceaccount:web:rails"

@@ -13,10 +13,11 @@ module EncryptedS3Service
       # @param force [Boolean] whether to replace an existing file
       # @yieldparam file [File] a temporary file beside it
       # @return [void]
-      # @raise [FileError] when the file exists
+      # @raise [FileError] when the file exists, or is no ordinary file
       def write(path, force:)
         refuse_existing(path, force)
-        partial = File.join(File.dirname(path), ".#{File.basename(path)[0, 200]}.#{SecureRandom.hex(6)}.part")
+        # Without the name of the file, which may have as many bytes as the file system allows.
+        partial = File.join(File.dirname(path), ".encrypted_s3_service.#{SecureRandom.hex(6)}.part")
         # Readable like any other file when it is complete, and only by its owner before.
         File.open(partial, File::RDWR | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
           yield file
@@ -33,10 +34,20 @@ module EncryptedS3Service
       # @return [void]
       # @raise [FileError]
       def refuse_existing(path, force)
+        refuse_special(path)
         return if force || !(File.exist?(path) || File.symlink?(path))
 
         raise FileError, "#{path} is there already; --force overwrites it"
       end
+
+      # The complete file would take the place of a device, a pipe or a link to one: `-o /dev/null --force`, as root.
+      def refuse_special(path)
+        raise FileError, "the file to write has no name" if path.empty?
+        return if !File.exist?(path) || File.file?(path)
+
+        raise FileError, "#{path} is no ordinary file. Without --output, or with -, the standard output is used"
+      end
+      private_class_method :refuse_special
 
       # A rename would replace a file that somebody has put there meanwhile; a link does not.
       def put_in_place(partial, path, force)

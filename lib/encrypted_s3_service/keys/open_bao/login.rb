@@ -77,10 +77,10 @@ module EncryptedS3Service
 
       def fresh
         case @kind
-        when :token then @value.respond_to?(:call) ? @value.call : @value
+        when :token then stripped(@value.respond_to?(:call) ? @value.call : @value)
         when :token_file then read(@value)
         when :app_role
-          log_in("approle", { role_id: @value[:role_id], secret_id: secret(@value[:secret_id]) }.compact)
+          log_in("approle", { role_id: stripped(@value[:role_id]), secret_id: secret(@value[:secret_id]) }.compact)
         else
           log_in("kubernetes", role: @value[:role], jwt: read(@value[:token_file] || SERVICE_ACCOUNT))
         end
@@ -102,7 +102,10 @@ module EncryptedS3Service
                                     "#{answer.errors.join("; ")}). Check the role and its credentials."
       end
 
-      def secret(value) = value.to_s.start_with?(FILE) ? read(value.delete_prefix(FILE)) : value
+      def secret(value) = value.to_s.start_with?(FILE) ? read(value.delete_prefix(FILE)) : stripped(value)
+
+      # Variables and files often end with a line break, which no header may have.
+      def stripped(value) = value&.to_s&.strip
 
       def read(path)
         text = File.read(path).strip
