@@ -23,11 +23,13 @@ module EncryptedS3Service
     require_relative "client/index"
     require_relative "client/rewrap"
     require_relative "client/upload_source"
+    require_relative "client/versions"
 
     include Confidential
     include AmazonNames
     include Index
     include Rewrap
+    include Versions
 
     # The largest plaintext of an object in bytes: the limit of AES-GCM for one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32

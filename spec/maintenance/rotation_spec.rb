@@ -235,9 +235,9 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
 
     around do |example|
       moto.create_bucket(bucket: "locked", object_lock_enabled_for_bucket: true)
-      resolving("before" => locked_entry(encryption_key: TestStore::KEY),
-                "locked" => locked_entry(encryption_key: later_key, encryption_key_id: "2026",
-                                         decryption_keys: [TestStore::KEY])) { example.run }
+      after = { encryption_key: later_key, encryption_key_id: "2026", decryption_keys: [TestStore::KEY] }
+      resolving("before" => locked_entry(encryption_key: TestStore::KEY), "locked" => locked_entry(**after),
+                "locked3" => locked_entry(**after, commitment_policy: "require_encrypt_allow_decrypt")) { example.run }
     end
 
     def stored_before(text)
@@ -262,6 +262,19 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect([locked, held, free].map { |blob| blob.reload.download }).to eq(%w[locked held free])
       versions = moto.list_object_versions(bucket: "locked", prefix: locked.key).versions
       expect(versions.size).to eq(1)
+    end
+
+    it "tells it in a dry run, and encrypts none of them again" do
+      free = stored_before("free")
+      held = stored_before("held")
+      moto.put_object_legal_hold(bucket: "locked", key: held.key, legal_hold: { status: "ON" })
+      expect(rotate(:locked, dry_run: true).outcomes).to eq({ immovable: 1, rotated: 1 })
+      [free, held].each { |blob| blob.update!(service_name: "locked3") }
+      [true, false].each do |dry_run|
+        expect(rotate(:locked3, reencrypt: true, dry_run: dry_run).outcomes).to eq({ immovable: 1, reencrypted: 1 })
+      end
+      expect(moto.list_object_versions(bucket: "locked", prefix: held.key).versions.size).to eq(1)
+      expect([held, free].map { |blob| service(:locked3).client.envelope(blob.key).format }).to eq(%w[v2 v3])
     end
 
     it "says so in the report, and the task fails" do

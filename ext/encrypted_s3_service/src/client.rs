@@ -10,7 +10,7 @@ use encrypted_s3_core::kms::KmsSettings;
 use encrypted_s3_core::place;
 use encrypted_s3_core::recovery;
 use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
-use encrypted_s3_core::store::{AwsStore, ConnectionSettings, ObjectStore};
+use encrypted_s3_core::store::{AwsStore, ConnectionSettings, ObjectHead, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, sidecar};
 use magnus::{
@@ -235,16 +235,7 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error::raised(ruby, &error)),
         };
-        let metadata = || head.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let described = envelope::describe(metadata());
-        let answer = ruby.hash_new();
-        answer.aset(ruby.to_symbol("size"), envelope::plaintext_len(metadata(), head.size))?;
-        answer.aset(ruby.to_symbol("format"), described.as_ref().map(|described| described.format.name()))?;
-        answer.aset(ruby.to_symbol("key_id"), described.and_then(|described| described.key_id))?;
-        answer.aset(ruby.to_symbol("etag"), head.etag.as_str())?;
-        answer.aset(ruby.to_symbol("bound"), place::is_bound(head.entries()))?;
-        answer.aset(ruby.to_symbol("recovery"), recovery::fingerprints(head.entries()))?;
-        Ok(Some(answer))
+        properties(ruby, &head).map(Some)
     }
 
     /// Returns the stored size of an object's body in bytes and its user metadata (names without `x-amz-meta-`), or
@@ -290,6 +281,20 @@ impl Client {
         let deleted = deletion::delete_prefixed(this.store(), prefix);
         request(ruby, deleted)?.map_err(|error| error::raised(ruby, &error))
     }
+}
+
+/// The properties that the metadata of an object show, as a Ruby hash.
+pub fn properties(ruby: &Ruby, head: &ObjectHead) -> Result<RHash, Error> {
+    let described = envelope::describe(head.entries());
+    let answer = ruby.hash_new();
+    answer.aset(ruby.to_symbol("size"), envelope::plaintext_len(head.entries(), head.size))?;
+    answer.aset(ruby.to_symbol("format"), described.as_ref().map(|described| described.format.name()))?;
+    answer.aset(ruby.to_symbol("key_id"), described.and_then(|described| described.key_id))?;
+    answer.aset(ruby.to_symbol("etag"), head.etag.as_str())?;
+    answer.aset(ruby.to_symbol("bound"), place::is_bound(head.entries()))?;
+    answer.aset(ruby.to_symbol("recovery"), recovery::fingerprints(head.entries()))?;
+    answer.aset(ruby.to_symbol("immovable"), head.immovable.as_deref())?;
+    Ok(answer)
 }
 
 /// Returns the name of the format that a client with this `commitment_policy` and `security_profile` writes.

@@ -1,11 +1,13 @@
-//! Methods of `EncryptedS3Service::Native::Client` that examine a bucket; the doctor uses them.
+//! Methods of `EncryptedS3Service::Native::Client` that examine a bucket and the versions in it; the doctor and the
+//! maintenance tasks use them.
 
 use bytes::BytesMut;
-use encrypted_s3_core::store::{NewObject, Reading, Version};
+use encrypted_s3_core::store::{NewObject, Reading};
+use encrypted_s3_core::task;
 use magnus::{Error, Module, RArray, RClass, RHash, RString, Ruby, method};
 
-use crate::answer::answered;
-use crate::client::Client;
+use crate::answer::{answered, call};
+use crate::client::{self, Client};
 use crate::store::Store;
 
 /// Defines the methods.
@@ -15,6 +17,8 @@ pub fn init(class: RClass) -> Result<(), Error> {
     class.define_method("abort_upload", method!(abort_upload, 2))?;
     class.define_method("unfinished_uploads", method!(unfinished_uploads, 1))?;
     class.define_method("versions", method!(versions, 1))?;
+    class.define_method("head_version", method!(head_version, 2))?;
+    class.define_method("open_version", method!(open_version, 2))?;
     class.define_method("delete_version", method!(delete_version, 2))?;
     class.define_method("bucket_state", method!(bucket_state, 0))?;
     class.define_method("ask_unsigned", method!(ask_unsigned, 1))
@@ -57,16 +61,34 @@ fn unfinished_uploads(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArr
     Ok(ruby.ary_from_iter(uploads))
 }
 
-/// Returns `[key, version id]` pairs of all versions under `prefix`, delete markers included.
+/// Returns `[key, version id, latest?, delete marker?]` of all versions under `prefix`, delete markers included.
 fn versions(ruby: &Ruby, this: &Client, prefix: String) -> Result<RArray, Error> {
     let store = this.bucket(ruby)?;
-    let versions = answered(ruby, async move { store.versions(&prefix).await })?;
-    Ok(ruby.ary_from_iter(versions.into_iter().map(|version| (version.key, version.id))))
+    let found = answered(ruby, async move { store.versions(&prefix).await })?;
+    Ok(ruby.ary_from_iter(found.into_iter().map(|found| (found.key, found.id, found.is_latest, found.is_marker))))
+}
+
+/// Returns the same as `head`, of one version.
+fn head_version(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<RHash, Error> {
+    let store = this.bucket(ruby)?;
+    let head = answered(ruby, async move { store.head_version(&key, &id).await })?;
+    client::properties(ruby, &head)
+}
+
+/// Unwraps the data key of one version by the envelope in its metadata. Raises the error of an envelope that cannot be
+/// opened. The body is not read.
+fn open_version(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(), Error> {
+    let (store, envelopes) = (this.bucket(ruby)?, this.envelopes());
+    call(ruby, async move {
+        let head = task::run(store.head_version(&key, &id)).await?;
+        let opened = envelopes.open(&key, head.entries(), None).await;
+        opened.map(drop).map_err(|error| error.for_object(&key))
+    })
 }
 
 fn delete_version(ruby: &Ruby, this: &Client, key: String, id: String) -> Result<(), Error> {
     let store = this.bucket(ruby)?;
-    answered(ruby, async move { store.delete_version(&Version { key, id }).await })
+    answered(ruby, async move { store.delete_version(&key, &id).await })
 }
 
 /// Returns a hash with `versioning`, `locks` and `default_lock`.

@@ -17,7 +17,8 @@ module EncryptedS3Service
       @name = name
     end
 
-    %i[upload download reader download_file download_chunk compose rotate reencrypt index].each do |operation|
+    %i[upload download reader download_file download_chunk compose rotate reencrypt index
+       open_version].each do |operation|
       # @raise [KeyDestroyedError] always
       define_method(operation) do |*|
         raise KeyDestroyedError, "The key of #{@name} is destroyed. Its files can be deleted, but neither read " \

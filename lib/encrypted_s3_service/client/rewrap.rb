@@ -16,12 +16,14 @@ module EncryptedS3Service
       # @!attribute former_key_id [String, nil] the id of the former wrapping key
       Rotated = Data.define(:outcome, :format, :reason, :former_key_id)
 
-      # Format, key id, place binding and recovery keys from an object's metadata; not authenticated.
+      # Format, key id, place binding and recovery keys from an object's metadata, and whether it can be changed; not
+      # authenticated.
       # @!attribute format [String, nil] `"v2"`, `"v3"` or `"v1"`; nil when there is no envelope, or more than one
       # @!attribute key_id [String, nil] the id of the wrapping key
       # @!attribute bound [Boolean] whether there is an entry that binds the object to a key of the bucket
       # @!attribute recovery [Array<String>] the recovery keys that the object names, 16 hexadecimal digits each
-      Envelope = Data.define(:format, :key_id, :bound, :recovery)
+      # @!attribute immovable [String, nil] why the object must stay as it is: it is archived or locked
+      Envelope = Data.define(:format, :key_id, :bound, :recovery, :immovable)
 
       # Wraps an object's data key with the writing key and replaces the envelope. The body is neither read nor moved:
       # the store copies the object onto itself atomically. Content type, storage class, server-side encryption, tags

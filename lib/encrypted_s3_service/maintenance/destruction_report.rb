@@ -15,11 +15,16 @@ module EncryptedS3Service
   #     report = EncryptedS3Service::DestructionReport.new(signature: signature)
   #     report.run.write("tmp/customer-42")   # customer-42.json, .json.sig, .html, .html.sig
   #
+  # Also tried are the older versions of an object in a bucket that keeps them, and the old files of a migration within
+  # one bucket, until they are deleted. Older versions of files that were purged are not looked for: no row names them.
+  #
   # It names blobs and objects but not files, because names of files are often personal data. The report is held in
   # memory, some kilobytes for each file.
   class DestructionReport
     # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
     require_relative "destruction_report/page"
+    require_relative "destruction_report/plaintext_copy"
+    require_relative "destruction_report/results"
     require_relative "destruction_report/trial"
 
     # Number of objects tried at once.
@@ -59,8 +64,8 @@ module EncryptedS3Service
       self
     end
 
-    # @return [Boolean] whether every object was tried and none could be opened
-    def proven? = @tried.none? { |file| ["opened", "not tried"].include?(file[:result]) }
+    # @return [Boolean] whether every object was tried, none could be opened, and none is for recovery keys
+    def proven? = @tried.none? { |file| Results::UNPROVEN.include?(file[:result]) }
 
     # @return [Hash{Symbol => Object}] the report
     def to_h
@@ -91,15 +96,30 @@ module EncryptedS3Service
 
     # Runs in several threads.
     def try(blob)
-      trials(blob.service_name).map do |part, trial|
-        { service: part.name.to_s, blob_id: blob.id, key: blob.key, bytes: blob.byte_size, **trial.call(blob.key) }
+      own = objects(blob, blob.key, blob.service_name)
+      own + Migration::FormerKeys.of(blob.id).flat_map { |key, service_name| former(blob, key, service_name) }
+    end
+
+    def objects(blob, key, service_name)
+      trials(service_name).map do |part, trial|
+        { service: part.name.to_s, blob_id: blob.id, key: key, bytes: blob.byte_size, **trial.call(key) }
       end
+    end
+
+    # The files that a migration has not deleted yet, of which nothing has to be left.
+    def former(blob, key, service_name)
+      objects(blob, key, service_name).reject { |file| file[:result] == Results::GONE }
+    rescue KeyError, ConfigurationError
+      message = "There is no such service any more. It had an old file of a migration"
+      [{ service: service_name, blob_id: blob.id, key: key, bytes: blob.byte_size, result: Results::NOT_TRIED,
+         tries: [{ with: service_name, error: "configuration", message: message }] }]
     end
 
     # A mirror has the object several times.
     def trials(name)
       (@trials ||= Concurrent::Map.new).compute_if_absent(name) do
-        ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).encrypted.to_h { |part| [part, Trial.new(part)] }
+        parts = ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).to_a
+        parts.to_h { |part| [part, ServiceParts.encrypts?(part) ? Trial.new(part) : PlaintextCopy.new(part)] }
       end
     end
 
@@ -107,12 +127,13 @@ module EncryptedS3Service
 
     def services
       trials = @trials&.values.to_a.reduce({}, :merge)
-      trials.map { |part, trial| summary(part, trial, @tried.select { |file| file[:service] == part.name.to_s }) }
+      by_service = @tried.group_by { |file| file[:service] }
+      trials.filter_map { |part, trial| by_service[part.name.to_s]&.then { |files| summary(part, trial, files) } }
             .sort_by { |service| service[:service] }
     end
 
     def summary(part, trial, files)
-      { service: part.name.to_s, bucket: part.client.configuration.bucket, files: files.size,
+      { service: part.name.to_s, bucket: trial.bucket, files: files.size,
         bytes: files.sum { |file| file[:bytes].to_i }, results: files.pluck(:result).tally,
         key_ids: files.pluck(:key_id).tally.transform_keys { |id| id || "none" }, keys_tried: trial.key_ids }
     end

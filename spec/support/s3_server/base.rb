@@ -61,6 +61,20 @@ module S3Server
       end
     end
 
+    # Has a bucket keep older versions from now on.
+    def keep_versions(bucket)
+      xml = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+      status, _headers, body = request("PUT", "/#{bucket}", query: { "versioning" => "" }, body: xml)
+      raise Error, "PUT /#{bucket}?versioning: #{status} #{body}" unless status == 200
+    end
+
+    # @return [Array<String>] the ids of the versions of an object, the latest first, without delete markers
+    def versions(bucket, key)
+      xml = ask("/#{bucket}", { "versions" => "", "prefix" => key })
+      versions = xml.scan(%r{<Version>.*?</Version>}m).select { |version| text(version, "Key") == key }
+      versions.map { |version| text(version, "VersionId") }
+    end
+
     # @return [Array<Hash>] the first thousand unfinished multipart uploads, each with :key and :upload_id
     def multipart_uploads(bucket, prefix: "")
       ask("/#{bucket}", { "uploads" => "", "prefix" => prefix }).scan(%r{<Upload>.*?</Upload>}m).map do |upload|

@@ -354,7 +354,7 @@ impl ObjectStore for AwsStore {
 }
 
 /// A key of a list whose keys are encoded for URLs, with `+` for a space.
-fn decoded(key: &str) -> Result<String> {
+pub(super) fn decoded(key: &str) -> Result<String> {
     let key = key.replace('+', " ");
     percent_decode_str(&key).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|error| {
         let message = "the store listed a key that is not UTF-8";

@@ -7,11 +7,14 @@ use aws_sdk_s3::config::interceptors::{
 };
 use aws_sdk_s3::config::{ConfigBag, Credentials, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata};
+use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
+use aws_sdk_s3::types::EncodingType;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
+use super::aws::{decoded, head_of};
 use super::aws_error;
-use super::{AwsStore, StoreFuture};
-use crate::{Error, ErrorKind};
+use super::{AwsStore, ObjectHead, StoreFuture};
+use crate::{Error, ErrorKind, Result as CoreResult};
 
 /// One stored version of an object, or a delete marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub struct Version {
     pub key: String,
     /// The version's id; `null` if the bucket keeps no versions.
     pub id: String,
+    /// Whether it is the latest one, which requests without a version get.
+    pub is_latest: bool,
+    /// Whether it is a delete marker, which has no content.
+    pub is_marker: bool,
 }
 
 /// The settings of a bucket for deleted and replaced objects.
@@ -59,13 +66,11 @@ impl AwsStore {
                     .bucket(&subject.bucket)
                     .set_expected_bucket_owner(inner.owner());
                 let request = request.prefix(&subject.key).set_key_marker(key).set_version_id_marker(id);
+                // As in other lists, because XML does not allow every character of a key.
+                let request = request.encoding_type(EncodingType::Url);
                 let page = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
-                let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
-                let marks = page.delete_markers().iter().map(|mark| (mark.key(), mark.version_id()));
-                found.extend(versions.chain(marks).filter_map(|(key, id)| {
-                    Some(Version { key: key?.to_owned(), id: id.unwrap_or("null").to_owned() })
-                }));
-                (key, id) = (page.next_key_marker, page.next_version_id_marker);
+                found.extend(versions_in(&page)?);
+                (key, id) = (next_key(&page)?, page.next_version_id_marker);
                 if page.is_truncated != Some(true) || key.is_none() {
                     return Ok(found);
                 }
@@ -73,13 +78,26 @@ impl AwsStore {
         })
     }
 
+    /// The properties of one version of an object.
+    ///
+    /// # Errors
+    /// `NotFound` when the version was deleted, and the errors of any request.
+    pub fn head_version(&self, key: &str, id: &str) -> StoreFuture<ObjectHead> {
+        let (inner, subject, id) = (self.inner.clone(), self.subject("HeadObject", key), id.to_owned());
+        Box::pin(async move {
+            let request = inner.client().await?.head_object().bucket(&subject.bucket).key(&subject.key);
+            let answer = request.version_id(id).set_expected_bucket_owner(inner.owner()).send().await;
+            let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
+            head_of(answer.content_length, answer.e_tag, answer.metadata, &subject)
+        })
+    }
+
     /// Deletes one version permanently.
     ///
     /// # Errors
     /// The errors of any request.
-    pub fn delete_version(&self, version: &Version) -> StoreFuture<()> {
-        let (inner, subject) = (self.inner.clone(), self.subject("DeleteObject", &version.key));
-        let id = version.id.clone();
+    pub fn delete_version(&self, key: &str, id: &str) -> StoreFuture<()> {
+        let (inner, subject, id) = (self.inner.clone(), self.subject("DeleteObject", key), id.to_owned());
         Box::pin(async move {
             let request = inner.client().await?.delete_object().bucket(&subject.bucket).key(&subject.key);
             let answer = request.version_id(id).send().await;
@@ -146,6 +164,28 @@ impl AwsStore {
             }
         })
     }
+}
+
+/// The versions and delete markers that a page of a list names.
+fn versions_in(page: &ListObjectVersionsOutput) -> CoreResult<Vec<Version>> {
+    let versions = page.versions().iter().map(|found| (found.key(), found.version_id(), found.is_latest(), false));
+    let markers = page.delete_markers().iter().map(|found| (found.key(), found.version_id(), found.is_latest(), true));
+    let named = versions.chain(markers).filter_map(|(key, id, is_latest, is_marker)| {
+        let id = id.unwrap_or("null").to_owned();
+        Some((key?, id, is_latest == Some(true), is_marker))
+    });
+    let read =
+        named.map(|(key, id, is_latest, is_marker)| Ok(Version { key: key_in(page, key)?, id, is_latest, is_marker }));
+    read.collect()
+}
+
+fn next_key(page: &ListObjectVersionsOutput) -> CoreResult<Option<String>> {
+    page.next_key_marker().map(|key| key_in(page, key)).transpose()
+}
+
+/// A key as it is, from a list that may encode keys.
+fn key_in(page: &ListObjectVersionsOutput, key: &str) -> CoreResult<String> {
+    if page.encoding_type() == Some(&EncodingType::Url) { decoded(key) } else { Ok(key.to_owned()) }
 }
 
 /// Removes the signature from a request and records the answer.

@@ -27,10 +27,15 @@ module EncryptedS3Service
       def verdict
         return "Every file was tried and could not be opened." if @report[:verdict] == "unreadable"
 
-        "NOT PROVEN: some files were opened or could not be tried."
+        "NOT PROVEN: some files were opened, are for recovery keys, or could not be tried."
       end
 
-      def tries(file) = file[:tries].map { |try| "#{try[:with]}: #{try[:error] || "opened"}" }.join("; ")
+      def tries(file) = file[:tries].map { |try| "#{try[:with]}: #{try[:error] || try[:message]}" }.join("; ")
+
+      # @return [String] the number of older versions with each result
+      def older(file)
+        file.fetch(:older_versions, []).pluck(:result).tally.map { |result, count| "#{count} #{result}" }.join(", ")
+      end
     end
   end
 end

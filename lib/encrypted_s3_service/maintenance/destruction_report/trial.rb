@@ -3,11 +3,12 @@
 require "time"
 require_relative "../../errors"
 require_relative "../../tenancy/service_entries"
+require_relative "results"
 
 module EncryptedS3Service
   class DestructionReport
-    # Tries to open one stored object: with the key of its service, and with the keys of the service's entry in
-    # `storage.yml`.
+    # Tries to open one stored object, and the older versions of it that the bucket keeps: with the key of its service,
+    # and with the keys of the service's entry in `storage.yml`.
     # @api private
     class Trial
       # @param part [ActiveStorage::Service] an EncryptedS3 service
@@ -19,6 +20,9 @@ module EncryptedS3Service
         @clients[base] = Client.new(**entry.except(:service)) if entry
       end
 
+      # @return [String, nil] the bucket
+      def bucket = @part.client.configuration.bucket
+
       # @return [Hash{String => Array<String>}] ids of the tried keys, by services
       def key_ids
         @clients.transform_values do |client|
@@ -27,44 +31,67 @@ module EncryptedS3Service
       end
 
       # @param key [String] the object's key
-      # @return [Hash{Symbol => Object}] the object's envelope and the results of the attempts: `result:` is
-      #   `"unreadable"`, `"gone"` (nothing is stored), `"opened"`, or `"not tried"` (the store or the key's custodian
-      #   did not answer, or the object is damaged)
+      # @return [Hash{Symbol => Object}] the object's envelope and the results of the attempts. `result:` is one of
+      #   {Results::ALL}, the worst of the object and its `older_versions:`
       def call(key)
-        described = describe(key) or return { result: "gone", tried_at: now, tries: [] }
-
-        tries = @clients.map { |name, client| attempt(name, client, key) }
-        { **described, result: result(tries), tried_at: now, tries: tries }
-      rescue Error => e
-        { result: "not tried", tried_at: now, tries: [{ with: @part.name.to_s, error: e.code, message: e.message }] }
+        tried = latest(key)
+        older = older_versions(key)
+        { **tried, result: Results.worst([tried, *older]), tried_at: Time.now.utc.iso8601, older_versions: older }
       end
 
       private
 
-      def now = Time.now.utc.iso8601
+      def latest(key)
+        stat = stat(key) or return { result: Results::GONE, tries: [] }
 
-      def describe(key)
-        stat = @part.client.stat(key)
-        { stored_bytes: stat.size, etag: stat.etag, format: stat.format, key_id: stat.key_id }
+        recovery_keys = @part.client.envelope(key).recovery
+        { stored_bytes: stat.size, etag: stat.etag, format: stat.format, key_id: stat.key_id,
+          **tried(recovery_keys) { |client| client.reader(key).close } }
+      rescue Error => e
+        untried(e)
+      end
+
+      def stat(key)
+        @part.client.stat(key)
       rescue NotFoundError
         nil
       end
 
-      def attempt(name, client, key)
-        client.reader(key).close
-        { with: name, error: nil, message: "opened" }
+      def older_versions(key)
+        @part.client.older_versions(key).map { |id| version(key, id) }
+      rescue AccessError => e
+        [{ **untried(e, "The older versions of the object could not be listed. This needs s3:GetBucketVersioning " \
+                        "and s3:ListBucketVersions") }]
       rescue Error => e
-        { with: name, error: e.code, message: e.message, by_key: by_key?(e) }
+        [untried(e)]
       end
 
-      # Whether the object cannot be opened because a key is missing, and not because a server did not answer.
-      def by_key?(error) = error.is_a?(KeyringError) && !error.is_a?(CustodianError)
+      def version(key, id)
+        envelope = @part.client.version_envelope(key, id)
+        { version: id, format: envelope.format, key_id: envelope.key_id,
+          **tried(envelope.recovery) { |client| client.open_version(key, id) } }
+      rescue NotFoundError
+        { version: id, result: Results::GONE, tries: [] }
+      rescue Error => e
+        { version: id, **untried(e) }
+      end
 
-      def result(tries)
-        by_key = tries.map { |try| try.delete(:by_key) }
-        return "opened" if tries.any? { |try| try[:error].nil? }
+      def untried(error, message = error.message)
+        { result: Results::NOT_TRIED, tries: [{ with: @part.name.to_s, error: error.code, message: message }] }
+      end
 
-        by_key.all? ? "unreadable" : "not tried"
+      # @yieldparam client [Client]
+      def tried(recovery_keys, &)
+        tries = @clients.map { |name, client| attempt(name, client, &) }
+        result = Results.of(tries.map { |try| try.delete(:because) }, recovery_keys)
+        { recovery_keys: recovery_keys, result: result, tries: tries }
+      end
+
+      def attempt(name, client)
+        yield client
+        { with: name, error: nil, message: "opened", because: nil }
+      rescue Error => e
+        { with: name, error: e.code, message: e.message, because: e }
       end
     end
   end

@@ -3,6 +3,7 @@
 require_relative "../migration"
 require_relative "../task_run/environment"
 require_relative "../task_run/failure_list"
+require_relative "../task_run/kept_versions"
 require_relative "confirmation"
 require_relative "selection"
 
@@ -26,6 +27,7 @@ module EncryptedS3Service
         result = migration.run
         mention_rows(result)
         mention_plan(result)
+        mention_older_versions(result) if result.removed.positive?
         list(result)
         result.failed.zero? && result.confirmed
       end
@@ -49,6 +51,13 @@ module EncryptedS3Service
 
         @output.puts("Former keys in the metadata of #{counted(result.doubtful.size)} cannot be verified. Nothing " \
                      "was deleted for them. Blobs: #{result.doubtful.join(", ")}")
+      end
+
+      def mention_older_versions(result)
+        TaskRun::KeptVersions.among(result.plan.services).each do |name|
+          @output.puts("#{name}: the bucket keeps older versions, and the deleted files are still among them. " \
+                       "#{TaskRun::KeptVersions::ADVICE}")
+        end
       end
 
       def list(result)

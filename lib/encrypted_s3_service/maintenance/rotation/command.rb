@@ -2,6 +2,7 @@
 
 require_relative "../rotation"
 require_relative "../task_run/environment"
+require_relative "../task_run/kept_versions"
 require_relative "audit"
 require_relative "report"
 
@@ -29,6 +30,7 @@ module EncryptedS3Service
         tallies = rotation.run_all
         @report.services(rotation.selection, tallies.keys)
         @report.rotation(tallies, rotation.run_failures, dry_run: switches[:dry_run])
+        mention_older_versions(tallies) unless switches[:dry_run]
         mention_untracked
         rotation.run_failures.count.zero? && rotation.selection.unknown.empty?
       end
@@ -49,6 +51,14 @@ module EncryptedS3Service
       def common
         { blobs: @environment.retried(ActiveStorage::Blob.all), concurrency: @environment.concurrency(CONCURRENCY),
           rate: @environment.rate("RATE"), failures: @environment.text("FAILURES"), output: @output }
+      end
+
+      def mention_older_versions(tallies)
+        changed = tallies.values.select { |tally| tally.outcomes.values_at(:rotated, :reencrypted).sum.positive? }
+        TaskRun::KeptVersions.among(changed.map(&:service_name)).each do |name|
+          @output.puts("#{name}: the bucket keeps older versions of these files, under their former keys. " \
+                       "#{TaskRun::KeptVersions::ADVICE}")
+        end
       end
 
       def mention_untracked

@@ -11,6 +11,9 @@ module EncryptedS3Service
       # @return [String, nil] the id of the key that the object asks for
       attr_reader :key_id
 
+      # @return [String, nil] why the object must stay as it is: it is archived or locked
+      attr_reader :immovable
+
       # @param client [Client]
       # @param key [String]
       # @raise [NotFoundError]
@@ -20,6 +23,7 @@ module EncryptedS3Service
         @key_id = envelope.key_id
         @bound = envelope.bound
         @recovery = envelope.recovery
+        @immovable = envelope.immovable
         suffix = client.configuration.instruction_file_suffix
         @format = envelope.format
         @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")

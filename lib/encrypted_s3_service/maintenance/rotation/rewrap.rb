@@ -35,8 +35,14 @@ module EncryptedS3Service
         raise EnvelopeError, "The object has no envelope." unless probe.format
         raise PolicyError, "The object is bound to no key, which `place_binding: require` demands." if probe.refused?
 
-        finding(planned(probe), service.client, probe.format, probe.key_id)
+        outcome = planned(probe)
+        return immovable(service, blob, probe.immovable) if probe.immovable && copied?(outcome, probe)
+
+        finding(outcome, service.client, probe.format, probe.key_id)
       end
+
+      # An instruction file is replaced beside an object that must stay as it is.
+      def copied?(outcome, probe) = outcome == :reencrypted || (outcome == :rotated && !probe.in_file?)
 
       def planned(probe)
         return @reencrypt ? :reencrypted : :reencrypt if probe.anew?
@@ -49,10 +55,12 @@ module EncryptedS3Service
       def change(service, blob)
         client = service.client
         outdated = outdated_envelope(client, blob.key) if @reencrypt
-        return reencrypted(service, blob, outdated.key_id) if outdated
+        return reencrypted(service, blob, outdated) if outdated
 
         rotated = rotate(client, blob.key)
-        return reencrypted(service, blob, rotated.former_key_id) if @reencrypt && rotated.outcome == :reencrypt
+        if @reencrypt && rotated.outcome == :reencrypt
+          return reencrypted(service, blob, client.envelope(blob.key), rotated.former_key_id)
+        end
 
         return immovable(service, blob, rotated.reason) if rotated.outcome == :immovable
 
@@ -82,7 +90,10 @@ module EncryptedS3Service
         rotated
       end
 
-      def reencrypted(service, blob, key_id)
+      def reencrypted(service, blob, envelope, key_id = envelope.key_id)
+        # It would get a new version, and this one would stay under its old key.
+        return immovable(service, blob, envelope.immovable) if envelope.immovable
+
         Reencryption.new(service, blob).run
         finding(:reencrypted, service.client, nil, key_id)
       end

@@ -46,7 +46,7 @@ module EncryptedS3Service
         @output.puts(*report.write(path))
         return true if report.proven?
 
-        @output.puts "NOT PROVEN: some files were opened or could not be tried. See the report."
+        @output.puts "NOT PROVEN: some files were opened, are for recovery keys, or could not be tried. See the report."
         false
       end
 
