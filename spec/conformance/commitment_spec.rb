@@ -39,18 +39,18 @@ RSpec.describe "Conformance: commitment policies" do
       before { AwsClients.v1(wrapping_key).put_object(bucket: bucket, key: key, body: text) }
 
       [nil, Conformance::Cases::FORBID, Conformance::Cases::ALLOW].each do |policy|
-        it "#{policy || "no policy"} reads it where legacy is enabled" do
+        it "#{policy || "no policy"} reads it if legacy is enabled" do
           client = ours(wrapping_key, **{ commitmentPolicy: policy }.compact, **Conformance::Cases::LEGACY)
           expect([algorithm_of(key), client.get(key)]).to eq([Conformance::Cases::CBC, text])
         end
 
-        it "#{policy || "no policy"} refuses it otherwise, and says what would read it" do
+        it "#{policy || "no policy"} refuses it otherwise, and names the setting that reads it" do
           client = ours(wrapping_key, **{ commitmentPolicy: policy }.compact)
           expect { client.get(key) }.to refused(/legacy V1 format.*v2_and_legacy or v3_and_legacy/)
         end
       end
 
-      it "REQUIRE_ENCRYPT_REQUIRE_DECRYPT refuses it, whatever is enabled" do
+      it "REQUIRE_ENCRYPT_REQUIRE_DECRYPT refuses it, with or without legacy" do
         policy = { commitmentPolicy: Conformance::Cases::REQUIRE }
         expect { ours(wrapping_key, **policy).get(key) }.to refused(/reads V3 only/)
         expect { ours(wrapping_key, **policy, **Conformance::Cases::LEGACY).get(key) }.to refused(/contradicts/)

@@ -17,7 +17,7 @@ RSpec.describe "Conformance: an object that pretends to be of another format" do
   describe "written as GCM, with the marks of KC-GCM" do
     before { Conformance::Peers::RubyV2.new(Conformance::Cases::AES, :gcm).put(key, text) }
 
-    it "is read as long as nothing was added, and refused where the policy requires commitment" do
+    it "is read unchanged, and refused if the policy requires commitment" do
       expect(ours(commitmentPolicy: Conformance::Cases::FORBID).get(key)).to eq(text)
       expect { ours(commitmentPolicy: Conformance::Cases::REQUIRE).get(key) }.to refused(/reads V3 only/)
     end
@@ -54,7 +54,7 @@ RSpec.describe "Conformance: an object that pretends to be of another format" do
       policies.each { |policy| expect { ours(commitmentPolicy: policy).get(spoofed) }.to refused }
     end
 
-    it "is refused where its content is said to be CBC or CTR, or its key to be wrapped in an older way" do
+    it "is refused if its content is called CBC or CTR, or its key is called wrapped in an older way" do
       %w[AES/CBC/PKCS5Padding AES/CTR/NoPadding].each do |algorithm|
         spoofed = pretending(key) { |entries| { **entries, "x-amz-cek-alg" => algorithm } }
         expect { ours(**Conformance::Cases::LEGACY).get(spoofed) }.to refused
@@ -90,7 +90,7 @@ RSpec.describe "Conformance: an object that pretends to be of another format" do
       end
     end
 
-    it "loses its commitment to nobody: as a whole envelope of GCM around its wrapped key it does not open" do
+    it "cannot lose its commitment: it does not open with an envelope of GCM around its wrapped key" do
       spoofed = pretending(key) do |entries|
         { "x-amz-key-v2" => entries["x-amz-3"], "x-amz-wrap-alg" => "AES/GCM", "x-amz-matdesc" => "{}",
           "x-amz-cek-alg" => "AES/GCM/NoPadding", "x-amz-tag-len" => "128", "x-amz-iv" => ["\x01" * 12].pack("m0") }

@@ -12,7 +12,7 @@ RSpec.describe "Conformance: instruction files" do
   def client(key = Conformance::Cases::AES, policy = nil) = ours(key, **{ commitmentPolicy: policy }.compact)
 
   keys.each do |kind, wrapping_key|
-    it "of Amazon's Ruby client in GCM are read without being asked for, under #{kind}" do
+    it "of Amazon's Ruby client in GCM are read by default, under #{kind}" do
       Conformance::Peers::RubyV2.new(wrapping_key, :gcm, envelope_location: :instruction_file).put(key, text)
       expect(instruction_file(key)).to include("x-amz-key-v2")
       expect(client(wrapping_key).get(key)).to eq(text)
@@ -51,11 +51,11 @@ RSpec.describe "Conformance: instruction files" do
         end
       end
 
-      it "are not needed where the object has its whole envelope" do
+      it "are not needed if the object has its whole envelope" do
         expect(client(wrapping_key).get(key)).to eq(text)
       end
 
-      it "are missed when they were deleted" do
+      it "are required: a deleted one is an error" do
         server.delete(bucket, "#{name}.instruction")
         [false, true].each do |disabled|
           reader = ours(wrapping_key, instructionFileConfig: { disableInstructionFile: disabled })
@@ -63,7 +63,7 @@ RSpec.describe "Conformance: instruction files" do
         end
       end
 
-      it "are refused when they hold something else" do
+      it "are refused if they contain something else" do
         [{ "invalid" => "json" }, {}, { "x-amz-3" => "" }, { "x-amz-3" => instruction_file(name)["x-amz-3"] },
          instruction_file(name).merge("x-amz-w" => "12"), instruction_file(name).merge("x-amz-w" => "2"),
          instruction_file(name).except("x-amz-w")].each do |file|
@@ -83,7 +83,7 @@ RSpec.describe "Conformance: instruction files" do
     expect { client(Conformance::Cases::AES, Conformance::Cases::FORBID).get(bad) }.to refused
   end
 
-  it "of GCM cannot take the place of those of KC-GCM, nor the other way round" do
+  it "of GCM cannot replace those of KC-GCM, nor the reverse" do
     Conformance::Peers::RubyV2.new(Conformance::Cases::AES, :gcm, envelope_location: :instruction_file).put(key, text)
     Conformance::Peers::Python.new(Conformance::Cases::AES, :kc_gcm).put(other = unique_key, text)
     committed = with_instruction_file(other)
@@ -93,13 +93,13 @@ RSpec.describe "Conformance: instruction files" do
     end
   end
 
-  it "are not written: the object has its envelope, whatever is asked for" do
+  it "are not written: the object has its envelope, with any option" do
     ours(instructionFileConfig: { enableInstructionFilePutObject: true }).put(key, text)
     expect(server.list(bucket, prefix: key)).to eq([key])
     expect(Conformance::Peers::RubyV2.new(Conformance::Cases::AES, :gcm).get(key)).to eq(text)
   end
 
-  it "are read under another suffix where a request asks for it" do
+  it "are read under another suffix if a request asks for it" do
     Conformance::Peers::RubyV2.new(Conformance::Cases::AES, :gcm, envelope_location: :instruction_file,
                                                                   instruction_file_suffix: ".other").put(key, text)
     expect { client.get(key) }.to refused

@@ -35,13 +35,13 @@ RSpec.describe "Conformance: keys in AWS KMS" do
     describe "under #{policy}" do
       let(:client) { ours(arn, commitmentPolicy: policy, encryptionAlgorithm: algorithm) }
 
-      it "write what the Python client reads" do
+      it "write objects that the Python client reads" do
         client.put(key, text)
         expect([algorithm_of(key), entries_of(key)[entry]]).to eq([algorithm, wrap])
         expect(python(policy).get(key)).to eq(text)
       end
 
-      it "read what the Python client writes" do
+      it "read objects that the Python client writes" do
         python(policy).put(key, text)
         expect([algorithm_of(key), client.get(key)]).to eq([algorithm, text])
         expect(client.get(key, Range: "bytes=5-10")).to eq(text[5..10])
@@ -64,7 +64,7 @@ RSpec.describe "Conformance: keys in AWS KMS" do
         end
       end
 
-      it "open nothing of another key" do
+      it "open no object of another key" do
         client.put(key, text)
         expect { ours(Kms.create_key, commitmentPolicy: policy).get(key) }.to denied_by_kms
       end
@@ -82,14 +82,14 @@ RSpec.describe "Conformance: keys in AWS KMS" do
     end
   end
 
-  it "write what Amazon's Ruby client reads, and read what it writes" do
+  it "write objects that Amazon's Ruby client reads, and read its objects" do
     ours(arn).put(key, text, **told(context))
     expect(read_by_ruby(ruby_v2, kms_encryption_context: context)).to eq(text)
     ruby_v2.put_object(bucket: bucket, key: key, body: text, kms_encryption_context: context)
     expect(ours(arn).get(key, **told(context))).to eq(text)
   end
 
-  it "of V1 (kms, CBC) are read where legacy is enabled, and refused otherwise" do
+  it "of V1 (kms, CBC) are read if legacy is enabled, and refused otherwise" do
     v1.put_object(bucket: bucket, key: key, body: text)
     expect(ours(arn, **Conformance::Cases::LEGACY).get(key)).to eq(text)
     expect(ours(arn, **Conformance::Cases::LEGACY).get(key, Range: "bytes=5-10")).to eq(text[5..10])
@@ -111,7 +111,7 @@ RSpec.describe "Conformance: keys in AWS KMS" do
     restore(key, entries.transform_keys { |name| "x-amz-meta-x-amz-#{name}" }, body)
   end
 
-  it "of V1 with a context are read by that context where legacy is enabled, and refused otherwise" do
+  it "of V1 with a context are read with that context if legacy is enabled, and refused otherwise" do
     [{}, { "user-metadata-key" => "user-metadata-value-v1" }].each do |context|
       put_v1_of_java(context)
       expect(ours(arn, **Conformance::Cases::LEGACY).get(key, **told(context))).to eq(text)
@@ -119,7 +119,7 @@ RSpec.describe "Conformance: keys in AWS KMS" do
     end
   end
 
-  it "do not pass the policy with the headers of V3 beside those of V2" do
+  it "do not satisfy the policy with the headers of V3 beside those of V2" do
     ruby_v2.put_object(bucket: bucket, key: key, body: text)
     spoofed = copy(key) { |entries| [{ **entries, "x-amz-c" => "115", "x-amz-w" => "12" }, nil] }
     Conformance::Cases::POLICIES.each do |policy|
@@ -128,7 +128,7 @@ RSpec.describe "Conformance: keys in AWS KMS" do
     expect(ours(arn, commitmentPolicy: Conformance::Cases::FORBID).get(key)).to eq(text)
   end
 
-  it "are read from an instruction file in V2, without being asked for" do
+  it "are read from an instruction file in V2 by default" do
     Kms.aws_v2(arn, envelope_location: :instruction_file).put_object(bucket: bucket, key: key, body: text)
     expect(ours(arn).get(key)).to eq(text)
   end
@@ -152,7 +152,7 @@ RSpec.describe "Conformance: keys in AWS KMS" do
       end
     end
 
-    it "are refused when the file holds something else, or the commitment was changed" do
+    it "are refused if the file contains something else, or the commitment was changed" do
       bad = copy(name) { |entries| [entries, { "invalid" => "json" }] }
       changed = copy(name, instruction: instruction_file(name)) do |entries, file|
         [{ **entries, "x-amz-d" => flip_a_bit(entries["x-amz-d"], 9) }, file]

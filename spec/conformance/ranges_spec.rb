@@ -64,7 +64,7 @@ RSpec.describe "Conformance: ranges" do
       end
 
       { "x-amz-d" => [0, 7, 8, 111, 223], "x-amz-i" => [0, 7, 8, 111, 223] }.each do |entry, bits|
-        it "are refused when a bit of #{entry} is another" do
+        it "are refused if a bit of #{entry} is changed" do
           bits.each do |bit|
             bad = changed { |entries| { entry => flip_a_bit(entries[entry], bit) } }
             expect { range_of(client, bad, 0..5) }.to refused(/commitment/)
@@ -72,7 +72,7 @@ RSpec.describe "Conformance: ranges" do
         end
       end
 
-      it "are refused when x-amz-c is another" do
+      it "are refused if x-amz-c is changed" do
         ["114", "116", "0", "1150", "0115", "MTE1", ""].each do |suite|
           expect { range_of(client, changed { { "x-amz-c" => suite } }, 0..5) }.to refused
         end
@@ -80,14 +80,14 @@ RSpec.describe "Conformance: ranges" do
 
       { "too short" => 27, "too long" => 29, "one byte" => 1, "of twice the length" => 56 }.each do |length, bytes|
         %w[x-amz-d x-amz-i].each do |entry|
-          it "are refused when #{entry} is #{length}" do
+          it "are refused if #{entry} is #{length}" do
             bad = changed { |entries| { entry => [(entries[entry].unpack1("m0") * 2).byteslice(0, bytes)].pack("m0") } }
             expect { range_of(client, bad, 0..5) }.to refused(/#{entry} does not have 28 bytes/)
           end
         end
       end
 
-      it "are refused when any entry of the commitment is missing" do
+      it "are refused if any entry of the commitment is missing" do
         %w[x-amz-c x-amz-d x-amz-i].each do |entry|
           bad = copy(name, instruction: in_file ? instruction_file(name) : nil) do |entries, file|
             [entries.except(entry), file]
@@ -98,7 +98,7 @@ RSpec.describe "Conformance: ranges" do
     end
   end
 
-  it "are refused when the commitment is in the instruction file, besides or instead" do
+  it "are refused if the commitment is in the instruction file, additionally or only there" do
     Conformance::Peers::Python.new(Conformance::Cases::AES, :kc_gcm).put(key, text)
     name = with_instruction_file(key)
     commitment = entries_of(name).slice("x-amz-c", "x-amz-d", "x-amz-i")
@@ -108,7 +108,7 @@ RSpec.describe "Conformance: ranges" do
     end
   end
 
-  it "are refused of a body that was changed anywhere, which the other clients hand out" do
+  it "are refused if the body was changed anywhere; the other clients return them" do
     ours.put(key, text)
     restore(key, entries_of(key).transform_keys { |name| "x-amz-meta-#{name}" },
             stored(key).last.tap { |body| body.setbyte(-20, body.getbyte(-20) ^ 1) })

@@ -19,7 +19,7 @@ RSpec.describe "Conformance: re-encryption" do
 
       before { Conformance::Peers::Python.new(former, :kc_gcm).put(key, text) }
 
-      it "leaves an object that the new key alone opens, here and in another language, with its body as it was" do
+      it "leaves an object that only the new key opens, here and in another language, with the same body" do
         body = stored(key).last
         ours(former, **config).reencrypt(key, material(wanted, keyId: "new"), EnforceRotation: "true")
         expect(ours(wanted, **config).get(key)).to eq(text)
@@ -29,7 +29,7 @@ RSpec.describe "Conformance: re-encryption" do
         expect(JSON.parse(entries_of(key)["x-amz-m"])).to eq("keyId" => "new").or eq("key_id" => "new")
       end
 
-      it "keeps the commitment, so that nobody else's wrapped key passes afterwards" do
+      it "keeps the commitment, so that the wrapped key of another object is refused afterwards" do
         Conformance::Peers::Python.new(former, :kc_gcm).put(other = unique_key, "another")
         [key, other].each { |name| ours(former, **config).reencrypt(name, material(wanted)) }
         bad = copy(key) { |entries| [{ **entries, "x-amz-3" => entries_of(other)["x-amz-3"] }, nil] }
@@ -41,7 +41,7 @@ RSpec.describe "Conformance: re-encryption" do
       let(:former) { keys[from].first }
       let(:wanted) { keys[to].last }
 
-      it "writes the file of KC-GCM anew and leaves the object as it is; the new key alone opens it" do
+      it "replaces the file of KC-GCM and leaves the object unchanged; only the new key opens it" do
         Conformance::Peers::Python.new(former, :kc_gcm).put(key, text)
         before = object_itself(name = with_instruction_file(key))
         ours(former).reencrypt(name, material(wanted, keyId: "new"), EnforceRotation: "true")
@@ -51,7 +51,7 @@ RSpec.describe "Conformance: re-encryption" do
         expect(instruction_file(name).keys).to contain_exactly("x-amz-3", "x-amz-w", "x-amz-m")
       end
 
-      it "writes the file of GCM anew, and Amazon's Ruby client reads it by the new key" do
+      it "replaces the file of GCM, and Amazon's Ruby client reads it with the new key" do
         Conformance::Peers::RubyV2.new(former, :gcm, envelope_location: :instruction_file).put(key, text)
         before = object_itself(key)
         ours(former).reencrypt(key, material(wanted), EnforceRotation: "true")
@@ -70,7 +70,7 @@ RSpec.describe "Conformance: re-encryption" do
     end
   end
 
-  it "of an instruction file is under its own suffix, where a request asks for one" do
+  it "of an instruction file uses its own suffix if a request asks for one" do
     Conformance::Peers::RubyV2.new(Conformance::Cases::AES, :gcm, envelope_location: :instruction_file,
                                                                   instruction_file_suffix: ".instruction-rsa")
                               .put(key, text)
@@ -78,7 +78,7 @@ RSpec.describe "Conformance: re-encryption" do
     expect(ours(Conformance::Cases::RSA).get(key, InstructionFileSuffix: ".instruction-rsa")).to eq(text)
   end
 
-  it "with the same key is refused where rotation is enforced, and changes nothing otherwise" do
+  it "with the same key is refused if rotation is enforced, and otherwise changes nothing" do
     ours(commitmentPolicy: Conformance::Cases::REQUIRE).put(key, text)
     before = object_itself(key)
     same = material(Conformance::Cases::AES)
@@ -87,7 +87,7 @@ RSpec.describe "Conformance: re-encryption" do
     expect(object_itself(key)).to eq(before)
   end
 
-  it "by a key that does not open the object is refused and changes nothing" do
+  it "with a key that does not open the object is refused and changes nothing" do
     ours(commitmentPolicy: Conformance::Cases::REQUIRE).put(key, text)
     before = object_itself(key)
     stranger = ours(OpenSSL::Random.random_bytes(32))

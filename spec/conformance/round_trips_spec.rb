@@ -13,19 +13,19 @@ RSpec.describe "Conformance: round trips" do
 
   Conformance::Peers.with_formats.each do |name, peer, format|
     keys.each do |kind, wrapping_key|
-      describe "with Amazon's client for #{name}, #{format.to_s.upcase.tr("_", "-")}, #{kind}" do
+      describe "with Amazon's client for #{name}, #{format.to_s.upcase.tr("_", "-")}, #{kind}:" do
         before { skip peer.missing if peer.missing }
 
         let(:client) { ours(wrapping_key, commitmentPolicy: policies[format], encryptionAlgorithm: algorithms[format]) }
         let(:theirs) { peer.new(wrapping_key, format) }
 
-        it "has our object read there" do
+        it "our object is read there" do
           client.put(key, text)
           expect(algorithm_of(key)).to eq(algorithms[format])
           expect(theirs.get(key)).to eq(text)
         end
 
-        it "has its object read here" do
+        it "its object is read here" do
           theirs.put(key, text)
           expect(algorithm_of(key)).to eq(algorithms[format])
           expect(client.get(key)).to eq(text)
@@ -56,19 +56,19 @@ RSpec.describe "Conformance: round trips" do
     expect([ours, ruby].map { |client| client.get(name) }).to eq([text, text])
   end
 
-  it "tells what went wrong at the server from what the client refuses" do
+  it "distinguishes errors of the server from those of the client" do
     expect { ours.get(key) }.to raise_error(Conformance::GenericServerError)
     server.put(bucket, key, "plaintext", {})
     expect { ours.get(key) }.to refused(/not encrypted/)
   end
 
-  it "needs exactly one key, of a kind that there is" do
+  it "requires exactly one key of a known kind" do
     expect { Conformance::Connection.new(keyMaterial: {}) }.to refused
     both = { **material(Conformance::Cases::AES), **material(Conformance::Cases::RSA) }
     expect { Conformance::Connection.new(keyMaterial: both) }.to refused
   end
 
-  it "never releases bytes before they are checked: the switch that would is refused" do
+  it "never releases unauthenticated bytes: the option for that is refused" do
     expect { ours(enableDelayedAuthenticationMode: true) }.to refused
   end
 end

@@ -32,7 +32,7 @@ RSpec.describe "Conformance: RSA keys and V1" do
 
   { "in the metadata" => false, "in an instruction file" => true }.each do |place, in_file|
     policies.each do |policy|
-      it "answers alike for valid and invalid padding, with legacy disabled under #{policy}: V1 #{place}" do
+      it "has the same response for valid and invalid padding, with legacy disabled under #{policy}: V1 #{place}" do
         client = ours(rsa, commitmentPolicy: policy)
         client.put(key, "secret")
         answers = wrapped.values.map { |bytes| answer(client, oracle_copy(bytes, in_file: in_file)) }
@@ -40,7 +40,7 @@ RSpec.describe "Conformance: RSA keys and V1" do
       end
     end
 
-    it "answers alike for valid and invalid padding, with legacy enabled too: V1 #{place}" do
+    it "has the same response for valid and invalid padding, with legacy enabled too: V1 #{place}" do
       client = ours(rsa, **Conformance::Cases::LEGACY)
       client.put(key, "secret")
       # A body with wrong padding under each of the correctly padded keys above.
@@ -50,15 +50,15 @@ RSpec.describe "Conformance: RSA keys and V1" do
     end
   end
 
-  describe "of an object that V1 wrote" do
+  describe "of a V1 object" do
     before { AwsClients.v1(rsa).put_object(bucket: bucket, key: key, body: text) }
 
     policies.first(2).each do |policy|
-      it "is read under #{policy} where legacy is enabled" do
+      it "is read under #{policy} if legacy is enabled" do
         expect(ours(rsa, commitmentPolicy: policy, **Conformance::Cases::LEGACY).get(key)).to eq(text)
       end
 
-      it "is refused under #{policy} where it is not, and the error names the setting" do
+      it "is refused under #{policy} otherwise, and the error names the setting" do
         expect { ours(rsa, commitmentPolicy: policy).get(key) }.to refused(/legacy V1 format.*security_profile/)
       end
     end

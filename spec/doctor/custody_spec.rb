@@ -20,7 +20,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
     described_class.new({ "encrypted" => entry }, output: output).run
   end
 
-  it "has the custodian return the key, and says for how long an outage of it is survived" do
+  it "gets the key from the custodian, and says how long an outage of it is survived" do
     use_custodian(use_open_bao, ttl: 120)
     expect(examine(encryption_key: reference)).to be(true), output.string
     status, text = findings["key in custody"]
@@ -31,7 +31,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
     [bytes, [bytes].pack("m0"), OpenBaoServer::ROOT].each { |secret| expect(output.string.b).not_to include(secret) }
   end
 
-  it "notices a key that was revoked though this process still has it, and goes on with the other checks" do
+  it "detects a revoked key although this process still has it, and continues with the other checks" do
     token = bao.token_for(transit_key)
     use_open_bao(token: token)
     new_client(encryption_key: reference, encryption_key_id: nil).upload(unique_key, StringIO.new("x"))
@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
     expect(findings["round trip, 1 KiB"].first).to eq("ok")
   end
 
-  it "tries each reading key that is in custody" do
+  it "tries each decryption key in custody" do
     use_open_bao
     gone = bao.transit_key
     former = reference_to(gone)
@@ -50,7 +50,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
     expect(findings["key in custody"]).to match(["FAILED", /`#{gone}`.*unreadable for good/])
   end
 
-  it "says that no custodian is configured" do
+  it "reports that no custodian is configured" do
     expect(examine(encryption_key: reference)).to be(false)
     expect(output.string).to include("set config.encrypted_s3_service.key_custodian")
   end
@@ -65,12 +65,12 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
       expect(server.list(bucket, prefix: "encrypted_s3_service-doctor/")).to be_empty
     end
 
-    it "says nothing of them where there are none" do
+    it "does not mention them if there are none" do
       examine(encryption_key: "k" * 32)
       expect(findings).not_to have_key("recovery keys")
     end
 
-    it "refuses a private key among them, and shows it nowhere" do
+    it "refuses a private key among them, and does not show it" do
       expect(examine(encryption_key: "k" * 32, recovery_keys: [pair.private_to_pem])).to be(false)
       expect(output.string).to include("recovery_keys.0 is a private key")
       expect(output.string).not_to include("BEGIN")

@@ -6,7 +6,7 @@ require_relative "../support/fault_proxy"
 RSpec.describe EncryptedS3Service::Doctor do
   include_context "with an entry to examine"
 
-  it "finds a service well that is, and leaves nothing in its bucket" do
+  it "reports success for a working service, and leaves nothing in its bucket" do
     expect(examine).to be(true)
     expect(statuses).to eq(
       "configuration" => "ok", "key" => "ok", "endpoint" => "ok", "clock" => "ok", "credentials" => "ok",
@@ -21,13 +21,13 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect_nothing_left
   end
 
-  it "has looked at the bytes in the bucket, which are those of the file and a tag" do
+  it "compares the size in the bucket: that of the file and a tag" do
     examine
     expect(findings["round trip, 1 KiB"].last).to include("bucket has 1040 bytes without the plaintext")
     expect(findings["round trip, 20 MiB"].last).to include("bucket has 20971528 bytes without the plaintext")
   end
 
-  it "sends the large file in parts, whatever the entry's threshold" do
+  it "sends the large file in parts with any threshold of the entry" do
     FaultProxy.run(server.endpoint) do |proxy|
       examine(endpoint: proxy.endpoint, upload: { multipart_threshold: 64 << 20, part_size: 64 << 20 })
       expect(proxy.requests("UploadPart").map(&:part).sort).to eq([1, 2, 3, 4, 5])
@@ -55,13 +55,13 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect(output.string.lines.grep(/^\w+: bucket/).join).to match(/\Aone: .*\ntwo: .*\n\z/)
   end
 
-  it "examines the one that it is told" do
+  it "examines the given service" do
     entries = { one: entry(bucket: "no-such-bucket"), two: entry }
     expect(described_class.new(entries, output: output).run("two")).to be(true)
     expect(output.string).not_to include("one: ")
   end
 
-  it "says which services there are when it is told another" do
+  it "lists the existing services when the given one is unknown" do
     expect { described_class.new({ one: entry, disk: { service: "Disk" } }, output: output).run("disk") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /no EncryptedS3 service "disk"\..*storage.yml has one\./)
     expect { described_class.new({ disk: { service: "Disk" } }, output: output).run }
@@ -78,41 +78,41 @@ RSpec.describe EncryptedS3Service::Doctor do
       findings["segment maps"]
     end
 
-    it "warns when they cannot be stored, which is no failure" do
+    it "warns if they cannot be stored, which is no failure" do
       expect(examine_with("PutObject", denied))
         .to match(["warning", /stored without them \(403 AccessDenied\).*\.segments/])
       expect(output.string).to end_with("No check failed.\n")
     end
 
-    it "warns when they cannot be read" do
+    it "warns if they cannot be read" do
       expect(examine_with("GetObject", denied)).to match(["warning", /cannot be read.*s3:GetObject/])
     end
 
-    it "says that they cannot be deleted" do
+    it "reports that they cannot be deleted" do
       expect(examine_with("DeleteObject", denied)).to match(["skipped", /not allowed \(403 AccessDenied\)/])
       server.list(bucket, prefix: "encrypted_s3_service-doctor/").each { |key| server.delete(bucket, key) }
     end
 
-    it "skips them where there are to be none" do
+    it "skips them if they are switched off" do
       examine(segment_index: false)
       expect(findings["segment maps"]).to eq(["skipped", "`segment_index` is false"])
     end
   end
 
   describe "of the settings" do
-    it "names one that is not known, and asks the store for nothing" do
+    it "names an unknown one, and sends the store no request" do
       expect(examine(regoin: "x")).to be(false)
       expect(findings["configuration"]).to match(["FAILED", /regoin is not a setting.*Did you mean region/])
       expect(statuses).not_to include("endpoint")
     end
 
-    it "does not show credentials that were put into the endpoint" do
+    it "does not show credentials in the endpoint" do
       examine(endpoint: "https://id:c0nfidential@s3.example.com")
       expect(findings["configuration"]).to match(["FAILED", /endpoint must be a URL.*without credentials/])
       expect(output.string).not_to include("c0nfidential")
     end
 
-    it "tells a wrong setting and a wrong key apart" do
+    it "distinguishes a wrong setting from a wrong key" do
       examine(encryption_key: "short", bucket: nil)
       expect(findings["configuration"]).to eq(["FAILED", "bucket is missing"])
       expect(findings["key"]).to match(["FAILED", /exactly 32 bytes, not 5/])
@@ -125,22 +125,22 @@ RSpec.describe EncryptedS3Service::Doctor do
       findings["key"]
     end
 
-    it "says how to make one when it is missing" do
+    it "says how to make one if it is missing" do
       expect(key_finding(nil)).to match(["FAILED", /missing\. Generate one with .*encrypted_s3_service:generate_key/])
       expect(statuses["configuration"]).to eq("ok")
     end
 
-    it "examines the store all the same" do
+    it "examines the store even without a valid key" do
       expect(examine(encryption_key: nil)).to be(false)
       expect(statuses.values.count("FAILED")).to eq(1)
       expect(statuses["round trip, 20 MiB"]).to eq("ok")
     end
 
-    it "does not take one of a wrong length" do
+    it "refuses one of a wrong length" do
       expect(key_finding("base64:#{["k" * 16].pack("m0")}")).to match(["FAILED", /exactly 32 bytes, not 16/])
     end
 
-    it "does not take one byte repeated, a sequence or a short word again and again" do
+    it "refuses one repeated byte, a sequence, or a repeated word" do
       ["\0" * 32, (0..31).to_a.pack("C*"), "password" * 4].each do |bytes|
         output.truncate(output.rewind)
         expect(key_finding("base64:#{[bytes].pack("m0")}")).to match(["FAILED", /guessable.*Keep this one/])

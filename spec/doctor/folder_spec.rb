@@ -14,7 +14,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       described_class.new({ "encrypted" => entry }, output: output).run
     end
 
-    it "tries what a folder can do, and leaves nothing in it" do
+    it "tests the operations of a folder, and leaves nothing in it" do
       expect(examine).to be(true), output.string
       expect(statuses).to eq("configuration" => "ok", "key" => "ok", "folder" => "ok", "round trip, 1 KiB" => "ok",
                              "round trip, 20 MiB" => "ok", "rotation" => "ok", "segment maps" => "ok",
@@ -24,14 +24,14 @@ RSpec.describe EncryptedS3Service::Doctor do
       expect(left).to eq([".encrypted_s3/lock"])
     end
 
-    it "says which folder cannot be written to, and tries nothing else" do
+    it "names a folder that is not writable, and skips the other checks" do
       File.write(@root, "a file")
       expect(examine).to be(false)
       expect(findings["folder"]).to match(["FAILED", /cannot .*#{@root}.*Check `root`/])
       expect(statuses.keys).to eq(%w[configuration key folder])
     end
 
-    it "warns of it in production" do
+    it "warns about it in production" do
       stub_const("Rails", Module.new { def self.env = Class.new { def production? = true }.new })
       examine
       expect(findings["folder"]).to match(["warning", /is on this machine only.*set `bucket`/])
@@ -51,7 +51,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect_nothing_left
   end
 
-  it "says when what comes back is not what was stored" do
+  it "reports that other bytes come back than were stored" do
     client = instance_double(EncryptedS3Service::Client, upload: nil, delete: nil, download: "something else")
     service = instance_double(described_class::ExaminedService, client: client, probe: "probe", gone: nil)
     expect(described_class::SmallRoundTripCheck.new(service).call)

@@ -17,7 +17,7 @@ RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" 
     described_class.new({ "encrypted" => entry }, output: output).run
   end
 
-  it "makes and opens a data key, says what that took, and goes on with the store" do
+  it "makes and opens a data key, reports the time, and continues with the store" do
     expect(examine).to be(true)
     expect(findings["key"]).to match(["ok", /in AWS KMS: #{Regexp.escape(arn)} made and opened a data key in \d+ ms/])
     expect(findings["rotation"].first).to eq("ok")
@@ -30,7 +30,7 @@ RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" 
     "NotFoundException" => /`kms_key_id` and `kms_region`/
   }
   refused.each do |code, advice|
-    it "tells #{code} from other problems, and examines the store all the same" do
+    it "distinguishes #{code} from other problems, and examines the store anyway" do
       FaultProxy.run(Kms.server.endpoint) do |proxy|
         proxy.fault("GenerateDataKey", status: 400, answer: JSON.generate({ __type: code }))
         expect(examine(kms_endpoint: proxy.endpoint)).to be(false)
@@ -40,7 +40,7 @@ RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" 
     end
   end
 
-  it "says that a key waits for its deletion, also one that only reads" do
+  it "reports a key whose deletion is pending, also a decryption key" do
     former = Kms.create_key
     Kms.client.schedule_key_deletion(key_id: former[%r{[^/]+\z}], pending_window_in_days: 7)
     expect(examine(decryption_keys: ["kms:#{former}"])).to be(true)
@@ -66,7 +66,7 @@ RSpec.describe EncryptedS3Service::Doctor, "of a service with a key in AWS KMS" 
     end
   end
 
-  it "says what is wrong with the settings" do
+  it "names the problem of the settings" do
     expect(examine(kms_key_id: "no id at all")).to be(false)
     expect(findings["key"]).to match(["FAILED", /kms_key_id must be the id/])
   end

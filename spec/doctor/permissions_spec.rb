@@ -10,7 +10,7 @@ RSpec.describe EncryptedS3Service::Doctor do
 
   describe "of the permissions" do
     { "PutObject" => "uploads", "DeleteObject" => "purging files" }.each do |operation, use|
-      it "says that s3:#{operation} is missing, and for what it is needed" do
+      it "reports that s3:#{operation} is missing, and its purpose" do
         FaultProxy.run(server.endpoint) do |proxy|
           proxy.fault(operation, **denied)
           expect(examine(endpoint: proxy.endpoint)).to be(false)
@@ -31,7 +31,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       expect(names).to match_array(probes)
     end
 
-    it "says that s3:AbortMultipartUpload is missing" do
+    it "reports that s3:AbortMultipartUpload is missing" do
       FaultProxy.run(server.endpoint) do |proxy|
         proxy.fault("AbortMultipartUpload", **denied)
         expect(examine(endpoint: proxy.endpoint)).to be(false)
@@ -39,7 +39,7 @@ RSpec.describe EncryptedS3Service::Doctor do
       end
     end
 
-    it "says that reading or listing is missing" do
+    it "reports that reading or listing is missing" do
       FaultProxy.run(server.endpoint) do |proxy|
         proxy.fault("GetObject", **denied)
         expect(examine(endpoint: proxy.endpoint)).to be(false)
@@ -51,7 +51,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
   end
 
-  it "finds all out with credentials of a profile, too" do
+  it "works with credentials of a profile" do
     before = ENV.to_h.slice("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE")
     Tempfile.create("credentials") do |file|
       file.write("[spec]\naws_access_key_id = #{server.access_key_id}\n" \
@@ -68,7 +68,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     ENV.update({ "AWS_PROFILE" => nil, "AWS_SHARED_CREDENTIALS_FILE" => nil, **before })
   end
 
-  it "looks for the bucket where the client does, with an endpoint of the environment and no path style" do
+  it "uses the address of the client, with an endpoint of the environment and no path style" do
     before = ENV.fetch("AWS_ENDPOINT_URL_S3", nil)
     ENV["AWS_ENDPOINT_URL_S3"] = server.endpoint
     expect(examine(endpoint: nil, force_path_style: nil)).to be(true), output.string
@@ -77,7 +77,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     ENV["AWS_ENDPOINT_URL_S3"] = before
   end
 
-  it "aborts the upload that it has begun although the answers get lost" do
+  it "aborts the upload that it has started although the responses get lost" do
     FaultProxy.run(server.endpoint) do |proxy|
       proxy.fault("AbortMultipartUpload", times: 3, drop: :after)
       expect(examine(endpoint: proxy.endpoint)).to be(true)
@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect_nothing_left
   end
 
-  it "leaves nothing behind in a bucket that keeps versions, and says what that means" do
+  it "leaves nothing behind in a versioned bucket, and explains versioning" do
     versioned = "versions-#{SecureRandom.hex(4)}"
     server.create_bucket(versioned)
     enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
@@ -98,7 +98,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     expect(statuses).not_to include("probes")
   end
 
-  it "says that keys cannot be rotated where the store keeps the old metadata" do
+  it "reports that keys cannot be rotated if the store keeps the old metadata" do
     CopyIgnoringStore.run(server.endpoint) do |store|
       expect(examine(endpoint: store.endpoint)).to be(true)
       expect(findings["rotation"]).to match(["warning", /impossible: .* did not\. Rotate with REENCRYPT=true/])
@@ -106,14 +106,14 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
   end
 
-  it "goes through a store like Cloudflare R2, which takes no part that is larger than the first" do
+  it "works with a store like Cloudflare R2, which accepts no part larger than the first" do
     EqualPartsStore.run(server.endpoint) do |store|
       expect(examine(endpoint: store.endpoint)).to be(true)
       expect(statuses["round trip, 20 MiB"]).to eq("ok")
     end
   end
 
-  it "says when another region is the bucket's" do
+  it "names the region of the bucket if it is another" do
     FaultProxy.run(server.endpoint) do |proxy|
       proxy.fault("GetObject", status: 400, answer: "<Error><Code>AuthorizationHeaderMalformed</Code>" \
                                                     "<Region>eu-west-3</Region></Error>")
@@ -122,7 +122,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
   end
 
-  it "says when new files go to an archive" do
+  it "reports that new files go to an archive" do
     FaultProxy.run(server.endpoint) do |proxy|
       proxy.fault("GetObject", skip: 4, **denied("InvalidObjectState"))
       examine(endpoint: proxy.endpoint)
@@ -130,7 +130,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
   end
 
-  it "goes the way of the files: through the proxy, and into the folder of the entry" do
+  it "uses the proxy and the prefix of the entry" do
     port = URI(server.endpoint).port
     HttpProxyServer.run(port) do |proxy|
       url = proxy.url("me:s3cret")

@@ -24,13 +24,13 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
     expect(output.string).to include("id #{EncryptedS3Service::EncryptionKey.new(key).id}")
   end
 
-  it "says when the tenant's key is destroyed" do
+  it "reports that the tenant's key is destroyed" do
     tenant_keys(encrypted: {})
     expect { doctor.run("encrypted@42") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /key of the service encrypted@42 is destroyed/)
   end
 
-  it "examines what a resolver knows, and the parts of a mirror" do
+  it "examines services of a resolver, and the parts of a mirror" do
     entry = entries.fetch(:encrypted)
     resolver = ->(name) { name == "customer" ? entry : nil }
     EncryptedS3Service.settings.merge!(service_resolver: resolver, trusted_resolver: true)
@@ -42,14 +42,14 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
     EncryptedS3Service.settings.merge!(service_resolver: nil, trusted_resolver: nil)
   end
 
-  it "says which services there are when there is no such one" do
+  it "lists the existing services if the given one does not exist" do
     expect { doctor.run("nobody") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /no EncryptedS3 service "nobody"\. .* has encrypted/)
     expect { doctor.run("local") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /no EncryptedS3 service "local"/)
   end
 
-  it "is a task, which tells of the application too" do
+  it "is a task, which reports on the application too" do
     printed, status = DummyProcess.run(<<~RUBY)
       Rails.application.load_tasks
       Rake::Task["encrypted_s3_service:doctor"].invoke
@@ -65,7 +65,7 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
 
     def finding(check) = Array(check.call).first.then { |found| [found.status, found.text] }
 
-    it "says which versions of Rails lack fixes" do
+    it "names fixes that the version of Rails lacks" do
       { "7.1.6" => :warning, "7.2.2.2" => :warning, "7.2.3.1" => :warning, "7.2.3.2" => :ok, "8.0.5" => :warning,
         "8.0.5.1" => :ok, "8.1.3" => :warning, "8.1.3.1" => :ok, "8.2.0" => :ok }.each do |version, status|
         found = finding(checks::RailsCheck.new(Gem::Version.new(version)))
@@ -74,14 +74,14 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
       expect(finding(checks::RailsCheck.new(Gem::Version.new("8.0.4"))).last).to include("Update to 8.0.5.1")
     end
 
-    it "says whether anything asks for a login" do
+    it "reports whether a login is required" do
       settings = EncryptedS3Service::Engine::Settings.new
       expect(finding(checks::LoginCheck.new(settings))).to match([:hint, /anybody with a signed.*base_controller/])
       settings.base_controller = "GuardedController"
       expect(finding(checks::LoginCheck.new(settings))).to match([:ok, /GuardedController/])
     end
 
-    it "says whether addresses can be made outside of requests" do
+    it "reports whether addresses can be made outside of requests" do
       expect(finding(checks::HostCheck.new)).to match([:warning, /default_url_options/]).or match([:ok, /outside/])
       EncryptedS3Service.settings.default_url_options = { host: "files.example.com" }
       expect(finding(checks::HostCheck.new)).to match([:ok, /files\.example\.com outside .* from config/])
@@ -89,7 +89,7 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
       EncryptedS3Service.settings.default_url_options = nil
     end
 
-    it "says which mirrors encrypt in part" do
+    it "lists the mirrors that encrypt in part" do
       disk = { service: "Disk", root: "/nowhere" }
       mixed = { half: { service: "Mirror", primary: "encrypted", mirrors: ["disk"] }, disk: disk,
                 encrypted: entries.fetch(:encrypted) }
@@ -97,14 +97,14 @@ RSpec.describe EncryptedS3Service::Doctor, "in a Rails application" do
       expect(finding(checks::MirrorsCheck.new(mixed.except(:half)))).to match([:ok, /none/])
     end
 
-    it "says when there is little room for temporary files" do
+    it "reports little room for temporary files" do
       expect(finding(checks::TemporaryFolderCheck.new("/tmp", free: 100.megabytes)))
         .to match([:warning, /only 100 MB free.*TMPDIR/])
       expect(finding(checks::TemporaryFolderCheck.new)).to match([:ok, /free/]).or match([:warning, /only/])
       expect(finding(checks::TemporaryFolderCheck.new("/no/such/folder"))).to match([:skipped, /unknown/])
     end
 
-    it "says that the service is this gem's" do
+    it "reports that the service is this gem's" do
       expect(finding(checks::ServiceFileCheck.new)).to match([:ok, /this gem/])
     end
   end

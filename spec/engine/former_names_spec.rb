@@ -14,11 +14,11 @@ RSpec.describe "Names that have changed" do
     end
   end
 
-  it "warn as the application has its deprecations" do
+  it "warn according to the application's deprecation settings" do
     expect(Rails.application.deprecators[:encrypted_s3_service]).to be(EncryptedS3Service.deprecator)
   end
 
-  it "leave every other name unknown" do
+  it "do not define any other name" do
     expect { EncryptedS3Service.const_get(:Nothing) }.to raise_error(NameError, /EncryptedS3Service::Nothing/)
   end
 end

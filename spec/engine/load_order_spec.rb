@@ -34,46 +34,46 @@ RSpec.describe "Loading the gem in an application" do
   production = { "RAILS_ENV" => "production" }
   eager = { "config.eager_load = false" => "config.eager_load = true" }
 
-  it "says what to do when the gem was loaded before Rails" do
+  it "says what to do if the gem was loaded before Rails" do
     printed, well = run(fetch, replaced: first)
     expect(well).to be(false)
     expect(printed).to include("loaded too early, so its Rails engine is missing. Load the gem after Rails")
     expect(printed).to include(%(add `require "encrypted_s3_service/engine"` below))
   end
 
-  it "works when the gem was loaded before Rails and its engine after it" do
+  it "works if the gem was loaded before Rails and its engine after it" do
     engine = { %(require "encrypted_s3_service"\n\n) => %(require "encrypted_s3_service/engine"\n\n) }
     printed, well = run(fetch, replaced: { **first, **engine })
     expect([printed, well]).to match([/EncryptedS3Service.*enc/, true])
   end
 
-  it "says what to do when the gem was loaded after the application had booted" do
+  it "says what to do if the gem was loaded after the application had booted" do
     printed, well = run("require 'encrypted_s3_service'; #{fetch}",
                         replaced: { %(require "encrypted_s3_service"\n\n) => "\n" })
     expect(well).to be(false)
     expect(printed).to include("loaded too late, so its Rails engine is missing")
   end
 
-  it "says so too when an initializer has loaded it" do
+  it "says the same if an initializer loaded it" do
     printed, well = run(fetch, replaced: { %(require "encrypted_s3_service"\n\n) => "\n" },
                                files: { "config/initializers/files.rb" => %(require "encrypted_s3_service") })
     expect([printed, well]).to match([/loaded too late/, false])
   end
 
-  it "is a library in an application without Active Storage" do
+  it "works as a library in an application without Active Storage" do
     client = "puts EncryptedS3Service::Client.new(bucket: 'b', region: 'r', encryption_key: 'k' * 32).inspect"
     [[{}, {}], [production, eager]].each do |env, replaced|
       expect(run(client, env: env, replaced: { **without_storage, **replaced })).to match([/Client.*bucket="b"/, true])
     end
   end
 
-  it "is a library in an application of Rails' core alone" do
+  it "works as a library in an application with only the core of Rails" do
     bare = %w[active_record/railtie active_job/railtie action_controller/railtie active_storage/engine]
            .to_h { |name| [%(require "#{name}"\n), ""] }
     expect(run("puts EncryptedS3Service.settings.base_controller", replaced: bare)).to match([/Controller/, true])
   end
 
-  it "serves an API without Action View's, Action Mailer's and Action Cable's parts" do
+  it "serves an API without Action View, Action Mailer and Action Cable" do
     paths = "puts Rails.application.routes.url_helpers.rails_encrypted_s3_blob_path('t', 'a.txt')"
     [[{}, {}], [production, eager]].each do |env, replaced|
       api = { "config.load_defaults 7.1" => "config.load_defaults 7.1; config.api_only = true", **replaced }
@@ -81,7 +81,7 @@ RSpec.describe "Loading the gem in an application" do
     end
   end
 
-  it "loads no controller of Rails before something asks for it" do
+  it "loads no controller of Rails early" do
     code = <<~RUBY
       puts ActiveStorage.autoload?(:BaseController).inspect, ActiveStorage.autoload?(:DirectUploadsController).inspect
       puts defined?(ActionController::Base).inspect
@@ -91,7 +91,7 @@ RSpec.describe "Loading the gem in an application" do
     expect(printed.lines.first(2).map(&:chomp)).to all(match(/base_controller\.rb|direct_uploads_controller\.rb/))
   end
 
-  it "changes Active Storage's controllers each time that they are loaded" do
+  it "changes Active Storage's controllers each time they are loaded" do
     code = <<~RUBY
       2.times do
         puts ActiveStorage::BaseController.include?(EncryptedS3Service::Controller)
@@ -104,7 +104,7 @@ RSpec.describe "Loading the gem in an application" do
     expect(run(code, files: setting)).to eq(["true\n" * 4, true])
   end
 
-  it "loads for a production server what its requests need, and not what tasks need" do
+  it "loads in a production server only the code of requests, not that of tasks" do
     code = <<~RUBY
       needed = %i[Client Controller DirectUploads Job Tenant AttachmentValidator DerivedKeys BlobsController]
       puts needed.filter_map { |name| EncryptedS3Service.autoload?(name) }.inspect

@@ -45,7 +45,7 @@ RSpec.describe "The log of an application", type: :request do
     restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(0, bytes.getbyte(0) ^ 1) })
   end
 
-  it "has no key, no credential and nothing of a file, in success and in failure" do
+  it "contains no key, credential or content of a file, in success and in failure" do
     log = written do
       send_file(announced = announce, text)
       blob = ActiveStorage::Blob.find_signed!(announced["signed_id"])
@@ -63,7 +63,7 @@ RSpec.describe "The log of an application", type: :request do
     expect(secrets.select { |_, secret| log.b.include?(secret.b) }.keys).to eq([])
   end
 
-  it "has none of it when the store refuses, or cannot be reached" do
+  it "contains none of it when the store refuses, or cannot be reached" do
     log = written do
       FaultProxy.run(server.endpoint) do |proxy|
         refusal = "<Error><Code>AccessDenied</Code><Message>see s3cret</Message></Error>"

@@ -19,7 +19,7 @@ RSpec.describe EncryptedS3Service::LogSubscriber do
                                             key: key, service: service, format: "v2", key_id: key_id)
   end
 
-  it "says once of each old key and service that files are under it, whatever their number" do
+  it "logs each old key of a service once, for any number of files" do
     id = unique_key
     lines = log(:info) do
       20.times { |number| rotation_needed(id, key: "file #{number}") }
@@ -30,12 +30,12 @@ RSpec.describe EncryptedS3Service::LogSubscriber do
                             /of other is wrapped by the old key "#{id}"/, /wrapped by the old key "#{id} too"/])
   end
 
-  it "says it of every file to those who want to know all" do
+  it "logs it for every file with the option for that" do
     id = unique_key
     expect(log(:debug) { 3.times { |number| rotation_needed(id, key: "file #{number}") } }.size).to eq(3)
   end
 
-  it "makes nothing of events that the log's level leaves out" do
+  it "ignores events below the log level" do
     subscriber = described_class.log_subscribers.grep(described_class).sole
     silenced = %i[info warn].to_h do |level|
       before = ActiveSupport::LogSubscriber.logger

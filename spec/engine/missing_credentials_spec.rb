@@ -34,7 +34,7 @@ RSpec.describe "An application whose credentials cannot be read" do
 
   def lose_key = FileUtils.rm(app.path("config/master.key"))
 
-  it "is told where their key belongs, at boot, with the first file and by the doctor" do
+  it "gets an error that says where the key of the credentials belongs: at boot, on first use and in the doctor" do
     lose_key
     expect(said("runner", "p 1", env: { "RAILS_ENV" => "production" }))
       .to include("`enc` of config/storage.yml is wrong: encryption_key is missing. #{advice}make one with: ruby")
@@ -43,7 +43,7 @@ RSpec.describe "An application whose credentials cannot be read" do
       .to include("missing. #{advice}generate one with `bin/rails encrypted_s3_service:generate_key`")
   end
 
-  it "is told to copy the key into the credentials of its environment, beside which Rails reads no others" do
+  it "is told to copy the key into the credentials of its environment, because Rails reads no others" do
     app.write("config/credentials/production.key", key = ActiveSupport::EncryptedFile.generate_key)
     ActiveSupport::EncryptedFile.new(content_path: app.path("config/credentials/production.yml.enc"), env_key: "NONE",
                                      key_path: app.path("config/credentials/production.key"),
@@ -54,7 +54,7 @@ RSpec.describe "An application whose credentials cannot be read" do
     expect(message).not_to include(key)
   end
 
-  it "is not told so where they can be read and have none" do
+  it "gets no such error if the credentials can be read and lack the key" do
     app.credentials = "aws: none\n"
     expect(said("runner", upload)).to include("encryption_key is missing. Make one with: ruby")
   end

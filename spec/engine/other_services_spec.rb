@@ -39,7 +39,7 @@ RSpec.describe "An application that has used no encrypted service yet" do
   entry = "encrypted: { service: EncryptedS3, root: tmp/three, encryption_key: #{"k" * 32} }\n"
 
   { "has none" => storage, "has one" => storage + entry }.each do |what, text|
-    it "serves, opens and moves plain files when its storage.yml #{what}" do
+    it "serves, opens and moves unencrypted files when its storage.yml #{what}" do
       @app.write("config/storage.yml", text)
       @app.write("config/database.yml", "development: { adapter: sqlite3, database: tmp/all.sqlite3 }\n")
       setting = "config.active_storage.service = :local; config.hosts.clear; config.active_job.queue_adapter = :test"

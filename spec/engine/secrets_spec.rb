@@ -60,14 +60,14 @@ RSpec.describe "The text of an object that holds keys" do
     EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
   end
 
-  it "shows none of Active Storage's registry, its configurator and its services" do
+  it "shows no key of Active Storage's registry, its configurator and its services" do
     expect(secrets.size).to be >= 3
     service = ActiveStorage::Blob.services.fetch(:encrypted)
     [ActiveStorage::Blob.services, configurator, configurator.configurations, service, service.client,
      service.client.configuration, ActiveStorage::Blob.services.fetch(:mirrored)].each { expect_no_secret_of(_1) }
   end
 
-  it "shows none of the application's configuration" do
+  it "shows no key of the application's configuration" do
     entries = Rails.application.config.active_storage.service_configurations
     expect(entries.inspect).to include("encrypted", "[REDACTED]")
     [entries, entries["encrypted"], entries.dup, entries.merge("a" => 1), Rails.application.config.active_storage]
@@ -75,13 +75,13 @@ RSpec.describe "The text of an object that holds keys" do
     [entries, entries["encrypted"], EncryptedS3Service.settings].each { expect_no_secret_of(_1) }
   end
 
-  it "leaves the values where they are used" do
+  it "does not change the values for the code that uses them" do
     entries = Rails.application.config.active_storage.service_configurations
     expect(entries.dig("encrypted", "encryption_key") || entries.dig(:encrypted, :encryption_key)).to be_a(String)
     expect(configurator.build(:encrypted).client.configuration).to be_complete
   end
 
-  it "shows none of what tenants' keys and resolved services are kept in" do
+  it "shows no key of tenants and resolved services" do
     ActiveStorage::Blob.services.fetch("encrypted@1")
     resolved = EncryptedS3Service.resolved_services
     entries = resolved.instance_variable_get(:@entries).values
@@ -90,7 +90,7 @@ RSpec.describe "The text of an object that holds keys" do
     [resolved, *entries, *resolvers].each { expect_no_secret_of(_1) }
   end
 
-  it "shows none while a configuration is read" do
+  it "shows no key while a configuration is read" do
     options = EncryptedS3Service::Configuration::Options.new({ encryption_key: tenant_key, upload: { a: tenant_key } })
     expect_no_secret_of(options)
     nested = EncryptedS3Service::Configuration::Options.new({ keys: { a: tenant_key } }).nested(:keys)

@@ -24,14 +24,14 @@ RSpec.describe "Another file active_storage/service/encrypted_s3_service.rb" do
     end
   end
 
-  it "is noticed at boot in the application's lib" do
+  it "is detected at boot in the application's lib" do
     said, well = boot({ "lib/#{name}" => recipe })
     expect(well).to be(false)
     expect(said).to include("`service: EncryptedS3` does not mean the service of the gem encrypted_s3_service: " \
                             "lib/#{name} takes its place. Delete or rename that file")
   end
 
-  it "is noticed in a gem of any name" do
+  it "is detected in a gem of any name" do
     engine = <<~RUBY
       module SomeGem
         class Engine < Rails::Engine
@@ -44,18 +44,18 @@ RSpec.describe "Another file active_storage/service/encrypted_s3_service.rb" do
     expect([said, well]).to match([%r{vendor/some_gem/lib/#{name} takes its place}, false])
   end
 
-  it "is noticed where the application's autoloader would load it" do
+  it "is detected on the path of the application's autoloader" do
     said, well = boot({ "app/storage/#{name}" => recipe })
     expect([said, well]).to match([%r{app/storage/#{name} takes its place}, false])
   end
 
-  it "is noticed when an initializer has loaded it from elsewhere" do
+  it "is detected if an initializer loaded it from elsewhere" do
     said, well = boot({ "extra/storage.rb" => recipe,
                         "config/initializers/storage.rb" => 'require Rails.root.join("extra/storage").to_s' })
     expect([said, well]).to match([%r{extra/storage\.rb takes its place}, false])
   end
 
-  it "is no matter under another name, nor when it is the gem's own by another path" do
+  it "is ignored under another name, and if it is the gem's own by another path" do
     link = '$LOAD_PATH.unshift(File.expand_path("../linked", __dir__).tap { |path| ' \
            "File.symlink(#{SmallApp::LIBRARY.inspect}, path) })"
     said, well = boot({ "lib/active_storage/service/other_service.rb" => recipe.sub("EncryptedS3", "Other") },

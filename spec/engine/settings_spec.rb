@@ -8,13 +8,13 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
 
   let(:refused) { EncryptedS3Service::ConfigurationError }
 
-  it "is one object, whichever way the application reaches it" do
+  it "is one object for every way of access" do
     ways = [EncryptedS3Service::Engine.config, Rails.configuration, Rails.application.config]
     expect(ways.map(&:encrypted_s3_service)).to all(equal(EncryptedS3Service.settings))
     expect(EncryptedS3Service.settings).to be_a(described_class)
   end
 
-  it "refuses a misspelt name, and says which was probably meant" do
+  it "refuses a misspelt name, and suggests the right one" do
     message = /encrypted_s3_service\.base_controler does not exist\. Did you mean base_controller\?/
     expect { settings.base_controler = "ApplicationController" }.to raise_error(refused, message)
     expect { settings.base_controler }.to raise_error(refused, message)
@@ -24,19 +24,19 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     expect { settings.update("base_controler" => nil) }.to raise_error(refused, message)
   end
 
-  it "refuses a name that is like no other, and lists those there are" do
+  it "refuses a name without a similar one, and lists all names" do
     expect { settings.colour = "red" }
       .to raise_error(refused, /\.colour does not exist\. The settings are: .*base_controller, .*tenant_keys, .*\.\z/)
   end
 
-  it "refuses names that Ruby itself has as private methods" do
+  it "refuses names of Ruby's private methods" do
     %i[format= test= open= print= system=].each do |name|
       expect { settings.public_send(name, 1) }.to raise_error(refused, /does not exist/)
     end
     expect { settings.format }.to raise_error(refused, /does not exist/)
   end
 
-  it "lets Ruby look for conversions" do
+  it "lets Ruby call implicit conversions" do
     expect([settings].flatten).to eq([settings])
     expect { puts settings }.to output(/Settings/).to_stdout
   end
@@ -73,7 +73,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     frame_ancestors: [["https://a.example https://b.example", "'self'; script-src *", "a\nb", :self, 1],
                       ["'none'", ["'self'", "https://*.a.example"]]]
   }.each do |name, (wrong, right)|
-    it "takes only what #{name} can be" do
+    it "accepts only valid values for #{name}" do
       wrong.each do |value|
         expect { settings[name] = value }
           .to raise_error(refused, /\Aconfig\.encrypted_s3_service\.#{name} must be /), value.inspect
@@ -85,12 +85,12 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     end
   end
 
-  it "has a specification of every setting in this file" do
+  it "has an example for every setting in this file" do
     tried = described_class.declarations.keys.map { |name| "takes only what #{name} can be" }
     expect(self.class.examples.map(&:description)).to include(*tried)
   end
 
-  it "still takes the former name of active_storage_concerns, with a warning that names the new one" do
+  it "accepts the former name of active_storage_concerns, with a warning that names the new one" do
     warned = /active_storage_controllers is deprecated\. Use active_storage_concerns instead/
     warnings = []
     allow(EncryptedS3Service.deprecator).to receive(:warn) { |message| warnings << message }
@@ -102,14 +102,14 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
     expect(Rails.application.deprecators[:encrypted_s3_service]).to be(EncryptedS3Service.deprecator)
   end
 
-  it "takes nil for the default" do
+  it "accepts nil for the default" do
     settings.resolved_services_limit = 5
     settings.resolved_services_limit = nil
     expect(settings.resolved_services_limit).to eq(100)
     expect(settings.to_h).to include(base_controller: "ActiveStorage::BaseController", current_tenant: nil)
   end
 
-  it "notices a Hash that was changed after it was assigned" do
+  it "detects a Hash that was changed after it was assigned" do
     settings.tenant_keys = { encrypted: {} }
     settings.tenant_keys[:other] = nil
     expect { settings.check }.to raise_error(refused, /tenant_keys must be/)
@@ -132,7 +132,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
       end
     end
 
-    it "stops the boot at the line that has the mistake" do
+    it "stops the boot at the line with the error" do
       boot("Rails.application.config.encrypted_s3_service.current_tennant = 'Current.organisation'") do |status, said|
         expect(status).not_to be_success
         expect(said).to include("current_tennant does not exist. Did you mean current_tenant?")
@@ -140,14 +140,14 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
       end
     end
 
-    it "stops the boot when all settings were replaced by a Hash" do
+    it "stops the boot if all settings were replaced by a Hash" do
       boot("Rails.application.config.encrypted_s3_service = { base_controler: 'X' }") do |status, said|
         expect(status).not_to be_success
         expect(said).to match(/config\.encrypted_s3_service was replaced by a Hash\. Assign each setting/)
       end
     end
 
-    it "stops the boot when a Hash was changed for the worse after it was assigned" do
+    it "stops the boot if a Hash was changed to an invalid one after it was assigned" do
       boot(<<~RUBY) do |status, said|
         keys = {}
         Rails.application.config.encrypted_s3_service.tenant_keys = keys

@@ -55,12 +55,12 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
     end
   end
 
-  it "looks at every entry, not only at the first" do
+  it "checks every entry, not only the first" do
     text = storage({}) + storage("buckett" => "x").sub("---\nenc:", "other:")
     expect(boot(text)).to match([/`other` of config.storage.yml is wrong: buckett/, false])
   end
 
-  it "names the entry when the classes of the application are loaded at boot, too" do
+  it "names the entry also if the classes of the application are loaded at boot" do
     files = { "app/models/contract.rb" => model }
     expect(boot({ "buckett" => "x" }, env: production, eager: true, files: files))
       .to match([/The service `enc` of config.storage.yml is wrong: buckett/, false])
@@ -78,7 +78,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
     expect(boot({}, files: files)).to match([/booted/, true])
   end
 
-  describe "where secrets are missing" do
+  describe "with missing secrets" do
     lacking = [without_key, { "bucket" => nil }, { "access_key_id" => "a" }].cycle
     use = "ActiveStorage::Blob.services.fetch(:enc).download('a')"
 
@@ -106,12 +106,12 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       end
     end
 
-    it "knows CI by whatever value a system gives it, and takes no for no" do
+    it "recognizes CI by any value of the variable except a negative one" do
       expect(boot(without_key, env: { **production, "CI" => "woodpecker" })).to match([/because CI is set/, true])
       expect(boot(without_key, env: { **production, "CI" => "false" })).to match([/encryption_key is missing/, false])
     end
 
-    it "takes for missing what a template leaves of a secret, and a file that is not mounted" do
+    it "treats empty templates of a secret and a file that is not mounted as missing" do
       [{ "encryption_key" => "base64:" }, { "encryption_key" => "file:/run/secrets/none" }].each do |settings|
         expect(boot(settings)).to match([/`enc` of config.storage.yml cannot be used: encryption_key/, true])
         expect(boot(settings, env: production)).to match([/`enc` of config.storage.yml is wrong: encryption/, false])
@@ -136,7 +136,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       end
     end
 
-    it "stops an image's build for what is wrong all the same" do
+    it "stops the build of an image for other errors" do
       [production, { **production, "SECRET_KEY_BASE_DUMMY" => "1" }].each do |env|
         expect(boot({ "buckett" => "x", "encryption_key" => "dummy" }, run: ["assets:precompile"], env: env,
                                                                        files: { "Rakefile" => rakefile }))
@@ -145,7 +145,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
     end
   end
 
-  describe "with settings that name what is not there" do
+  describe "with settings that name missing objects" do
     eagerness = [false, true].cycle
     {
       "base_controller = 'ApplicationControler'" => /base_controller names `ApplicationControler`, which does not/,
@@ -166,7 +166,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       "active_storage_concerns = 'ApplicationRecord'" => /names `ApplicationRecord`, which is a class and not a module/,
       "current_tenant = 'Current.tenant'" => /`Current` has no attribute `tenant` to read and set/
     }.each do |line, message|
-      it "stops at #{line} where all classes are loaded" do
+      it "stops at #{line} if all classes are loaded" do
         current = "class Current < ActiveSupport::CurrentAttributes\n  attribute :organisation\nend"
         files = { "config/initializers/files.rb" => "Rails.application.config.encrypted_s3_service.#{line}",
                   "app/models/application_record.rb" => "class ApplicationRecord < ActiveRecord::Base\nend",
@@ -180,7 +180,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       end
     end
 
-    it "loads no class for it" do
+    it "loads no class for the check" do
       files = { "config/initializers/files.rb" => <<~RUBY, "app/models/current.rb" => "raise 'loaded'" }
         Rails.application.config.encrypted_s3_service.current_tenant = "Current.organisation"
         Rails.application.config.encrypted_s3_service.base_controller = "ActionController::Base"

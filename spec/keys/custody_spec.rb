@@ -24,7 +24,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
 
   def store(text = "content", into: client) = into.upload(key, StringIO.new(text))
 
-  it "encrypts under the key that the custodian returns: an ordinary object that the plain key opens" do
+  it "encrypts under the key that the custodian returns: ordinary objects that the plain key opens" do
     use_open_bao
     store
     expect(stored_plaintext(key, bytes)).to eq("content")
@@ -35,14 +35,14 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     expect(stored(key).to_s).not_to include("vault:v1")
   end
 
-  it "gives the objects the id that the configuration names" do
+  it "gives the objects the key id of the configuration" do
     use_open_bao
     store(into: client(encryption_key_id: "2026"))
     expect(client.envelope(key).key_id).to eq("2026")
   end
 
   describe "requests" do
-    it "are not made at boot, and for what needs no key" do
+    it "are not made at boot, or for operations that need no key" do
       use_open_bao
       service = client
       expect(service.exist?(key)).to be(false)
@@ -52,7 +52,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(bao.decryptions(transit_key)).to eq(0)
     end
 
-    it "are one for each time to live, however many threads and services ask" do
+    it "are made once per time to live, with many threads and services" do
       use_custodian(use_open_bao, ttl: 2)
       store
       services = Array.new(3) { client }
@@ -71,7 +71,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(bao.decryptions(transit_key) - before).to eq(2)
     end
 
-    it "are made by another thread when the one that asked is killed" do
+    it "are made by another thread when the requesting one is killed" do
       gate = Queue.new
       custodian = Custody::Recording.new { gate.pop && bytes }
       use_custodian(custodian)
@@ -90,12 +90,12 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     end
   end
 
-  describe "time" do
+  describe "the time to live" do
     let(:server) { OpenBaoServer.new.start }
 
     after { server.stop }
 
-    it "is how long an outage is survived, then files are refused with the reason, and come back with the server" do
+    it "is how long an outage is survived; then files are refused with the reason, and work again with the server" do
       reference = reference_to(server.transit_key, bytes, server: server)
       use_custodian(use_open_bao(server), ttl: 1.5)
       service = client(encryption_key: reference)
@@ -112,7 +112,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(service.exist?(key)).to be(false)
     end
 
-    it "counts from before the request, so that a slow custodian lengthens nothing" do
+    it "counts from before the request, so that a slow custodian does not extend it" do
       use_custodian(Custody::Recording.new { sleep(0.5) && bytes }, ttl: 0.6)
       custody = EncryptedS3Service.key_custody
       began = custody.now
@@ -120,7 +120,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(copy.ends_at - began).to be_within(0.05).of(0.6)
     end
 
-    it "ends without anybody asking: the key is wiped" do
+    it "ends by itself: the key is wiped without any use" do
       use_custodian(Custody::Recording.new { bytes }, ttl: 0.3)
       custody = EncryptedS3Service.key_custody
       custody.copy(EncryptedS3Service::KeyReference.new("custodian:x", "encryption_key"))
@@ -131,7 +131,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(kept).to eq("\0" * 32)
     end
 
-    it "ends for a service that nobody uses: it keeps no client with the key" do
+    it "ends for an unused service too: it keeps no client with the key" do
       use_custodian(use_open_bao, ttl: 0.5)
       service = client
       store(into: service)
@@ -141,7 +141,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(service.download(key)).to eq("content")
     end
 
-    it "is not moved by the clock of the machine" do
+    it "does not depend on the clock of the machine" do
       use_custodian(use_open_bao, ttl: 300)
       service = client
       store(into: service)
@@ -152,7 +152,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
   end
 
   describe "a key that is revoked" do
-    it "is used no longer than the time to live, and as soon as it is allowed again" do
+    it "is used no longer than the time to live, and immediately after it is allowed again" do
       token = bao.token_for(transit_key)
       use_custodian(use_open_bao(token: token), ttl: 0.5)
       service = client
@@ -165,7 +165,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(service.download(key)).to eq("content")
     end
 
-    it "is gone at once in this process when the keys are forgotten" do
+    it "is dropped from this process when the keys are forgotten" do
       use_open_bao
       service = client
       store(into: service)
@@ -179,7 +179,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
   end
 
   describe "a refusal" do
-    it "is not asked for again at once, however many files are wanted" do
+    it "is remembered for some seconds, for any number of files" do
       custodian = use_custodian(Custody::Recording.new { raise EncryptedS3Service::CustodianError, "away" })
       service = client(encryption_key: "custodian:x#0123456789abcdef")
       errors = Array.new(20) { Thread.new { error_of { service.download(key) } } }.map(&:value)
@@ -188,7 +188,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(custodian.asked.size).to eq(1)
     end
 
-    it "of a custodian with an error of its own is told, and of an interrupt is not remembered" do
+    it "by a custodian's own error is reported, and an interrupt is not remembered" do
       custodian = use_custodian(Custody::Recording.new { raise "a secret" })
       service = client(encryption_key: "custodian:x#0123456789abcdef")
       expect(error_of { service.download(key) }).to be_a(EncryptedS3Service::CustodianError)
@@ -200,7 +200,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     end
 
     ["", "x" * 31, "\0" * 32, nil, 5, :key].each do |answer|
-      it "is made of the answer #{answer.inspect[0, 12]}, which is no key" do
+      it "follows from the invalid response #{answer.inspect[0, 12]}" do
         use_custodian(Custody::Recording.new { answer })
         service = client(encryption_key: "custodian:x", encryption_key_id: "x")
         expect(error_of { store(into: service) }).to be_a(EncryptedS3Service::KeyringError)
@@ -209,7 +209,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       end
     end
 
-    it "is made of another key than the reference was made for" do
+    it "follows from another key than that of the reference" do
       use_custodian(Custody::Recording.new { bytes.reverse })
       service = client(encryption_key: "custodian:x##{EncryptedS3Service::EncryptionKey.id_of(bytes)}")
       expect(error_of { store(into: service) }).to be_a(EncryptedS3Service::KeyringError)
@@ -217,11 +217,11 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     end
   end
 
-  describe "reading keys" do
+  describe "decryption keys" do
     let(:former) { reference_to(former_transit_key) }
     let(:former_transit_key) { bao.transit_key }
 
-    it "come from the custodian, too, by id and in a list" do
+    it "come from the custodian too, by id and in a list" do
       use_open_bao
       store(into: client(encryption_key: former))
       [{ EncryptedS3Service::KeyReference.new(former, "").key_id => former }, [former]].each do |keys|
@@ -229,7 +229,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       end
     end
 
-    it "that are refused cost only the files under them, and these say why" do
+    it "that are refused affect only the files under them, whose errors name the reason" do
       use_open_bao
       old = unique_key
       client(encryption_key: former).upload(old, StringIO.new("old"))
@@ -245,7 +245,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       end
     end
 
-    it "are wrapped anew by rotation, from one custodied key to the next and from a plain key" do
+    it "are rotated from one custodied key to the next and from a plain key" do
       use_open_bao
       plain = SecureRandom.bytes(32)
       store(into: client(encryption_key: plain))
@@ -263,7 +263,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
   end
 
   describe "a reference" do
-    it "is refused at boot where it is wrong, or nobody can resolve it" do
+    it "is refused at boot if it is wrong or there is no custodian" do
       { "openbao:contracts" => /openbao:TRANSIT_KEY:vault:v1:…#KEY_ID/,
         "openbao:../x:vault:v1:AA==#0123456789abcdef" => /wrap-key/,
         "custodian:a b" => /printable ASCII without spaces/, "custodian:x" => /without a key id/,
@@ -288,7 +288,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(stored_plaintext(key, bytes)).to eq("content")
     end
 
-    it "is handed to the custodian as it stands, without the key id" do
+    it "is passed to the custodian unchanged, without the key id" do
       custodian = use_custodian(Custody::Recording.new { bytes })
       reference = "custodian:arn:aws:kms:eu-central-1:1:key/2?x=y##{EncryptedS3Service::EncryptionKey.id_of(bytes)}"
       store(into: client(encryption_key: reference))
@@ -296,7 +296,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     end
   end
 
-  it "asks anew in a forked child" do
+  it "is requested again in a forked child" do
     use_open_bao
     service = client
     store(into: service)
@@ -312,7 +312,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     expect(bao.decryptions(transit_key)).to eq(2)
   end
 
-  it "works where another thread was asking when the process forked" do
+  it "works if another thread was requesting it when the process forked" do
     gate = Queue.new
     custodian = Custody::Recording.new { Thread.current[:waits] ? gate.pop : bytes }
     use_custodian(custodian)
@@ -328,7 +328,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
     asking&.kill&.join
   end
 
-  it "has no key in any text that Ruby makes of it" do
+  it "shows no key in any text that Ruby makes of it" do
     use_open_bao
     service = client
     store(into: service)

@@ -14,12 +14,12 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
     e.message
   end
 
-  it "takes 32 bytes in strict Base64 behind `base64:`" do
+  it "accepts 32 bytes in strict Base64 after `base64:`" do
     key = described_class.new("base64:yMnKy8zNzs/Q0dLT1NXW19jZ2tvc3d7f4OHi4+Tl5uc=")
     expect(key.bytes).to eq(text)
   end
 
-  it "takes a raw string of 32 bytes, as the reference gem does" do
+  it "accepts a raw string of 32 bytes, as the reference gem does" do
     expect(described_class.new("0123456789abcdef0123456789abcdef").bytes).to eq("0123456789abcdef0123456789abcdef")
   end
 
@@ -28,7 +28,7 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
     expect(refusal_of("ä" * 32)).to include("exactly 32 bytes, not 64")
   end
 
-  it "keeps the bytes binary and frozen, whatever happens to the string it was given" do
+  it "keeps a frozen binary copy, whatever happens to the given string" do
     given = +"0123456789abcdef0123456789abcdef"
     key = described_class.new(given)
     given.replace("gone")
@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
     end
   end
 
-  it "says to add `base64:` to Base64 without it, and does not take it for a raw key" do
+  it "suggests `base64:` for Base64 without it, and does not take it for a raw key" do
     expect(refusal_of([bytes].pack("m0"))).to include("put `base64:` before it")
   end
 
@@ -55,12 +55,12 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
   ["base64:yMnKy8zNzs/Q0dLT1NXW19jZ2tvc3d7f4OHi4+Tl5uc", "base64: yMnKy8zNzs/Q0dLT1NXW19jZ2tvc3d7f4OHi4+Tl5uc=",
    "base64:yMnKy8zNzs/Q0dLT1NXW19jZ2tvc3d7f4OHi4+Tl5uc=\n", "base64:yMnKy8zNzs_Q0dLT1NXW19jZ2tvc3d7f4OHi4-Tl5uc=",
    "base64:äöü"].each do |sloppy|
-    it "refuses the sloppy Base64 #{sloppy.inspect}" do
+    it "refuses the invalid Base64 #{sloppy.inspect}" do
       expect(refusal_of(sloppy)).to include("not strict Base64")
     end
   end
 
-  it "says what tools for secrets and editors have done to a key" do
+  it "names the traces that editors and secret stores leave in a key" do
     base64 = [bytes].pack("m0")
     url_safe = base64.tr("+/", "-_")
     around = "blanks or line breaks around it"
@@ -72,7 +72,7 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
     end
   end
 
-  it "refuses a text in an encoding that is none of files and environments, and a path that is none" do
+  it "refuses a text in an encoding of neither files nor environments, and an invalid path" do
     expect(refusal_of("base64:#{[bytes].pack("m0")}".encode("UTF-16LE"))).to include("must be exactly 32 bytes")
     expect(refusal_of("file:/etc/\0key")).to include("contains a NUL character")
   end
@@ -81,7 +81,7 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
     expect(refusal_of(12_345_678_901_234_567_890_123_456_789_012)).to include("must be a String (quote it in YAML)")
   end
 
-  it "never quotes the key in a refusal" do
+  it "never quotes the key in an error" do
     secrets = ["s3cret-s3cret-s3cret", "base64:s3cret-s3cret", "base64:#{["s3cret"].pack("m0")}", "s3cret" * 9]
     expect(secrets.map { |secret| refusal_of(secret) }.join).not_to match(/s3cret|#{["s3cret"].pack("m0")}/)
   end
@@ -98,16 +98,16 @@ RSpec.describe EncryptedS3Service::EncryptionKey do
       expect(described_class.new(bytes).id).not_to eq(described_class.new(bytes.reverse).id)
     end
 
-    it "is the given one" do
+    it "can be given" do
       expect(described_class.new(bytes, id: "2026-11 main").id).to eq("2026-11 main")
     end
 
-    it "is none when an empty one is given" do
+    it "is absent if an empty one is given" do
       expect(described_class.new(bytes, id: "").id).to be_nil
     end
 
     ["ä", "a\nb", "a\tb", "x" * 129, 5, "\x7F"].each do |id|
-      it "cannot be #{id.inspect}, which no HTTP header carries safely" do
+      it "cannot be #{id.inspect}, which HTTP headers cannot carry safely" do
         expect(refusal_of(bytes, id: id)).to include("printable ASCII of at most 128 characters")
       end
     end

@@ -18,7 +18,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
     JSON.parse(stored(name).first.fetch("x-amz-meta-x-amz-matdesc"))["key_id"]
   end
 
-  it "writes under the encryption key and reads under all" do
+  it "writes under the encryption key and reads under all keys" do
     new_client(**old).upload(before = unique_key, StringIO.new("before"))
     client = new_client(**current, decryption_keys: { "2024" => "o" * 32 })
     client.upload(key, StringIO.new("after"))
@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
     expect { new_client(**old).download(key) }.to raise_error(EncryptedS3Service::UnwrapError)
   end
 
-  it "needs no ids: a list of keys reads what was written under any of them without an id in the configuration" do
+  it "needs no ids: a list of keys reads objects under each of them" do
     new_client(encryption_key: "o" * 32, encryption_key_id: nil).upload(key, StringIO.new("old"))
     client = new_client(encryption_key: "n" * 32, encryption_key_id: nil, decryption_keys: ["x" * 32, "o" * 32])
     expect(client.download(key)).to eq("old")
@@ -39,14 +39,14 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
     expect(client.download(key)).to eq("theirs")
   end
 
-  it "reads what other clients wrote under shorter AES keys" do
+  it "reads objects of other clients under shorter AES keys" do
     keys = [16, 24].to_h { |size| [size, "s" * size] }
     keys.each { |size, bytes| AwsClients.v2(bytes).put_object(bucket: bucket, key: "#{key}#{size}", body: "short") }
     client = new_client(decryption_keys: keys.transform_values { |bytes| "base64:#{[bytes].pack("m0")}" })
     expect(keys.keys.map { |size| client.download("#{key}#{size}") }).to eq(%w[short short])
   end
 
-  it "mixes kinds of keys, with a passphrase where one is needed" do
+  it "combines kinds of keys, with a passphrase if one is needed" do
     rsa = OpenSSL::PKey::RSA.new(2048)
     AwsClients.v2(rsa).put_object(bucket: bucket, key: key, body: "by RSA")
     pem = rsa.private_to_pem(OpenSSL::Cipher.new("aes-256-cbc"), "pass phrase")
@@ -62,7 +62,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
     expect(new_client(decryption_keys: { "front" => rsa }).download(key)).to eq("data")
   end
 
-  describe "tells apart" do
+  describe "has different errors for" do
     before { new_client(**old).upload(key, StringIO.new("data")) }
 
     def message(**settings)
@@ -80,14 +80,14 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
         .to include("the key \"2024\" does not open the object's data key")
     end
 
-    it "an object that was changed, from one whose key is missing" do
+    it "a changed object and a missing key" do
       headers, body = stored(key)
       restore(key, headers, body.sub(/\A./mn) { |byte| (byte.ord ^ 1).chr })
       expect { new_client(**old).download(key) }.to raise_error(EncryptedS3Service::TamperedError)
     end
   end
 
-  it "does not mind a key that is listed twice, as the writing one easily is" do
+  it "accepts a key that is listed twice, as the writing one often is" do
     client = new_client(**current, decryption_keys: { "2026" => "n" * 32, "2024" => "o" * 32 })
     new_client(**old).upload(key, StringIO.new("data"))
     expect(client.download(key)).to eq("data")
@@ -135,13 +135,13 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
       end
     end
 
-    it "a public key to read with" do
+    it "a public key for reading" do
       expect(refusal(decryption_keys: { "front" => OpenSSL::PKey::RSA.new(2048).public_to_pem }))
         .to eq("decryption_keys.front is a public key, which reads nothing: give the private key")
     end
   end
 
-  it "lets a missing key pass where an image's assets are precompiled, until the service is used" do
+  it "accepts a missing key while an image's assets are precompiled, and raises on first use" do
     ENV["SECRET_KEY_BASE_DUMMY"] = "1"
     client = new_client(decryption_keys: { "2024" => "" })
     expect { client.exist?("x") }

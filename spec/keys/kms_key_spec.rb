@@ -12,7 +12,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
 
   [arn, "1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab", "alias/files",
    "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/files/of-tenants"].each do |id|
-    it "takes #{id} as kms_key_id, and behind `kms:` where keys of other kinds are allowed" do
+    it "accepts #{id} as kms_key_id, and after `kms:` where keys of other kinds are allowed" do
       expect(configuration(kms_key_id: id).encryption_key).to have_attributes(id: id, kind: "kms", reads?: true)
       expect(configuration(encryption_key: "kms:#{id}").encryption_key).to have_attributes(id: id, kind: "kms")
       expect { EncryptedS3Service::Client.new(configuration(kms_key_id: id)) }.not_to raise_error
@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
     end
   end
 
-  it "refuses settings that do not go together" do
+  it "refuses contradictory settings" do
     key = EncryptedS3Service::EncryptionKey.generate
     expect_refusal(/kms_key_id and encryption_key cannot both write/, kms_key_id: arn, encryption_key: key)
     expect_refusal(/encryption_key_id is not for keys in AWS KMS/, kms_key_id: arn, encryption_key_id: "2026")
@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
     expect_refusal(/kms_key is not a setting.*kms_key_id/, kms_key: arn)
   end
 
-  it "refuses contexts that KMS or the format does not take" do
+  it "refuses contexts that KMS or the format does not accept" do
     expect_refusal(/kms_encryption_context must be a Hash/, kms_key_id: arn, kms_encryption_context: "team")
     expect_refusal(/kms_encryption_context.team must be a text/, kms_key_id: arn, kms_encryption_context: { team: 1 })
     expect_refusal(/`aws:x-amz-cek-alg`, which the format reserves/,
@@ -49,7 +49,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
     expect_refusal(/at most 768 bytes/, kms_key_id: arn, kms_encryption_context: { team: "x" * 800 })
   end
 
-  it "takes keys that only read, with contexts of their own" do
+  it "accepts decryption keys with contexts of their own" do
     keys = configuration(encryption_key: EncryptedS3Service::EncryptionKey.generate, kms_encryption_context: { a: "b" },
                          decryption_keys: ["kms:#{arn}", { kms_key_id: "alias/old", kms_encryption_context: {} }])
            .to_native[:keys].drop(1)
@@ -59,7 +59,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
                    kms_key_id: arn, decryption_keys: [{ kms_key_id: arn, key: "x" }])
   end
 
-  it "still takes a raw AES key that begins like the id of a KMS key" do
+  it "accepts a raw AES key that begins like the id of a KMS key" do
     raw = "kms:\x00\xff".b.ljust(32, "k")
     expect(configuration(encryption_key: raw).encryption_key).to have_attributes(kind: "aes", bytes: raw)
   end

@@ -20,7 +20,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
   def entries(name) = stored(name).first
 
   %w[forbid_encrypt_allow_decrypt require_encrypt_require_decrypt].each do |policy|
-    it "reads what it wrote with #{policy}, whole, in ranges and into a file" do
+    it "reads its own objects with #{policy}, whole, in ranges and into a file" do
       client = client_for(commitment_policy: policy)
       client.upload(key, StringIO.new(data = random_bytes(3_000_000)))
       expect(client.download(key)).to be_bytes(data)
@@ -32,7 +32,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
-  it "sends KMS one request for each object that is written or read, whatever its size" do
+  it "sends KMS one request for each written or read object of any size" do
     behind_proxy do |proxy, client|
       client.upload(key, StringIO.new(random_bytes(20 * TestStore::MEBIBYTE)))
       client.download(key) { |chunk| chunk }
@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
-  it "tries again however often KMS at another address has failed" do
+  it "retries independently of the failures of KMS at another address" do
     behind_proxy do |broken, client|
       broken.fault("GenerateDataKey", status: 500)
       calls = Queue.new((1..120).to_a).close
@@ -57,7 +57,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
-  it "takes a key id, an ARN or an alias, and names the key in the object by its ARN" do
+  it "accepts a key id, an ARN or an alias, and stores the ARN in the object" do
     [arn, arn[%r{[^/]+\z}], Kms.create_alias(arn), "kms:#{arn}"].each do |id|
       client = client_for(id)
       client.upload(name = unique_key, StringIO.new("named"))
@@ -67,20 +67,20 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
-  it "finds the key of an ARN in its region, whatever the region of the bucket is" do
+  it "uses the region of the ARN, whatever the region of the bucket is" do
     client = client_for(Kms.create_key("eu-central-1"))
     client.upload(key, StringIO.new("over there"))
     expect(client.download(key)).to eq("over there")
   end
 
-  it "refuses an object that was put in the place of another" do
+  it "refuses an object that replaced another" do
     client = client_for
     client.upload(key, StringIO.new("a contract"))
     restore(other = unique_key, *stored(key))
     expect { client.download(other) }.to raise_error(EncryptedS3Service::TamperedError)
   end
 
-  it "reads objects of an older AES key while new ones are written by KMS, and the other way round" do
+  it "reads objects of an older AES key while new ones are written by KMS, and the reverse" do
     new_client.upload(key, StringIO.new("before"))
     both = client_for(decryption_keys: { TestStore::KEY_ID => TestStore::KEY })
     both.upload(later = unique_key, StringIO.new("after"))
@@ -89,7 +89,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     expect([back.download(key), back.download(later)]).to eq(%w[before after])
   end
 
-  it "reads by each of several keys, with contexts of their own, and asks the one that the object names" do
+  it "reads by each of several keys with contexts of their own, and requests only the one that the object names" do
     first = Kms.create_key
     second = Kms.create_key
     client_for(first, kms_encryption_context: { team: "a" }).upload(key, StringIO.new("first"))
@@ -101,14 +101,14 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
-  it "does not use a key that is not configured, unless any is allowed" do
+  it "uses a key that is not configured only if any key is allowed" do
     client_for.upload(key, StringIO.new("foreign"))
     other = Kms.create_key
     expect { client_for(other).download(key) }.to raise_error(EncryptedS3Service::Error)
     expect(client_for(other, kms_allow_decrypt_with_any_cmk: true).download(key)).to eq("foreign")
   end
 
-  it "opens nothing when the context in the object was changed" do
+  it "opens nothing if the context in the object was changed" do
     client = client_for(kms_encryption_context: { team: "a" })
     client.upload(key, StringIO.new("bound"))
     headers, body = stored(key)
@@ -134,7 +134,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     }
 
     codes.each do |code, (error, kind, attempts, advice)|
-      it "tells #{code} from other errors, after #{attempts || "some"} request(s)" do
+      it "distinguishes #{code} from other errors, after #{attempts || "some"} request(s)" do
         behind_proxy do |proxy, client|
           client.upload(key, StringIO.new("data"))
           proxy.fault("Decrypt", **refusal(code))
@@ -147,7 +147,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
         end
       end
 
-      it "leaves an upload without a trace when #{code} comes" do
+      it "stores nothing when an upload gets #{code}" do
         behind_proxy do |proxy, client|
           proxy.fault("GenerateDataKey", **refusal(code))
           expect { client.upload(key, StringIO.new(random_bytes(20 * TestStore::MEBIBYTE))) }
@@ -157,7 +157,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
       end
     end
 
-    it "tries again when it is told to come back later, and then goes on" do
+    it "retries when KMS throttles, and then continues" do
       behind_proxy do |proxy, client|
         proxy.fault("GenerateDataKey", times: 1, **refusal("ThrottlingException"))
         proxy.fault("Decrypt", times: 1, drop: :before)
@@ -166,7 +166,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
       end
     end
 
-    it "keeps the older object when the upload over it fails" do
+    it "keeps the older object when an upload fails" do
       client_for.upload(key, StringIO.new("older"))
       behind_proxy do |proxy, client|
         proxy.fault("GenerateDataKey", **refusal("DisabledException"))
@@ -176,14 +176,14 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
     end
   end
 
-  it "says that KMS is away, naming its settings, and writes nothing" do
+  it "reports an unreachable KMS with the settings, and writes nothing" do
     client = client_for(kms_endpoint: "http://127.0.0.1:9", retry_limit: 0)
     expect { client.upload(key, StringIO.new("x")) }
       .to raise_error(EncryptedS3Service::TransportError, /AWS KMS was not reached: connection refused.*`kms_endpoint`/)
     expect(traces_of(key)).to be_empty
   end
 
-  it "waits for KMS no longer than `http_read_timeout`, and can be interrupted meanwhile" do
+  it "waits for KMS no longer than `http_read_timeout`, and can be interrupted" do
     StallingServer.run do |server|
       stalled = client_for(kms_endpoint: server.endpoint, http_read_timeout: 0.5, retry_limit: 0)
       expect { stalled.upload(key, StringIO.new("x")) }.to raise_error(EncryptedS3Service::TransportError)
@@ -222,15 +222,15 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
       expect(client_for(to, place_binding: "require", commitment_policy: policy).download(key)).to eq("content")
     end
 
-    it "goes from key to key without the data key leaving KMS, V2" do
+    it "rotates from key to key without the data key leaving KMS, V2" do
       from_key_to_key("forbid_encrypt_allow_decrypt")
     end
 
-    it "goes from key to key without the data key leaving KMS, V3" do
+    it "rotates from key to key without the data key leaving KMS, V3" do
       from_key_to_key("require_encrypt_require_decrypt")
     end
 
-    it "goes from an AES or RSA key to KMS and back" do
+    it "rotates from an AES or RSA key to KMS and back" do
       rsa = OpenSSL::PKey::RSA.new(2048)
       new_client.upload(key, StringIO.new("content"))
       expect(client_for(decryption_keys: { TestStore::KEY_ID => TestStore::KEY }).rotate(key).outcome).to eq(:rotated)
@@ -252,7 +252,7 @@ RSpec.describe EncryptedS3Service::Client, "with a key in AWS KMS" do
       expect(client_for(kms_encryption_context: context).download(key)).to eq("content")
     end
 
-    it "leaves the object as it is when KMS refuses" do
+    it "leaves the object unchanged when KMS refuses" do
       client_for.upload(key, StringIO.new("content"))
       before = object_itself(key)
       behind_proxy(decryption_keys: ["kms:#{Kms.create_key}"]) do |proxy, client|

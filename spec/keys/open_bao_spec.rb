@@ -19,7 +19,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
     e
   end
 
-  it "turns a key into a reference that does not hold it, and back" do
+  it "wraps a key into a reference that does not contain it, and unwraps it" do
     use_open_bao
     expect(reference).to match(%r{\Aopenbao:#{key}:vault:v1:[A-Za-z0-9+/=]+#\h{16}\z})
     expect(reference).to end_with("##{EncryptedS3Service::EncryptionKey.new(bytes).id}")
@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
     expect(unwrapped).to eq(bytes)
   end
 
-  it "makes no transit key that is not there" do
+  it "does not create a missing transit key" do
     client = use_open_bao
     expect { client.wrap(bytes, key: "not-there") }
       .to raise_error(EncryptedS3Service::ConfigurationError,
@@ -42,16 +42,16 @@ RSpec.describe EncryptedS3Service::OpenBao do
     expect { Marshal.dump(client) }.to raise_error(TypeError, /secrets/)
   end
 
-  describe "answers that are told apart" do
+  describe "responses with errors of their own" do
     before { use_open_bao }
 
-    it "are a deleted transit key, which is gone for good" do
+    it "are those about a deleted transit key, which is permanent" do
       bao.destroy(reference && key)
       expect(error_of { unwrapped }).to be_a(EncryptedS3Service::KeyDestroyedError)
         .and have_attributes(message: /has no transit key `#{key}`.*unreadable for good/, retryable?: false)
     end
 
-    it "are a removed version of the transit key, which is gone for good" do
+    it "are those about a removed version of the transit key, which is permanent" do
       reference
       bao.api!(:post, "transit/keys/#{key}/rotate")
       bao.api!(:post, "transit/keys/#{key}/config", { min_decryption_version: 2, min_encryption_version: 2 })
@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
         .and have_attributes(message: /version of the transit key `#{key}`.*was removed/)
     end
 
-    it "are a version that may not decrypt, which can be allowed again" do
+    it "are those about a version that may not decrypt, which can be allowed again" do
       reference
       bao.api!(:post, "transit/keys/#{key}/rotate")
       bao.api!(:post, "transit/keys/#{key}/config", { min_decryption_version: 2 })
@@ -70,7 +70,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       expect(unwrapped).to eq(bytes)
     end
 
-    it "are a key that is deleted softly, which can be brought back" do
+    it "are those about a soft-deleted key, which can be restored" do
       reference
       bao.api!(:post, "transit/keys/#{key}/config", { deletion_allowed: true })
       bao.api!(:delete, "transit/keys/#{key}/soft-delete")
@@ -78,7 +78,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
         .and have_attributes(message: /soft-deleted/)
     end
 
-    it "are a key that was made again, and a reference that was changed" do
+    it "are those about a key that was made again, and a changed reference" do
       reference
       bao.destroy(key)
       bao.api!(:post, "transit/keys/#{key}")
@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
         .and have_attributes(message: /deleted and made again, or the reference was changed/)
     end
 
-    it "are another mount and a namespace that is not there" do
+    it "are those about another mount and a missing namespace" do
       use_open_bao(mount: "transit/elsewhere")
       expect(error_of do
                unwrapped
@@ -97,7 +97,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
              end).to be_a(EncryptedS3Service::ConfigurationError).and have_attributes(message: /this namespace/)
     end
 
-    it "are a token that may not, and one that is none" do
+    it "are those about a token without permission, and an invalid one" do
       [bao.token_for(bao.transit_key), "wrong"].each do |token|
         use_open_bao(token: token)
         expect(error_of { unwrapped }).to be_a(EncryptedS3Service::CustodianDeniedError)
@@ -106,7 +106,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       end
     end
 
-    it "are a sealed server, which is not asked twice" do
+    it "are those of a sealed server, which gets no second request" do
       OpenBaoServer.run do |server|
         reference = reference_to(server.transit_key, server: server)
         server.api!(:post, "sys/seal")
@@ -117,21 +117,21 @@ RSpec.describe EncryptedS3Service::OpenBao do
     end
   end
 
-  describe "time" do
+  describe "the time limit" do
     def drip(socket)
       loop { socket.write("H") && sleep(0.05) }
     rescue SystemCallError
       nil
     end
 
-    it "is given up where nobody listens" do
+    it "ends a connection that is not accepted" do
       port = TCPServer.open("127.0.0.1", 0) { |listener| listener.addr[1] }
       use_custodian(described_class.new(address: "http://127.0.0.1:#{port}", token: "t"))
       expect(error_of { unwrapped }).to be_a(EncryptedS3Service::CustodianError)
         .and have_attributes(message: /127.0.0.1:#{port} cannot be reached: connection refused.*time to live/)
     end
 
-    it "ends for a server that sends one byte now and then, headers included" do
+    it "ends a response that arrives byte by byte, headers included" do
       listener = TCPServer.new("127.0.0.1", 0)
       dripping = Thread.new { loop { Thread.new(listener.accept) { |socket| drip(socket) } } }
       use_custodian(described_class.new(address: "http://127.0.0.1:#{listener.addr[1]}", token: "t", time_limit: 0.5))
@@ -145,7 +145,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       listener&.close
     end
 
-    it "of a request that waits can be ended by Timeout and Thread#kill" do
+    it "does not prevent Timeout and Thread#kill from ending a request" do
       listener = TCPServer.new("127.0.0.1", 0)
       use_custodian(described_class.new(address: "http://127.0.0.1:#{listener.addr[1]}", token: "t", read_timeout: 60,
                                         time_limit: 60))
@@ -158,8 +158,8 @@ RSpec.describe EncryptedS3Service::OpenBao do
     end
   end
 
-  describe "an answer that may pass" do
-    it "is asked for once more, and no oftener" do
+  describe "a temporary error" do
+    it "is retried once" do
       requests = []
       HttpAnswers.run(->(_) { ["503 Unavailable", %({"errors":["try later"]})] }, requests: requests) do |url|
         use_custodian(described_class.new(address: url, token: "t"))
@@ -169,7 +169,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       expect(requests.size).to eq(2)
     end
 
-    it "is not a redirect, which would take the token with it" do
+    it "does not include redirects, which would get the token" do
       requests = []
       HttpAnswers.run(->(_) { ["307 Moved\r\nlocation: http://127.0.0.1:1/", "{}"] }, requests: requests) do |url|
         use_custodian(described_class.new(address: url, token: "t"))
@@ -213,7 +213,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       expect(logins - before).to eq(1)
     end
 
-    it "is repeated when its token is about to expire, and when the token was revoked" do
+    it "is repeated before its token expires, and after the token was revoked" do
       use_open_bao(app_role: role(ttl: "1s"))
       expect(unwrapped).to eq(bytes)
       sleep 1
@@ -226,7 +226,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       expect(logins - before).to eq(1)
     end
 
-    it "is repeated once only where the server goes on refusing" do
+    it "is repeated only once if the server continues to refuse" do
       other = bao.transit_key
       credentials = role
       use_open_bao(app_role: credentials)
@@ -235,7 +235,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       expect([logins, bao.decryptions(other)].zip(before).map { |now, past| now - past }).to eq([2, 2])
     end
 
-    it "that fails is refused by name, without the secret" do
+    it "that fails is reported by name, without the secret" do
       use_open_bao(app_role: { **role, secret_id: "s3cret" })
       expect(error_of { unwrapped }).to be_a(EncryptedS3Service::CustodianDeniedError)
         .and have_attributes(message: satisfy do |text|
@@ -243,7 +243,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
                                       end)
     end
 
-    it "takes the secret and a token from files, and reads a token again that was renewed" do
+    it "reads the secret and a token from files, and reads a renewed token again" do
       Dir.mktmpdir do |folder|
         credentials = role
         path = File.join(folder, "secret")
@@ -270,7 +270,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
     end
 
     # The API server of Kubernetes is a stand-in. It answers only OpenBao's question (TokenReview).
-    it "by Kubernetes shows the token of the pod's service account" do
+    it "by Kubernetes sends the token of the pod's service account" do
       account = "system:serviceaccount:web:rails"
       review = JSON.generate(apiVersion: "authentication.k8s.io/v1", kind: "TokenReview",
                              status: { authenticated: true, user: { username: account, uid: "1" } })
@@ -309,7 +309,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       end
     end
 
-    it "is one of four, whose settings are checked at once" do
+    it "is one of four, whose settings are checked when it is configured" do
       [{}, { token: "t", token_file: "f" }, { app_role: {} }, { app_role: { role_id: "r", password: "p" } },
        { kubernetes: { role: "r", mount: "../sys" } }].each do |options|
         expect do
@@ -320,7 +320,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
     end
   end
 
-  it "uses keys of a namespace" do
+  it "can use keys of a namespace" do
     name = "team-#{SecureRandom.hex(3)}"
     bao.api!(:post, "sys/namespaces/#{name}")
     bao.api!(:post, "sys/mounts/transit", { type: "transit" }, namespace: name)
@@ -333,7 +333,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
   end
 
   describe "the address" do
-    it "must be encrypted, except on this machine or where it is said" do
+    it "must be encrypted, except on this machine or with an explicit option" do
       expect { described_class.new(address: "http://bao.example.com:8200", token: "t") }
         .to raise_error(EncryptedS3Service::ConfigurationError, /must begin with https:.*allow_http/)
       expect(described_class.new(address: "http://bao.example.com:8200", token: "t",
@@ -346,7 +346,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       end
     end
 
-    it "is that of a server whose certificate is trusted" do
+    it "is accepted only with a trusted certificate" do
       OpenBaoServer.run(tls: true) do |server|
         own = described_class.new(address: server.address, token: OpenBaoServer::ROOT, ca_file: server.authority)
         reference = own.wrap(bytes, key: server.transit_key)

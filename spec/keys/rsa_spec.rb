@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
   end
 
   %w[forbid_encrypt_allow_decrypt require_encrypt_allow_decrypt].each do |policy|
-    it "lets the public key write what the private key reads, under #{policy}" do
+    it "lets the private key read objects of the public key, under #{policy}" do
       data = random_bytes(6_000_000)
       rsa_client(rsa.public_to_pem, commitment_policy: policy).upload(key, StringIO.new(data))
       expect(stored_plaintext(key, rsa)).to be_bytes(data)
@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
     end
   end
 
-  it "reads nothing with the public key, and says what to configure" do
+  it "raises when it reads with the public key, and says what to configure" do
     front.upload(key, StringIO.new("data"))
     expect { front.download(key) }
       .to raise_error(EncryptedS3Service::KeyringError, /public RSA keys only.*private key as `encryption_key`/) { |e|
@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       }
   end
 
-  it "gives both halves of a pair the same id, which says nothing of the private one" do
+  it "gives both halves of a pair the same id, which reveals nothing of the private one" do
     front.upload(key, StringIO.new("data"))
     id = JSON.parse(stored(key).first.fetch("x-amz-meta-x-amz-matdesc"))["key_id"]
     expect(id).to eq(OpenSSL::Digest.hexdigest("SHA256", rsa.public_to_der)[0, 16])
@@ -51,7 +51,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
   end
 
   [2048, 3072, 4096].each do |bits|
-    it "reads and is read by Amazon's Ruby client with #{bits} bits" do
+    it "is compatible with Amazon's Ruby client with #{bits} bits, in both directions" do
       pair = OpenSSL::PKey::RSA.new(bits)
       client = rsa_client(pair)
       client.upload(key, StringIO.new(data = random_bytes(100_000)))
@@ -61,14 +61,14 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
     end
   end
 
-  it "reads and is read by Amazon's Python client in V3" do
+  it "is compatible with Amazon's Python client in V3, in both directions" do
     python = EncryptionClient.new(private_key_pem: rsa.private_to_pem)
     rsa_client(rsa.public_to_pem, commitment_policy: "require_encrypt_allow_decrypt").upload(key, StringIO.new("ours"))
     python.put(theirs = unique_key, "theirs")
     expect([python.get(key), back.download(theirs)]).to eq(%w[ours theirs])
   end
 
-  it "tells a wrong key from a key of another kind" do
+  it "has different errors for a wrong key and a key of another kind" do
     back.upload(key, StringIO.new("by RSA"))
     new_client.upload(aes = unique_key, StringIO.new("by AES"))
     expect { rsa_client(other).download(key) }.to raise_error(EncryptedS3Service::UnwrapError)
@@ -77,7 +77,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
   end
 
   describe "in a configuration" do
-    it "may be PEM text of either kind, a key of Ruby's OpenSSL, or a file that holds one" do
+    it "may be PEM text of either kind, a key of Ruby's OpenSSL, or a file with one" do
       front.upload(key, StringIO.new("data"))
       Tempfile.create("key.pem") do |file|
         file.write(rsa.private_to_pem)
@@ -101,7 +101,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       expect(rsa_client(entry[:encryption_key]).download(key)).to eq("data")
     end
 
-    it "may be encrypted, in the new form and in the traditional one, with the passphrase beside it" do
+    it "may be encrypted, in the new form and in the traditional one, with a passphrase" do
       front.upload(key, StringIO.new("data"))
       cipher = OpenSSL::Cipher.new("aes-256-cbc")
       [rsa.private_to_pem(cipher, "pass phrase"), rsa.to_pem(cipher, "pass phrase")].each do |pem|
@@ -113,7 +113,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       end
     end
 
-    it "refuses a passphrase where nothing is encrypted" do
+    it "refuses a passphrase for an unencrypted key" do
       expect(refusal(rsa.private_to_pem, encryption_key_passphrase: "s3cret"))
         .to eq("encryption_key_passphrase is given, but encryption_key is not encrypted")
       expect(refusal("k" * 32, encryption_key_passphrase: "s3cret"))
@@ -128,7 +128,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
         .to eq("encryption_key must have 2048 to 4096 bits, not 8192")
     end
 
-    it "refuses keys of other kinds, certificates and what cannot be read" do
+    it "refuses keys of other kinds, certificates and unreadable files" do
       certificate = OpenSSL::X509::Certificate.new
       certificate.public_key = rsa
       certificate.sign(rsa, "SHA256")
@@ -142,13 +142,13 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
         .to eq("encryption_key is not a readable key in PEM")
     end
 
-    it "names the file that is not there, and takes a path without its mark for one" do
+    it "names a missing file, and suggests `file:` for a plain path" do
       expect(refusal("file:/nowhere/key.pem"))
         .to eq("encryption_key: the file /nowhere/key.pem cannot be read: ENOENT")
       expect(refusal("config/key.pem")).to include("looks like a path: put `file:` before it")
     end
 
-    it "lets a file that is not there pass where an image's assets are precompiled" do
+    it "accepts a missing file while an image's assets are precompiled" do
       ENV["SECRET_KEY_BASE_DUMMY"] = "1"
       client = rsa_client("file:/nowhere/key.pem")
       expect { client.exist?("x") }

@@ -51,7 +51,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     end
 
     [2, 200].each do |tenants|
-      it "goes through them once, in batches: #{tenants} tenants" do
+      it "processes each file once, in batches: #{tenants} tenants" do
         with_tenants(tenants) do
           asked = queries { command.audit }
           expect(passes(asked).size).to be_between(2, 3)
@@ -60,7 +60,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
         end
       end
 
-      it "asks once what cannot be read any more: #{tenants} tenants" do
+      it "requests unreadable files once: #{tenants} tenants" do
         with_tenants(tenants) do
           files = EncryptedS3Service::UnreadableFiles.new
           asked = queries { @lines = files.lines }
@@ -104,7 +104,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
 
     let(:path) { File.join(@folder, "failures.txt") }
 
-    it "are a thousand in memory and in the list, and all of them in a file" do
+    it "are limited to a thousand in memory and in the list, and complete in a file" do
       missing_blobs(1100)
       expect(command(SERVICE: "rotated", FAILURES: path, CONCURRENCY: "16").rotate).to be(false)
       expect(output.string).to include("\n1100 of 1100 objects could not be rotated and were not changed:\n")
@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(File.stat(path).mode & 0o777).to eq(0o600)
     end
 
-    it "are what a run tries again that is given the file, which it may write anew" do
+    it "are retried by a run that is given the file, which it may overwrite" do
       missing_blobs(2)
       command(FAILURES: path).rotate
       blob_of("data", "a.txt", service_name: "rotated")
@@ -130,7 +130,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(File.readlines(path).size).to eq(1)
     end
 
-    it "of a migration are listed and tried again in the same way" do
+    it "of a migration are listed and retried in the same way" do
       missing_blobs(2, service_name: "local")
       migration = lambda do |**variables|
         environment = { FROM: "local", TO: "encrypted", **variables }.transform_keys(&:to_s)
@@ -146,7 +146,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(ActiveStorage::Blob.where(service_name: "local").ids).to eq([other.id])
     end
 
-    it "need a file that can be written and read" do
+    it "require a file that can be written and read" do
       { FAILURES: /FAILURES: cannot write the file/, RETRY: /RETRY: cannot read the file/ }.each do |name, message|
         expect { command(name => File.join(@folder, "none/failures.txt")).rotate }
           .to raise_error(EncryptedS3Service::ConfigurationError, message)
@@ -175,7 +175,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       end
     end
 
-    it "ends the run at its first object, with an error that says to keep the old key" do
+    it "stops the run at its first object, with an error that says to keep the old key" do
       blobs = old_blobs(20)
       behind(CopyIgnoringStore) do |proxy|
         expect { command(CONCURRENCY: "1").rotate }
@@ -186,7 +186,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(output.string).not_to include("rotated:")
     end
 
-    it "is noticed later, too, with VERIFY=true" do
+    it "is noticed later too, with VERIFY=true" do
       # Two copies are made before it changes its mind.
       store = Class.new(FaultProxy) do
         def forward(request)
@@ -205,7 +205,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     # The requests for each object, in the order of the objects.
     def heads(proxy) = proxy.requests("HeadObject").map(&:target).tally.values
 
-    it "is looked for at the first object of a run, and at every one with VERIFY=true" do
+    it "is checked at the first object of a run, and at every object with VERIFY=true" do
       [[{}, [3, 2, 2, 2]], [{ VERIFY: "true" }, [3, 3, 3, 3]]].each do |variables, expected|
         forget_all_files
         old_blobs(4)
@@ -216,7 +216,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       end
     end
 
-    it "is not believed to have stored an object that was encrypted again, either" do
+    it "is also detected when an object is encrypted again" do
       store = Class.new(FaultProxy) do
         def forward(request)
           request.verb == "PUT" ? answer(status: 200, answer: "") : super

@@ -47,21 +47,21 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     "the SHA-256 as web pages write it" => ->(spec) { "sha256-#{spec.base64("SHA256")}" },
     "the SHA-1 in Base64" => ->(spec) { spec.base64("SHA1") }
   }.each do |name, checksum|
-    it "moves a file with #{name}, and writes what Active Storage would have written" do
+    it "moves a file with #{name}, and writes the checksum that Active Storage would have written" do
       blob = imported(checksum.call(self))
       expect(migrate(delete: true)).to have_attributes(moved: 1, removed: 1, corrected: 1, failures: [])
       expect(blob.reload).to have_attributes(service_name: "encrypted", checksum: right, download: data)
       blob.open { |file| expect(file.read).to be_bytes(data) }
     end
 
-    it "does not move another file that has #{name}" do
+    it "does not move another file with #{name}" do
       blob = imported(checksum.call(self), text: random_bytes(100_000, 2))
       expect(reasons(migrate)).to match([/does not match the checksum in its row/])
       expect(blob.reload.service_name).to eq("local")
     end
   end
 
-  it "leaves a right checksum as it is, in whichever way a service writes it" do
+  it "leaves a right checksum unchanged, in each digest that a service may use" do
     checksums = [right, base64("SHA256"), base64("SHA512"), "sha256:#{base64("SHA256")}"]
     blobs = checksums.map { |checksum| imported(checksum) }
     expect(migrate).to have_attributes(moved: 4, corrected: 0, failures: [])
@@ -69,7 +69,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
   end
 
   # A Disk or S3 service compares an MD5 only, or the one digest that it is set to, and refuses every other checksum.
-  it "leaves a file that goes to a plain service with a checksum that this service compares" do
+  it "gives a file for a plain service a checksum that this service compares" do
     checksums = [right, base64("SHA256"), base64("SHA512"), "sha256:#{base64("SHA256")}"]
     blobs = checksums.map { |checksum| imported(checksum) }
     migrate
@@ -79,7 +79,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(blobs.map { |blob| blob.open(&:read) }).to all(be_bytes(data))
   end
 
-  it "gives it none to a part of a mirror that compares another one, and reads the copy back" do
+  it "gives no checksum to a part of a mirror that compares another one, and reads the copy back" do
     blob = imported("sha256:#{base64("SHA256")}")
     migrate
     mirrored = described_class.new(from: :encrypted, to: :mirrored).run
@@ -90,13 +90,13 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
   end
 
   # A Base64 text may begin like a weak ETag.
-  it "takes no Base64 for an ETag" do
+  it "does not take Base64 for an ETag" do
     text = (0..).lazy.map { |number| "text #{number}" }.find { |candidate| md5(candidate).start_with?("W/") }
     imported(md5(text), text: text, size: text.bytesize)
     expect(migrate).to have_attributes(moved: 1, corrected: 0, failures: [])
   end
 
-  describe "a checksum that says nothing of the file" do
+  describe "a checksum that cannot be compared with the file" do
     nothing = { "the ETag of several parts" => "9b2cf535f27731c974343645a3985328-3",
                 "that in quotes" => '"9b2cf535f27731c974343645a3985328-3"', "a placeholder" => "placeholder",
                 "a dash" => "-", "noughts" => "0" * 32, "noughts in Base64" => ["\0" * 16].pack("m0"),
@@ -104,7 +104,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
                 "the same in hex" => "d41d8cd98f00b204e9800998ecf8427e", "a UUID" => SecureRandom.uuid }
 
     nothing.each do |name, checksum|
-      it "fails and says what helps, which then corrects it: #{name}" do
+      it "fails and names the option, which then corrects it: #{name}" do
         blob = imported(checksum)
         expect(reasons(migrate)).to match([/ETag or a placeholder.* REPAIR_CHECKSUMS=true/])
         expect(blob.reload).to have_attributes(service_name: "local", checksum: checksum)
@@ -113,14 +113,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
       end
     end
 
-    it "is corrected where it is an ETag of a store that encrypts by itself" do
+    it "is corrected if it is an ETag of a store that encrypts by itself" do
       blob = imported("\"#{hex("MD5", "another")}\"")
       expect(reasons(migrate)).to match([/does not match the checksum in its row. REPAIR_CHECKSUMS=true/])
       expect(migrate(repair_checksums: true)).to have_attributes(moved: 1, corrected: 1)
       expect(blob.reload.checksum).to eq(right)
     end
 
-    it "is nothing: such a file is moved, and gets a checksum only when asked" do
+    it "may be missing: the file is moved, and gets a checksum only on demand" do
       blobs = [nil, ""].map { |checksum| imported(checksum) }
       expect(migrate).to have_attributes(moved: 2, corrected: 0, failures: [])
       expect(blobs.map { |blob| blob.reload.checksum }).to eq([nil, ""])
@@ -131,14 +131,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     end
   end
 
-  it "never moves a file that does not have the MD5 of its row, whatever is to be repaired" do
+  it "never moves a file that differs from the MD5 of its row, with any option" do
     blobs = [md5("another"), hex("MD5", "another"), hex("SHA256", "another")].map { |checksum| imported(checksum) }
     expect(migrate(repair_checksums: true)).to have_attributes(moved: 0, failed: 3)
     expect(blobs.map { |blob| blob.reload.service_name }.uniq).to eq(["local"])
   end
 
   describe "a size" do
-    it "that is wrong is written right where the checksum proves the file" do
+    it "that is wrong is corrected if the checksum proves the file" do
       blobs = [0, 1, 99_999, 100_001, -1].map { |size| imported(hex, size: size) }
       blobs << imported(right, size: 7)
       expect(migrate(delete: true)).to have_attributes(moved: 6, removed: 6, corrected: 6, bytes: 600_000, failures: [])
@@ -146,14 +146,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
       expect(blobs.map(&:checksum).uniq).to eq([right])
     end
 
-    it "that is wrong fails where nothing proves the file, until it is to be taken as it is" do
+    it "that is wrong fails without a checksum, unless it shall be corrected" do
       blobs = [nil, "placeholder"].map { |checksum| imported(checksum, size: 5) }
       expect(reasons(migrate)).to all(match(/has 100000 bytes, its row says 5. REPAIR_CHECKSUMS=true/))
       expect(migrate(repair_checksums: true)).to have_attributes(moved: 2, corrected: 2, failures: [])
       expect(blobs.map { |blob| blob.reload.byte_size }).to eq([100_000, 100_000])
     end
 
-    it "may be missing, where the column allows it" do
+    it "may be missing if the column allows it" do
       connection = ActiveStorage::Blob.connection
       connection.change_column_null(:active_storage_blobs, :byte_size, true)
       blobs = [imported(hex, size: nil), imported(md5(""), size: nil)]
@@ -166,7 +166,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     end
   end
 
-  it "reads back what was copied, repaired or not" do
+  it "is checked on the copy too, repaired or not" do
     imported("placeholder")
     spoiling = lambda do |*, payload|
       next if payload[:service] != "EncryptedS3" || payload[:key].start_with?("migration-probe")
@@ -180,7 +180,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(reasons(result)).to match([/The copy in encrypted differs from its source/])
   end
 
-  it "is told by REPAIR_CHECKSUMS=true" do
+  it "is corrected by REPAIR_CHECKSUMS=true" do
     imported("placeholder")
     output = StringIO.new
     environment = { "FROM" => "local", "TO" => "encrypted", "REPAIR_CHECKSUMS" => "true" }
@@ -188,7 +188,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(output.string).to include("1 row got a corrected checksum or size.")
   end
 
-  it "does not keep a file from being encrypted again" do
+  it "does not prevent a file from being encrypted again" do
     settings = { service: "EncryptedS3", **TestStore.settings, commitment_policy: "require_encrypt_allow_decrypt" }
     resolving("committing" => settings) do
       blobs = [hex, hex("SHA256"), hex("SHA1"), "placeholder", nil].map do |checksum|

@@ -24,7 +24,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
 
   def left = keys.count { |key| local.exist?(key) }
 
-  it "shows how many files it would delete, their size and where, and deletes none unless the number is confirmed" do
+  it "shows the number, size and services of the files to delete, and deletes none without confirmation" do
     expect(run).to be(false)
     expect(ActiveStorage::Blob.pluck(:service_name).uniq).to eq(["encrypted"])
     expect(left).to eq(3)
@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(output.string).to match(/^3 files \(45 Bytes\) deleted in/)
   end
 
-  it "takes no other number, and asks for it again when there are more files by then" do
+  it "refuses another number, and asks again when there are more files by then" do
     expect(run(CONFIRM: "4")).to be(false)
     keys.concat(create_files(2, "local"))
     expect(run(CONFIRM: "3")).to be(false)
@@ -45,7 +45,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(left).to eq(0)
   end
 
-  it "takes the number from a terminal, where it is typed" do
+  it "accepts the number from a terminal" do
     ["\n", "yes\n", "", "2\n"].each { |text| expect(run(input: typing(text))).to be(false) }
     expect(left).to eq(3)
     expect(run(input: typing("3\n"))).to be(true)
@@ -53,7 +53,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(left).to eq(0)
   end
 
-  it "says the number in a dry run, those files included that are still to be moved" do
+  it "shows the number in a dry run, including the files that are still to be moved" do
     ActiveStorage::Blob.find_by!(key: keys[2]).then { |blob| run(RETRY: file_of(blob)) }
     output.truncate(0)
     expect(run(DRY_RUN: "true")).to be(true)
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(run).to be(true)
   end
 
-  it "deletes no more files than were confirmed, whatever is moved meanwhile" do
+  it "deletes no more files than were confirmed, even if more are moved meanwhile" do
     run
     more = nil
     moving = lambda do |*|
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(more.count { |key| local.exist?(key) }).to eq(1)
   end
 
-  it "refuses a number without anything to delete, and what is no number" do
+  it "refuses a number without DELETE, and invalid numbers" do
     expect { run(DELETE: "false", CONFIRM: "3") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /DELETE is not set/)
     expect { run(CONFIRM: "all") }

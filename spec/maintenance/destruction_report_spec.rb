@@ -57,7 +57,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     [output, status.exitstatus]
   end
 
-  it "says of every file of a destroyed key that it was tried and did not open, and under which key it is" do
+  it "lists every file of a destroyed key with its key id, and that it was tried and did not open" do
     blobs = [store(1, "one"), store(1, "three")]
     store(2)
     key_id = blobs[0].service.client.configuration.encryption_key.id
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
       .to eq("encrypted@1" => [], "encrypted" => [EncryptedS3Service::EncryptionKey.id_of(TestStore::KEY)])
   end
 
-  it "has no name of a file and no key in it" do
+  it "contains no file name and no key" do
     store(1)
     destroy("1")
     run(REPORT: "report")
@@ -90,7 +90,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(Dir["report.*"].map { |path| File.stat(path).mode & 0o777 }).to all(eq(0o600))
   end
 
-  it "is checked with the public key alone, by the command and by openssl, the page as well" do
+  it "is verified with only the public key, by the command and by openssl, and so is the page" do
     store(1)
     destroy("1")
     run(REPORT: "report")
@@ -117,7 +117,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(verify("report.json")).to match([/--public-key must be an Ed25519 key/, 1])
   end
 
-  it "does not prove what it should where a file opens all the same" do
+  it "proves nothing if a file still opens" do
     # As if somebody had stored it under the key of the entry.
     blob = store(1)
     destroy("1")
@@ -130,7 +130,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(verify("report.json").last).to eq(0)
   end
 
-  it "tells files that are not there any more, and ones that are damaged, from unreadable ones" do
+  it "distinguishes missing and damaged files from unreadable ones" do
     gone = store(1)
     damaged = store(1)
     destroy("1")
@@ -150,7 +150,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(report["files"].map { |file| file["service"] }.uniq.size).to be > 1
   end
 
-  it "covers tenants whose keys a custodian has destroyed, though this process had the key a moment ago" do
+  it "covers tenants whose keys a custodian has destroyed, even if this process had the key a moment ago" do
     transit_key = bao.transit_key
     references = { "3" => reference_to(transit_key), "4" => reference_to(bao.transit_key) }
     custodian = EncryptedS3Service::OpenBao.new(address: bao.address, token: OpenBaoServer::ROOT)
@@ -165,7 +165,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(report["files"][0]["tries"][0]["error"]).to eq("key-destroyed")
   end
 
-  it "takes no outage of a custodian for destruction" do
+  it "does not take an outage of a custodian for destruction" do
     away = Custody::Recording.new { raise EncryptedS3Service::CustodianError, "away" }
     configure({ encrypted: { "3" => reference_to(bao.transit_key) } },
               custodian: EncryptedS3Service::OpenBao.new(address: bao.address, token: OpenBaoServer::ROOT))
@@ -177,7 +177,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(Dir["*"]).to be_empty
   end
 
-  it "says what is missing, and overwrites nothing" do
+  it "reports missing settings, and overwrites nothing" do
     store(1)
     expect do
       run(REPORT: "report")
@@ -200,7 +200,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(run(REPORT: "other", REPORT_SIGNING_KEY: pair.private_to_pem)).to be(true)
   end
 
-  it "reports one service alone" do
+  it "can cover one service" do
     [1, 2].each { |tenant| store(tenant) }
     destroy("1")
     destroy("2")

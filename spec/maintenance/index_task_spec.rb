@@ -47,7 +47,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
 
   def indexed?(blob) = server.list(bucket, prefix: blob.key).include?("#{blob.key}.segments")
 
-  it "stores the maps of large files that have none, and of no others" do
+  it "stores the maps of large files without a map, and of no others" do
     with_services do
       large = files(limit + 1, 3.megabytes)
       small = files(limit, 100)
@@ -58,7 +58,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "indexes what Amazon's client has stored" do
+  it "indexes objects of Amazon's client" do
     require_relative "../support/aws_clients"
     with_services do
       blob, = files(2.megabytes)
@@ -68,7 +68,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "run again reads no file that has its map" do
+  it "reads no file that has a map when it runs again" do
     with_services { files(2.megabytes, 2.megabytes).then { index } }
     FaultProxy.run(server.endpoint) do |proxy|
       with_services(large: { "service" => "EncryptedS3", **entry(endpoint: proxy.endpoint) }) do
@@ -80,7 +80,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "goes on where it was interrupted" do
+  it "continues where it was interrupted" do
     FaultProxy.run(server.endpoint) do |proxy|
       with_services(large: { "service" => "EncryptedS3", **entry(endpoint: proxy.endpoint) }) do
         blobs = files(*[2.megabytes] * 4)
@@ -98,7 +98,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "in a dry run says which files lack a map, and reads none" do
+  it "lists files without a map in a dry run, and reads none" do
     with_services do
       blobs = files(2.megabytes, 3.megabytes)
       expect(index("DRY_RUN" => "true")).to be(true)
@@ -107,7 +107,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "stores no map of a file that was changed, and says so" do
+  it "stores no map of a changed file, and reports it" do
     with_services do
       changed, whole = files(2.megabytes, 2.megabytes)
       attached(changed)
@@ -121,7 +121,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "tells a missing file from an upload that never finished" do
+  it "distinguishes a missing file from an unfinished upload" do
     with_services do
       missing, unfinished = files(2.megabytes, 2.megabytes)
       attached(missing)
@@ -131,7 +131,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "indexes the service, or the files, that it is told of" do
+  it "indexes only the given service, or the given files" do
     with_services(other: { "service" => "EncryptedS3", **entry }) do
       here, there = files(2.megabytes) + files(2.megabytes, service: "other")
       index("SERVICE" => "other")
@@ -143,7 +143,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "leaves services alone whose `segment_index` is false" do
+  it "skips services with `segment_index: false`" do
     with_services do
       blob, = files(2.megabytes, service: "former")
       expect(index).to be(true)
@@ -161,7 +161,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
-  it "refuses what it is told wrongly" do
+  it "refuses wrong arguments" do
     [{ "DRY_RUN" => "yes" }, { "SERVICE" => "none" }, { "SERVICE" => "local" }, { "CONCURRENCY" => "0" },
      { "RATE" => "-1" }, { "SCOPE" => "none" }].each do |wrong|
       expect { index(wrong) }.to raise_error(EncryptedS3Service::ConfigurationError)
@@ -177,8 +177,8 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     expect(output).to include("encrypted: no large files")
   end
 
-  describe "of all that moves files" do
-    it "a mirror has a map in each of its services" do
+  describe "with other operations" do
+    it "creates a map in each service of a mirror" do
       other_key = OpenSSL::Digest.digest("SHA256", "elsewhere")
       server.create_bucket("elsewhere-maps")
       entries = { "one" => { "service" => "EncryptedS3", **entry },
@@ -195,7 +195,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
       expect(server.list("elsewhere-maps") + server.list(bucket, prefix: "mirrored/")).to eq([])
     end
 
-    it "a migration stores one with the new file and takes the old one away with the old file" do
+    it "migrates maps: stores one with the new file and deletes the old one with the old file" do
       server.create_bucket("moved-maps")
       target = { "service" => "EncryptedS3", **entry(bucket: "moved-maps") }
       with_services(target: target) do
@@ -211,7 +211,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
       end
     end
 
-    it "an audit counts objects and no maps" do
+    it "is not counted by an audit: objects are, maps are not" do
       with_services do
         files(2.megabytes, 2.megabytes)
         index
@@ -220,7 +220,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
       end
     end
 
-    it "a purge takes the map with the file" do
+    it "has its map deleted when a file is purged" do
       with_services do
         blob, = files(2.megabytes)
         index
@@ -229,7 +229,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
       end
     end
 
-    it "an upload whose map is not stored is announced to the application" do
+    it "announces an upload whose map is not stored to the application" do
       FaultProxy.run(server.endpoint) do |proxy|
         with_services(large: { "service" => "EncryptedS3", **entry(endpoint: proxy.endpoint, retry_limit: 0) }) do
           proxy.fault("PutObject", skip: 1, status: 500)

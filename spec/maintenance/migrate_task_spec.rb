@@ -40,7 +40,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     log&.close
   end
 
-  it "may be killed and run again: in the end every file is moved once, and none is lost" do
+  it "can be killed and run again: every file is moved once, and none is lost" do
     keys = create_files(500, "local")
     killed = [rand(1..200), rand(250..450)].map { |count| migrate_and_kill(at: count) }
     expect(killed.map(&:termsig)).to eq([9, 9])
@@ -60,7 +60,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     expect(wrong).to eq([])
   end
 
-  it "may be killed within one bucket, too: the old files are those that are deleted in the end" do
+  it "can be killed within one bucket too: only the old files are deleted in the end" do
     old = create_files(300, "encrypted")
     expect(migrate_and_kill(at: rand(1..250), from: "encrypted", to: "published").termsig).to eq(9)
     output, status = migrate("FROM=encrypted", "TO=published", "DELETE=true", "CONFIRM=300")
@@ -72,7 +72,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     expect(blobs.map(&:metadata).uniq).to eq([{}])
   end
 
-  it "reports what failed and exits with 1, without anything of a file's content" do
+  it "reports failures and exits with 1, without any content of a file" do
     keys = create_files(4, "local")
     File.binwrite(local.path_for(keys[2]), "plaintext of somebody")
     output, status = migrate(*arguments)
@@ -91,7 +91,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     expect(moved).to eq(0)
   end
 
-  it "moves what is attached as it is told, with CONCURRENCY files at once" do
+  it "moves the files of the given attachment, with CONCURRENCY files at once" do
     create_files(4, "local")
     file, *pages = ActiveStorage::Blob.order(:id).first(3)
     Document.create!(file: file, pages: pages)
@@ -112,7 +112,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     ["FROM=local", "TO=encrypted", "CONCURRENCY=many"] => /CONCURRENCY must be a number from 1 to 64/,
     ["FROM=local", "TO=encrypted", "REPAIR_CHECKSUMS=yes"] => /REPAIR_CHECKSUMS must be true or false/
   }.each do |arguments, message|
-    it "says what is wrong with #{arguments.inspect}" do
+    it "names the error in #{arguments.inspect}" do
       require "encrypted_s3_service/maintenance/migration/command"
       environment = arguments.to_h { |argument| argument.split("=") }
       expect { EncryptedS3Service::Migration::Command.new(environment).run }
@@ -120,7 +120,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
     end
   end
 
-  it "takes numbers with a nought before them" do
+  it "accepts numbers with leading zeros" do
     require "encrypted_s3_service/maintenance/migration/command"
     create_files(2, "local")
     environment = { "FROM" => "local", "TO" => "encrypted", "CONCURRENCY" => "08" }
@@ -153,7 +153,7 @@ RSpec.describe "encrypted_s3_service:migrate" do
 
     def self.blobs_of_size(bytes) = ActiveStorage::Blob.where(byte_size: bytes)
 
-    it "names anything that can be called, with or without what stands after the colon" do
+    it "accepts any callable, with or without an argument after the colon" do
       keys = create_files(3, "local")
       size = text_of(1).bytesize
       expect(%w[optional any plain].map { |name| selected(name) }).to eq([[keys[0]], [], [keys[0]]])
@@ -161,13 +161,13 @@ RSpec.describe "encrypted_s3_service:migrate" do
       expect(names.map { |name| selected("#{name}:#{size}") }).to eq([[keys[1]]] * names.size)
     end
 
-    it "names a lambda of the application, which may be given something" do
+    it "accepts a lambda of the application, which can get an argument" do
       keys = create_files(4, "local")
       expect(selected("empty")).to eq(keys.first(1))
       expect(selected("smaller:40")).to eq(keys.first(3))
     end
 
-    it "is refused when there is none, it is given too much or too little, or it returns no blobs" do
+    it "is refused if it does not exist, has the wrong arguments, or returns no blobs" do
       { "other" => /only empty, smaller, wrong/, "empty:1" => /accepts no argument/, "smaller" => /needs an argument/,
         "method" => /needs an argument/, "object" => /needs an argument/, "two:1" => /must accept at most one argument/,
         "wrong" => /must return a relation of ActiveStorage::Blob/ }.each do |text, message|

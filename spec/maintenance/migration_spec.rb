@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   def services = ActiveStorage::Blob.order(:id).pluck(:service_name)
 
   describe "the files" do
-    it "are in the new service, encrypted, and the old ones stay where they are" do
+    it "are encrypted in the new service, and the old ones stay" do
       blob = local_blob(data = random_bytes(100_000))
       result = migrate
       expect(result).to have_attributes(moved: 1, bytes: 100_000, removed: 0, failures: [])
@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(File.binread(path_of(blob))).to be_bytes(data)
     end
 
-    it "go back when the services are exchanged" do
+    it "are moved back when the services are exchanged" do
       blobs = Array.new(5) { |number| local_blob(random_bytes(1000, number)) }
       migrate(delete: true)
       expect(blobs.map { |blob| File.exist?(path_of(blob)) }).to all(be(false))
@@ -55,7 +55,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(large.reload.download).to be_bytes(data)
     end
 
-    it "leave no plaintext in a file with a name while they are copied" do
+    it "are never plaintext in a named file while they are copied" do
       local_blob(random_bytes(1000))
       Dir.mktmpdir do |folder|
         allow(Dir).to receive(:tmpdir).and_return(folder)
@@ -69,7 +69,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   end
 
   describe "variants and previews" do
-    it "go with their pictures, and visitors get them as before" do
+    it "are moved with their pictures, and visitors get them as before" do
       picture = local_blob(Samples.jpeg(120, 80), "clouds.jpg")
       paper = local_blob(Samples.pdf, "will.pdf")
       representations = [picture.variant(resize_to_limit: [60, 60]), paper.preview(resize_to_limit: [60, 60])]
@@ -97,7 +97,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(added).to eq([])
     end
 
-    it "are made again where they have no rows, and the old ones go with the old picture" do
+    it "are generated again if they have no rows, and the old ones are deleted with the old picture" do
       with_setting(:track_variants, false) do
         picture = local_blob(Samples.jpeg(120, 80), "clouds.jpg")
         old = service(:local).path_for(picture.variant(resize_to_limit: [60, 60]).processed.key)
@@ -108,7 +108,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       end
     end
 
-    it "are moved before what they belong to, so that a relation which asks for the service still finds them" do
+    it "are moved before their pictures, so that a relation by service still finds them" do
       picture = local_blob(Samples.jpeg(120, 80), "clouds.jpg")
       picture.variant(resize_to_limit: [60, 60]).processed
       order = []
@@ -121,8 +121,8 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
     end
   end
 
-  describe "what cannot be moved" do
-    it "stays, is reported without its content or name, and does not stop the rest" do
+  describe "a file that cannot be moved" do
+    it "stays, is reported without its content or name, and does not stop the others" do
       good, spoilt, missing = %w[good spoilt missing].map { |word| local_blob("#{word} secret", "#{word}-name.txt") }
       File.binwrite(path_of(spoilt), "spoilt Secret")
       File.unlink(path_of(attached(missing)))
@@ -136,7 +136,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(server.list(bucket) & [spoilt.key, missing.key]).to eq([])
     end
 
-    it "is no failure where an upload was never finished" do
+    it "is no failure if its upload was never finished" do
       blobs = [local_blob("good"), local_blob("never came")]
       File.unlink(path_of(blobs.last))
       expect(migrate(dry_run: true)).to have_attributes(moved: 1, unfinished: 1, failures: [])
@@ -144,7 +144,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(blobs.map { |blob| blob.reload.service_name }).to eq(%w[encrypted local])
     end
 
-    it "is an old file whose copy has become unreadable: it is not deleted" do
+    it "is not deleted if its copy has become unreadable" do
       blob = local_blob("only one of two")
       migrate
       headers, body = stored(blob.key)
@@ -155,14 +155,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
     end
   end
 
-  describe "meanwhile" do
+  describe "concurrent changes:" do
     # Runs the block once, while a blob is being copied.
     def during_upload(blob)
       acting = ->(*, payload) { yield if payload[:key] == blob.key }
       ActiveSupport::Notifications.subscribed(acting, "service_upload.active_storage") { return migrate }
     end
 
-    it "a blob may be purged: nothing of it is left behind" do
+    it "a blob may be purged: nothing of it is left" do
       blob = local_blob("purged")
       result = during_upload(blob) { blob.purge if ActiveStorage::Blob.exists?(blob.id) }
       expect(result).to have_attributes(moved: 0, failures: [])
@@ -170,14 +170,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(File.exist?(path_of(blob))).to be(false)
     end
 
-    it "a blob may be moved elsewhere: its row is left alone" do
+    it "a blob may be moved elsewhere: its row is not changed" do
       blob = local_blob("moved")
       result = during_upload(blob) { blob.update_columns(service_name: "elsewhere") }
       expect(result.moved).to eq(0)
       expect(blob.reload.service_name).to eq("elsewhere")
     end
 
-    it "another run may be at work" do
+    it "another run may be active" do
       blobs = Array.new(40) { |number| local_blob("file #{number}") }
       results = Array.new(2) do
         Thread.new { described_class.new(from: :local, to: :encrypted).run }
@@ -189,7 +189,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   end
 
   describe "a dry run" do
-    it "says what would be moved and what is missing, and changes nothing" do
+    it "lists the files to move and the missing ones, and changes nothing" do
       blobs = Array.new(3) { local_blob("data") }
       File.unlink(path_of(attached(blobs.last)))
       added = objects_added do
@@ -218,7 +218,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect(blob.key).not_to eq(old)
       end
 
-      it "delete old files when they are told to, in a later run too, and never the new ones" do
+      it "delete old files on demand, in a later run too, and never the new ones" do
         blob = blob_of("data", "a.txt")
         old = blob.key
         migrate(from: :encrypted, to: :published)
@@ -233,7 +233,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect(blob.reload.download).to eq("data")
       end
 
-      it "forget the old keys of files that a run has deleted before it was killed" do
+      it "forget the old keys of files that a killed run had deleted" do
         blob = blob_of("data", "a.txt")
         old = blob.key
         migrate(from: :encrypted, to: :published)
@@ -242,7 +242,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect(blob.reload).to have_attributes(download: "data", metadata: { "identified" => true })
       end
 
-      it "are told by the folder that a mirror has, too" do
+      it "are recognized by the folder of a mirror too" do
         blob = local_blob("data")
         old = blob.key
         migrate(from: :local, to: :mirrored_from_disk, delete: true)
@@ -251,7 +251,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect(service(:local).exist?(old)).to be(false)
       end
 
-      it "are told where their settings do not show it, by a file that is removed again" do
+      it "are recognized by a test file, which is removed again, if their settings do not show it" do
         Dir.mktmpdir do |folder|
           File.symlink(service(:local).root, link = File.join(folder, "link"))
           resolving("linked" => { service: "Disk", root: link }) do
@@ -264,7 +264,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         end
       end
 
-      it "leave an old file that was changed alone, and report it" do
+      it "do not delete an old file that was changed, and report it" do
         blob = blob_of("data", "a.txt")
         headers, body = stored(blob.key)
         restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(1, bytes.getbyte(1) ^ 1) })
@@ -290,7 +290,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       end
     end
 
-    it "must be there, and two" do
+    it "must exist and be different" do
       expect { migrate(to: :nowhere) }.to raise_error(EncryptedS3Service::ConfigurationError, /no service "nowhere"/)
       expect { migrate(to: "local") }.to raise_error(EncryptedS3Service::ConfigurationError, /same service, local/)
     end
@@ -325,7 +325,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
   end
 
   describe "progress" do
-    it "is one line on a terminal, with a rate and the time left" do
+    it "is one line on a terminal, with a rate and the remaining time" do
       terminal = StringIO.new
       def terminal.tty? = true
       30.times { |number| local_blob("file #{number}" * 1000) }

@@ -29,7 +29,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
   def moved_key(name, key) = described_class::Endpoints.moved_key(name, key)
 
-  describe "what a client writes into the metadata of a direct upload" do
+  describe "metadata that a client writes in a direct upload" do
     # A direct upload through Rails' own endpoint. Its row gets all metadata, as before the gem checked announcements.
     def direct_upload(metadata)
       post rails_direct_uploads_path, as: :json, params: {
@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
     let(:victim) { picture("of the victim") }
 
-    it "deletes nobody else's file, nor its variants, and is listed" do
+    it "deletes no file of others, nor its variants, and is listed" do
       server.put(bucket, "backups/latest.sql.gz", "a dump")
       keys = [victim.key, "variants/#{victim.key}/small", "backups/latest.sql.gz"]
       forged = direct_upload(entry => [victim.key, "backups/latest.sql.gz"])
@@ -54,13 +54,13 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(victim.reload.download).to eq("of the victim")
     end
 
-    it "does so no more where both services have a place of their own" do
+    it "deletes nothing either if both services have separate places" do
       forged = direct_upload(entry => [victim.key])
       expect(migrate(to: :local, blobs: only(forged))).to have_attributes(moved: 1, removed: 1)
       expect(there(victim.key, "variants/#{victim.key}/small").size).to eq(2)
     end
 
-    it "is not made good by the key that the blob really had, nor by what is true of another blob" do
+    it "does not become valid by the blob's real former key, nor by that of another blob" do
       migrate(blobs: only(victim), delete: false)
       old = EncryptedS3Service::Migration::FormerKeys.of(victim.id).keys.first
       forged = direct_upload({})
@@ -90,20 +90,20 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
     end
 
-    it "may be anything at all" do
+    it "can have any content" do
       blobs = [{ entry => "text" }, { entry => { "a" => "b" } }, { entry => [[1], nil, 2] }, { entry => ["x"] * 1000 }]
               .map { |metadata| direct_upload(metadata) }
       expect(migrate).to have_attributes(moved: blobs.size, removed: blobs.size, failures: [])
     end
   end
 
-  describe "what the gem has noted" do
+  describe "records of the gem" do
     let!(:blob) { picture("a picture") }
     let!(:old) { blob.key }
 
     def files = there(old, "variants/#{old}/small")
 
-    it "outlives an analysis that has loaded the row before" do
+    it "survive an analysis that loaded the row before" do
       stale = ActiveStorage::Blob.find(blob.id)
       migrate(delete: false)
       stale.update!(metadata: stale.metadata.merge("width" => 1, "analyzed" => true))
@@ -112,7 +112,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(blob.reload.download).to eq("a picture")
     end
 
-    it "outlives whoever empties the metadata, and a new secret" do
+    it "survive deletion of the metadata, and a new secret" do
       migrate(delete: false)
       blob.reload.update_columns(metadata: {})
       allow(ActiveStorage).to receive(:verifier).and_return(ActiveSupport::MessageVerifier.new("another secret"))
@@ -120,7 +120,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(files).to eq([])
     end
 
-    it "outlives the blob: the old file of a purged one is deleted, but not by a run for others" do
+    it "survive the blob: the old file of a purged blob is deleted, but not by a run for other blobs" do
       migrate(delete: false)
       other = blob_of("other", "b.txt", service_name: "published")
       blob.reload.purge
@@ -131,7 +131,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(EncryptedS3Service::Migration::FormerKey.count).to eq(0)
     end
 
-    it "is forgotten when its file was deleted by a run that was killed before it came to that" do
+    it "are removed if a killed run had already deleted the file" do
       local = blob_of("a text", "a.txt", service_name: "local")
       keys = described_class::FormerKeys
       keys.prepare
@@ -143,7 +143,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(keys.of(local.id)).to eq({})
     end
 
-    it "does not count for a file that a row names again, in whichever service" do
+    it "do not apply to a file that another row names, in any service" do
       migrate(delete: false)
       ActiveStorage::Blob.create!(key: old, filename: "b", byte_size: 9, checksum: blob.checksum,
                                   service_name: "rotated")
@@ -153,7 +153,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(files.size).to eq(2)
     end
 
-    it "spares variants of files whose keys an application chose below it, whatever signs are in them" do
+    it "keep variants of files whose keys an application chose below it, with any characters in them" do
       chosen = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("x"), key: "a_b%c#{SecureRandom.hex(4)}",
                                                       filename: "b.png", content_type: "image/png", identify: false)
       below = "variants/#{chosen.key}/mine"
@@ -164,7 +164,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(ActiveStorage::Blob.services.fetch(:encrypted).exist?(below)).to be(true)
     end
 
-    it "spares variants of files whose keys an application chose below it" do
+    it "keep variants of files whose keys an application chose below it" do
       server.put(bucket, "variants/#{old}/mine", "mine")
       ActiveStorage::Blob.create!(key: "variants/#{old}/mine", filename: "b", byte_size: 4,
                                   checksum: md5("mine"), service_name: "elsewhere")
@@ -182,7 +182,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       keys
     end
 
-    it "count where each key leads to the next and the last to the blob" do
+    it "are used if each key leads to the next and the last to the blob" do
       blob = blob_of("data", "a.txt")
       keys = moved_before(blob)
       expect(migrate).to have_attributes(removed: 1, failures: [], doubtful: [])
@@ -190,7 +190,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(blob.reload).to have_attributes(download: "data", metadata: { "width" => 1 })
     end
 
-    it "count after a further move, too, and only as far as they prove themselves" do
+    it "are used after a further move too, and only as far as they are consistent" do
       victim = blob_of("victim", "v.txt")
       blob = blob_of("data", "a.txt")
       keys = moved_before(blob)
@@ -218,14 +218,14 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(local.exist?(key)).to be(false)
     end
 
-    it "are not deleted where something else has the same key" do
+    it "are not deleted if another object has the same key" do
       blob = named(key, "a logo", "encrypted")
       local.upload(key, StringIO.new("of another program"))
       expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 0, failed: 1)
       expect([local.download(key), blob.reload.download]).to eq(["of another program", "a logo"])
     end
 
-    it "do not overwrite what has the same key in the new place, unless it is the same" do
+    it "do not overwrite another object of the same key in the new service" do
       blob = named(key, "a logo", "local")
       server.put(bucket, key, "of another program")
       result = migrate(from: :local, to: :encrypted)
@@ -238,7 +238,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(migrate(from: :local, to: :encrypted)).to have_attributes(moved: 1, failures: [])
     end
 
-    it "are not deleted in a place where they never were" do
+    it "are not deleted in a service where they never were" do
       blob = named(key, "a logo", "encrypted")
       migrate(delete: false)
       blob.reload.purge
@@ -260,7 +260,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       table_is_forgotten
     end
 
-    it "is made when it is needed, and not before" do
+    it "is created when it is needed" do
       blob_of("data", "a.txt", service_name: "local")
       migrate(from: :local, to: :encrypted, delete: false)
       migrate(delete: false, dry_run: true)
@@ -269,13 +269,13 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(described_class::FormerKeys.table?).to be(true)
     end
 
-    it "may be made by a migration of the application" do
+    it "can be created by a migration of the application" do
       described_class.create_former_keys_table(ActiveStorage::Blob.connection)
       expect(described_class::FormerKeys.table?).to be(true)
       expect { described_class::FormerKeys.prepare }.not_to raise_error
     end
 
-    it "is asked for before any file is moved where it cannot be made" do
+    it "is required before any file is moved, if it cannot be created" do
       blob = blob_of("data", "a.txt")
       connection = ActiveStorage::Blob.connection
       connection.execute("PRAGMA query_only = 1")
@@ -291,7 +291,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
     def file?(blob) = ActiveStorage::Blob.services.fetch(:local).exist?(blob.key)
 
-    it "asks the store while no transaction is open, so that nobody waits for a row" do
+    it "sends requests to the store outside of transactions, so that no row is locked meanwhile" do
       local_blob("data")
       open = []
       noting = ->(*) { open << ActiveStorage::Blob.connection.transaction_open? }
@@ -301,7 +301,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(open).to include(false).and all(be(false))
     end
 
-    it "that is under way keeps a run in the other direction from naming the file" do
+    it "prevents a run in the other direction from naming the file" do
       blob = local_blob("data")
       migrate(from: :local, to: :encrypted, delete: false)
       back = nil
@@ -317,7 +317,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(blob.reload).to have_attributes(service_name: "encrypted", download: "data")
     end
 
-    it "that was over while a run in the other direction copied leaves the row where the file is" do
+    it "that ends while a run in the other direction copies leaves the row at the existing file" do
       blob = local_blob("data")
       migrate(from: :local, to: :encrypted, delete: false)
       deleted = false

@@ -36,7 +36,7 @@ RSpec.describe "Tasks and the place of objects", :active_storage do
 
   def audit = EncryptedS3Service::Rotation::Command.new({}, output: output).audit
 
-  it "rotate gives an entry to every object without one, and then nothing is left to do" do
+  it "rotate adds an entry to every object without one, and then has nothing to do" do
     unbound_blobs(%w[a b]) do |blobs, move|
       move.call("now")
       expect(rotate(DRY_RUN: "true")).to be(true)
@@ -48,7 +48,7 @@ RSpec.describe "Tasks and the place of objects", :active_storage do
     end
   end
 
-  it "rotate refuses objects without an entry where entries are required, and says what to do" do
+  it "rotate refuses objects without an entry if entries are required, and says what to do" do
     unbound_blobs(%w[a]) do |_blobs, move|
       move.call("strict")
       expect([rotate(DRY_RUN: "true"), rotate]).to eq([false, false])
@@ -69,7 +69,7 @@ RSpec.describe "Tasks and the place of objects", :active_storage do
     end
   end
 
-  it "encrypting again gives an entry" do
+  it "encrypting again adds an entry" do
     unbound_blobs(%w[a]) do |blobs, move|
       resolving("v3" => entry(commitment_policy: "require_encrypt_allow_decrypt"),
                 "strict" => entry(place_binding: "require")) do
@@ -81,13 +81,13 @@ RSpec.describe "Tasks and the place of objects", :active_storage do
     end
   end
 
-  it "migration gives an entry" do
+  it "migration adds an entry" do
     blob_of("a", "a.bin", service_name: "local")
     EncryptedS3Service::Migration.new(from: :local, to: :encrypted, output: output).run
     expect(strict.download(ActiveStorage::Blob.last.key)).to eq("a")
   end
 
-  it "a blob is refused when another object lies in its place, and every part of a mirror is bound" do
+  it "a blob is refused when another object has replaced it, and every part of a mirror is bound" do
     server.create_bucket("#{bucket}-elsewhere")
     blobs = %w[a b].map { |text| blob_of(text, "a.bin", service_name: "mirrored_elsewhere") }
     blobs.each { |blob| blob.service.mirror(blob.key, checksum: blob.checksum) }

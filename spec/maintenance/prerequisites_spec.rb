@@ -14,13 +14,13 @@ RSpec.describe "The tasks in an application that is not ready for them" do
     output + errors
   end
 
-  it "name the tables of Active Storage that are missing, and the commands that make them" do
+  it "name the missing tables of Active Storage and the commands that create them" do
     messages = %w[audit index migrate unreadable].map { |task| said("encrypted_s3_service:#{task}") }
     expect(messages).to all(include("The database has no table active_storage_blobs. Run " \
                                     "`bin/rails active_storage:install` and `bin/rails db:migrate`."))
   end
 
-  it "name Active Storage where it is missing, and so do the doctor and the generator, which writes nothing" do
+  it "report missing Active Storage, and so do the doctor and the generator, which writes nothing" do
     application = @app.read("config/application.rb").sub(%(require "active_storage/engine"\n), "")
     @app.write("config/application.rb", application)
     before = @app.files.except("log/all.log")

@@ -28,7 +28,7 @@ RSpec.describe "Tasks and recovery keys", :active_storage do
                                       .download(blob.key)
   end
 
-  it "rotate gives an entry to every object without one, audit counts them, and then nothing is left to do" do
+  it "rotate adds an entry to every object without one, audit counts them, and then nothing is left to do" do
     resolving("now" => entry(recovery_keys: [pair.public_to_pem])) do
       blobs = %w[a b].map { |text| blob_of(text, "a.bin", service_name: "encrypted") }
       blobs.each { |blob| blob.update_columns(service_name: "now") }
@@ -45,7 +45,7 @@ RSpec.describe "Tasks and recovery keys", :active_storage do
     end
   end
 
-  it "migration and encrypting again give one" do
+  it "migration and encrypting again add one" do
     resolving("now" => entry(recovery_keys: [pair.public_to_pem],
                              commitment_policy: "require_encrypt_allow_decrypt")) do
       blob_of("moved", "a.bin", service_name: "local")

@@ -35,7 +35,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
 
   def rotated?(key) = service(:rotated).client.envelope(key).key_id == "2026"
 
-  it "may be killed and run again: in the end the old key is needed for no file" do
+  it "can be killed and run again: in the end no file needs the old key" do
     keys = old_files(600)
     at = rand(50..400)
     process = Process.detach(Process.spawn(*command("rotate"), **place, %i[out err] => File::NULL))
@@ -53,7 +53,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
     expect(keys.each_index.reject { |number| stored_plaintext(keys[number], new_key) == text_of(number) }).to eq([])
   end
 
-  it "reports what failed and exits with 1" do
+  it "reports failures and exits with 1" do
     keys = old_files(4)
     ActiveStorage::Blob.find_by!(key: keys[1]).then { |blob| Document.create!.file.attach(blob) }
     keys[1, 2].each { |key| server.delete(bucket, key) }
@@ -72,7 +72,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
     expect(rotated(keys)).to eq(0)
   end
 
-  it "audits: formats, keys, and what is not encrypted makes it exit with 1" do
+  it "audits formats and keys, and exits with 1 if a file is not encrypted" do
     keys = old_files(3)
     output, status = run("audit")
     expect(status).to be_success, output
@@ -104,7 +104,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
       EncryptedS3Service::Rotation::Command.new(variables.transform_keys(&:to_s), output: output).rotate
     end
 
-    it "are all that blobs name and that encrypt, those of tenants, too; those without a key are skipped" do
+    it "are all encrypting services that blobs name, those of tenants too, except those without a key" do
       %w[encrypted encrypted@7 local].each { |name| store(name) }
       store("encrypted").update_columns(service_name: "encrypted@8")
       expect(rotate).to be(true)
@@ -113,7 +113,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
       expect(output.string).not_to include("local")
     end
 
-    it "may be one, a tenant's" do
+    it "can be one of a tenant" do
       %w[encrypted encrypted@7].each { |name| store(name) }
       expect(rotate(SERVICE: "encrypted@7")).to be(true)
       expect(output.string).to include("encrypted@7: 1 under")
@@ -121,7 +121,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
       expect { rotate(SERVICE: "encrypted@8") }.to raise_error(EncryptedS3Service::KeyDestroyedError)
     end
 
-    it "must all be there" do
+    it "must all exist" do
       store("encrypted").update_columns(service_name: "gone")
       expect(rotate).to be(false)
       expect(output.string).to match(/^gone: FAILED: There is no service "gone"/)
@@ -132,7 +132,7 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
     { "RATE" => "0" } => /RATE must be/, { "DRY_RUN" => "yes" } => /DRY_RUN must be true or false/,
     { "REENCRYPT" => "no" } => /REENCRYPT must be/, { "CONCURRENCY" => "0", "SERVICE" => "rotated" } => /from 1 to 64/ }
     .each do |variables, message|
-    it "say what is wrong with #{variables}" do
+    it "name the error in #{variables}" do
       expect { EncryptedS3Service::Rotation::Command.new(variables, output: StringIO.new).rotate }
         .to raise_error(EncryptedS3Service::ConfigurationError, message)
     end

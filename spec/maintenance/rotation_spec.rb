@@ -30,7 +30,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
 
   def later_key = "the key that follows the other one"[0, 32]
 
-  it "has a service's files under the new key, with a histogram of the keys before and after" do
+  it "puts a service's files under the new key, and counts the keys before and after" do
     blobs = Array.new(20) { |number| old_blob("file #{number}") }
     current = blob_of("new", "b.bin", service_name: "rotated")
     other = blob_of("other", "c.bin", service_name: "encrypted")
@@ -43,13 +43,13 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect(rotate.outcomes).to eq({ current: 21 })
   end
 
-  it "takes only the blobs that it is given" do
+  it "processes only the given blobs" do
     mine, other = %w[mine other].map { |word| old_blob(word) }
     expect(rotate(blobs: ActiveStorage::Blob.where(id: mine.id)).outcomes).to eq({ rotated: 1 })
     expect([mine, other].map { |blob| key_id(blob) }).to eq(["2026", old_id])
   end
 
-  it "goes through all services that a mirror consists of and that encrypt" do
+  it "processes all encrypting services of a mirror" do
     server.create_bucket("#{bucket}-elsewhere")
     blob = blob_of("mirrored", "a.txt", service_name: "mirrored")
     expect(rotate(:mirrored).outcomes).to eq({ current: 1 })
@@ -61,7 +61,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     end
   end
 
-  it "reports what fails with its object, goes on with the rest, and shows no key" do
+  it "reports failures with their object, continues with the rest, and shows no key" do
     good, missing, plain = %w[good missing plain].map { |word| old_blob("#{word} content, long enough for a tag") }
     server.delete(bucket, attached(missing).key)
     server.put(bucket, plain.key, "plain content, long enough for a tag")
@@ -76,7 +76,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect(key_id(good)).to eq("2026")
   end
 
-  it "takes an upload that was never finished for no failure" do
+  it "does not count an unfinished upload as a failure" do
     blobs = %w[came never].map { |word| old_blob(word) }
     server.delete(bucket, blobs.last.key)
     2.times do |turn|
@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect(described_class::Audit.new(:rotated).run).to have_attributes(unfinished: 1, missing: [], well?: true)
   end
 
-  it "says in a dry run what it would do, and changes nothing" do
+  it "lists the changes in a dry run, and changes nothing" do
     blobs = Array.new(3) { old_blob("data") }
     blob_of("new", "b.bin", service_name: "rotated")
     before = blobs.map { |blob| object_itself(blob.key) }
@@ -95,7 +95,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect(blobs.map { |blob| object_itself(blob.key) }).to eq(before)
   end
 
-  describe "of what is purged meanwhile" do
+  describe "of files that are purged meanwhile" do
     # A service whose requests come by a proxy.
     def through_proxy(**settings)
       FaultProxy.run(server.endpoint) do |proxy|
@@ -107,7 +107,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
 
     def proxied_blob = old_blob("data").tap { |blob| blob.update_columns(service_name: "proxied") }
 
-    it "says nothing" do
+    it "reports nothing" do
       through_proxy do |proxy|
         blobs = Array.new(2) { proxied_blob }
         proxy.fault("HeadObject", times: 1) { blobs.each(&:purge) }
@@ -115,7 +115,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       end
     end
 
-    it "leaves nothing behind when it is encrypted anew" do
+    it "leaves nothing behind when it is encrypted again" do
       through_proxy(commitment_policy: "require_encrypt_allow_decrypt") do |proxy|
         blob = proxied_blob
         proxy.fault("PutObject", times: 1) { blob.purge }
@@ -125,7 +125,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     end
   end
 
-  it "shows on a terminal how far it is, at which rate, and the time left" do
+  it "shows its progress, rate and remaining time on a terminal" do
     terminal = StringIO.new
     def terminal.tty? = true
     30.times { |number| old_blob("file #{number}") }
@@ -143,7 +143,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect(blobs.map { |blob| stored_plaintext(blob.key, later_key) }).to eq(Array.new(30) { |n| "file #{n}" })
   end
 
-  describe "where V3 is written" do
+  describe "if V3 is written" do
     around do |example|
       resolving("rotated3" => entry(encryption_key: later_key, encryption_key_id: "2026",
                                     commitment_policy: "require_encrypt_allow_decrypt",
@@ -158,7 +158,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(key_id(blob)).to eq("2026")
     end
 
-    it "encrypts them anew where it is told to, once" do
+    it "encrypts them again on demand, once" do
       expect(rotate(:rotated3, dry_run: true, reencrypt: true).outcomes).to eq({ reencrypted: 1 })
       expect(rotate(:rotated3, reencrypt: true))
         .to have_attributes(outcomes: { reencrypted: 1 }, old_format: 0, key_ids_after: { "2026" => 1 })
@@ -167,7 +167,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(rotate(:rotated3, reencrypt: true).outcomes).to eq({ current: 1 })
     end
 
-    it "does so for blobs without a checksum, and for none that has another content" do
+    it "does so for blobs without a checksum, and for none with other content" do
       blob.update_columns(checksum: nil)
       other = old_blob("this")
       other.update_columns(service_name: "rotated3", checksum: md5("that"))
@@ -192,7 +192,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       blob
     end
 
-    it "spares a file whose key looks like an instruction file's" do
+    it "skips a file whose key looks like that of an instruction file" do
       blob = legacy_blob("legacy text", AwsClients.v1(TestStore::KEY))
       other = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("other"), key: "#{blob.key}.instruction",
                                                      filename: "a", service_name: "encrypted")
@@ -200,7 +200,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect([blob.download, other.download]).to eq(["legacy text", "other"])
     end
 
-    it "writes their files anew" do
+    it "replaces their files" do
       blob = legacy_blob("in a file", AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file))
       before = object_itself(blob.key)
       expect(rotate(:legacy, dry_run: true).outcomes).to eq({ rotated: 1 })
@@ -211,7 +211,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(rotate(:legacy).outcomes).to eq({ current: 1 })
     end
 
-    it "leaves legacy ones unless it is told to encrypt them anew, which moves envelopes out of their files, too" do
+    it "skips legacy objects unless they shall be encrypted again, which also moves envelopes out of files" do
       blobs = [legacy_blob("in a file", AwsClients.v2(TestStore::KEY, envelope_location: :instruction_file)),
                legacy_blob("legacy text", AwsClients.v1(TestStore::KEY))]
       expect(rotate(:legacy).outcomes).to eq({ rotated: 1, reencrypt: 1 })
@@ -224,7 +224,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     end
   end
 
-  describe "of objects that must stay as they are" do
+  describe "of objects that must not change" do
     # Of the servers here, only this one keeps locks and storage classes.
     let(:moto) { Aws::S3::Client.new(**store, force_path_style: true) }
     let(:store) do
@@ -244,7 +244,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       blob_of(text, "a.bin", service_name: "before").tap { |blob| blob.update!(service_name: "locked") }
     end
 
-    it "leaves archived and locked ones with the reason, and goes on with the rest" do
+    it "skips archived and locked ones with the reason, and continues with the rest" do
       archived, locked, held, free = %w[archived locked held free].map { |text| stored_before(text) }
       moto.copy_object(bucket: "locked", key: archived.key, copy_source: "locked/#{archived.key}",
                        storage_class: "DEEP_ARCHIVE", metadata_directive: "COPY")
@@ -264,7 +264,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(versions.size).to eq(1)
     end
 
-    it "tells it in a dry run, and encrypts none of them again" do
+    it "reports them in a dry run, and encrypts none of them again" do
       free = stored_before("free")
       held = stored_before("held")
       moto.put_object_legal_hold(bucket: "locked", key: held.key, legal_hold: { status: "ON" })
@@ -277,7 +277,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect([held, free].map { |blob| service(:locked3).client.envelope(blob.key).format }).to eq(%w[v2 v3])
     end
 
-    it "says so in the report, and the task fails" do
+    it "reports them, and the task fails" do
       blob = stored_before("locked")
       moto.put_object_legal_hold(bucket: "locked", key: blob.key, legal_hold: { status: "ON" })
       command = described_class::Command.new({ "SERVICE" => "locked" }, output: output)
@@ -313,7 +313,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(described_class::Audit.new(:"in another").run.current).to eq(3)
     end
 
-    it "encrypts anew under the key in KMS where rotation is not enough" do
+    it "encrypts again under the key in KMS if rotation is not enough" do
       settings = Kms.settings(arn, security_profile: "v2_and_legacy").compact
       resolving("strict" => { service: "EncryptedS3", **settings }) do
         blob = legacy_kms_blob
@@ -332,7 +332,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
   end
 
   describe "an audit" do
-    it "counts formats and keys, and lists what is missing or has no envelope" do
+    it "counts formats and keys, and lists missing files and files without an envelope" do
       blobs = Array.new(4) { |number| old_blob("file #{number}") }
       rotate(blobs: ActiveStorage::Blob.where(id: blobs.first.id))
       server.delete(bucket, attached(blobs[2]).key)
@@ -347,7 +347,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
   end
 
   describe "the pace" do
-    it "lets so many pass a second, and makes no idle time up" do
+    it "limits the files per second, without catching up after pauses" do
       time = 0.0
       passed = []
       pace = EncryptedS3Service::TaskRun::RateLimit.new(10, clock: -> { time }, sleeper: ->(wait) { time += wait })
@@ -365,13 +365,13 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(passed.count { |at| at >= 100 && at < 101 - 1e-9 }).to eq(10)
     end
 
-    it "does not hold up what has no rate" do
+    it "has no effect without a rate" do
       pace = EncryptedS3Service::TaskRun::RateLimit.new(nil, sleeper: ->(_) { raise "slept" })
       expect { 100.times { pace.wait } }.not_to raise_error
     end
   end
 
-  it "refuses what is no service, does not encrypt, or has no key" do
+  it "refuses services that do not exist, do not encrypt, or have no key" do
     expect { rotate(:nowhere) }.to raise_error(EncryptedS3Service::ConfigurationError, /no service "nowhere"/)
     expect { rotate(:local) }.to raise_error(EncryptedS3Service::ConfigurationError, /local is not an EncryptedS3/)
   end

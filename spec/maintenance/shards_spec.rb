@@ -56,7 +56,7 @@ RSpec.describe "The tasks in an application with shards" do
     print answers.to_json
   RUBY
 
-  it "go through the files of the shard that is in force" do
+  it "process the files of the current shard" do
     files.each { |name, text| @app.write(name, text) }
     output, errors, status = @app.rails("runner", usage)
     expect(status).to be_success, output + errors

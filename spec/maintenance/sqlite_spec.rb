@@ -9,7 +9,7 @@ RSpec.describe "The tasks on SQLite" do
 
   def database(adapter) = allow(ActiveRecord::Base.connection_db_config).to receive(:adapter).and_return(adapter)
 
-  it "take one file at a time before Rails 8, unless they are told otherwise" do
+  it "process one file at a time before Rails 8 by default" do
     expect(ActiveRecord::Base.connection_db_config.adapter).to eq("sqlite3")
     expect(concurrency).to eq(ActiveRecord.version < Gem::Version.new("8.0") ? 1 : 4)
     expect(concurrency("CONCURRENCY" => "3")).to eq(3)

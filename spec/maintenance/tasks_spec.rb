@@ -17,7 +17,7 @@ RSpec.describe "The tasks in a Rails application" do
   end
 
   describe "encrypted_s3_service:generate_key" do
-    it "prints a key that the gem takes, once, and on stderr what to do with it" do
+    it "prints a valid key once, and on stderr what to do with it" do
       output, errors, status = rake("encrypted_s3_service:generate_key")
       expect(status).to be_success
       expect(EncryptedS3Service::EncryptionKey.new(output.chomp).bytes.bytesize).to eq(32)
@@ -33,7 +33,7 @@ RSpec.describe "The tasks in a Rails application" do
   end
 
   describe "encrypted_s3_service:doctor" do
-    it "finds the application's service well" do
+    it "reports success for the application's service" do
       output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=encrypted")
       expect(status).to be_success, output + errors
       expect(output).to match(/\Aencrypted: bucket #{bucket}/).and include("No check failed.")
@@ -46,13 +46,13 @@ RSpec.describe "The tasks in a Rails application" do
       expect(output).to match(/FAILED +credentials .*SignatureDoesNotMatch/)
     end
 
-    it "says what is wrong with settings with which no service can be built" do
+    it "names the error in settings with which no service can be built" do
       output, errors, status = rake("encrypted_s3_service:doctor", env: { "DUMMY_ENCRYPTION_KEY" => "" })
       expect(status.exitstatus).to eq(1), output + errors
       expect(output).to match(/FAILED +key +missing/)
     end
 
-    it "examines all services when it is told none" do
+    it "examines all services by default" do
       output, = rake("encrypted_s3_service:doctor", env: { "DUMMY_SECRET_ACCESS_KEY" => "wrong" })
       storage = File.read(File.expand_path("../dummy/config/storage.yml", __dir__))
       names = YAML.unsafe_load(storage.gsub(/^<%[^=].*%>$/, "").gsub(/<%=.*?%>/, "x"))
@@ -60,7 +60,7 @@ RSpec.describe "The tasks in a Rails application" do
       expect(output.scan(/^(\w+): bucket/).flatten).to eq(names)
     end
 
-    it "names the services there are when there is none of the name that it is told" do
+    it "lists the existing services when the given name is unknown" do
       _output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=local")
       expect(status.exitstatus).to eq(1)
       expect(errors).to include('There is no EncryptedS3 service "local". config/storage.yml has encrypted, ')
@@ -68,7 +68,7 @@ RSpec.describe "The tasks in a Rails application" do
     end
   end
 
-  it "are listed with what they do" do
+  it "are listed with a description" do
     output, = rake("-T", "encrypted_s3_service")
     expect(output).to match(/encrypted_s3_service:doctor +# Test the/).and match(/:generate_key +# Print a new/)
   end

@@ -18,7 +18,7 @@ RSpec.describe EncryptedS3Service::TaskRun::Workers do
     outcomes
   end
 
-  it "hands out what each step returned or raised" do
+  it "returns the result or the error of each step" do
     error = EncryptedS3Service::TransportError.new("away")
     expect(work([1, 2, 3]) { |item| item == 2 ? raise(error) : item * 10 }).to eq({ 1 => 10, 2 => error, 3 => 30 })
     expect(work([]) { raise "nothing to do" }).to eq({})
@@ -31,12 +31,12 @@ RSpec.describe EncryptedS3Service::TaskRun::Workers do
     end
   end
 
-  it "ends when the stack of a step really overflows" do
+  it "ends when a step really overflows its stack" do
     endless = ->(depth) { endless.call(depth + 1) }
     expect { work([1]) { endless.call(0) } }.to raise_error(SystemStackError)
   end
 
-  it "ends when a step throws what nobody catches" do
+  it "ends when a step throws a symbol without a catch" do
     expect { catch(:done) { work([1, 2]) { throw :done } } }.to raise_error(UncaughtThrowError)
   end
 
@@ -45,12 +45,12 @@ RSpec.describe EncryptedS3Service::TaskRun::Workers do
     expect { work([1, 2]) { Thread.exit } }.to raise_error(EncryptedS3Service::InternalError, /killed/)
   end
 
-  it "ends when the store does not keep what it is told, since no other file would fare better" do
+  it "ends when the store does not keep new envelopes, because all other files would fail too" do
     expect { work([1, 2]) { raise EncryptedS3Service::NotRotatedError, "kept" } }
       .to raise_error(EncryptedS3Service::NotRotatedError)
   end
 
-  it "leaves no step under way when it ends, so that uploads are aborted" do
+  it "leaves no step running when it ends, so that uploads are aborted" do
     begun = Queue.new
     ended = Queue.new
     step = lambda do |item|
@@ -65,14 +65,14 @@ RSpec.describe EncryptedS3Service::TaskRun::Workers do
     expect(Array.new(3) { ended.pop(timeout: 0) }).to contain_exactly(1, 2, 3)
   end
 
-  it "may be interrupted by its caller" do
+  it "can be interrupted by its caller" do
     begun = Queue.new
     caller = Thread.new { work([1, 2]) { (begun << true) && sleep } }
     begun.pop
     expect(caller.kill.join(5)).to eq(caller)
   end
 
-  it "names the numbers that it takes" do
+  it "names the accepted numbers" do
     [0, 65, 1.5, nil].each do |size|
       expect { described_class.new(size) }
         .to raise_error(EncryptedS3Service::ConfigurationError, "CONCURRENCY must be a number from 1 to 64.")

@@ -55,7 +55,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that ends in the middle
     end
   end
 
-  it "ends in the ordinary way with transfers that nobody finished or read" do
+  it "ends normally with unfinished and unread transfers" do
     new_client.upload(key, StringIO.new("x"))
     output, status = RubyProcess.run(<<~'RUBY', entry, key)
       entry, key = input

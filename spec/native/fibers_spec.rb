@@ -11,7 +11,7 @@ RSpec.describe EncryptedS3Service::Client, "under a fiber scheduler" do
     result
   end
 
-  it "lets other fibers run while S3 takes its time to answer" do
+  it "lets other fibers run while S3 is slow to answer" do
     StallingServer.run do |server|
       client = described_class.new(**TestStore.settings_for(server.endpoint))
       { download: -> { client.download("a") }, size: -> { client.size("a") } }.each_value do |call|
@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::Client, "under a fiber scheduler" do
     end
   end
 
-  it "stores and reads as anywhere else" do
+  it "stores and reads" do
     client = new_client(memory_limit: TestStore::MEBIBYTE)
     data = random_bytes(20 * TestStore::MEBIBYTE)
     key = unique_key
@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::Client, "under a fiber scheduler" do
     expect(read).to eq([data, data[5..9], data])
   end
 
-  it "gives up when an error is raised in its fiber, and leaves nothing behind" do
+  it "ends when an error is raised in its fiber, and leaves nothing behind" do
     StallingServer.run do |server|
       client = described_class.new(**TestStore.settings_for(server.endpoint))
       raised = nil
@@ -58,7 +58,7 @@ RSpec.describe EncryptedS3Service::Client, "under a fiber scheduler" do
     end
   end
 
-  it "changes nothing for a thread without a scheduler" do
+  it "does not affect a thread without a scheduler" do
     client = new_client
     client.upload(key = unique_key, StringIO.new("x"))
     TickingScheduler.run { expect(Thread.new { client.download(key) }.value).to eq("x") }

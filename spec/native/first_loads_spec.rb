@@ -11,11 +11,11 @@ RSpec.describe EncryptedS3Service, if: Process.respond_to?(:fork) do
     [output, status.success?]
   end
 
-  it "loads each constant and file first without a warning or an error", if: Gem.loaded_specs.key?("railties") do
+  it "loads every constant and file first without a warning or an error", if: Gem.loaded_specs.key?("railties") do
     expect(first_loads("rails")).to match([/\A\d{3} loaded\n\z/, true])
   end
 
-  it "does so without Rails, where Rails is not needed" do
+  it "does so without Rails for the parts that do not need it" do
     expect(first_loads("alone")).to match([/\A\d{2} loaded\n\z/, true])
   end
 end

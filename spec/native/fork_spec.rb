@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
     reader&.close
   end
 
-  it "works in a child when it was never used before" do
+  it "works in a child if it was not used before" do
     TestStore.server
     client
     key
@@ -35,7 +35,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
     expect(client.download(key)).to eq("child")
   end
 
-  it "works in a child, and on in the parent, when it was used before" do
+  it "works in a child and in the parent if it was used before" do
     client.upload(key, StringIO.new("parent"))
     expect(in_child { client.download(key) }).to eq("parent")
     answers = Array.new(3) { in_child { client.upload(key, StringIO.new("child")) && client.download(key) } }
@@ -48,7 +48,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
     expect(in_child { in_child { client.download(key) } }).to eq("x")
   end
 
-  it "works in a child while a thread of the parent is in the middle of a transfer" do
+  it "works in a child while a thread of the parent transfers a file" do
     client.upload(key, StringIO.new(data = random_bytes(6_000_000)))
     stop = false
     busy = Thread.new { client.download(key) until stop }
@@ -58,7 +58,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
     expect(answers).to eq([true] * 5)
   end
 
-  it "refuses in a child to go on with a transfer that the parent began, and the parent goes on with it" do
+  it "refuses a transfer of the parent in a child, and the parent continues it" do
     client.upload(key, StringIO.new(random_bytes(12 * TestStore::MEBIBYTE)))
     seen = []
     client.download(key) do |chunk|
@@ -79,7 +79,7 @@ RSpec.describe EncryptedS3Service::Client, "in forked processes", if: Process.re
     handle.close
   end
 
-  it "lets a child end in the ordinary way with a transfer that it inherited, and collect its garbage" do
+  it "lets a child end normally with an inherited transfer, and collect its garbage" do
     client.upload(key, StringIO.new(random_bytes(12 * TestStore::MEBIBYTE)))
     client.download(key) do
       pid = fork do

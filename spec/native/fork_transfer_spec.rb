@@ -55,7 +55,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that forks in the middl
     puts upload.finish[:bytes]
   RUBY
 
-  it "an upload: a child can do nothing with it, ends as always, and the parent goes on" do
+  it "an upload: a child cannot use it and ends normally, and the parent continues" do
     gate = proxy.hold("UploadPart", part: 2)
     RubyProcess.start(helpers + upload, entry, key, data) do |process|
       gate.arrived
@@ -81,7 +81,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that forks in the middl
     puts chunks.join == data
   RUBY
 
-  it "a download: a child can do nothing with it, ends as always, and the parent reads on" do
+  it "a download: a child cannot use it and ends normally, and the parent continues" do
     new_client.upload(key, StringIO.new(data))
     gate = proxy.hold("GetObject", skip: 1)
     RubyProcess.start(helpers + download, entry, key, data) do |process|
@@ -108,7 +108,7 @@ RSpec.describe EncryptedS3Service::Client, "in a process that forks in the middl
     puts [own, *pids.map { |pid| Process.wait2(pid).last.exitstatus }, client.download(key) == data].join(" ")
   RUBY
 
-  it "its work: four children and their parent move their own files at once" do
+  it "its work: four children and their parent transfer their own files at once" do
     output, = RubyProcess.run(helpers + both, entry, key, data)
     expect(output).to eq("true 0 0 0 0 true\n")
     expect(traces_of(key)).to match_array([key, *(0..3).map { |number| "#{key}#{number}" }])

@@ -44,7 +44,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     output.lines(chomp: true)
   end
 
-  it "leaves it off where the application has switched it off, and runs it for downloads otherwise" do
+  it "does not enable it if the application has disabled it, and runs it for downloads otherwise" do
     client.upload(key, StringIO.new("a" * (21 * mebibyte)))
     said = stressed(<<~'RUBY', key)
       key, = input
@@ -62,7 +62,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     expect(said).to eq(%w[0 true true false])
   end
 
-  it "survives it at every allocation of an upload in parts, of its download and of its range" do
+  it "survives it at every allocation of an upload in parts, its download and its range" do
     data = random_bytes(11 * mebibyte)
     said = stressed(<<~'RUBY', key, data, md5(data))
       key, data, checksum = input
@@ -147,7 +147,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     end
   end
 
-  it "survives that everything is moved between any two calls", if: GC.respond_to?(:compact) do
+  it "survives compaction between any two calls", if: GC.respond_to?(:compact) do
     Dir.mktmpdir do |folder|
       moving = "GC.auto_compact = true\nbefore_each = -> { GC.verify_compaction_references(toward: :empty) }\n"
       said = stressed(moving + every_other_call, key, folder)
@@ -156,7 +156,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
   end
 
   # In a process of its own: not every extension that other specs load survives it.
-  it "survives that everything is moved while transfers are under way", if: GC.respond_to?(:compact) do
+  it "survives compaction during transfers", if: GC.respond_to?(:compact) do
     data = random_bytes(11 * mebibyte)
     printed, status = RubyProcess.run(<<~'RUBY', TestStore.settings(**entry), key, data, md5(data))
       settings, key, data, checksum = input
@@ -172,7 +172,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     expect([printed, status.exitstatus]).to eq(["true\n", 0])
   end
 
-  it "aborts, in the end, an upload in parts that nobody holds any more" do
+  it "aborts an unreferenced upload in parts in the end" do
     FaultProxy.run(server.endpoint) do |proxy|
       gate = proxy.hold("UploadPart", part: 2)
       elsewhere do
@@ -185,7 +185,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     end
   end
 
-  it "ends the requests of a download that nobody holds any more" do
+  it "ends the requests of an unreferenced download" do
     client.upload(key, StringIO.new(random_bytes(50 * mebibyte)))
     FaultProxy.run(server.endpoint) do |proxy|
       gate = proxy.hold("GetObject", skip: 1)
@@ -202,7 +202,7 @@ RSpec.describe EncryptedS3Service::Native, "and the garbage collector" do
     end
   end
 
-  it "knows how much memory an upload and a download hold, and that they give it back" do
+  it "knows how much memory an upload and a download hold, and that they release it" do
     upload = begin_upload
     empty = ObjectSpace.memsize_of(upload)
     upload.write(random_bytes(3_000_000))

@@ -26,7 +26,7 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
 
   def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
-  it "does not hold it up while S3 takes its time to answer" do
+  it "does not block it while S3 is slow to answer" do
     StallingServer.run do |server|
       client = described_class.new(**TestStore.settings_for(server.endpoint))
       [-> { client.download("a") }, -> { client.exist?("a") }, -> { client.upload("a", StringIO.new("x")) },
@@ -59,11 +59,11 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
   # The best of three, because a busy machine also delays threads.
   def share_of_stall(&) = shares_of_stall(&).min
 
-  it "would be noticed if it did" do
+  it "would fail this test if it did" do
     expect(shares_of_stall { ("x" * 6_000_000).unpack("C*") }.max).to be > 0.5
   end
 
-  it "does not hold it up while a large file is read and encrypted" do
+  it "does not block it while a large file is read and encrypted" do
     native = new_client(upload: { multipart_threshold: 1 << 30 }).send(:native)
     Tempfile.create do |file|
       file.truncate(256 * TestStore::MEBIBYTE)
@@ -76,7 +76,7 @@ RSpec.describe EncryptedS3Service::Client, "while another thread works" do
     end
   end
 
-  it "does not hold it up while a large object is fetched, verified and decrypted" do
+  it "does not block it while a large object is fetched, verified and decrypted" do
     client = new_client(memory_limit: 256 * TestStore::MEBIBYTE)
     Tempfile.create do |file|
       file.truncate(128 * TestStore::MEBIBYTE)

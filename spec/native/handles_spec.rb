@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Native do
     expect([printed, status.exitstatus]).to eq(["21\npart 0;part 1;part 2;\n", 0])
   end
 
-  it "drops transfers that nobody finished, without a trace in the bucket" do
+  it "drops unfinished transfers without a trace in the bucket" do
     100.times { new_upload.write("forgotten") }
     GC.start
     client.upload(key, StringIO.new("kept"))
@@ -37,7 +37,7 @@ RSpec.describe EncryptedS3Service::Native do
     expect(traces_of(key)).to eq([key])
   end
 
-  it "aborts as often as it is asked, also when all is over" do
+  it "can be aborted several times, also after the end" do
     upload = new_upload
     upload.write("x")
     expect([upload.abort, upload.abort]).to eq([nil, nil])
@@ -49,20 +49,20 @@ RSpec.describe EncryptedS3Service::Native do
     expect(client.exist?(key)).to be(true)
   end
 
-  it "closes as often as it is asked, and reads no more then" do
+  it "can be closed several times, and reads nothing afterwards" do
     client.upload(key, StringIO.new("x"))
     download = native.download(key, 0, nil)
     expect([download.close, download.close]).to eq([nil, nil])
     expect { download.read }.to raise_error(EncryptedS3Service::ClosedError)
   end
 
-  it "goes on answering nil at the end of an object" do
+  it "returns nil repeatedly at the end of an object" do
     client.upload(key, StringIO.new("x"))
     download = native.download(key, 0, nil)
     expect([download.size, download.read, download.read, download.read]).to eq([1, "x", nil, nil])
   end
 
-  it "takes a copy of what is written, so that the buffer can be used again" do
+  it "copies written bytes, so that the buffer can be reused" do
     upload = new_upload
     buffer = +"first "
     upload.write(buffer)
@@ -77,7 +77,7 @@ RSpec.describe EncryptedS3Service::Native do
     expect(native.inspect.b).not_to include(TestStore::KEY)
   end
 
-  it "gives every error a frozen code that is its own" do
+  it "gives every error a frozen code of its own" do
     expect { client.download(key) }.to raise_error(EncryptedS3Service::NotFoundError) { |e|
       expect(e.code).to eq("not-found").and(be_frozen)
       expect(e.cause).to be_nil

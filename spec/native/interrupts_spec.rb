@@ -22,7 +22,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
   }
 
   calls.each do |name, call|
-    it "#{name} ends when Timeout says so" do
+    it "#{name} ends with Timeout" do
       with_stalled_store do |client|
         started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
         expect { Timeout.timeout(0.2) { call.call(client) } }.to raise_error(Timeout::Error)
@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     end
   end
 
-  it "an upload that was killed halfway leaves nothing in the bucket, and no unfinished parts" do
+  it "a killed upload leaves nothing in the bucket, and no unfinished parts" do
     key = unique_key
     reached = Queue.new
     source = IoDoubles::ThenDo.new(30 * TestStore::MEBIBYTE) { reached.push(true) && sleep }
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     expect(traces_of(key)).to eq([])
   end
 
-  it "goes on after a signal handler has run: the handler is no reason to give up" do
+  it "continues after a signal handler has run" do
     with_stalled_store do |client, store|
       handled = Queue.new
       previous = trap("USR2") { handled.push(true) }
@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     end
   end
 
-  it "waits with an interrupt that the caller has masked until the transfer is over" do
+  it "delays a masked interrupt until the transfer is over" do
     with_stalled_store do |client, store|
       steps = Queue.new
       thread = Thread.new do
@@ -107,7 +107,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     end
   end
 
-  describe "while a large object is handed out" do
+  describe "while a large object is returned" do
     let(:size) { 200 * TestStore::MEBIBYTE }
     let(:client) { new_client(memory_limit: TestStore::MEBIBYTE) }
 
@@ -121,7 +121,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
 
     after { client.delete(@key) }
 
-    it "reading it ends when Timeout says so, and not at its end" do
+    it "reading ends with Timeout, and not at the end of the object" do
       reader = client.reader(@key)
       read = reader.read(1).bytesize
       expect { Timeout.timeout(0.05) { read += reader.read(size).bytesize while read < size } }
@@ -132,7 +132,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
       reader&.close
     end
 
-    it "writing it into a file ends with its thread, wherever it is, and leaves the file as it was" do
+    it "writing into a file ends with its thread at any position, and leaves the file unchanged" do
       # Into the first pass, and into the second.
       [0.02, 0.1, 0.3, 0.6].each do |pause|
         Tempfile.create(binmode: true) do |file|
@@ -168,7 +168,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     def median(numbers) = numbers.sort[numbers.size / 2]
 
     # On an idle machine these are some milliseconds. A second leaves room for a busy one.
-    it "handing out, skipping and sending end within a second of the interrupt" do
+    it "returning, skipping and sending end within a second of the interrupt" do
       Tempfile.create do |file|
         file.truncate(size)
         handing_out = delays do |begun|
@@ -201,7 +201,7 @@ RSpec.describe EncryptedS3Service::Client, "interrupted" do
     end
   end
 
-  it "works as before afterwards" do
+  it "works afterwards" do
     client = new_client
     client.upload(key = unique_key, StringIO.new("x"))
     5.times do

@@ -8,14 +8,14 @@ RSpec.describe EncryptedS3Service::NativeLoader do
     expect(EncryptedS3Service::Native::VERSION).to eq(EncryptedS3Service::VERSION)
   end
 
-  it "says how to build an extension that is not built, by an error that Rails does not take for its own" do
+  it "says how to build a missing extension, by an error that Rails does not take for its own" do
     expect { described_class.load(["encrypted_s3_service/not_built"]) }
       .to raise_error(EncryptedS3Service::NativeLoadError, /not built.*rake compile.*cargo/) { |e|
         expect(e).not_to be_a(LoadError)
       }
   end
 
-  it "says what is wrong with an extension that does not load" do
+  it "names the problem of an extension that does not load" do
     Dir.mktmpdir do |folder|
       File.write(File.join(folder, "broken_extension.so"), "no library")
       $LOAD_PATH.unshift(folder)
@@ -32,7 +32,7 @@ RSpec.describe EncryptedS3Service::NativeLoader do
       .to raise_error(EncryptedS3Service::NativeLoadError, /has version 0\.0\.1, the gem has version #{version}\./)
   end
 
-  it "begins no thread and no process when the gem is required, nor when a client is built" do
+  it "starts no thread and no process when the gem is required, or a client is built" do
     script = <<~RUBY
       require "encrypted_s3_service"
       EncryptedS3Service::Client.new(bucket: "b", region: "eu-central-1", encryption_key: "k" * 32)
@@ -45,7 +45,7 @@ RSpec.describe EncryptedS3Service::NativeLoader do
     expect(ours).to eq(plain)
   end
 
-  it "loads without a warning when Ruby gives all of them" do
+  it "loads without a warning if Ruby shows all of them" do
     lib = File.expand_path("../../lib", __dir__)
     output, status = Open3.capture2e(RbConfig.ruby, "-w", "-W:deprecated", "-W:experimental", "-I", lib,
                                      "-e", 'require "encrypted_s3_service"')

@@ -47,7 +47,7 @@ RSpec.describe EncryptedS3Service, "moving 300 MB",
   end
 
   transfers.each do |what, code|
-    it "takes no more than #{most.fetch(what) / 1_000_000} MB for #{what}, and prints nothing" do
+    it "needs at most #{most.fetch(what) / 1_000_000} MB for #{what}, and prints nothing" do
       report = File.join(@folder, "report")
       output, status = RubyProcess.run(script, TestStore.settings, key = unique_key, @stored, @film, report, code)
       expect([output, status.exitstatus]).to eq(["", 0])

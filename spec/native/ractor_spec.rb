@@ -30,17 +30,17 @@ RSpec.describe EncryptedS3Service::Native, "in a Ractor", if: defined?(Ractor) d
     refusal
   end
 
-  it "cannot be used: a client made there raises Ruby's own error" do
+  it "cannot be used: a client built there raises Ruby's own error" do
     code = "result.call(Ractor.new(settings) { |entry| EncryptedS3Service::Client.new(**entry).exist?('a') })"
     expect(refused(code)).to match(["Ractor::UnsafeError", /ractor unsafe method called from not main ractor/])
   end
 
-  it "cannot be shared: a client made elsewhere does not come in" do
+  it "cannot be shared: a client built elsewhere cannot be passed in" do
     expect(refused("result.call(Ractor.new(client) { |other| other.exist?('a') })").first).to eq("TypeError")
     expect(refused("Ractor.make_shareable(client)").first).to eq("Ractor::Error")
   end
 
-  it "cannot take part in a transfer: neither an upload nor a download that is under way does" do
+  it "cannot be shared during a transfer: neither uploads nor downloads can be passed in" do
     options = '{ content_type: "a/b", checksum: nil, size: nil, settings: {} }'
     handles = { upload: "client.send(:native).upload(key, #{options})",
                 reader: "(client.upload(key, StringIO.new('x')) && client.send(:native).download(key, 0, nil))" }

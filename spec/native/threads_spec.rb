@@ -14,7 +14,7 @@ RSpec.describe EncryptedS3Service::Client, "with several threads" do
     expect(threads.map(&:value)).to eq(Array.new(16) { |number| [true, true, 400_000 + number] })
   end
 
-  it "lets only one thread at a time use one transfer" do
+  it "lets only one thread at a time use a transfer" do
     StallingServer.run do |store|
       client = described_class.new(**TestStore.settings_for(store.endpoint))
       upload = client.send(:native).upload("key", { content_type: "a/b", checksum: nil, size: nil, settings: {} })

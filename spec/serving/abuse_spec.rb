@@ -25,7 +25,7 @@ RSpec.describe "A client that lies", type: :request do
     URI(here { @announced.service_url_for_direct_upload }).path
   end
 
-  describe "with a token that was made for something else" do
+  describe "with a token of another purpose" do
     base = "/rails/active_storage"
     # Each kind of token of such an application, and the only places where it is valid.
     kinds = {
@@ -72,7 +72,7 @@ RSpec.describe "A client that lies", type: :request do
       end
     end
 
-    it "is not helped by another token in the query" do
+    it "cannot replace it by another token in the query" do
       stranger = store("another file")
       query = { token: path_of(stranger).split("/")[-2], key: stranger.key, service_name: "local" }.to_query
       get "#{path_of(blob)}?#{query}"
@@ -80,7 +80,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  it "finds nothing with a token of which any part was changed, cut off or added to" do
+  it "gets 404 for a token of which any part was changed, removed or added" do
     token = path_of(blob).split("/")[-2]
     wrong = token.chars.each_index.map { |at| token.dup.tap { |copy| copy[at] = copy[at] == "A" ? "B" : "A" } }
     wrong += [token[1..], token[0..-2], "#{token}A", token.swapcase, token.reverse, token * 2, "", ".", "A", "--",
@@ -95,7 +95,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  it "cannot make the answer another by a query, a name in the path, or a header" do
+  it "cannot change the response by a query, a name in the path, or a header" do
     get path_of(blob)
     told = %w[content-type content-disposition content-length content-security-policy x-content-type-options]
     true_answer = [response.status, response.body, response.headers.to_h.slice(*told)]
@@ -111,7 +111,7 @@ RSpec.describe "A client that lies", type: :request do
       end
   end
 
-  describe "and asks what there is" do
+  describe "that searches for files" do
     # A proxy before the store that counts requests.
     def with_counted_requests
       FaultProxy.run(server.endpoint) do |proxy|
@@ -128,7 +128,7 @@ RSpec.describe "A client that lies", type: :request do
       URI(here { service.url(key, expires_in: expires_in, **options) }).path
     end
 
-    it "is not told whether a file exists, by the answer or by a request to the store, unless its token is good" do
+    it "cannot find out whether a file exists, by the response or a request to the store, without a valid token" do
       with_counted_requests do |service, proxy|
         service.upload(key = unique_key, StringIO.new(data))
         there, gone = [key, unique_key].map { |name| link(service, name) }
@@ -154,7 +154,7 @@ RSpec.describe "A client that lies", type: :request do
       end
     end
 
-    it "gets the same answer for a file that is gone as for a token that is none" do
+    it "gets the same response for a missing file as for an invalid token" do
       here { blob.service.delete(blob.key) }
       answers = [path_of(blob), "/rails/active_storage/encrypted_s3/none/a.txt"].map do |path|
         get path
@@ -174,7 +174,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  it "asks for parts of which there are thousands, or whose numbers have no end, and gets at most the whole" do
+  it "gets at most the whole file for thousands of parts or numbers without end" do
     path = path_of(blob)
     { "bytes=#{(0..5000).map { |at| "#{at * 2}-#{at * 2}" }.join(",")}" => [200, 416],
       "bytes=#{Array.new(5000, "0-").join(",")}" => [200, 416], "bytes=#{"," * 20_000}" => [200, 416],
@@ -191,7 +191,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  it "asks Rails' own proxy for such parts, and gets at most the whole there, too" do
+  it "gets at most the whole file for such parts from Rails' own proxy too" do
     ["bytes=#{(0..5000).map { |at| "#{at * 2}-#{at * 2}" }.join(",")}", "bytes=#{Array.new(5000, "0-").join(",")}",
      "bytes=#{"," * 20_000}", "bytes=0-#{"9" * 20_000}", "bytes=-#{"9" * 20_000}", "bytes=#{"9" * 20_000}-", "bytes=-0",
      "bytes=", "bytes=0-1,3-4"].each do |range|
@@ -201,7 +201,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  it "stores a type that takes long to look at, and is answered at once" do
+  it "is answered at once for a type whose examination could take long" do
     ["a/b#{" " * 100_000}c", "a/b;#{" " * 100_000};", "a/b#{";a=b" * 20_000}\0", "a/#{"b" * 100_000}/"].each do |type|
       service = ActiveStorage::Blob.services.fetch(:encrypted)
       blob.service.upload(key = unique_key, StringIO.new(data))
@@ -214,7 +214,7 @@ RSpec.describe "A client that lies", type: :request do
     end
   end
 
-  describe "and stores what browsers execute" do
+  describe "that stores content which browsers execute" do
     executed = {
       "a.html" => "text/html", "b.xhtml" => "application/xhtml+xml", "c.svg" => "image/svg+xml", "d.xml" => "text/xml",
       "e.xml" => "application/xml", "f.js" => "text/javascript", "g.js" => "application/javascript",
@@ -227,7 +227,7 @@ RSpec.describe "A client that lies", type: :request do
     script = "<html><body onload=alert(1)><script>alert(document.cookie)</script>"
 
     executed.each do |name, type|
-      it "has none of it run from the application's address: #{type}" do
+      it "cannot have it executed from the application's address: #{type}" do
         file = store(script, filename: name, type: type)
         { "a link" => path_of(file), "a link that asks to show it" => path_of(file, disposition: :inline) }
           .each do |what, path|
@@ -247,7 +247,7 @@ RSpec.describe "A client that lies", type: :request do
   end
 
   # CVE-2024-26144: a shared cache would give one visitor's cookie to the next.
-  it "gets nobody's cookie from a cache: an answer that all may keep has none, whatever the application sets" do
+  it "gets no cookie of others from a cache: a public response has none, whatever the application sets" do
     controller = EncryptedS3Service::BlobsController
     controller.define_method(:leave_cookies) { cookies[:visitor] = "secret" }
     controller.before_action(:leave_cookies)
@@ -265,13 +265,13 @@ RSpec.describe "A client that lies", type: :request do
     controller.remove_method(:leave_cookies)
   end
 
-  it "has many versions, and gets one" do
+  it "is served normally with thousands of entity tags in its headers" do
     tags = Array.new(5000) { |at| %("#{at}") }.join(",")
     get path_of(blob), headers: { "If-None-Match" => tags, "If-Range" => tags, "Range" => "bytes=0-1" }
     expect([response.status, response.body]).to eq([200, data])
   end
 
-  it "is told neither the key nor the bucket by any refusal" do
+  it "learns neither the key nor the bucket from any error" do
     with_tampered = store(data)
     headers, body = stored(with_tampered.key)
     restore(with_tampered.key, headers, body.tap { |bytes| bytes.setbyte(0, bytes.getbyte(0) ^ 1) })
@@ -294,7 +294,7 @@ RSpec.describe "A client that lies", type: :request do
 
     def answer(verb, path, *headers) = Wire.ask(puma.socket, Wire.request(verb, path, *headers))
 
-    it "writes requests that no browser would, and is answered with a status for each" do
+    it "gets a status for each request that no browser would send" do
       path = path_of(blob)
       prefix = "/rails/active_storage/encrypted_s3"
       { ["GET", "#{prefix}/%FF/a.txt"] => 400, ["GET", path.sub("a.txt", "%FF")] => 400,
@@ -312,7 +312,7 @@ RSpec.describe "A client that lies", type: :request do
       end
     end
 
-    it "takes nothing of the file, and holds no thread for it: others are answered meanwhile" do
+    it "holds no thread if it does not read the file: others are answered meanwhile" do
       large = Tempfile.create { |file| store_io(file.tap { file.truncate(30_000_000) }) }
       visitors = Array.new(12) do
         puma.socket.tap { |socket| socket.write("GET #{path_of(large)} HTTP/1.1\r\nHost: localhost\r\n") }

@@ -33,11 +33,11 @@ RSpec.describe "An application that names a controller of its own" do
     printed.lines.last&.split || raise(printed)
   end
 
-  it "lets nobody fetch or send a file whom its callbacks do not let in" do
+  it "prevents requests for files and uploads that its callbacks refuse" do
     expect(statuses(script)).to eq(%w[401 401 401 204 200 200])
   end
 
-  it "lets nobody fetch or send a file whom it does not let in at Active Storage's own controllers" do
+  it "prevents those requests at Active Storage's own controllers too" do
     own = <<~'RUBY'
       ActiveStorage::BaseController.before_action { head :unauthorized unless request.headers["X-Login"] == "yes" }
     RUBY

@@ -33,20 +33,20 @@ RSpec.describe "An answer with a file" do
     true
   end
 
-  it "is let go of when the server closes it without taking any of it" do
+  it "is released when the server closes it without reading it" do
     _, _, body = call
     expect(closed?(opened.first)).to be(false)
     body.close
     expect(opened.map { |reader| closed?(reader) }).to eq([true])
   end
 
-  it "is let go of when it has been taken" do
+  it "is released when it was read to its end" do
     _, _, body = call
     expect(body.enum_for(:each).sum(&:bytesize)).to eq(3.megabytes)
     expect(closed?(opened.first)).to be(true)
   end
 
-  it "is let go of when the server says that the answer is over, even if a middleware has dropped the body" do
+  it "is released at the end of the response, even if a middleware has dropped the body" do
     %w[rack.response_finished rack.after_reply].each do |name|
       env = environment.merge(name => callbacks = [])
       call(env)
@@ -63,12 +63,12 @@ RSpec.describe "An answer with a file" do
     controller.action(:show).call(env.merge("action_dispatch.request.path_parameters" => { token: token }))
   end
 
-  it "is let go of when a callback of the application raises" do
+  it "is released when a callback of the application raises" do
     expect { call_with_callback { raise "after the file" } }.to raise_error("after the file")
     expect(opened.map { |reader| closed?(reader) }).to eq([true])
   end
 
-  it "is let go of when a callback of the application answers otherwise" do
+  it "is released when a callback of the application replaces the response" do
     _, _, body = call_with_callback { self.response_body = "something else" }
     expect(body.enum_for(:each).to_a.join).to eq("something else")
     expect(opened.map { |reader| closed?(reader) }).to eq([true])
@@ -100,7 +100,7 @@ RSpec.describe "An answer with a file" do
       @statuses = threads.map(&:value)
     end
 
-    it "is put off when many are waiting for their first byte, and is there again afterwards" do
+    it "is answered with 503 if many requests wait for their first byte, and works again afterwards" do
       env = environment(store("x" * 17.megabytes, "large.mp4", "video/mp4"))
       small = environment(blob)
       while_waiting(2, env) do
@@ -115,14 +115,14 @@ RSpec.describe "An answer with a file" do
     end
   end
 
-  it "does not claim to be an Array, for which all of the file would be held in memory" do
+  it "does not respond to to_ary, which would hold the whole file in memory" do
     _, _, body = call
     expect(body).not_to respond_to(:to_ary)
     expect(Array(body)).to eq([body])
     body.close
   end
 
-  it "gives an Enumerator to whoever asks for each without a block" do
+  it "returns an Enumerator for each without a block" do
     reader = ActiveStorage::Blob.services.fetch(:encrypted).reader(blob.key)
     body = EncryptedS3Service::Serving::Body.new(reader, [0..9, "between", 20..29])
     expect(body.each).to be_an(Enumerator)

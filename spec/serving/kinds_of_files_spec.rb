@@ -20,7 +20,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
     link(key, type: type, **)
   end
 
-  it "gives scripts, which Rails takes for its own, with forgery protection switched on" do
+  it "returns scripts, which Rails protects from other origins, with forgery protection enabled" do
     before = ActionController::Base.allow_forgery_protection
     ActionController::Base.allow_forgery_protection = true
     %w[text/javascript application/javascript application/ecmascript text/html application/json].each do |type|
@@ -31,7 +31,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
     ActionController::Base.allow_forgery_protection = before
   end
 
-  it "answers with the type that it was stored with, with its parameters" do
+  it "has the stored type with its parameters" do
     ["audio/webm;codecs=opus", "text/plain; charset=iso-8859-1", 'video/mp4; codecs="avc1, mp4a"', "x-a/y.z+xml"]
       .each do |type|
         get url = stored_as(type)
@@ -44,7 +44,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
       end
   end
 
-  it "answers with no type that is none, and with no header that somebody has put into one" do
+  it "never has an invalid type or a header injected by its name" do
     [";x", "text", "/", "text/", "text/plain\nSet-Cookie: a=b", "text/plain\r\n\r\n<html>", "text/html\0", "",
      "téxt/plain", nil, "text/plain, text/html", "te xt/plain; a=b", "text/plain; a=\"b\nc\""].each do |type|
       get stored_as(type)
@@ -54,7 +54,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
     end
   end
 
-  it "answers with the type alone where only its parameters are wrong, as those of recordings are in browsers" do
+  it "has the type without its parameters if only those are invalid, as those of recordings in browsers" do
     { "video/webm;codecs=vp9,opus" => "video/webm", "video/x-matroska;codecs=avc1,opus" => "video/x-matroska",
       "audio/ogg; codecs=opus; " => "audio/ogg", "image/png;" => "image/png", "text/plain; a" => "text/plain",
       "text/csv ; charset=utf 8" => "text/csv" }.each do |type, answered|
@@ -64,7 +64,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
     end
   end
 
-  describe "that another writer has stored long ago, without a note of its size" do
+  describe "that another client stored long ago, without its size" do
     let(:service) do
       entry = { service: "EncryptedS3", **TestStore.settings(security_profile: "v2_and_legacy") }
       ActiveStorage::Service.configure(:legacy, legacy: entry)
@@ -83,14 +83,14 @@ RSpec.describe "A link to a file of any kind", type: :request do
       allow(registry).to receive(:fetch).with("legacy").and_return(service)
     end
 
-    it "says how large it is, whether it is asked for all or for the head" do
+    it "has the size in responses to GET and HEAD" do
       get url = link(key)
       expect(response.body).to eq("x" * 33)
       head url
       expect(response.headers).to include("content-length" => "33", "etag" => /\A"\h{32}"\z/)
     end
 
-    it "is not sent again to whoever has it" do
+    it "is not sent again to a browser that has it" do
       get url = link(key)
       get url, headers: { "If-None-Match" => response.headers["etag"] }
       expect(response).to have_http_status(:not_modified)
@@ -98,28 +98,28 @@ RSpec.describe "A link to a file of any kind", type: :request do
       expect(response.body).to eq("x" * 33)
     end
 
-    it "has a size that is not known without reading it" do
+    it "has a size that is known only after reading it" do
       expect(service.stat(key)).to have_attributes(size: nil, format: "v1")
       server.put(bucket, short = unique_key, "short", "x-amz-meta-x-amz-key-v2" => "x", "x-amz-meta-x-amz-iv" => "x")
       expect { service.stat(short) }.to raise_error(ActiveStorage::IntegrityError, /too short/)
     end
   end
 
-  describe "that cannot be had" do
+  describe "that cannot be read" do
     def answering(error)
       allow(service.client).to receive(:reader).and_raise(error)
       get stored_as("text/plain")
       response
     end
 
-    it "is gone where its key is destroyed, and no failure of the application" do
+    it "is 410 if its key is destroyed" do
       expect(answering(EncryptedS3Service::KeyDestroyedError.new("destroyed"))).to have_http_status(:gone)
       expect(response.headers["cache-control"]).to eq("no-store")
       wrapper = ActionDispatch::ExceptionWrapper
       expect(wrapper.status_code_for_exception("EncryptedS3Service::KeyDestroyedError")).to eq(410)
     end
 
-    it "is in conflict where the store has archived it, and no failure of the application" do
+    it "is 409 if the store has archived it" do
       service.upload(key = unique_key, StringIO.new("frozen"))
       FaultProxy.run(server.endpoint) do |proxy|
         proxy.fault("GetObject", status: 403, answer: "<Error><Code>InvalidObjectState</Code></Error>")
@@ -137,7 +137,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
       expect(codes).to eq([409, 503, 503])
     end
 
-    it "is not found when it goes between its head and its first byte" do
+    it "is 404 if it is deleted between its head and its first byte" do
       key = unique_key
       service.upload(key, StringIO.new("x" * 10))
       url = link(key)
@@ -147,7 +147,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
       expect(response).to have_http_status(:not_found)
     end
 
-    it "is an error of Active Storage that a controller of the application can rescue" do
+    it "raises an error of Active Storage that an application's controller can rescue" do
       key = unique_key
       service.upload(key, StringIO.new("x" * 1000))
       headers, body = stored(key)
@@ -160,7 +160,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
   end
 
   # Rails has the setting from 7.2 on; before, it answers no such request.
-  describe "asked for several parts at once", if: ActiveStorage.respond_to?(:streaming_max_ranges) do
+  describe "of which several parts are requested", if: ActiveStorage.respond_to?(:streaming_max_ranges) do
     around do |example|
       allowed = ActiveStorage.streaming_max_ranges
       ActiveStorage.streaming_max_ranges = 5
@@ -178,7 +178,7 @@ RSpec.describe "A link to a file of any kind", type: :request do
       response.body.b.split("\r\n--#{boundary}")[1...-1].map { |part| part.split("\r\n\r\n", 2) }
     end
 
-    it "reads one version of it, once, in whatever order they are asked for" do
+    it "reads one version of it once, for parts in any order" do
       allow(service.client).to receive(:reader).and_call_original
       get link(key), headers: { "Range" => "bytes=-5,0-9,6000000-6000009" }
       expect(response).to have_http_status(:partial_content)
@@ -187,13 +187,13 @@ RSpec.describe "A link to a file of any kind", type: :request do
       expect(service.client).to have_received(:reader).once
     end
 
-    it "gives parts that touch or overlap as one" do
+    it "joins parts that touch or overlap" do
       get link(key), headers: { "Range" => "bytes=5-9,0-4,3-12" }
       expect(response.headers["content-range"]).to eq("bytes 0-12/#{data.bytesize}")
       expect(response.body.b).to be_bytes(data[0..12])
     end
 
-    it "refuses more of them than the application allows" do
+    it "refuses more parts than the application allows" do
       get link(key), headers: { "Range" => "bytes=0-0,2-2,4-4,6-6,8-8,10-10" }
       expect(response).to have_http_status(:range_not_satisfiable)
     end

@@ -32,7 +32,7 @@ RSpec.describe "A link to a file", type: :request do
       expect(address.to_s).not_to include(blob.key)
     end
 
-    it "gives the file, with its type, name and size" do
+    it "returns the file with its type, name and size" do
       expect(fetch).to be_bytes(data)
       expect(response).to have_http_status(:ok)
       expect(response.headers).to include(
@@ -41,18 +41,18 @@ RSpec.describe "A link to a file", type: :request do
       )
     end
 
-    it "shows in the browser what Active Storage lets it show" do
+    it "shows a file in the browser if Active Storage allows it" do
       fetch(blob: store("a picture", "Zoë.png", "image/png"))
       expect(response.headers["content-disposition"])
         .to eq(%(inline; filename="Zoe.png"; filename*=UTF-8''Zo%C3%AB.png))
     end
 
-    it "gives it as an attachment if that is what the link says" do
+    it "returns the file as an attachment if the link says so" do
       fetch(blob: store("a picture", "a.png", "image/png"), disposition: "attachment")
       expect(response.headers["content-disposition"]).to start_with("attachment; ")
     end
 
-    it "gives pages and drawings that may hold scripts only as attachments, whatever the link says" do
+    it "returns pages and drawings that may contain scripts only as attachments, whatever the link says" do
       { "text/html" => "page.html", "image/svg+xml" => "drawing.svg" }.each do |type, name|
         fetch(blob: store("<script>", name, type), disposition: "inline")
         expect(response.headers).to include("content-disposition" => start_with("attachment; "),
@@ -60,18 +60,18 @@ RSpec.describe "A link to a file", type: :request do
       end
     end
 
-    it "lets a browser neither guess another type nor run what a file holds" do
+    it "prevents browsers from guessing another type and from running the content" do
       fetch
       expect(response.headers).to include("x-content-type-options" => "nosniff",
                                           "content-security-policy" => include("default-src 'none'", "sandbox"))
     end
 
-    it "gives an empty file, too" do
+    it "returns an empty file" do
       expect(fetch(blob: store("", "empty.txt", "text/plain"))).to eq("")
       expect(response.headers["content-length"]).to eq("0")
     end
 
-    it "gives a variant that has no row in the database" do
+    it "returns a variant without a row in the database" do
       service = ActiveStorage::Blob.services.fetch(:encrypted)
       service.upload(key = "variants/#{SecureRandom.hex}/x", StringIO.new("a variant"))
       ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
@@ -87,7 +87,7 @@ RSpec.describe "A link to a file", type: :request do
     end
   end
 
-  describe "to which a player asks for parts" do
+  describe "of which a player requests parts" do
     ranges = {
       "the first byte" => ["bytes=0-0", 0..0],
       "bytes in the middle" => ["bytes=1000000-1000099", 1_000_000..1_000_099],
@@ -100,7 +100,7 @@ RSpec.describe "A link to a file", type: :request do
     }
 
     ranges.each do |what, (header, range)|
-      it "gives #{what}" do
+      it "returns #{what}" do
         expect(fetch({ "Range" => header })).to be_bytes(data[range])
         expect(response).to have_http_status(:partial_content)
         expect(response.headers).to include(
@@ -110,25 +110,25 @@ RSpec.describe "A link to a file", type: :request do
       end
     end
 
-    it "says how much there is when the part begins past the end" do
+    it "returns the size when the part begins past the end" do
       expect(fetch({ "Range" => "bytes=3145728-" })).to eq("")
       expect(response).to have_http_status(:range_not_satisfiable)
       expect(response.headers).to include("content-range" => "bytes */3145728", "cache-control" => "no-store")
     end
 
-    it "gives the whole when the header makes no sense" do
+    it "returns the whole file when the header is invalid" do
       ["bytes=5-1", "bytes=a", "bytes=a-b", "bytes=+1-2", "bytes=0-1;x", "pages=1-2"].each do |header|
         expect(fetch({ "Range" => header })).to be_bytes(data)
         expect(response).to have_http_status(:ok)
       end
     end
 
-    it "refuses several parts at once as Active Storage does" do
+    it "refuses several parts like Active Storage" do
       fetch({ "Range" => "bytes=0-1,5-6" })
       expect(response).to have_http_status(:range_not_satisfiable)
     end
 
-    it "gives several parts where the application allows them", if: ActiveStorage.respond_to?(:streaming_max_ranges) do
+    it "returns several parts if the application allows them", if: ActiveStorage.respond_to?(:streaming_max_ranges) do
       allowed = ActiveStorage.streaming_max_ranges
       ActiveStorage.streaming_max_ranges = 2
       body = fetch({ "Range" => "bytes=0-1,5-6" })
@@ -141,14 +141,14 @@ RSpec.describe "A link to a file", type: :request do
       ActiveStorage.streaming_max_ranges = allowed
     end
 
-    it "gives a part only of the version that the player has the rest of" do
+    it "returns a part only of the version of which the player has the rest" do
       fetch
       etag = response.headers["etag"]
       expect(fetch({ "Range" => "bytes=0-9", "If-Range" => etag })).to be_bytes(data[0..9])
       expect(fetch({ "Range" => "bytes=0-9", "If-Range" => %("another") })).to be_bytes(data)
     end
 
-    it "gives nothing of another version to whoever demands the one it has begun with (If-Match)" do
+    it "returns nothing if the client requires another version (If-Match)" do
       address = address_of(blob)
       get address
       etag = response.headers["etag"]
@@ -165,7 +165,7 @@ RSpec.describe "A link to a file", type: :request do
   end
 
   describe "of which a browser has a copy" do
-    it "is answered without the file while the object is the same, and with it when it was replaced" do
+    it "is answered with 304 while the object is the same, and with the file when it was replaced" do
       address = address_of(blob)
       get address
       etag = response.headers["etag"]
@@ -181,15 +181,15 @@ RSpec.describe "A link to a file", type: :request do
       expect(response.headers["etag"]).not_to eq(etag)
     end
 
-    it "may be kept by that browser alone, and no longer than the link is valid" do
+    it "can be kept only by that browser, and no longer than the link is valid" do
       fetch(blob: store("text", "a.txt", "text/plain"))
       age = response.headers["cache-control"][/\Amax-age=(\d+), private, no-transform\z/, 1].to_i
       expect(age).to be_between(1, ActiveStorage.service_urls_expire_in.to_i)
     end
   end
 
-  describe "asked for its head only" do
-    it "tells everything but the file, of which nothing is read" do
+  describe "that is requested by HEAD" do
+    it "returns all headers without reading the file" do
       address = address_of(blob)
       head address
       expect(response.headers).to include("content-length" => "3145728", "content-type" => "video/mp4",
@@ -207,21 +207,21 @@ RSpec.describe "A link to a file", type: :request do
     restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(-20, bytes.getbyte(-20) ^ 1) })
   end
 
-  describe "that is of no use" do
-    it "is not found after its time" do
+  describe "that is not valid" do
+    it "is 404 after its time" do
       address = address_of(store("text", "a.txt", "text/plain"))
       travel(ActiveStorage.service_urls_expire_in + 1.second) { get address }
       expect(response).to have_http_status(:not_found)
       expect(response.headers["cache-control"]).to eq("no-store")
     end
 
-    it "is not found when somebody has changed it" do
+    it "is 404 when it was changed" do
       path = URI(address_of(blob)).path
       get path.sub(%r{encrypted_s3/(.)}) { "encrypted_s3/#{Regexp.last_match(1) == "A" ? "B" : "A"}" }
       expect(response).to have_http_status(:not_found)
     end
 
-    it "is not found when the file is gone" do
+    it "is 404 when the file is missing" do
       address = address_of(blob)
       blob.service.delete(blob.key)
       get address
@@ -230,7 +230,7 @@ RSpec.describe "A link to a file", type: :request do
       expect(response).to have_http_status(:not_found)
     end
 
-    it "is not found when it was made for another purpose or for another kind of service" do
+    it "is 404 when it was made for another purpose or for another kind of service" do
       payload = { key: blob.key, service_name: "encrypted", content_type: "a/b", disposition: "inline" }
       tokens = [ActiveStorage.verifier.generate(payload, purpose: :blob_key),
                 ActiveStorage.verifier.generate(payload, purpose: :encrypted_s3_direct_upload),
@@ -244,14 +244,14 @@ RSpec.describe "A link to a file", type: :request do
       end
     end
 
-    it "is an error, and no part of the file, when the object was changed in the bucket" do
+    it "is an error without any byte of the file when the object was changed in the bucket" do
       tamper(blob)
       address = address_of(blob)
       expect { get address }.to raise_error(ActiveStorage::IntegrityError, /#{blob.key}/)
     end
   end
 
-  it "of the proxy gives the same file, and so does the link of a public service, for ever" do
+  it "of the proxy and of a public service returns the same file, permanently" do
     get rails_storage_proxy_path(blob)
     expect(response.body.b).to be_bytes(data)
 
@@ -262,7 +262,7 @@ RSpec.describe "A link to a file", type: :request do
     expect(stored_plaintext(ActiveStorage::Blob.last.key)).to be_bytes(data)
   end
 
-  it "cannot be made without a host, and says what is missing" do
+  it "cannot be made without a host, and the error says what is missing" do
     expect { blob.url }.to raise_error(ArgumentError, /film\.mp4.*ActiveStorage::Current\.url_options/)
   end
 end

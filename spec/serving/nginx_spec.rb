@@ -42,13 +42,13 @@ RSpec.describe "nginx before the application", if: File.exist?("/proc/self/task"
     [IO.copy_stream(socket, File::NULL), [most, nginx.bytes_in_files].max]
   end
 
-  it "gives a slow visitor all of a film and keeps nothing of it in files" do
+  it "sends a slow visitor a whole film and writes nothing of it to its disk" do
     size = 60_000_000
     path = path_of(store(size))
     run { |nginx| expect(drink_slowly(nginx, path, pause: 3)).to eq([size, 0]) }
   end
 
-  it "keeps nothing of it in files even as nginx comes, because the answer says so" do
+  it "writes nothing to its disk with its default settings, because the response says so" do
     size = 60_000_000
     path = path_of(store(size))
     run(snippet: "") { |nginx| expect(drink_slowly(nginx, path, pause: 3)).to eq([size, 0]) }
@@ -58,7 +58,7 @@ RSpec.describe "nginx before the application", if: File.exist?("/proc/self/task"
     end
   end
 
-  it "keeps nothing of what Rails' own proxy sends, either" do
+  it "writes nothing of the responses of Rails' own proxy either" do
     blob = store(60_000_000)
     path = Rails.application.routes.url_helpers.rails_storage_proxy_path(blob, only_path: true)
     run do |nginx|
@@ -68,7 +68,7 @@ RSpec.describe "nginx before the application", if: File.exist?("/proc/self/task"
     end
   end
 
-  it "gives a visitor a part, and the rest to whom it has cut off" do
+  it "sends a visitor a part, and the rest after a disconnection" do
     path = path_of(store(60_000_000))
     run do |nginx|
       first = nginx.connect { |http| http.get(path, "Range" => "bytes=0-9") }
@@ -79,7 +79,7 @@ RSpec.describe "nginx before the application", if: File.exist?("/proc/self/task"
     end
   end
 
-  it "passes a direct upload on as it arrives, and keeps nothing of it in files" do
+  it "passes a direct upload on while it arrives, and writes nothing of it to its disk" do
     data = random_bytes(20_000_000)
     run do |nginx|
       announced = nginx.connect do |http|
@@ -100,14 +100,14 @@ RSpec.describe "nginx before the application", if: File.exist?("/proc/self/task"
     end
   end
 
-  it "takes the longest address that a name makes" do
+  it "accepts the longest address of a file" do
     blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("x"), filename: "#{"ש" * 240}.txt",
                                                   service_name: "encrypted")
     run { |nginx| expect(nginx.connect { |http| http.get(path_of(blob)) }.code).to eq("200") }
   end
 
   # Some minutes; LONG=1.
-  it "gives a slow visitor 1.5 GB", if: ENV.key?("LONG"), patience: 1200 do
+  it "sends a slow visitor 1.5 GB", if: ENV.key?("LONG"), patience: 1200 do
     size = 1_500_000_000
     path = path_of(blob = store(size))
     run { |nginx| expect(drink_slowly(nginx, path, pause: 8)).to eq([size, 0]) }

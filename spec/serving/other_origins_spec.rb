@@ -40,7 +40,7 @@ RSpec.describe "Pages of other origins", type: :request do
   def allowed_origin = response.headers["access-control-allow-origin"]
 
   describe "by default" do
-    it "may neither send nor read" do
+    it "cannot send or read" do
       [[upload_url, "PUT"], [url, "GET"], [rails_direct_uploads_path, "POST"]].each do |address, method|
         ask_first(address, method)
         expect(response).to have_http_status(:not_found)
@@ -54,7 +54,7 @@ RSpec.describe "Pages of other origins", type: :request do
   describe "that are listed" do
     around { |example| with(cors_origins: [app_origin, %r{https://\w+\.example\.org}]) { example.run } }
 
-    it "may announce and send direct uploads" do
+    it "can announce and send direct uploads" do
       ask_first(upload_url, "PUT", headers: "content-type")
       expect(response).to have_http_status(:no_content)
       expect(response.headers).to include("access-control-allow-origin" => app_origin,
@@ -69,7 +69,7 @@ RSpec.describe "Pages of other origins", type: :request do
       expect([response.status, allowed_origin]).to eq([200, app_origin])
     end
 
-    it "may read files and parts of them, and what a script has to know of them" do
+    it "can read files and parts of them, and the headers that scripts need" do
       ask_first(url, "GET", headers: "range")
       expect(response.headers["access-control-allow-headers"]).to include("Range")
       get url, headers: { "Origin" => "https://shop.example.org", "Range" => "bytes=0-1" }
@@ -78,14 +78,14 @@ RSpec.describe "Pages of other origins", type: :request do
       expect(response.headers["vary"]).to include("Origin")
     end
 
-    it "may follow the links that a page has, which are Rails' own" do
+    it "can follow the links of a page, which are Rails' own" do
       [rails_storage_redirect_path(blob), rails_storage_proxy_path(blob)].each do |path|
         get path, headers: { "Origin" => app_origin }
         expect([response.status / 100, allowed_origin]).to eq([path.include?("redirect") ? 3 : 2, app_origin])
       end
     end
 
-    it "may ask first whether they may follow those links with headers of their own, as viewers of PDF files do" do
+    it "can send preflights for those links with headers of their own, as viewers of PDF files do" do
       [rails_storage_redirect_path(blob), rails_storage_proxy_path(blob), url,
        "/rails/active_storage/representations/redirect/a/b/c.png"].each do |path|
         ask_first(path, "GET", headers: "if-none-match,range,x-requested-with")
@@ -97,14 +97,14 @@ RSpec.describe "Pages of other origins", type: :request do
       end
     end
 
-    it "may see why they were refused" do
+    it "can read the status of refusals" do
       put upload_url, params: "#{data}x", headers: { "Content-Type" => "text/plain", "Origin" => app_origin }
       expect([response.status, allowed_origin]).to eq([422, app_origin])
       get "#{url}x".sub("encrypted_s3/", "encrypted_s3/x"), headers: { "Origin" => app_origin }
       expect([response.status, allowed_origin]).to eq([404, app_origin])
     end
 
-    it "are not all others, and not those whose names only look like them" do
+    it "are only those, not others and not similar names" do
       ["https://evil.example", "https://app.example.com.evil.example", "http://app.example.com", "null", "",
        "https://a.example.org.evil.example", "https://evil.example/https://a.example.org", "*"].each do |origin|
         ask_first(upload_url, "PUT", origin: origin)
@@ -115,31 +115,31 @@ RSpec.describe "Pages of other origins", type: :request do
       end
     end
 
-    it "are asked for no cookies" do
+    it "are not allowed to send cookies" do
       ask_first(upload_url, "PUT")
       expect(response.headers).not_to have_key("access-control-allow-credentials")
     end
   end
 
-  it "may be all" do
+  it "can be all origins" do
     with(cors_origins: "*") do
       get url, headers: { "Origin" => "https://any.example" }
       expect(allowed_origin).to eq("https://any.example")
     end
   end
 
-  describe "in a frame" do
+  describe "allowed for frames" do
     def told
       get url
       policy = response.headers["content-security-policy"]
       [policy[/frame-ancestors ([^;]*)/, 1], response.headers["x-frame-options"]]
     end
 
-    it "is as the application has it by default" do
+    it "follow the application's default" do
       expect(told).to eq([nil, "SAMEORIGIN"])
     end
 
-    it "is where the setting says" do
+    it "are those of the setting" do
       with(frame_ancestors: ["'self'", "https://portal.example.com"]) do
         expect(told).to eq(["'self' https://portal.example.com", nil])
       end
@@ -147,7 +147,7 @@ RSpec.describe "Pages of other origins", type: :request do
       with(frame_ancestors: "'self'") { expect(told).to eq(["'self'", "SAMEORIGIN"]) }
     end
 
-    it "still runs nothing" do
+    it "still run no script" do
       with(frame_ancestors: "https://portal.example.com") do
         get url
         expect(response.headers["content-security-policy"]).to include("default-src 'none'", "sandbox")

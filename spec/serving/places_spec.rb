@@ -19,7 +19,7 @@ RSpec.describe "The address of a file", type: :request do
       [status, headers, body.enum_for(:each).to_a.join].tap { body.close if body.respond_to?(:close) }
     end
 
-    it "keeps it: a link that redirects leads to the file" do
+    it "includes the path: a link that redirects leads to the file" do
       status, headers, = under("/1234567", rails_storage_redirect_path(blob))
       expect(status).to eq(302)
       path = URI(headers["location"]).path
@@ -27,7 +27,7 @@ RSpec.describe "The address of a file", type: :request do
       expect(under("/1234567", path).values_at(0, 2)).to eq([200, data])
     end
 
-    it "keeps it in what the browser is told for a direct upload" do
+    it "includes the path in the address of a direct upload" do
       body = { blob: { filename: "a.txt", content_type: "text/plain", byte_size: data.bytesize, checksum: md5(data) } }
       status, _, answer = under("/1234567", rails_direct_uploads_path, method: "POST", input: body.to_json,
                                                                        "CONTENT_TYPE" => "application/json")
@@ -38,7 +38,7 @@ RSpec.describe "The address of a file", type: :request do
       expect(sent).to eq(204)
     end
 
-    it "keeps it for representations, and does not keep that of the request before" do
+    it "includes the path for representations, and not that of the request before" do
       _, headers, = under("/1", rails_storage_redirect_path(blob))
       expect(URI(headers["location"]).path).to start_with("/1/rails/")
       _, headers, = under("", rails_storage_redirect_path(blob))
@@ -46,7 +46,7 @@ RSpec.describe "The address of a file", type: :request do
       expect(EncryptedS3Service::Serving::RequestPlace.prefix).to be_nil
     end
 
-    it "keeps what the application says itself" do
+    it "does not replace the application's own path" do
       EncryptedS3Service::Serving::RequestPlace::Current.set(environment: { "SCRIPT_NAME" => "/1" }) do
         ActiveStorage::Current.set(url_options: { host: "a.example", script_name: "/2" }) do
           expect(URI(blob.url).path).to start_with("/2/rails/")
@@ -55,7 +55,7 @@ RSpec.describe "The address of a file", type: :request do
     end
   end
 
-  describe "in a controller that does not tell Active Storage where it is" do
+  describe "in a controller that does not set Active Storage's url_options" do
     def show(**env)
       sent = blob
       controller = stub_const("PlainController", Class.new(ActionController::Base) do
@@ -67,11 +67,11 @@ RSpec.describe "The address of a file", type: :request do
       body.enum_for(:each).to_a.join
     end
 
-    it "leads where the request came from" do
+    it "leads to the host of the request" do
       expect(show("SCRIPT_NAME" => "/1")).to start_with("https://here.example:8443/1/rails/active_storage/encrypted_s3/")
     end
 
-    it "leads to the application's own host where that is named, whatever the request says" do
+    it "prefers the application's own host, if configured, to that of the request" do
       EncryptedS3Service.settings.default_url_options = { host: "own.example" }
       expect(show("HTTP_HOST" => "evil.example")).to start_with("http://own.example/")
     ensure
@@ -79,7 +79,7 @@ RSpec.describe "The address of a file", type: :request do
     end
   end
 
-  it "keeps the path under which the application says that it always is" do
+  it "includes the path that the application configures" do
     SmallApp.create do |app|
       app.write("config/environments/development.rb", <<~RUBY)
         Rails.application.config.relative_url_root = "/shop"
@@ -129,7 +129,7 @@ RSpec.describe "The address of a file", type: :request do
       config.singleton_class.remove_method(:action_mailer)
     end
 
-    it "takes the first of the application's settings that names a host, ours before Rails'" do
+    it "uses the first of the settings that names a host, the gem's before Rails'" do
       expect { blob.url }.to raise_error(ArgumentError, /a\.txt.*config\.encrypted_s3_service\.default_url_options/)
       config = Rails.application.config
       config.action_controller.default_url_options = { host: "controller.example" }
@@ -148,20 +148,20 @@ RSpec.describe "The address of a file", type: :request do
       config.action_controller.delete(:default_url_options)
     end
 
-    it "does not take a setting that names no host, as force_ssl leaves one" do
+    it "skips a setting without a host, as force_ssl leaves one" do
       with_mailer(protocol: "https") do
         expect { blob.url }.to raise_error(ArgumentError, /no host is known/)
         expect(sources.source).to be_nil
       end
     end
 
-    it "begins with https: where the application allows nothing else" do
+    it "begins with https: if the application allows only that" do
       EncryptedS3Service.settings.default_url_options = { host: "ours.example" }
       allow(Rails.application.config).to receive(:force_ssl).and_return(true)
       expect(blob.url).to start_with("https://ours.example/")
     end
 
-    it "is there for jobs, variants and direct uploads, and opens the file" do
+    it "works for jobs, variants and direct uploads, and opens the file" do
       EncryptedS3Service.settings.default_url_options = { host: "www.example.com" }
       job = Class.new(ActiveJob::Base) do
         cattr_accessor :urls
@@ -175,7 +175,7 @@ RSpec.describe "The address of a file", type: :request do
     end
   end
 
-  describe "has the name of the file once and stays short" do
+  describe "contains the file name once and stays short:" do
     def url_of(name)
       ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
         service = ActiveStorage::Blob.services.fetch(:encrypted)
@@ -203,7 +203,7 @@ RSpec.describe "The address of a file", type: :request do
     }
 
     names.each do |what, name|
-      it "of #{what}" do
+      it "a name of #{what}" do
         url = url_of(name)
         expect(url.bytesize).to be < 2000
         expect(url).to match(%r{\A[A-Za-z0-9:/._~%()+@,=!-]+\z})
@@ -215,13 +215,13 @@ RSpec.describe "The address of a file", type: :request do
       end
     end
 
-    it "shows a name that is short and plain" do
+    it "a short and plain name is shown" do
       expect(url_of("Zoë's film (1).mp4")).to end_with("/file.mp4")
       expect(url_of("Zoë (1).mp4")).to end_with("/Zo%C3%AB%20(1).mp4")
       expect(url_of("#{"ש" * 240}.pdf")).to end_with("/file.pdf")
     end
 
-    it "is whole with a long key, a long type and a tenant's service" do
+    it "a long key, a long type and a tenant's service fit" do
       url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
         EncryptedS3Service::Serving::Urls.new("encrypted_amazon@#{"a" * 40}")
                                          .blob("k" * 100, filename: "ש" * 240, content_type: "application/#{"x" * 90}",
@@ -231,7 +231,7 @@ RSpec.describe "The address of a file", type: :request do
     end
   end
 
-  it "is of characters that no server on the way has to write otherwise, and shows neither key nor service" do
+  it "has only characters that need no escaping, and shows neither key nor service" do
     ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
       50.times do
         token = blob.url.split("/")[-2]
@@ -243,7 +243,7 @@ RSpec.describe "The address of a file", type: :request do
     end
   end
 
-  it "goes on being good when the application's secret changes, where the former one is named" do
+  it "stays valid when the application's secret changes, if the former one is configured" do
     token = EncryptedS3Service::Serving::Token
     payload = { key: blob.key, service_name: "encrypted" }
     former = token.generate(payload, purpose: token::BLOB, expires_in: nil)
@@ -263,7 +263,7 @@ RSpec.describe "The address of a file", type: :request do
       ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.url(**options) }
     end
 
-    it "goes on being good while somebody watches, part by part" do
+    it "stays valid while a player requests it part by part" do
       %w[video/mp4 audio/mpeg audio/webm;codecs=opus].each do |type|
         url = address(type)
         get url, headers: { "Range" => "bytes=0-9" }
@@ -276,7 +276,7 @@ RSpec.describe "The address of a file", type: :request do
       end
     end
 
-    it "is good for as long as the application says, and as whoever makes one says of it" do
+    it "is valid for the configured time, or for the explicit one" do
       EncryptedS3Service.settings.media_urls_expire_in = 10.minutes
       url = address("video/mp4")
       travel(9.minutes) { get url }
@@ -290,7 +290,7 @@ RSpec.describe "The address of a file", type: :request do
       EncryptedS3Service.settings.media_urls_expire_in = nil
     end
 
-    it "is good for no longer than before for any other file" do
+    it "is valid for the ordinary time for any other file" do
       url = address("application/pdf")
       travel(6.minutes) { get url }
       expect(response).to have_http_status(:not_found)

@@ -36,7 +36,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
   }
 
   routes.each do |what, path|
-    it "is the visitor's alone at #{what}, for a GET, a HEAD, a part, and what the visitor has already" do
+    it "is private at #{what}, for GET, HEAD, a part, and a file that the visitor has" do
       url = instance_exec(blob, &path)
       get url
       expect_private(at_most: 300)
@@ -50,13 +50,13 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     end
   end
 
-  it "is the visitor's alone at the proxy of a mirror whose primary encrypts" do
+  it "is private at the proxy of a mirror whose primary encrypts" do
     get rails_storage_proxy_path(store(service_name: "mirrored"))
     expect_private(at_most: 300)
     expect(response.body).to eq("a text")
   end
 
-  it "is the visitor's alone at the proxies and links of variants" do
+  it "is private at the proxies and links of variants" do
     representation = picture.representation(resize_to_limit: [8, 8])
     [rails_storage_proxy_path(representation), rails_storage_redirect_path(representation)].each do |url|
       get url
@@ -68,7 +68,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     expect_private(at_most: 300)
   end
 
-  it "is no longer fresh than the proxy's link is good" do
+  it "is fresh no longer than the link of the proxy is valid" do
     get rails_storage_proxy_path(blob, expires_in: 20.seconds)
     expect_private(at_most: 20)
     expires = rails_storage_proxy_path(blob, expires_at: 10.seconds.from_now)
@@ -76,7 +76,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     expect_private(at_most: 5)
   end
 
-  it "is asked for again with a tag, and answered without the file while it is the same" do
+  it "is revalidated by its tag, and not sent again while it is the same" do
     get rails_storage_proxy_path(blob)
     etag = response.headers["etag"]
     expect(etag).to be_present
@@ -88,14 +88,14 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     expect(reads).to eq([])
   end
 
-  it "is kept in no file of nginx's at any route that sends it" do
+  it "is not written to the disk of nginx on any route" do
     [rails_storage_proxy_path(blob), routes["the address of the service"].call(blob)].each do |url|
       get url
       expect(response.headers["x-accel-buffering"]).to eq("no")
     end
   end
 
-  it "is the visitor's alone in the application's own controllers, even if they say otherwise" do
+  it "is private in the application's own controllers, even if they set public caching" do
     sent = blob
     controller = Class.new(ActiveStorage::BaseController) do
       include ActiveStorage::Streaming
@@ -114,13 +114,13 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     end
   end
 
-  it "is the visitor's alone where a private service's link never expires" do
+  it "is private for permanent links of a private service" do
     ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { get blob.url(expires_in: nil) }
     expect(response.body).to eq("a text")
     expect_private(at_most: 300)
   end
 
-  it "is the visitor's alone from when a service is public no more" do
+  it "is private as soon as a service is no longer public" do
     published = store(service_name: "published")
     url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { published.url }
     allow(published.service).to receive(:public?).and_return(false)
@@ -129,7 +129,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     expect_private(at_most: 300)
   end
 
-  it "is sent by Rails' proxies without a database connection held meanwhile" do
+  it "is sent by Rails' proxies without a database connection" do
     sent = blob
     pool = ActiveRecord::Base.connection_pool
     held = []
@@ -148,7 +148,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     expect(held).to all(be_falsy)
   end
 
-  it "is anybody's where the service is public, and Rails' own business where nothing is encrypted" do
+  it "is public for public services, and Rails' own decision for services that do not encrypt" do
     public_url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
       store(service_name: "published").url
     end
@@ -160,7 +160,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     end
   end
 
-  it "is nothing of what was refused" do
+  it "excludes error responses" do
     get "/rails/active_storage/encrypted_s3/none/a.txt"
     expect(response.headers["cache-control"]).to eq("no-store")
   end

@@ -8,7 +8,7 @@ RSpec.describe "Serving files through the application", type: :request do
     Document.create!(file: { io: StringIO.new(data), filename: "film.mp4", content_type: "video/mp4" })
   end
 
-  it "gives a visitor the plaintext, with the file's type and name" do
+  it "sends the plaintext with the file's type and name" do
     get rails_storage_proxy_path(document.file)
     expect(response).to have_http_status(:ok)
     expect(response.body.b).to be_bytes(data)
@@ -16,14 +16,14 @@ RSpec.describe "Serving files through the application", type: :request do
                                         "content-disposition" => include("film.mp4"))
   end
 
-  it "gives a player the part that it asks for" do
+  it "sends a player the requested part" do
     get rails_storage_proxy_path(document.file), headers: { "range" => "bytes=1000000-1000099" }
     expect(response).to have_http_status(:partial_content)
     expect(response.body.b).to be_bytes(data.byteslice(1_000_000, 100))
     expect(response.headers["content-range"]).to eq("bytes 1000000-1000099/#{data.bytesize}")
   end
 
-  it "gives nobody more at once than Active Storage's limits allow, which older versions of it do not have" do
+  it "limits ranges as Active Storage does, on older versions of Rails too" do
     # The behaviour of versions before the releases of spring 2026.
     if ActiveStorage::Streaming.private_method_defined?(:ranges_valid?)
       allow_any_instance_of(ActiveStorage::Blobs::ProxyController).to receive(:ranges_valid?).and_return(true)
@@ -40,7 +40,7 @@ RSpec.describe "Serving files through the application", type: :request do
     expect(reads).to eq([])
   end
 
-  it "gives a visitor nothing of a file that was changed in the bucket" do
+  it "sends nothing of a file that was changed in the bucket" do
     key = document.file.blob.key
     headers, body = stored(key)
     restore(key, headers, body.tap { |bytes| bytes.setbyte(-20, bytes.getbyte(-20) ^ 1) })

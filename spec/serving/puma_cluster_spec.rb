@@ -19,7 +19,7 @@ RSpec.describe "Puma with two workers and a preloaded application", if: Process.
     [read.body.b == data, stored_plaintext(document["key"]) == data, created["x-worker"], read["x-worker"]]
   end
 
-  it "stores what forms send and serves it, in all workers at once" do
+  it "stores uploads of forms and serves them, in all workers at once" do
     PumaCluster.run do |cluster|
       visitors = Array.new(8) do |number|
         Thread.new do

@@ -38,7 +38,7 @@ RSpec.describe "A visitor of the application in Puma", if: File.exist?("/proc/se
     value
   end
 
-  it "who takes a film slowly holds little memory, no file and no database connection, and nothing once gone" do
+  it "who reads a film slowly holds little memory, no file and no database connection, and nothing after leaving" do
     path = path_of(blob)
     take_a_sip(path).close
     eventually { puma.visitors.zero? }
@@ -68,7 +68,7 @@ RSpec.describe "A visitor of the application in Puma", if: File.exist?("/proc/se
     put
   end
 
-  it "who uploads a large film directly makes the worker no larger than a small one" do
+  it "who uploads a large film directly needs no more memory than for a small one" do
     Tempfile.create do |file|
       file.truncate(600_000_000)
       puma.connect do |http|
@@ -83,7 +83,7 @@ RSpec.describe "A visitor of the application in Puma", if: File.exist?("/proc/se
     end
   end
 
-  it "who leaves in the middle of an upload leaves nothing behind" do
+  it "who leaves during an upload leaves nothing behind" do
     Tempfile.create do |file|
       file.truncate(20_000_000)
       announced = puma.connect { |http| announce(http, file) }

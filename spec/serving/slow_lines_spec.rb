@@ -42,14 +42,14 @@ RSpec.describe "A visitor on a slow line" do
     end
   end
 
-  it "who begins a direct upload in time is in time, however long it takes" do
+  it "can finish a direct upload that began in time, however long it takes" do
     socket = begin_sending(announce)
     send_slowly(socket, 4)
     expect(socket.gets).to start_with("HTTP/1.1 204")
     expect(stored_plaintext(@key)).to be_bytes(data)
   end
 
-  it "who begins a direct upload too late is too late" do
+  it "cannot begin a direct upload too late" do
     path = announce
     began = now
     sleep 0.1 while now < began + 4
@@ -59,7 +59,7 @@ RSpec.describe "A visitor on a slow line" do
     expect(server.head(bucket, @key)[0]).to eq(404)
   end
 
-  it "who waits to be told to go on is told" do
+  it "who waits for 100 Continue gets it" do
     socket = begin_sending(announce, "Expect: 100-continue")
     expect(socket.gets).to start_with("HTTP/1.1 100")
     expect(socket.gets).to eq("\r\n")
@@ -67,7 +67,7 @@ RSpec.describe "A visitor on a slow line" do
     expect(socket.gets).to start_with("HTTP/1.1 204")
   end
 
-  it "who sends a chunked body, which Puma counts before the application sees it, is as good as others" do
+  it "can send a chunked body, whose length Puma counts before the application sees it" do
     socket = puma.socket
     socket.write("PUT #{announce} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pdf\r\n" \
                  "Transfer-Encoding: chunked\r\n\r\n#{data.bytesize.to_s(16)}\r\n", data, "\r\n0\r\n\r\n")
@@ -75,7 +75,7 @@ RSpec.describe "A visitor on a slow line" do
     expect(stored_plaintext(@key)).to be_bytes(data)
   end
 
-  it "who takes a break that the server does not wait for goes on with the rest" do
+  it "who pauses longer than the server waits continues with the rest" do
     film = random_bytes(30_000_000)
     blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(film), filename: "film.mp4", identify: false,
                                                   content_type: "video/mp4", service_name: "encrypted")
