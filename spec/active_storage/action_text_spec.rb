@@ -20,7 +20,7 @@ RSpec.describe "A text with a picture in it", type: :request do
     expect(embeds.map { |embed| decrypted(embed.key) }).to match([be_bytes(picture)])
   end
 
-  it "leads a reader through the application to the picture in the text's size, which lies encrypted too" do
+  it "shows a reader the picture in the text's size through the application, and stores that encrypted too" do
     path = URI(rendered.at_css("figure img")["src"]).path
     expect(path).to start_with("/rails/active_storage/representations/proxy/").and(end_with("/clouds.jpg"))
     keys = objects_added { get path }
@@ -29,18 +29,18 @@ RSpec.describe "A text with a picture in it", type: :request do
     expect(dimensions(response.body.b)).to eq([1024, 68])
   end
 
-  it "shows a PDF by its first page" do
+  it "shows the first page of a PDF" do
     article.update!(body: %(<div>#{embed(blob_of(Samples.pdf, "will.pdf"))}</div>))
     get URI(rendered.at_css("figure img")["src"]).path
     expect([response.status, dimensions(response.body.b)]).to eq([200, [200, 100]])
   end
 
-  it "names a file of which there is no picture" do
+  it "names a file without a preview" do
     article.update!(body: %(<div>#{embed(blob_of("text", "notes.txt"))}</div>))
     expect(rendered.at_css("figure figcaption").text.split).to eq(["notes.txt", "4", "Bytes"])
   end
 
-  it "takes the picture from the bucket when it goes from the text or with it" do
+  it "purges the picture when it is removed from the text, and with the text" do
     keys = [article.body.embeds.first.key, *objects_added { perform_all_jobs }]
     article.update!(body: "<div>Nothing to look at</div>")
     perform_all_jobs

@@ -36,28 +36,28 @@ RSpec.describe "What Active Storage finds out about a file" do
         expect(seen).to eq([processor.to_s])
       end
 
-      it "is the width and height as it is looked at, of a picture taken with the camera held upright" do
+      it "is the displayed width and height of a picture taken with the camera held upright" do
         expect(metadata_of(Samples.turned_jpeg(80, 120), "clouds.jpg")).to eq(width: 80, height: 120)
       end
     end
   end
 
-  it "is a film's size, length and proportions, and that it has sound" do
+  it "is a film's size, duration and aspect ratio, and that it has sound" do
     expect(metadata_of(Samples.video, "film.mp4"))
       .to include(width: 96, height: 64, duration: be_within(0.2).of(2), audio: true, video: true)
   end
 
-  it "is the size as it is looked at, of a film taken with the telephone held upright" do
+  it "is the displayed size of a film taken with the phone held upright" do
     expect(metadata_of(Samples.video(turned: true), "film.mp4"))
       .to include(width: 64, height: 96, angle: be_in([90, -90]))
   end
 
-  it "is a recording's length, rates and tags" do
+  it "is a recording's duration, rates and tags" do
     expect(metadata_of(Samples.audio, "tone.mp3"))
       .to include(duration: be_within(0.2).of(2), bit_rate: 64_000, sample_rate: 22_050)
   end
 
-  it "is nothing of a file that was changed in the bucket, which stays marked as not analyzed" do
+  it "is nothing for a file that was changed in the bucket, which is not marked as analyzed" do
     blob = blob_of(Samples.jpeg(120, 80), "clouds.jpg")
     headers, body = stored(blob.key)
     restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(100, bytes.getbyte(100) ^ 1) })
@@ -65,7 +65,7 @@ RSpec.describe "What Active Storage finds out about a file" do
     expect(blob.reload).not_to be_analyzed
   end
 
-  it "is nothing of a file whose object was exchanged for another of the same application" do
+  it "is nothing for a file whose object was replaced by another of the same application" do
     first, second = %w[one.txt two.txt].map { |name| blob_of("the text of #{name}", name) }
     restore(second.key, *stored(first.key))
     expect { second.open(&:read) }.to raise_error(ActiveStorage::IntegrityError)

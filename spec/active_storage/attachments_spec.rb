@@ -14,13 +14,13 @@ RSpec.describe "Attachments" do
     let!(:document) { Document.create!(pages: pages("one", "two")) }
     let(:keys) { document.pages.map(&:key) }
 
-    it "are added to what is there" do
+    it "are added to the existing ones" do
       keys = objects_added { document.pages.attach(*pages("three")) }
       expect(texts(document)).to eq(%w[one two three])
       expect(all_decrypted(keys).values).to eq(%w[three])
     end
 
-    it "are replaced by others, and the old ones go from the bucket" do
+    it "are replaced, and the old ones are purged from the bucket" do
       old = keys
       added = objects_added { document.update!(pages: pages("three")) }
       expect(in_bucket(old)).to eq([true, true])
@@ -43,14 +43,14 @@ RSpec.describe "Attachments" do
       expect(in_bucket(keys)).to eq([false, false])
     end
 
-    it "are detached without being removed" do
+    it "are detached without being deleted" do
       keys
       document.pages.detach
       perform_all_jobs
       expect([texts(document), in_bucket(keys)]).to eq([[], [true, true]])
     end
 
-    it "go with their record" do
+    it "are purged with their record" do
       keys
       document.destroy!
       perform_all_jobs
@@ -62,14 +62,14 @@ RSpec.describe "Attachments" do
   describe "when there is one" do
     let!(:document) { Document.create!(file: attachable("draft", "draft.txt")) }
 
-    it "is replaced by another, and the old one goes from the bucket" do
+    it "is replaced, and the old one is purged from the bucket" do
       old = document.file.key
       document.update!(file: attachable("final", "final.txt"))
       perform_all_jobs
       expect([document.reload.file.download, in_bucket([old])]).to eq(["final", [false]])
     end
 
-    it "goes when nothing takes its place" do
+    it "is purged when it is set to nil" do
       old = document.file.key
       document.update!(file: nil)
       perform_all_jobs
@@ -84,7 +84,7 @@ RSpec.describe "Attachments" do
     end
   end
 
-  it "takes files of every kind that Rails takes" do
+  it "accepts every kind of attachable that Rails accepts" do
     file = Tempfile.new("report").tap { |report| report.write("a report") }
     file.rewind
     upload = ActionDispatch::Http::UploadedFile.new(tempfile: file, filename: "report.txt", type: "text/plain")
@@ -94,7 +94,7 @@ RSpec.describe "Attachments" do
     expect(keys.map { |key| decrypted(key) }).to eq(["a report"] * 5)
   end
 
-  it "leaves nothing in the bucket of a record that was not valid" do
+  it "stores nothing in the bucket for an invalid record" do
     added = objects_added do
       Document.transaction do
         Document.create!(file: attachable("draft", "draft.txt"))
@@ -104,7 +104,7 @@ RSpec.describe "Attachments" do
     expect(added).to eq([])
   end
 
-  it "does not mind purging what is no longer in the bucket" do
+  it "can be purged if it is missing in the bucket" do
     document = Document.create!(file: attachable("draft", "draft.txt"))
     server.delete(bucket, document.file.key)
     expect { document.file.purge }.not_to raise_error

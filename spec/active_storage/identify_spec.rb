@@ -26,7 +26,7 @@ RSpec.describe "A file that was uploaded directly", "when it is attached" do
   end
 
   { "an icon" => 16, "a picture of two megabytes" => 600 }.each do |what, width|
-    it "is looked at, and called what it is, with one request for #{what}" do
+    it "gets its real type, with one request for #{what}" do
       data = Samples.png(width, width)
       blob = uploaded_directly(data, "notes", "text/plain")
       document = Document.create!(file: blob.signed_id)

@@ -31,7 +31,7 @@ RSpec.describe "A mirror of encrypted services" do
     let(:document) { Document.create!(file: attachable(data, "film.bin")) }
     let(:key) { document.file.key }
 
-    it "stores a file in the primary at once and in the mirrors by a job" do
+    it "stores a file in the primary immediately and in the mirrors by a job" do
       expect(document.file.blob.service_name).to eq("mirrored_elsewhere")
       expect(whereabouts(key)).to eq([true, false, false])
       perform_all_jobs
@@ -39,7 +39,7 @@ RSpec.describe "A mirror of encrypted services" do
       expect(service(:local).download(key)).to be_bytes(data)
     end
 
-    it "encrypts each copy with the key of the place where it lies, and each place reads its own alone" do
+    it "encrypts each copy with the key of its own service, and each service reads only its own" do
       perform_enqueued_jobs { document }
       expect(decrypted(key)).to be_bytes(data)
       expect(in_elsewhere(key)).to be_bytes(data)
@@ -49,7 +49,7 @@ RSpec.describe "A mirror of encrypted services" do
       expect { service(:encrypted).download(key) }.to raise_error(EncryptedS3Service::KeyringError)
     end
 
-    it "gives a file back from the primary: whole, in chunks, in part and as a file" do
+    it "reads a file from the primary: whole, in chunks, in part and as a file" do
       perform_enqueued_jobs { document }
       file = document.reload.file
       service(:elsewhere).delete(key)
@@ -67,14 +67,14 @@ RSpec.describe "A mirror of encrypted services" do
       expect { file.open { raise "opened" } }.to raise_error(ActiveStorage::IntegrityError)
     end
 
-    it "removes a file everywhere" do
+    it "deletes a file in every service" do
       perform_enqueued_jobs { key }
       expect(whereabouts(key)).to eq([true, true, true])
       document.file.purge
       expect(whereabouts(key)).to eq([false, false, false])
     end
 
-    it "removes a picture's variants everywhere" do
+    it "deletes a picture's variants in every service" do
       with_setting(:track_variants, false) do
         blob = blob_of(Samples.jpeg(120, 80), "clouds.jpg")
         variant = blob.variant(resize_to_limit: [20, 20])
@@ -87,7 +87,7 @@ RSpec.describe "A mirror of encrypted services" do
       end
     end
 
-    it "composes in the primary, and mirrors what came of it" do
+    it "composes in the primary, and mirrors the result" do
       parts = %w[123 456].map { |text| blob_of(text, "part.txt") }
       whole = ActiveStorage::Blob.compose(parts, filename: "whole.txt")
       expect([whole.download, decrypted(whole.key)]).to eq(%w[123456 123456])
@@ -95,7 +95,7 @@ RSpec.describe "A mirror of encrypted services" do
       expect(in_elsewhere(whole.key)).to eq("123456")
     end
 
-    it "does not mirror what is no longer what was uploaded" do
+    it "does not mirror a file that was changed after the upload" do
       document
       headers, body = stored(key)
       restore(key, headers, body.tap { |bytes| bytes.setbyte(100, bytes.getbyte(100) ^ 1) })
@@ -104,7 +104,7 @@ RSpec.describe "A mirror of encrypted services" do
       expect(whereabouts(key)).to eq([true, false, false])
     end
 
-    it "lets a job rest that comes after its file is gone" do
+    it "ignores a job whose file is deleted" do
       key
       document.file.purge
       expect { perform_all_jobs }.not_to raise_error
@@ -115,7 +115,7 @@ RSpec.describe "A mirror of encrypted services" do
   context "as the only mirror, of a disk" do
     around { |example| with_default(:mirrored_from_disk) { example.run } }
 
-    it "holds an encrypted copy of what lies on the disk" do
+    it "has an encrypted copy of the file on the disk" do
       document = Document.create!(file: attachable(data, "film.bin"))
       key = document.file.key
       expect(whereabouts(key)).to eq([false, false, true])
@@ -126,7 +126,7 @@ RSpec.describe "A mirror of encrypted services" do
     end
   end
 
-  it "shows no key when it is looked at" do
+  it "shows no key in inspect" do
     text = service(:mirrored_elsewhere).inspect
     expect(text).to include("elsewhere")
     expect(text.b).not_to include(key_elsewhere)

@@ -17,7 +17,7 @@ RSpec.describe "Previews", type: :request do
 
       before { blob }
 
-      it "are pictures, and they and their variants lie encrypted in the bucket" do
+      it "are pictures, and they and their variants are stored encrypted in the bucket" do
         pictures = pictures_added { blob.preview(resize_to_limit: [60, 60]).processed }
         expect(pictures.size).to eq(2)
         sizes = pictures.map { |picture| dimensions(picture) }.sort
@@ -26,7 +26,7 @@ RSpec.describe "Previews", type: :request do
         expect(decrypted(blob.key)).to be_bytes(file)
       end
 
-      it "come to a visitor through the application" do
+      it "are sent to a visitor by the application" do
         preview = blob.preview(resize_to_limit: [60, 60])
         added = pictures_added { get rails_storage_proxy_path(preview) }
         expect(response).to have_http_status(:ok)
@@ -35,18 +35,18 @@ RSpec.describe "Previews", type: :request do
         expect(dimensions(response.body.b).first).to eq(60)
       end
 
-      it "are what `representation` gives" do
+      it "are the result of `representation`" do
         picture = nil
         pictures_added { picture = blob.representation(resize_to_limit: [60, 60]).processed.download }
         expect(dimensions(picture).first).to eq(60)
       end
 
-      it "are kept in the service where the file is" do
+      it "are stored in the service of the file" do
         blob.preview({}).processed
         expect(blob.reload.preview_image.blob).to have_attributes(service_name: "encrypted")
       end
 
-      it "go when the file is purged" do
+      it "are purged with the file" do
         keys = objects_added { blob.preview(resize_to_limit: [60, 60]).processed }
         perform_enqueued_jobs { blob.reload.purge }
         expect(server.list(bucket) & [blob.key, *keys]).to eq([])
@@ -54,7 +54,7 @@ RSpec.describe "Previews", type: :request do
     end
   end
 
-  it "are made in the background for a model that wants variants beforehand" do
+  it "are generated in the background for a model with preprocessed variants" do
     photo = Photo.create!(image: attachable(Samples.pdf, "will.pdf"))
     # The second is that of Rails 8.2.
     expect(enqueued_jobs.pluck("job_class")).to include("ActiveStorage::PreviewImageJob")
@@ -65,7 +65,7 @@ RSpec.describe "Previews", type: :request do
     expect(objects_added { Photo.find(photo.id).image.representation(:card).processed }).to eq([])
   end
 
-  it "leave no file with plaintext behind on this machine" do
+  it "leave no plaintext in a file of this machine" do
     blob = blob_of(Samples.pdf, "will.pdf")
     Dir.mktmpdir do |folder|
       allow(Dir).to receive(:tmpdir).and_return(folder)
@@ -77,7 +77,7 @@ RSpec.describe "Previews", type: :request do
     end
   end
 
-  it "are not made of a file that was changed in the bucket" do
+  it "are not generated from a file that was changed in the bucket" do
     blob = blob_of(Samples.pdf, "will.pdf")
     headers, body = stored(blob.key)
     restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(100, bytes.getbyte(100) ^ 1) })

@@ -18,14 +18,14 @@ RSpec.describe "Variants of a picture", type: :request do
         with_setting(:variant_processor, processor) { with_setting(:track_variants, tracked) { example.run } }
       end
 
-      it "are smaller pictures, and lie encrypted in the bucket as the picture itself does" do
+      it "are smaller pictures, and are stored encrypted in the bucket like the picture" do
         blob = blob_of(picture, "clouds.jpg")
         key = variant_object { blob.variant(resize_to_limit: [60, 60]) }
         expect(dimensions(decrypted(key))).to eq([60, 40])
         expect(decrypted(blob.key)).to be_bytes(picture)
       end
 
-      it "are given back decrypted, in another format too" do
+      it "are read decrypted, in another format too" do
         variant = blob_of(picture, "clouds.jpg").variant(resize_to_fill: [30, 30], format: :png)
         key = variant_object { variant }
         expect(variant.download).to be_bytes(decrypted(key))
@@ -33,14 +33,14 @@ RSpec.describe "Variants of a picture", type: :request do
         expect([variant.filename.to_s, variant.content_type]).to eq(["clouds.png", "image/png"])
       end
 
-      it "are made once: who asks again gets the same object" do
+      it "are generated once: a second request gets the same object" do
         blob = blob_of(picture, "clouds.jpg")
         blob.variant(resize_to_limit: [60, 60]).processed
         again = ActiveStorage::Blob.find(blob.id).variant(resize_to_limit: [60, 60])
         expect(objects_added { again.processed }).to eq([])
       end
 
-      it "come to a visitor through the application" do
+      it "are sent to a visitor by the application" do
         variant = blob_of(picture, "clouds.jpg").variant(resize_to_limit: [60, 60])
         keys = objects_added { get rails_storage_proxy_path(variant) }
         expect(response).to have_http_status(:ok)
@@ -50,7 +50,7 @@ RSpec.describe "Variants of a picture", type: :request do
         expect(dimensions(response.body.b)).to eq([60, 40])
       end
 
-      it "go when the picture is purged, and nothing of another picture goes with them" do
+      it "are purged with the picture, and nothing of another picture is" do
         other = blob_of(picture, "other.jpg")
         blob = blob_of(picture, "clouds.jpg")
         kept = objects_added { other.variant(resize_to_limit: [20, 20]).processed }
@@ -63,7 +63,7 @@ RSpec.describe "Variants of a picture", type: :request do
     end
   end
 
-  it "lie below the picture's own folder and have no row of their own, where they are not tracked" do
+  it "are stored below the picture's own folder without a row if they are not tracked" do
     with_setting(:track_variants, false) do
       blob = blob_of(picture, "clouds.jpg")
       variant = blob.variant(resize_to_limit: [60, 60])
@@ -73,7 +73,7 @@ RSpec.describe "Variants of a picture", type: :request do
     end
   end
 
-  it "are not made of a picture that was changed in the bucket" do
+  it "are not generated from a picture that was changed in the bucket" do
     blob = blob_of(picture, "clouds.jpg")
     headers, body = stored(blob.key)
     restore(blob.key, headers, body.tap { |bytes| bytes.setbyte(100, bytes.getbyte(100) ^ 1) })
@@ -85,7 +85,7 @@ RSpec.describe "Variants of a picture", type: :request do
     end
   end
 
-  it "can be taken away one by one" do
+  it "can be deleted one by one" do
     [true, false].each do |tracked|
       with_setting(:track_variants, tracked) do
         variant = blob_of(picture, "clouds.jpg").variant(resize_to_limit: [60, 60])
@@ -99,14 +99,14 @@ RSpec.describe "Variants of a picture", type: :request do
   describe "that a model names" do
     def attach = Photo.create!(image: attachable(picture, "clouds.jpg"))
 
-    it "are made on demand" do
+    it "are generated on demand" do
       photo = attach
       keys = objects_added { photo.image.variant(:thumb).processed }
       expect(keys.map { |key| dimensions(decrypted(key)) }).to eq([[40, 27]])
       expect(photo.image.representation(:thumb).download).to be_bytes(decrypted(keys.first))
     end
 
-    it "are made beforehand where the model says so" do
+    it "are preprocessed if the model says so" do
       photo = attach
       keys = objects_added { perform_all_jobs }
       expect(keys.map { |key| dimensions(decrypted(key)) }).to eq([[30, 20]])

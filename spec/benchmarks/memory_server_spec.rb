@@ -27,7 +27,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
   end
 
   # If the line is the limit, all clients are equally fast, so the line must have the announced rate.
-  it "answers after the latency, and moves each connection's bytes at its rates" do
+  it "answers after the latency, and limits each connection to its rates" do
     with_server(described_class::Line.new(latency: 30, up: 20_000_000, down: 90_000_000)) do |server|
       expect(seconds { 5.times { server.head("line", "none") } }).to be_between(0.15, 1)
       body = Random.bytes(6_000_000)
@@ -40,7 +40,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
     end
   end
 
-  it "has no latency and no rates unless they are asked for" do
+  it "has no latency and no rates by default" do
     with_server(described_class::Line.none) do |server|
       body = Random.bytes(20_000_000)
       # Best of several, because the machine may be busy. At the rates above, none could be as fast.
@@ -59,7 +59,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
     end
   end
 
-  it "speaks what this gem needs: parts, ranges, versions, copies" do
+  it "supports the requests of this gem: parts, ranges, versions, copies" do
     with_server(described_class::Line.none) do |server|
       with_client(server) do |client, settings|
         content = random_bytes(17 * mebibyte)
@@ -78,7 +78,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
   end
 
   # For benchmarks/largest.rb. An object with other bytes is refused, so that its check can fail.
-  it "makes a body of zeros again that was thrown away, as it was encrypted" do
+  it "recomputes the discarded body of an object of zeros" do
     server = described_class.start(discard: "away/", zeros: [TestStore::KEY].pack("m0"))
     server.create_bucket("line")
     with_client(server) do |client|
@@ -93,7 +93,7 @@ RSpec.describe Bench::MemoryServer, patience: 600 do
     server&.stop
   end
 
-  it "speaks what Amazon's SDK for Ruby needs" do
+  it "supports the requests of Amazon's SDK for Ruby" do
     with_server(described_class::Line.none) do |server|
       settings = server.storage_yml("line").transform_keys(&:to_sym)
       service = Bench::Contenders.build("plain", settings)

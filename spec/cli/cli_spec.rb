@@ -7,7 +7,7 @@ RSpec.describe "The command encrypted_s3_service" do
   include_context "with the command"
 
   describe "decrypt" do
-    it "gives what Amazon's client has encrypted, from the bucket and from a local file" do
+    it "reads objects of Amazon's client from the bucket and from a local file" do
       aws_writes
       expect(succeed("decrypt", address, *connection)).to be_bytes(data)
       take_out
@@ -16,7 +16,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(File.binread("plain")).to be_bytes(data)
     end
 
-    it "takes metadata as plain names and values, with or without the prefix of the headers" do
+    it "accepts metadata as plain names and values, with or without the prefix of the headers" do
       aws_writes
       take_out
       entries = JSON.parse(File.read("body.metadata.json"))["Metadata"]
@@ -26,7 +26,7 @@ RSpec.describe "The command encrypted_s3_service" do
       end
     end
 
-    it "reads large files, in the formats with key commitment and with RSA, too" do
+    it "reads large files, also in the formats with key commitment and with RSA" do
       rsa = OpenSSL::PKey::RSA.new(2048)
       File.write("key.pem", rsa.to_pem)
       new_client(encryption_key: rsa, commitment_policy: "require_encrypt_allow_decrypt")
@@ -36,7 +36,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(File.binread("plain")).to be_bytes(large)
     end
 
-    it "reads legacy objects when it is told to, and those with an instruction file" do
+    it "reads legacy objects with the option for that, and those with an instruction file" do
       aws_writes(data, AwsClients.v1(TestStore::KEY))
       take_out
       expect(fail_with(1, "decrypt", "body")).to include("security_profile")
@@ -48,7 +48,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(succeed("decrypt", "other", "--instruction-file", "other.instruction")).to be_bytes(data)
     end
 
-    it "tries further keys from files" do
+    it "accepts further keys from files" do
       File.write("new.txt", "base64:#{["n" * 32].pack("m0")}\n")
       File.write("old.txt", "#{encryption_key}\n")
       aws_writes
@@ -56,7 +56,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(succeed("decrypt", address, *connection, *options, env: { "ENCRYPTION_KEY" => nil })).to be_bytes(data)
     end
 
-    it "reads files of an entry with a folder by their paths, and says so" do
+    it "reads files of an entry with a folder by their paths, and suggests that" do
       entry = { "service" => "EncryptedS3", "root" => File.join(Dir.pwd, "files"), "encryption_key" => encryption_key }
       File.write("storage.yml", YAML.dump("files" => entry))
       options = ["--config", "storage.yml", "--service", "files"]
@@ -69,7 +69,7 @@ RSpec.describe "The command encrypted_s3_service" do
         .to include("keeps its objects in a folder (root): give the path")
     end
 
-    it "takes settings and key from an entry of a storage.yml that needs no Rails" do
+    it "reads settings and key from an entry of a storage.yml that needs no Rails" do
       settings = TestStore.settings.transform_keys(&:to_s).merge("encryption_key" => "<%= ENV['THE_KEY'] %>")
       File.write("storage.yml", YAML.dump("files" => { "service" => "EncryptedS3", **settings }, "local" => {}))
       aws_writes
@@ -83,7 +83,7 @@ RSpec.describe "The command encrypted_s3_service" do
         .to include("only Rails has")
     end
 
-    it "looks for the object in the folder of an entry that has a prefix" do
+    it "uses the prefix of an entry" do
       settings = TestStore.settings.transform_keys(&:to_s).merge("encryption_key" => encryption_key)
       entries = { "all" => settings, "customer" => { **settings, "prefix" => "of/a customer" } }
       File.write("storage.yml", YAML.dump(entries.transform_values { |entry| { "service" => "EncryptedS3", **entry } }))
@@ -98,7 +98,7 @@ RSpec.describe "The command encrypted_s3_service" do
     end
 
     [300_000, 20_000_000].each do |size|
-      it "gives not a byte of a changed object of #{size} bytes, and leaves no file" do
+      it "writes no byte of a changed object of #{size} bytes, and leaves no file" do
         aws_writes(random_bytes(size))
         take_out
         File.open("body", "r+b") { |file| [file.seek(size - 100), file.write("changed")] }
@@ -108,7 +108,7 @@ RSpec.describe "The command encrypted_s3_service" do
       end
     end
 
-    it "overwrites nothing unless it is told to, and shows neither key nor content when it fails" do
+    it "overwrites nothing without --force, and shows neither key nor content when it fails" do
       aws_writes
       take_out
       File.write("plain", "mine")
@@ -123,7 +123,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(File.binread("plain")).to be_bytes(data)
     end
 
-    it "takes the place of no device, pipe or folder, even where it may overwrite" do
+    it "replaces no device, pipe or folder, with --force either" do
       aws_writes
       take_out
       File.mkfifo("pipe")
@@ -144,7 +144,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(File.binread(name)).to be_bytes(data)
     end
 
-    it "says what is missing" do
+    it "names missing arguments" do
       expect(fail_with(1, "decrypt", "nowhere")).to include("nowhere.metadata.json is missing")
       File.write("nowhere.metadata.json", "{}")
       expect(fail_with(1, "decrypt", "nowhere")).to include("No such file")
@@ -153,7 +153,7 @@ RSpec.describe "The command encrypted_s3_service" do
     end
 
     # Ruby writes what is left of a short output when it ends, and ignores that this fails.
-    it "fails when its output cannot be written, however short it is", if: File.exist?("/dev/full") do
+    it "fails if its output cannot be written, however short it is", if: File.exist?("/dev/full") do
       aws_writes("a few bytes")
       take_out
       [%w[decrypt body], %w[inspect body], %w[--help]].each do |arguments|
@@ -164,7 +164,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(run_into(writing, "decrypt", "body")).to eq(["encrypted_s3_service: the standard output was closed\n", 1])
     end
 
-    it "reads metadata, settings and names in UTF-8 whatever the locale is" do
+    it "reads metadata, settings and names in UTF-8 in any locale" do
       client = AwsClients.v2(TestStore::KEY)
       client.put_object(bucket: bucket, key: "#{key}-é", body: data)
       env = { "LC_ALL" => "C", "LANG" => nil }
@@ -179,7 +179,7 @@ RSpec.describe "The command encrypted_s3_service" do
       [[], options].each { |more| expect(succeed("decrypt", "body", *more, env: env)).to be_bytes(data) }
     end
 
-    it "quotes nothing of a storage.yml whose Ruby is wrong" do
+    it "quotes nothing of a storage.yml with a Ruby error" do
       ['<%= ENV["ENCRYPTION_KEY" %>', "<% if true %>", '<%= raise LoadError, "hush" %>'].each do |wrong|
         File.write("storage.yml", "files:\n  bucket: x\n  encryption_key: hush#{wrong}\n")
         said = fail_with(1, "decrypt", "body", "--config", "storage.yml", "--service", "files")
@@ -204,7 +204,7 @@ RSpec.describe "The command encrypted_s3_service" do
   describe "encrypt" do
     before { File.binwrite("plain", data) }
 
-    it "writes an object into a bucket that Amazon's client opens" do
+    it "writes an object into a bucket, which Amazon's client opens" do
       succeed("encrypt", "plain", "-o", address, *connection, "--content-type", "text/x-test")
       opened = AwsClients.v2(TestStore::KEY).get_object(bucket: bucket, key: key)
       expect(opened.body.read).to be_bytes(data)
@@ -212,7 +212,7 @@ RSpec.describe "The command encrypted_s3_service" do
     end
 
     [0, 300_000, 40_000_000].each do |size|
-      it "writes a local file of #{size} bytes with its metadata, which opens when it is put into a bucket" do
+      it "writes a local file of #{size} bytes with its metadata, which opens after it is stored in a bucket" do
         File.binwrite("plain", plain = random_bytes(size))
         succeed("encrypt", "plain", "-o", "body")
         metadata = JSON.parse(File.read("body.metadata.json"))
@@ -223,7 +223,7 @@ RSpec.describe "The command encrypted_s3_service" do
       end
     end
 
-    it "writes with key commitment and under an id as it is told" do
+    it "writes with key commitment and under an id with the options for that" do
       succeed("encrypt", "plain", "-o", "body", "--commitment-policy", "require_encrypt_allow_decrypt",
               "--key-id", "of the archive")
       headers = JSON.parse(File.read("body.metadata.json")).transform_keys { |name| "x-amz-meta-#{name}" }
@@ -231,7 +231,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(succeed("inspect", "body")).to match(/^format: +V3/).and match(/^key id: +of the archive$/)
     end
 
-    it "overwrites neither object nor file unless it is told to" do
+    it "overwrites neither object nor file without --force" do
       succeed("encrypt", "plain", "-o", address, *connection)
       before = stored(key).last
       expect(fail_with(1, "encrypt", "plain", "-o", address, *connection)).to include("is there already; --force")
@@ -244,7 +244,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect([File.exist?("body"), File.read("body.metadata.json")]).to eq([false, "mine"])
     end
 
-    it "refuses what is no file" do
+    it "refuses paths that are not files" do
       expect(fail_with(1, "encrypt", "nothing", "-o", "body")).to include("No such file")
       expect(fail_with(1, "encrypt", ".", "-o", "body")).to match(/no file|directory/i)
       expect(Dir.children(".")).to eq(["plain"])
@@ -252,7 +252,7 @@ RSpec.describe "The command encrypted_s3_service" do
   end
 
   describe "inspect" do
-    it "says how an object is encrypted, without a key and without showing one" do
+    it "describes how an object is encrypted, without a key and without showing one" do
       new_client.upload(key, StringIO.new(data))
       take_out
       env = { "ENCRYPTION_KEY" => nil }
@@ -267,7 +267,7 @@ RSpec.describe "The command encrypted_s3_service" do
       end
     end
 
-    it "tells legacy objects, and those that are not encrypted" do
+    it "recognizes legacy objects, and those that are not encrypted" do
       aws_writes(data, AwsClients.v1(TestStore::KEY))
       expect(succeed("inspect", address, *connection))
         .to match(/^format: +V1 \(legacy/).and match(/^plaintext: +300000 bytes, as its writer noted$/)
@@ -276,7 +276,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(fail_with(1, "inspect", address, *connection)).to include("holds no envelope")
     end
 
-    it "prints nothing that a terminal would obey" do
+    it "prints no control characters" do
       File.write("body", "x" * 20)
       File.write("body.metadata.json", JSON.generate("x-amz-key-v2" => "k", "x-amz-cek-alg" => "\e]0;title\a",
                                                      "x-amz-matdesc" => "{\"key_id\":\"\\u001b[31m\"}"))
@@ -293,7 +293,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(succeed("--version").chomp).to eq(EncryptedS3Service::VERSION)
     end
 
-    it "has no option for a key, and is refused with status 2 when it is wrong" do
+    it "has no option for a key, and wrong usage exits with status 2" do
       wrong = {
         [] => /no action is given/, %w[shred x] => /no "shred"/, %w[decrypt] => /its argument is missing/,
         %w[encrypt x] => /say where to/, %w[decrypt x y] => /too many/, %w[inspect s3://bucket] => %r{s3://BUCKET/KEY},

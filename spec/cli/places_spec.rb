@@ -5,7 +5,7 @@ require_relative "../support/command"
 RSpec.describe "The command encrypted_s3_service and the place of objects" do
   include_context "with the command"
 
-  describe "that were renamed" do
+  describe "with renamed objects" do
     let(:former) { unique_key }
 
     before do
@@ -23,21 +23,21 @@ RSpec.describe "The command encrypted_s3_service and the place of objects" do
       expect(said).to include("was bound to its key already")
     end
 
-    it "rebind refuses a key under which it was not written" do
+    it "rebind refuses a wrong former key" do
       message = fail_with(1, "rebind", address, "--from", unique_key, *connection)
       expect(message).to include("neither under this key nor under")
       expect(message).not_to include("OLD-KEY")
       expect(fail_with(1, "decrypt", address, *connection)).to include("was not written under this key")
     end
 
-    it "rebind is told where the object is and where it was" do
+    it "rebind requires the new and the former key" do
       expect(fail_with(2, "rebind", address)).to include("--from KEY")
       expect(fail_with(2, "rebind", "body", "--from", former)).to include("s3://BUCKET/KEY")
       expect(fail_with(2, "rebind", address, "--from", address)).to include("the key alone")
       expect(fail_with(2, "decrypt", address, "--from", former)).to include("--from belongs to rebind")
     end
 
-    it "decrypt reads it when the place is not to be looked at, and refuses one that is bound to none on demand" do
+    it "decrypt reads them if the binding is switched off, and refuses unbound objects on demand" do
       expect(succeed("decrypt", address, *connection, "--place-binding", "off")).to be_bytes(data)
       aws_writes
       expect(fail_with(1, "decrypt", address, *connection, "--place-binding", "require"))
@@ -45,10 +45,10 @@ RSpec.describe "The command encrypted_s3_service and the place of objects" do
     end
   end
 
-  describe "that are local files" do
+  describe "with local files" do
     before { File.binwrite("plain", data) }
 
-    it "is checked when it is said: a file does not know its key" do
+    it "checks the place if it is given: a file does not contain its key" do
       new_client.upload(key, StringIO.new(data))
       take_out
       expect(succeed("decrypt", "body")).to be_bytes(data)
@@ -57,7 +57,7 @@ RSpec.describe "The command encrypted_s3_service and the place of objects" do
         .to include("was not written under this key", "Without --object-key")
     end
 
-    it "is written when it is said, so that the object can be put there and be read where that is required" do
+    it "writes the place if it is given, so that the object can be stored there and read if that is required" do
       succeed("encrypt", "plain", "-o", "body", "--object-key", key)
       metadata = JSON.parse(File.read("body.metadata.json"))
       AwsClients.plain.put_object(bucket: bucket, key: key, body: File.binread("body"), metadata: metadata)

@@ -8,7 +8,7 @@ RSpec.describe "The command encrypted_s3_service and segment maps" do
 
   let(:large) { random_bytes(17 << 20) }
 
-  it "stores the one of a large object that Amazon's client has written" do
+  it "stores that of a large object of Amazon's client" do
     aws_writes(large)
     expect(succeed("inspect", address, *connection)).to match(/^segment map: +none$/)
     2.times do |run|
@@ -26,7 +26,7 @@ RSpec.describe "The command encrypted_s3_service and segment maps" do
     expect(server.list(bucket, prefix: key)).to eq([key])
   end
 
-  it "stores none of an object that was changed" do
+  it "stores none of a changed object" do
     aws_writes(large)
     headers, body = stored(key)
     restore(key, headers, body.tap { |bytes| bytes.setbyte(9, bytes.getbyte(9) ^ 1) })
@@ -34,7 +34,7 @@ RSpec.describe "The command encrypted_s3_service and segment maps" do
     expect(server.list(bucket, prefix: key)).to eq([key])
   end
 
-  it "knows one when it sees one, and reads and writes none" do
+  it "recognizes one, and does not read or write it as a file" do
     new_client.upload(key, StringIO.new(large))
     expect(succeed("inspect", "#{address}.segments", *connection))
       .to eq("#{address}.segments is no encrypted object: it is the segment map of #{address}.\n")

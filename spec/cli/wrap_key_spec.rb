@@ -19,7 +19,7 @@ RSpec.describe "The command encrypted_s3_service wrap-key" do
     [output, errors, status.exitstatus]
   end
 
-  it "prints a reference and nothing else, another one each time" do
+  it "prints only a reference, a different one each time" do
     references = Array.new(2) do
       output, errors, status = run("wrap-key", key)
       expect([errors, status]).to eq(["", 0])
@@ -32,7 +32,7 @@ RSpec.describe "The command encrypted_s3_service wrap-key" do
     expect(keys.uniq.size).to eq(2)
   end
 
-  it "takes a key that there is, whose objects keep their key id" do
+  it "accepts an existing key, whose objects keep their key id" do
     object = unique_key
     new_client(encryption_key_id: nil).upload(object, StringIO.new("before"))
     Tempfile.create do |file|
@@ -46,7 +46,7 @@ RSpec.describe "The command encrypted_s3_service wrap-key" do
     end
   end
 
-  it "is followed by decrypt, which takes the reference in the key's place" do
+  it "prints a reference that decrypt accepts instead of the key" do
     object = unique_key
     reference = reference_to(key)
     use_open_bao
@@ -60,7 +60,7 @@ RSpec.describe "The command encrypted_s3_service wrap-key" do
     expect([output, errors, status]).to eq(["in custody", "", 0])
   end
 
-  it "says what is missing or wrong, and prints nothing then" do
+  it "names missing or wrong arguments, and then prints nothing" do
     { [["wrap-key"], environment] => [2, /its argument is missing/],
       [["wrap-key", key], { "BAO_ADDR" => nil }] => [1, /BAO_ADDR/],
       [%w[wrap-key not-there], environment] => [1, /no transit key `not-there`/],

@@ -18,7 +18,7 @@ RSpec.describe EncryptedS3Service::Configuration do
     e.message
   end
 
-  it "gives the extension every setting, with defaults where none is given" do
+  it "passes every setting to the extension, with defaults" do
     expect(native).to eq(
       root: nil, bucket: "files", region: nil, endpoint: nil, force_path_style: false,
       expected_bucket_owner: nil,
@@ -38,7 +38,7 @@ RSpec.describe EncryptedS3Service::Configuration do
     )
   end
 
-  it "takes the reference gem's entry as it is" do
+  it "accepts the reference gem's entry unchanged" do
     entry = YAML.safe_load(<<~YAML, symbolize_names: true)
       access_key_id: AKIDEXAMPLE
       secret_access_key: wJalrXUtnFEMI
@@ -53,7 +53,7 @@ RSpec.describe EncryptedS3Service::Configuration do
                   keys: [include(key: (200..231).to_a.pack("C*"))])
   end
 
-  it "takes the settings of Active Storage's S3 service under their names" do
+  it "accepts the settings of Active Storage's S3 service under their names" do
     expect(native(
              endpoint: "https://minio.example.com:9000", region: "eu", force_path_style: true, access_key_id: "a",
              secret_access_key: "b", session_token: "c", profile: "p", http_open_timeout: 2, http_read_timeout: 3.5,
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Configuration do
            )
   end
 
-  it "takes how to upload and what to tell S3 about each object from under `upload`" do
+  it "accepts the settings of uploads and objects under `upload`" do
     configuration = described_class.new(**minimum, upload: {
                                           multipart_threshold: 52_428_800, part_size: 10_485_760, concurrency: 2,
                                           acl: "private", cache_control: "no-store", storage_class: "STANDARD_IA",
@@ -80,36 +80,36 @@ RSpec.describe EncryptedS3Service::Configuration do
     )
   end
 
-  it "makes of the strings that ERB and the environment give what they stand for" do
+  it "converts the strings of ERB and the environment" do
     expect(native(force_path_style: "true", retry_limit: "5", http_open_timeout: "2.5", memory_limit: "1048576",
                   upload: { "part_size" => "5242880", "concurrency" => "1" }))
       .to include(force_path_style: true, max_attempts: 6, connect_timeout: 2.5, memory_limit: 1_048_576,
                   part_size: 5_242_880, concurrency: 1)
   end
 
-  it "takes an empty string for a setting that is not given" do
+  it "treats an empty string as a missing setting" do
     expect(native(endpoint: "", session_token: "", retry_limit: "", force_path_style: "", upload: ""))
       .to include(endpoint: nil, session_token: nil, max_attempts: 4, force_path_style: false)
   end
 
   describe "part sizes" do
-    it "cuts the smallest parts that S3 takes, whatever the multipart threshold of a migrated entry" do
+    it "uses the smallest parts of S3, with any multipart threshold of a migrated entry" do
       expect(native(upload: { multipart_threshold: 6_000_000 }))
         .to include(multipart_threshold: 6_000_000, part_size: 5_242_880)
     end
 
-    it "never cuts parts smaller than S3 takes, nor a multipart upload of a single part" do
+    it "never uses parts smaller than S3 accepts, nor a multipart upload of a single part" do
       expect(native(upload: { multipart_threshold: 1000 }))
         .to include(multipart_threshold: 5_242_880, part_size: 5_242_880)
     end
 
-    it "refuses a part size above the threshold when both are given" do
+    it "refuses a part size above the threshold if both are given" do
       expect(refusal(upload: { multipart_threshold: 6_000_000, part_size: 7_000_000 }))
         .to eq("upload.part_size must not be larger than multipart_threshold")
     end
   end
 
-  describe "what it refuses, by name" do
+  describe "invalid settings, by name" do
     {
       { buckett: "x" } => "buckett is not a setting of EncryptedS3. Did you mean bucket?",
       { encription_key: "x" } => "encription_key is not a setting of EncryptedS3. Did you mean encryption_key?",
@@ -142,17 +142,17 @@ RSpec.describe EncryptedS3Service::Configuration do
       { bucket: "" } => "bucket is missing",
       { bucket: nil } => "bucket is missing"
     }.each do |options, message|
-      it "refuses #{options.inspect}" do
+      it "include #{options.inspect}" do
         expect(refusal(**options)).to eq(message)
       end
     end
 
-    it "refuses a missing key and says how to make one" do
+    it "include a missing key, and the error says how to make one" do
       expect([nil, "", "base64:"].map { |blank| refusal(encryption_key: blank) })
         .to all(start_with("encryption_key is missing. Make one with: ruby -r"))
     end
 
-    it "never quotes a secret" do
+    it "are never quoted if they are secret" do
       wrong = [{ encryption_key: "s3cret" }, { encryption_key: :s3cret }, { secret_access_key: ["s3cret"] },
                { access_key_id: "a", secret_access_key: "s3cret\n" }, { session_token: { s3cret: 1 } }]
       messages = wrong.map { |options| refusal(**options) }
@@ -169,7 +169,7 @@ RSpec.describe EncryptedS3Service::Configuration do
       ENV.delete("SECRET_KEY_BASE_DUMMY")
     end
 
-    it "lets a missing key or bucket pass until it is used" do
+    it "accepts a missing key or bucket until it is used" do
       without_key = described_class.new(bucket: "files")
       without_bucket = described_class.new(encryption_key: key)
       expect([without_key, without_bucket]).to all(have_attributes(complete?: false))
@@ -178,13 +178,13 @@ RSpec.describe EncryptedS3Service::Configuration do
       expect { without_bucket.to_native }.to raise_error(EncryptedS3Service::ConfigurationError, "bucket is missing")
     end
 
-    it "still refuses what is wrong" do
+    it "still refuses invalid settings" do
       expect(refusal(encryption_key: "short")).to include("exactly 32 bytes")
       expect(refusal(buckett: "x")).to include("Did you mean bucket?")
     end
   end
 
-  it "leaves the hash it is given as it was, nested ones too, since Rails builds several services of one" do
+  it "does not change the given hash or nested ones, because Rails builds several services from one" do
     entry = { **minimum, upload: { multipart_threshold: 6_000_000, cache_control: +"private" } }
     copy = Marshal.load(Marshal.dump(entry))
     first, second = Array.new(2) { described_class.new(**entry).to_native }

@@ -5,7 +5,7 @@ require "pathname"
 RSpec.describe EncryptedS3Service::Configuration, "with root" do
   def configuration(**options) = described_class.new(encryption_key: TestStore::KEY, **options)
 
-  it "keeps files in the folder, which is a path or a Pathname, with no bucket and no connection" do
+  it "keeps files in the folder, a String or a Pathname, with no bucket and no connection" do
     [Pathname("/srv/files"), "/srv/files", "/srv/./x/../files/"].each do |root|
       settings = configuration(root: root, prefix: "a", memory_limit: 1 << 20, public: true,
                                upload: { part_size: 5 << 20, multipart_threshold: 5 << 20, concurrency: 2 })
@@ -19,20 +19,20 @@ RSpec.describe EncryptedS3Service::Configuration, "with root" do
   end
 
   ["~/files", "~", "file:///srv/files", "s3://files/a"].each do |root|
-    it "does not take #{root} for the name of a folder here" do
+    it "does not accept #{root} as a folder" do
       expect { configuration(root: root) }
         .to raise_error(EncryptedS3Service::ConfigurationError, /\Aroot must be the path of a folder, without ~/)
     end
   end
 
-  it "names the setting that is empty" do
+  it "names the empty setting" do
     ["", nil].each do |root|
       expect { configuration(root: root) }.to raise_error(EncryptedS3Service::ConfigurationError, /\Aroot is empty/)
     end
     expect { configuration }.to raise_error(EncryptedS3Service::ConfigurationError, /\Abucket is missing/)
   end
 
-  it "makes no folder while it is checked" do
+  it "creates no folder for the check" do
     Dir.mktmpdir do |folder|
       EncryptedS3Service::Client.new(configuration(root: "#{folder}/new"))
       expect(Dir.children(folder)).to eq([])
@@ -48,7 +48,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with root" do
             request_checksum_calculation: "when_required", response_checksum_validation: "when_required",
             compute_checksums: true }
 
-  it "knows every setting of a connection here" do
+  it "has a list of every setting of a connection here" do
     expect(named.keys).to match_array(EncryptedS3Service::Configuration::Connection::NAMES + [:bucket])
   end
 
@@ -58,7 +58,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with root" do
         .to raise_error(EncryptedS3Service::ConfigurationError, /\A#{name} cannot be used with root/)
     end
 
-    it "takes an entry in which #{name} is empty" do
+    it "accepts an entry with an empty #{name}" do
       expect(configuration(root: "/srv/files", name => nil).root).to eq("/srv/files")
     end
   end
@@ -70,7 +70,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with root" do
     end
   end
 
-  it "needs a key as any other entry" do
+  it "requires a key like any other entry" do
     expect { described_class.new(root: "/srv/files") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /encryption_key is missing/)
   end

@@ -13,7 +13,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
     e.message
   end
 
-  it "takes those that have a meaning" do
+  it "accepts the options that have a meaning" do
     expect(native(
              use_accelerate_endpoint: true, use_dualstack_endpoint: "true", use_fips_endpoint: false,
              http_idle_timeout: 5, http_proxy: "http://proxy:3128", ssl_ca_directory: "/etc/ssl/certs",
@@ -26,14 +26,14 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
            )
   end
 
-  it "takes the names of Amazon's modes for what they mean here" do
+  it "accepts the names of Amazon's modes" do
     expect(native(retry_mode: "legacy")).to include(retry_mode: "standard")
     expect(native(retry_mode: :standard, retry_limit: 4, max_attempts: 5)).to include(max_attempts: 5)
     expect(native(compute_checksums: false, request_checksum_calculation: "when_supported"))
       .to include(request_checksum_calculation: "when_supported")
   end
 
-  it "takes what says the same as is done here, and what is not given" do
+  it "accepts options that state the behaviour of this gem, and empty ones" do
     entry = { ssl_verify_peer: true, stub_responses: false, http_wire_trace: "false", signature_version: "v4",
               logger: nil, credentials: "", validate_params: true }
     expect(native(**entry)).to eq(native)
@@ -67,7 +67,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with an option of S3Service" 
     end
   end
 
-  it "has an answer for every option of Amazon's client, without `is not a setting`" do
+  it "has an answer for every option of Amazon's client other than `is not a setting`" do
     require "aws-sdk-s3"
     client = Aws::S3::Client.new(region: "x", stub_responses: true, access_key_id: "a", secret_access_key: "b")
     # Settings that the SDK's code makes for itself are no options.

@@ -120,7 +120,7 @@ RSpec.describe "The code in the documents" do
       end
     end
 
-    it "the command of the documents reads and writes what they say" do
+    it "the commands of the documents read and write as documented" do
       require "aws-sdk-s3"
       server.create_bucket("files")
       run_line("encrypted_s3_service encrypt report.pdf -o s3://files/abc123")
@@ -130,13 +130,13 @@ RSpec.describe "The code in the documents" do
     end
   end
 
-  it "has policies that are JSON, with actions that can be allowed" do
+  it "has policies that are valid JSON, with actions that can be allowed" do
     policies = others.select { |block| block.language == "json" }.map { |block| JSON.parse(block.code) }
     actions = policies.flat_map { |policy| policy["Statement"] }.flat_map { |statement| statement["Action"] }
     expect(actions).to include("kms:GenerateDataKey", "kms:Decrypt").and all(match(/\A(kms|s3):[A-Z]\w+\z/))
   end
 
-  it "leaves no block out" do
+  it "omits no block" do
     run_elsewhere = %w[nginx text http mermaid json] # nginx: spec/serving
     expect(others.reject { |block| self.class.outside?(block) }.map(&:language).uniq - run_elsewhere).to be_empty
     expect(in_application.size).to be > 20

@@ -43,7 +43,7 @@ RSpec.describe "An operation that meets a fault" do
   end
 
   operations.each_key do |operation|
-    it "#{operation} ends well or with the documented error, and leaves nothing", operation: operation.name do
+    it "#{operation} succeeds or fails with the documented error, and leaves nothing", operation: operation.name do
       found = results.select { |result| result.operation == operation }
       expect(found).not_to be_empty
       # The number of ranges under way depends on time, so a call may not occur.
@@ -53,7 +53,7 @@ RSpec.describe "An operation that meets a fault" do
     end
   end
 
-  it "does what docs/faults.md says", operation: operations.first.first.name, unless: all do
+  it "has the results of docs/faults.md", operation: operations.first.first.name, unless: all do
     skip "docs/faults.md is not there" unless File.exist?(Faults::Table::PATH)
     page = File.read(Faults::Table::PATH)
     expect(results.select(&:met).reject { |result| Faults::Table.says?(page, result) }.join("\n")).to eq("")

@@ -23,7 +23,7 @@ RSpec.describe "Any description of a file before its direct upload", type: :requ
     Rails.application.env_config.merge!(shown)
   end
 
-  it "makes an address for the upload or is refused, and is no error of the application" do
+  it "gets an address for the upload or is refused, without an error of the application" do
     statuses = Hash.new(0)
     mutations(bodies, runs: 400) do |bytes|
       # If a name is invalid UTF-8, Rails fails when it filters its log, before any controller runs.

@@ -64,7 +64,7 @@ RSpec.describe "An object and any change of it" do
   end
 
   policies.each do |format, policy|
-    it "is read by all or by none, in #{format}, to the same bytes" do
+    it "is read by all implementations or by none, in #{format}, with the same bytes" do
       verifiers = [Verifiers::OpenSSLVerifier.new]
       verifiers << Verifiers::PythonVerifier.new(ENV["FUZZ_VERIFIER"]) if ENV["FUZZ_VERIFIER"]
       native = settings(policy)

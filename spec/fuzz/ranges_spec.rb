@@ -11,7 +11,7 @@ RSpec.describe "Any Range header", type: :request do
              "bytes=-0", "bytes=0-0,-1", "bytes= 1 - 2 , 4-5", "Bytes=1-2", "items=0-1", "bytes=5-2",
              "bytes=#{"0-0," * 40}1-1", "bytes=0-18446744073709551616", ""]
 
-  it "gives bytes of the file only, and says which" do
+  it "returns only bytes of the file, with their positions" do
     allow(ranges).to receive(:limit).with(:streaming_max_ranges).and_return(5)
     allow(ranges).to receive(:limit).with(:streaming_chunk_max_size).and_return(1000)
     tried = mutations(headers, runs: 20_000) do |header|
@@ -33,7 +33,7 @@ RSpec.describe "Any Range header", type: :request do
     expect(tried).to be > 1000
   end
 
-  it "is guessed right before the size is known, or not at all" do
+  it "is estimated correctly before the size is known, or not at all" do
     mutations(headers, runs: 20_000) do |header|
       likely = ranges.likely(header)
       next unless likely

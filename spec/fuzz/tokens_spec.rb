@@ -10,7 +10,7 @@ RSpec.describe "Any token", type: :request do
   let(:payload) { { key: "k", service_name: "encrypted", filename: "a.txt", expires_at: 4_000_000_000 } }
 
   # Another spelling of the same bytes in base64 is the same token.
-  it "opens to what was put into it, or not at all" do
+  it "opens to its content, or not at all" do
     made = Array.new(3) { token.generate(payload, purpose: token::BLOB, expires_in: nil) }
     others = [token.generate({ key: "other" }, purpose: token::DIRECT_UPLOAD, expires_in: nil),
               token.generate(payload, purpose: token::BLOB, expires_in: -1), "", "--", "a--b--c"]
@@ -22,7 +22,7 @@ RSpec.describe "Any token", type: :request do
     end
   end
 
-  it "of a form names the service that it was made for, or is refused" do
+  it "of a form names its service, or is refused" do
     uploads = EncryptedS3Service::DirectUploads
     made = [uploads.token(:encrypted), uploads.token(:encrypted, expires_in: false)]
     mutations(made + [ActiveStorage.verifier.generate({ "service" => "local" }), ""], runs: 20_000) do |text|
@@ -33,7 +33,7 @@ RSpec.describe "Any token", type: :request do
     end
   end
 
-  it "in an address gives its file, or 404" do
+  it "in an address returns its file, or 404" do
     data = SecureRandom.hex
     blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(data), filename: "a.txt",
                                                   identify: false, service_name: "encrypted")

@@ -11,21 +11,21 @@ RSpec.describe EncryptedS3Service::Generators::CredentialsEntry do
     expect(added("a: 1\n")).to eq(%(a: 1\n\nencrypted_s3:\n  encryption_key: "base64:KEY="\n))
   end
 
-  it "ends a last line that has no end" do
+  it "completes a last line without a line end" do
     expect(added("a: 1 # one")).to eq(%(a: 1 # one\n\nencrypted_s3:\n  encryption_key: "base64:KEY="\n))
   end
 
-  it "begins credentials that are empty or have nothing but comments" do
+  it "starts credentials that are empty or have only comments" do
     expect(added("")).to eq(%(encrypted_s3:\n  encryption_key: "base64:KEY="\n))
     expect(added("# none yet\n")).to eq(%(# none yet\n\nencrypted_s3:\n  encryption_key: "base64:KEY="\n))
   end
 
-  it "goes into a section that is there, with its indentation, before what is in it" do
+  it "is added to an existing section, with its indentation, before the other entries" do
     expect(added("encrypted_s3: # ours\n    # bucket\n    bucket: b\nz: 1\n"))
       .to eq(%(encrypted_s3: # ours\n    encryption_key: "base64:KEY="\n    # bucket\n    bucket: b\nz: 1\n))
   end
 
-  it "goes into a section that is there and empty" do
+  it "is added to an existing empty section" do
     expect(added("encrypted_s3:\nz: 1\n")).to eq(%(encrypted_s3:\n  encryption_key: "base64:KEY="\nz: 1\n))
     expect(added("a: 1\nencrypted_s3:")).to eq(%(a: 1\nencrypted_s3:\n  encryption_key: "base64:KEY="\n))
   end
@@ -43,7 +43,7 @@ RSpec.describe EncryptedS3Service::Generators::CredentialsEntry do
     expect { entry.add("base64:KEY=") }.to raise_error(refusal, /is not replaced/)
   end
 
-  it "refuses forms in which there is no safe place, and says what to do, without quoting them" do
+  it "refuses forms without a safe position, and says what to do, without quoting them" do
     ["encrypted_s3: {bucket: secret-value}\n", "{a: secret-value}\n", "a: secret-value\n...\n---\nb: 2\n",
      "encrypted_s3:\n  encryption_key:\n  x: secret-value\n", "- secret-value\n", "secret-value: [\n",
      "a: \xFF secret-value\n"].each do |text|
@@ -54,7 +54,7 @@ RSpec.describe EncryptedS3Service::Generators::CredentialsEntry do
     end
   end
 
-  it "does not take a section that is no mapping for its own" do
+  it "does not take a scalar for its section" do
     entry = described_class.new("encrypted_s3: text\n")
     expect { entry.add("base64:KEY=") }.to raise_error(refusal)
   end

@@ -58,7 +58,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.files.except(*except).select { |_, bytes| bytes.include?(bare) }.keys).to eq([])
   end
 
-  it "leaves the key with OpenBao, where the application gets a reference" do
+  it "leaves the key with OpenBao, and the application gets a reference" do
     output = install("--bucket", "contracts", "--region", "eu-central-1", "--key=openbao")
     expect(output).to include("encrypted_s3_service:wrap_key TRANSIT_KEY=files").and include("Back up the server")
     expect(output + app.files.values.join).not_to match(key_pattern)
@@ -84,7 +84,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     end
   end
 
-  it "makes a service that the gem takes, with its key in the credentials, which is shown nowhere" do
+  it "creates a service that works, with its key in the credentials, and shows the key nowhere" do
     app.credentials = credentials
     output = install("--bucket", "contracts", "--region", "eu-central-1")
     key = key_in_credentials
@@ -94,7 +94,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
                                key: key.delete_prefix("base64:"))
   end
 
-  it "leaves everything else in the credentials as it is, and behind the former entries of storage.yml" do
+  it "changes nothing else in the credentials, and appends its entry to storage.yml" do
     app.credentials = credentials
     before = app.read("config/storage.yml")
     install
@@ -104,7 +104,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/storage.yml")).to start_with(before)
   end
 
-  it "makes no second key and changes nothing when it is run again" do
+  it "creates no second key and changes nothing when it runs again" do
     app.credentials = credentials
     install
     before = app.files.except("log/all.log")
@@ -115,7 +115,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.files.except("log/all.log")).to eq(before)
   end
 
-  it "keeps a key that is in the credentials, and reads it" do
+  it "keeps and uses a key that is in the credentials" do
     app.credentials = "#{credentials}encrypted_s3:\n  encryption_key: base64:#{["k" * 32].pack("m0")}\n"
     before = app.credentials
     expect(install).to include("keep  encrypted_s3.encryption_key in config/credentials.yml.enc")
@@ -123,7 +123,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(service[:key]).to eq(["k" * 32].pack("m0"))
   end
 
-  it "prints the line for the environment exactly once, and writes it into no file, where there are no credentials" do
+  it "prints the line for the environment exactly once, and writes it into no file, if there are no credentials" do
     output = install
     expect(output.scan(key_pattern).size).to eq(1)
     expect(output.lines.map(&:chomp).grep(/\AENCRYPTION_KEY=#{key_pattern}\z/).size).to eq(1)
@@ -133,38 +133,38 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(service(env: { "ENCRYPTION_KEY" => key })[:key]).to eq(key.delete_prefix("base64:"))
   end
 
-  it "prints it also when it is told to be quiet: it would be lost" do
+  it "prints it with --quiet too, because it would be lost otherwise" do
     expect(install("--key", "environment", "--quiet")).to match(/\AENCRYPTION_KEY=#{key_pattern}\n\z/)
   end
 
-  it "leaves the credentials alone when the key goes into the environment" do
+  it "does not change the credentials if the key goes into the environment" do
     app.credentials = credentials
     expect(install("--key=environment")).to match(key_pattern)
     expect(app.credentials).to eq(credentials)
     expect(app.read("config/storage.yml")).to include('encryption_key: <%= ENV["ENCRYPTION_KEY"] %>')
   end
 
-  it "makes no key for an environment that has one" do
+  it "creates no key if the environment has one" do
     output = install("--key=environment", env: { "ENCRYPTION_KEY" => "k" * 32 })
     expect(output).to include("keep  ENCRYPTION_KEY of the environment")
     expect(output).not_to match(/base64:/)
   end
 
-  it "makes no key when it is told so" do
+  it "creates no key with --key=none" do
     app.credentials = credentials
     expect(install("--key=none")).not_to match(/base64:/)
     expect(app.credentials).to eq(credentials)
     expect(app.read("config/storage.yml")).to include('ENV["ENCRYPTION_KEY"]')
   end
 
-  it "makes no key and writes nothing when it only pretends" do
+  it "creates no key and writes nothing with --pretend" do
     app.credentials = credentials
     before = app.files.except("log/all.log")
     expect(install("--pretend") + install("--pretend", "--key=environment")).not_to match(/base64:/)
     expect(app.files.except("log/all.log")).to eq(before)
   end
 
-  it "changes nothing when the credentials cannot be decrypted, and says what to do" do
+  it "changes nothing if the credentials cannot be decrypted, and says what to do" do
     app.credentials = credentials
     ["0" * 32, "short"].each do |key|
       app.write("config/master.key", key)
@@ -174,30 +174,30 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     end
   end
 
-  it "says when there is no key for the credentials that it shall write" do
+  it "says that the key of the credentials is missing" do
     expect(refusal("--key=credentials")).to match(/no key for .*credentials.yml.enc.*master\.key/)
     expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
   end
 
-  it "uses the credentials of the environment it runs in, and tells of environments that have their own" do
+  it "uses the credentials of the current environment, and mentions environments with their own" do
     app.credentials = credentials
     app.write("config/credentials/production.yml.enc", "not ours")
     expect(install).to match(/credentials of other environments lack this key: production\./)
   end
 
-  it "writes an entry for another store, under another name, with odd values quoted" do
+  it "writes an entry for another store, under another name, with unusual values quoted" do
     install("--name", "vault", "--bucket", "0123", "--endpoint", "https://s3.example.com", "--key=environment")
     expect(service("vault", env: { "ENCRYPTION_KEY" => "k" * 32 }))
       .to include(bucket: "0123", endpoint: "https://s3.example.com", force_path_style: true)
   end
 
-  it "does not put itself in the place of another service of that name" do
+  it "does not replace another service of that name" do
     expect(refusal("--name", "local")).to include("config/storage.yml already has an entry local of another service")
     expect(refusal("--name", "a: b")).to include("--name must consist of")
     expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
   end
 
-  it "refuses a misspelt option, a value without one and one without a value, before it writes anything" do
+  it "refuses a misspelt option, and one with a missing or superfluous value, before it writes anything" do
     before = app.files.except("log/all.log")
     { %w[--buckt contracts] => /Unknown switches "--buckt".*Did you mean\?\s+"--bucket"/m,
       %w[contracts] => /"contracts" belongs to no option. Name the option, as in --bucket contracts/,
@@ -208,7 +208,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.files.except("log/all.log")).to eq(before)
   end
 
-  it "writes nothing into an engine, where no application would read it" do
+  it "writes nothing into an engine, because no application would read it" do
     app.write("engine/lib/engine.rb", "class OwnEngine < Rails::Engine\nend\n")
     app.write("engine/bin/rails", <<~RUBY)
       ENGINE_ROOT = File.expand_path("..", __dir__)
@@ -223,7 +223,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(Dir.children(app.path("engine"))).to contain_exactly("bin", "lib")
   end
 
-  it "refuses a storage.yml to which no entry can be appended, before it makes a key" do
+  it "refuses a storage.yml to which no entry can be appended, before it creates a key" do
     app.credentials = credentials
     { "braces" => "{ test: { service: Disk, root: <%= Rails.root.join('a') %> } }\n",
       "an end" => "---\ntest:\n  service: Disk\n  root: <%= 'a' %>\n...\n",
@@ -234,7 +234,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     end
   end
 
-  it "appends to a storage.yml with comments, anchors, conditions, and the line ends of Windows" do
+  it "appends to a storage.yml with comments, anchors, conditions, and Windows line ends" do
     head = "%YAML 1.1\n---\ndefault: &disk\n  service: Disk\n  root: <%= Rails.root.join('a') %> # <%# b %>\n"
     conditions = "<% if Rails.env.test? %>\nlocal:\n  <<: *disk\n<% else %>\nlocal: *disk\n<% end %>\n# end"
     app.write("config/storage.yml", "#{head}#{conditions}".gsub("\n", "\r\n"))
@@ -242,7 +242,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(service(env: { "ENCRYPTION_KEY" => "k" * 32 })).to include(bucket: "contracts")
   end
 
-  it "makes a storage.yml where there is none, or one whose last line has no end" do
+  it "creates a missing storage.yml, and completes one without a final line end" do
     FileUtils.rm(app.path("config/storage.yml"))
     install("--key=environment")
     expect(service(env: { "ENCRYPTION_KEY" => "k" * 32 })).to include(bucket: "your-own-bucket-development")
@@ -251,7 +251,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(YAML.load(app.read("config/storage.yml").gsub(/<%=.*?%>/, "")).keys).to eq(%w[local encrypted_amazon])
   end
 
-  it "asks for key commitment" do
+  it "enables key commitment" do
     install("--key=environment")
     policy = app.read("config/storage.yml")[/^  commitment_policy: (.*)$/, 1]
     expect(policy).to eq("require_encrypt_allow_decrypt")
@@ -262,7 +262,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/storage.yml")[/^  place_binding: (.*)$/, 1]).to eq("require")
   end
 
-  it "adds an initializer with its settings commented, and keeps one that is there" do
+  it "adds an initializer with commented settings, and keeps an existing one" do
     install("--key=environment")
     initializer = "config/initializers/encrypted_s3_service.rb"
     expect(app.read(initializer)).to include(%(\n  # config.encrypted_s3_service.base_controller = "Applic))
@@ -271,7 +271,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read(initializer)).to eq("# mine\n")
   end
 
-  it "shows in the initializer only settings that there are" do
+  it "shows only existing settings in the initializer" do
     install("--key=environment")
     code = <<~'RUBY'
       lines = File.readlines("config/initializers/encrypted_s3_service.rb").grep(/^  # config\./)
@@ -282,7 +282,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(printed.to_i).to be >= 5, said
   end
 
-  it "makes it the default service where that is asked for" do
+  it "makes it the default service with the option for that" do
     configure = "Rails.application.configure do\n"
     local = "#{configure}  config.active_storage.service = :local\n  config.force_ssl = true\nend\n"
     app.write("config/environments/production.rb", local)
@@ -293,14 +293,14 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/environments/staging.rb")).to eq("#{configure}#{line}end\n")
   end
 
-  it "takes production for the environment, and refuses one that is not there" do
+  it "uses production as the environment, and refuses an unknown one" do
     expect(refusal("--default")).to include("--default: config/environments/production.rb does not exist")
     app.write("config/environments/production.rb", "Rails.application.configure do\nend\n")
     expect(install("--key=environment", "--default")).to include("Next: run `bin/rails encrypted_s3_service:doctor`")
     expect(app.read("config/environments/production.rb")).to include("service = :encrypted_amazon")
   end
 
-  it "does not make a service the default that storage.yml does not have" do
+  it "does not make a service the default that is not in storage.yml" do
     production = "Rails.application.configure do\nend\n"
     app.write("config/environments/production.rb", production)
     install("--key=environment", "--name", "vault")
@@ -311,7 +311,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/environments/production.rb")).to include("  config.active_storage.service = :vault\n")
   end
 
-  it "makes it the default in a file of any form, or says where that is to be done by hand" do
+  it "makes it the default in any form of file, or says where to do that by hand" do
     forms = { "old" => "Shop::Application.configure do\r\nend\r\n",
               "lines" => "Rails.application.configure do\n  config.active_storage.service =\n    :local\nend\n",
               "choice" => "Rails.application.configure do\n  config.active_storage.service = if true\n    :a\n  " \
@@ -333,7 +333,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     end
   end
 
-  it "keeps an entry and an initializer that were changed, and says so, when it is taken back" do
+  it "keeps a changed entry and initializer when it is revoked, and says so" do
     install("--key=environment", "--bucket", "contracts")
     initializer = "config/initializers/encrypted_s3_service.rb"
     setting = "Rails.application.config.encrypted_s3_service.direct_uploads = false\n"
@@ -345,7 +345,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.files.except("log/all.log")).to eq(before)
   end
 
-  it "takes back the entry and the initializer, but not the key" do
+  it "removes the entry and the initializer when it is revoked, but not the key" do
     app.credentials = credentials
     before = app.read("config/storage.yml")
     install
@@ -356,7 +356,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(key_in_credentials).to eq(key)
   end
 
-  it "makes no key where a key in AWS KMS is named" do
+  it "creates no key with a key in AWS KMS" do
     arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     app.credentials = credentials
     output = install("--bucket", "contracts", "--kms-key-id", arn)

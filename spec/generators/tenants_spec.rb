@@ -62,7 +62,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(went.values.map { |customer| customer[:texts] }).to all(eq(TenantVisits::TEXTS))
   end
 
-  it "has the application encrypt the files of the tenants that want it, in forms, direct uploads and jobs" do
+  it "makes the application encrypt the files of some tenants, in forms, direct uploads and jobs" do
     output = install("--tenants")
     migrate
     expect_encryption_by_tenant
@@ -74,7 +74,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(bodies.map { |body| File.binread(body) }).to all(satisfy { |bytes| !bytes.include?("contract") })
   end
 
-  it "changes nothing when it is run again" do
+  it "changes nothing when it runs again" do
     install("--tenants")
     before = app.files.except("log/all.log")
     output = install("--tenants")
@@ -82,7 +82,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(output).not_to match(/^ +(create|insert|gsub|append)/)
   end
 
-  it "adds to a model, a Current and a base class that are there, and keeps what is in them" do
+  it "extends an existing model, Current and base class, and keeps their content" do
     app.write("app/models/customer.rb", "class Customer < ApplicationRecord\n  has_many :contracts # mine\nend\n")
     app.write("app/models/current.rb", "class Current < ActiveSupport::CurrentAttributes\n  attribute :user\nend\n")
     app.write("config/initializers/encrypted_s3_service.rb", "# mine\n")
@@ -107,7 +107,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(Dir[app.path("db/migrate/*encrypted*")].size).to eq(1)
   end
 
-  it "says what it cannot add, with the lines to add by hand, and does the rest" do
+  it "lists the changes that it cannot make, with the lines to add by hand, and makes the others" do
     FileUtils.rm(app.path("app/jobs/application_job.rb"))
     app.write("app/controllers/application_controller.rb", "ApplicationController = Class.new(ActionController::API)\n")
     output = install("--tenants")
@@ -118,7 +118,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(app.read("app/models/organisation.rb")).to include("encrypts_files_with :encrypted_amazon")
   end
 
-  it "adds nothing to a class whose first line also has its end, or goes on in the next one" do
+  it "does not change a class whose first line also ends it, or continues in the next line" do
     app.write("app/jobs/application_job.rb", "class ApplicationJob < ActiveJob::Base; end\n")
     app.write("app/models/current.rb", "class Current <\n  ActiveSupport::CurrentAttributes\nend\n")
     before = app.files
@@ -129,7 +129,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     end
   end
 
-  it "gives a new table the kind of primary key that the application's generators give, in its folder of migrations" do
+  it "gives a new table the application's kind of primary key, in its folder of migrations" do
     app.write("config/initializers/generators.rb", <<~RUBY)
       Rails.application.config.generators { |all| all.orm :active_record, primary_key_type: :uuid }
       Rails.application.config.paths["db/migrate"] = "db/main_migrate"
@@ -140,7 +140,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(File.read(migrations.first)).to include("create_table :organisations, id: :uuid do |t|\n")
   end
 
-  it "refuses what is no class, and an entry that is not there, before it writes anything" do
+  it "refuses an invalid class name, and a missing entry, before it writes anything" do
     before = app.files.except("log/all.log")
     { %w[--tenants a/b] => "--tenants must be the name of a class",
       %w[--tenants organisation] => "--tenants must be the name of a class" }.each do |options, reason|
@@ -154,7 +154,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(app.exist?("app/models/organisation.rb")).to be(false)
   end
 
-  it "keeps what tenants need when the rest is taken back" do
+  it "keeps the parts for tenants when the rest is revoked" do
     install("--tenants")
     before = app.read("app/models/organisation.rb")
     run("destroy", "encrypted_s3_service:install", "--key=environment", "--local", "--tenants", env: key)
@@ -163,7 +163,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(app.read("config/storage.yml")).not_to include("EncryptedS3")
   end
 
-  it "writes nothing when it only pretends" do
+  it "writes nothing with --pretend" do
     before = app.files.except("log/all.log")
     run("generate", "encrypted_s3_service:install", "--tenants", "--pretend")
     expect(app.files.except("log/all.log")).to eq(before)

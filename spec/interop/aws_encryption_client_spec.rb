@@ -9,19 +9,19 @@ RSpec.describe "Aws::S3::EncryptionV2::Client" do
 
   include_examples "a client of Amazon's that shares its objects with ours"
 
-  it "reads what we wrote in several parts" do
+  it "reads our objects in several parts" do
     data = random_bytes(20 * TestStore::MEBIBYTE)
     etag = client.upload(key, StringIO.new(data))[:etag]
     expect(etag).to match(/-\d+"?\z/)
     expect(read_by_aws).to be_bytes(data)
   end
 
-  it "reads what we write without an id of the key" do
+  it "reads our objects without a key id" do
     new_client(encryption_key_id: "").upload(key, StringIO.new("no id"))
     expect(read_by_aws).to eq("no id")
   end
 
-  it "cannot read with another key what we write, nor we what it writes" do
+  it "cannot read our objects with another key, nor we its objects" do
     other = AwsClients.v2("k" * 32)
     client.upload(key, StringIO.new("secret"))
     other.put_object(bucket: bucket, key: theirs = unique_key, body: "secret")

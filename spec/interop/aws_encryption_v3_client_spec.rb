@@ -11,7 +11,7 @@ RSpec.describe "Aws::S3::EncryptionV3::Client" do
 
   include_examples "a client of Amazon's that shares its objects with ours"
 
-  it "reads by an RSA key what we wrote for it, and we what it writes" do
+  it "reads our objects with an RSA key, and we its objects" do
     rsa = OpenSSL::PKey::RSA.new(2048)
     ours = new_client(commitment_policy: "require_encrypt_require_decrypt", encryption_key: rsa.to_pem)
     theirs = AwsClients.v3(rsa)
@@ -20,7 +20,7 @@ RSpec.describe "Aws::S3::EncryptionV3::Client" do
     expect([theirs.get_object(bucket: bucket, key: key).body.read, ours.download(other)]).to eq(%w[ours theirs])
   end
 
-  it "refuses with us what is written without commitment, and reads it where both are told to" do
+  it "refuses objects without commitment like us, and both read them with the right policy" do
     AwsClients.v2(TestStore::KEY).put_object(bucket: bucket, key: key, body: "V2")
     lenient = AwsClients.v3(TestStore::KEY, security_profile: :v3_and_legacy,
                                             commitment_policy: :require_encrypt_allow_decrypt)
@@ -30,7 +30,7 @@ RSpec.describe "Aws::S3::EncryptionV3::Client" do
             new_client(commitment_policy: "require_encrypt_allow_decrypt").download(key)]).to eq(%w[V2 V2])
   end
 
-  it "cannot read with another key what we write, nor we what it writes" do
+  it "cannot read our objects with another key, nor we its objects" do
     other = AwsClients.v3("k" * 32)
     client.upload(key, StringIO.new("secret"))
     other.put_object(bucket: bucket, key: theirs = unique_key, body: "secret")
@@ -38,7 +38,7 @@ RSpec.describe "Aws::S3::EncryptionV3::Client" do
     expect { client.download(theirs) }.to raise_error(EncryptedS3Service::UnwrapError)
   end
 
-  it "refuses an object whose commitment was changed, as we do" do
+  it "refuses an object whose commitment was changed, like us" do
     client.upload(key, StringIO.new("data"))
     headers, body = stored(key)
     metadata = headers.select { |name, _| name.start_with?("x-amz-meta-") }

@@ -36,19 +36,19 @@ RSpec.describe "Objects under a key in AWS KMS" do
   end
 
   describe "Aws::S3::EncryptionV2::Client" do
-    it "reads what we write, also in several parts" do
+    it "reads our objects, also in several parts" do
       ours.upload(key, StringIO.new(data))
       ours.upload(large = unique_key, StringIO.new(parts = random_bytes(20 * TestStore::MEBIBYTE)))
       expect(read_by(Kms.aws_v2(arn))).to be_bytes(data)
       expect(read_by(Kms.aws_v2(arn), large)).to be_bytes(parts)
     end
 
-    it "writes what we read" do
+    it "writes objects that we read" do
       Kms.aws_v2(arn).put_object(bucket: bucket, key: key, body: AwsClients.body(data))
       expect_to_read(ours)
     end
 
-    it "reads by the context that we were given, and we by its; both refuse another" do
+    it "uses the same encryption context as we; both refuse another" do
       context = { "team" => "archive", "tenant" => "42" }
       ours(kms_encryption_context: context).upload(key, StringIO.new("ours"))
       aws = Kms.aws_v2(arn)
@@ -63,7 +63,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
       end
     end
 
-    it "reads what we rotated, and we rotate what it wrote" do
+    it "reads objects that we rotated, and we rotate its objects" do
       to = Kms.create_key
       Kms.aws_v2(arn).put_object(bucket: bucket, key: key, body: AwsClients.body(data))
       expect(ours(to, decryption_keys: ["kms:#{arn}"]).rotate(key).outcome).to eq(:rotated)
@@ -76,7 +76,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
       expect(read_by(Kms.aws_v2(arn))).to be_bytes(data)
     end
 
-    it "reads with any key only where that is allowed, as we do" do
+    it "reads with any key only if that is allowed, like us" do
       Kms.aws_v2(arn).put_object(bucket: bucket, key: key, body: "theirs")
       other = Kms.create_key
       expect { read_by(Kms.aws_v2(other)) }.to raise_error(Aws::KMS::Errors::ServiceError) if Kms.names_keys?
@@ -87,7 +87,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
   end
 
   describe "Aws::S3::Encryption::Client, whose objects are not authenticated" do
-    it "writes what we read only with a legacy profile" do
+    it "writes objects that we read only with a legacy profile" do
       AwsClients.v1_kms(arn, Kms.client).put_object(bucket: bucket, key: key, body: "long ago")
       expect { ours.download(key) }.to raise_error(EncryptedS3Service::PolicyError)
       expect(ours(security_profile: "v2_and_legacy").download(key)).to eq("long ago")
@@ -99,14 +99,14 @@ RSpec.describe "Objects under a key in AWS KMS" do
   describe "Aws::S3::EncryptionV3::Client" do
     before { skip_without_v3 }
 
-    it "reads what we write, and we what it writes" do
+    it "reads our objects, and we its objects" do
       ours(**v3).upload(key, StringIO.new(data))
       expect(read_by(Kms.aws_v3(arn))).to be_bytes(data)
       Kms.aws_v3(arn).put_object(bucket: bucket, key: theirs = unique_key, body: AwsClients.body(data))
       expect_to_read(ours(**v3), theirs)
     end
 
-    it "reads by the context that we were given, and we by its" do
+    it "uses the same encryption context as we" do
       context = { "team" => "archive" }
       ours(kms_encryption_context: context, **v3).upload(key, StringIO.new("ours"))
       Kms.aws_v3(arn).put_object(bucket: bucket, key: theirs = unique_key, body: "theirs",
@@ -115,7 +115,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
       expect(ours(kms_encryption_context: context, **v3).download(theirs)).to eq("theirs")
     end
 
-    it "reads what we rotated" do
+    it "reads objects that we rotated" do
       to = Kms.create_key
       Kms.aws_v3(arn).put_object(bucket: bucket, key: key, body: AwsClients.body(data))
       expect(ours(to, decryption_keys: ["kms:#{arn}"], **v3).rotate(key).outcome).to eq(:rotated)
@@ -125,7 +125,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
 
   describe "the Python client" do
     %w[forbid_encrypt_allow_decrypt require_encrypt_require_decrypt].each do |policy|
-      it "reads what we write, and we what it writes, with #{policy}" do
+      it "reads our objects, and we its objects, with #{policy}" do
         client = ours(commitment_policy: policy)
         client.upload(key, StringIO.new(data))
         expect(python(policy: policy).get(key)).to be_bytes(data)
@@ -133,7 +133,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
         expect_to_read(client, theirs)
       end
 
-      it "reads what we rotated to another key, with #{policy}" do
+      it "reads objects that we rotated to another key, with #{policy}" do
         to = Kms.create_key
         python(policy: policy).put(key, data)
         rotating = ours(to, decryption_keys: ["kms:#{arn}"], commitment_policy: policy)
@@ -142,7 +142,7 @@ RSpec.describe "Objects under a key in AWS KMS" do
       end
     end
 
-    it "reads by the context that we were given, and we by its; both refuse another" do
+    it "uses the same encryption context as we; both refuse another" do
       context = { "team" => "archive" }
       ours(kms_encryption_context: context, **v3).upload(key, StringIO.new("ours"))
       python(encryption_context: context).put(theirs = unique_key, "theirs")

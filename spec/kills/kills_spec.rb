@@ -21,7 +21,7 @@ RSpec.describe "A process that is killed", if: Process.respond_to?(:fork), patie
 
   [Kills::Uploads, Kills::DirectUploads, Kills::Rotations, Kills::Reencryption, Kills::Indexing,
    Kills::Migrations, Kills::MigrationsInOneBucket].each do |workload|
-    it "during #{workload.new.name} leaves bucket and database in agreement, and the next run ends clean" do
+    it "during #{workload.new.name} leaves bucket and database consistent, and the next run succeeds" do
       report = Kills::Campaign.new(workload.new, kills).run
       expect(report.problems).to eq([])
       expect(report.kills).to eq(kills)

@@ -48,7 +48,7 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     said.lines(chomp: true).grep(/\A- /)
   end
 
-  it "makes a Makefile where all is there" do
+  it "writes a Makefile if nothing is missing" do
     cargo(oldest)
     program("cc", "exit 0")
     said, status = configure
@@ -56,21 +56,21 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     expect(File).to exist(File.join(@folder, "build", "Makefile"))
   end
 
-  it "says at once all that is missing, in a line each, with what brings it" do
+  it "lists all missing tools at once, with the commands to install them" do
     FileUtils.rm(File.join(@folder, "bin", "make"))
     expect(complaints).to match([/\A- Rust \(cargo\) is not installed.*curl .*rustup/,
                                  /\A- There is no C compiler \(cc\).*Get it: \S+ \S+/,
                                  /\A- There is no make, which runs the build. Get it: \S+ \S+/])
   end
 
-  it "says that rustup is there and no Rust" do
+  it "says that rustup is installed without Rust" do
     program("cargo", "echo 'error: rustup could not choose a version of cargo to run' >&2; exit 1")
     program("cc", "exit 0")
     expect(complaints).to eq(["- cargo does not run (error: rustup could not choose a version of cargo to run). " \
                               "Get it: rustup default stable"])
   end
 
-  it "says that libclang is not where LIBCLANG_PATH says" do
+  it "says that libclang is not at LIBCLANG_PATH" do
     cargo(oldest)
     program("cc", "exit 0")
     empty = File.join(@folder, "build")
@@ -78,24 +78,24 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
       .to match([/\A- LIBCLANG_PATH names #{empty}, where there is no libclang.*get it: \S+ \S+/])
   end
 
-  it "asks for the make that MAKE names" do
+  it "requires the make that MAKE names" do
     cargo(oldest)
     program("cc", "exit 0")
     expect(complaints(MAKE: "gmake -j2")).to match([/There is no gmake/])
   end
 
-  it "names the version of Rust that is needed, and the one that is there" do
+  it "names the required version of Rust and the installed one" do
     cargo("1.60.0")
     program("cc", "exit 0")
     expect(complaints).to eq(["- Rust #{oldest} or later is needed, and this is 1.60.0. Get it: rustup update stable"])
   end
 
-  it "asks for the compiler that CC names" do
+  it "requires the compiler that CC names" do
     cargo(oldest)
     expect(complaints(CC: "clang -m64")).to match([/no C compiler \(clang\)/])
   end
 
-  it "says where libclang is looked for" do
+  it "says where libclang is searched" do
     cargo(oldest)
     program("cc", "exit 0")
     toolchain = File.expand_path("../../ext/encrypted_s3_service/toolchain.rb", __dir__)
@@ -108,7 +108,7 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     expect(said).to match(/\Alibclang is not installed.*LIBCLANG_PATH.*Get it: .+\n\z/)
   end
 
-  it "says that the crates cannot be downloaded, and what cargo said" do
+  it "says that the crates cannot be downloaded, with cargo's message" do
     cargo(oldest, crates: "echo 'error: failed' >&2; echo '  Could not resolve host: index.crates.io' >&2; exit 101")
     program("cc", "exit 0")
     expect(complaints).to match([/crates cannot be downloaded \(Could not resolve host.*HTTPS_PROXY.*gem install/])
@@ -125,12 +125,12 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     [[["--enable-fips"], {}], [[], { ENCRYPTED_S3_SERVICE_FIPS: "1" }]].each do |arguments, environment|
       name = [*arguments, *environment.map { |variable| variable.join("=") }].join
 
-      it "says that cmake and Go are missing, with what brings them: #{name}" do
+      it "says that cmake and Go are missing, with the commands to install them: #{name}" do
         expect(complaints(*arguments, **environment))
           .to match([/\A- There is no cmake.*Get it: \S+ .*cmake/i, /\A- There is no go.*Get it: \S+ .*go/i])
       end
 
-      it "builds with the FIPS build of aws-lc where both are there: #{name}" do
+      it "builds with the FIPS build of aws-lc if both are installed: #{name}" do
         program("cmake", "exit 0")
         program("go", "exit 0")
         said, status = configure(*arguments, **environment)
@@ -139,7 +139,7 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
       end
     end
 
-    it "is not built unless it is asked for" do
+    it "is not built by default" do
       said, status = configure(ENCRYPTED_S3_SERVICE_FIPS: "0")
       expect(status).to be_success, said
       expect(features.to_s).to eq("")

@@ -79,19 +79,19 @@ RSpec.describe "The first ten minutes with the gem" do
     expect(body).not_to include(text)
   end
 
-  it "end with a service in storage.yml, its key in the credentials, and the environment that uses it" do
+  it "end with a service in storage.yml, its key in the credentials, and an environment that uses it" do
     expect(read("config/storage.yml")).to match(/^encrypted_amazon:\n +service: EncryptedS3$/)
     expect(in_shop("bin/rails credentials:show")).to match(/^ +encryption_key: /)
     expect(read("config/environments/development.rb"))
       .to match(/^ +config.active_storage.service = :encrypted_amazon$/)
   end
 
-  it "end with a doctor who finds nothing wrong" do
+  it "end with a doctor that finds no problem" do
     expect(@said["bin/rails encrypted_s3_service:doctor"]).to match(/\S/)
     expect(@said["bin/rails encrypted_s3_service:doctor"]).not_to match(/^ +FAILED/)
   end
 
-  it "end with a file that is ciphertext in the bucket and itself in the application" do
+  it "end with a file that is ciphertext in the bucket and plaintext in the application" do
     write("first.rb", <<~RUBY)
       contract = Contract.create!(pdf: { io: StringIO.new("the first contract"), filename: "first.txt" })
       puts contract.pdf.key, contract.reload.pdf.download
@@ -112,7 +112,7 @@ RSpec.describe "The first ten minutes with the gem" do
         .each { |command| in_shop(command) }
     end
 
-    it "write the four files of \"Per tenant\", a migration, and what finds the tenant" do
+    it "write the four files of \"Per tenant\", a migration, and the concern that finds the tenant" do
       expect(read("app/models/organisation.rb")).to include(
         "include EncryptedS3Service::Tenant", "encrypts_files_with :encrypted_amazon, if: :encrypted?"
       )
@@ -127,7 +127,7 @@ RSpec.describe "The first ten minutes with the gem" do
       expect(@said[generate]).not_to include("Could not be added")
     end
 
-    it "end with the files of those customers encrypted who want it, in forms, jobs, blocks and direct uploads" do
+    it "end with encrypted files of those customers, in forms, jobs, blocks and direct uploads" do
       went = JSON.parse(in_shop("bundle exec ruby visits.rb Organisation").lines.last, symbolize_names: true)
       expect(went.transform_values { |customer| customer[:services] })
         .to eq(TenantVisits.services(encrypting: "encrypted_amazon", plain: "local"))
@@ -135,7 +135,7 @@ RSpec.describe "The first ten minutes with the gem" do
       went[:encrypting][:keys].each { |key| expect_ciphertext(key, "a contract") }
     end
 
-    it "still end with a doctor who finds nothing wrong" do
+    it "still end with a doctor that finds no problem" do
       said = in_shop("bin/rails encrypted_s3_service:doctor")
       expect(said).to match(/^ +ok/)
       expect(said).not_to match(/^ +FAILED/)

@@ -38,7 +38,7 @@ RSpec.describe NativeGem do
     File.chmod(File.executable?(from) ? 0o700 : 0o600, to)
   end
 
-  it "has the extension for each Ruby where the gem looks for it, and nothing to compile" do
+  it "contains the extension for each Ruby where the gem loads it, and nothing to compile" do
     packed do |package|
       names = package.contents
       expect(names).to include("lib/encrypted_s3_service/3.3/#{extension}",
@@ -49,7 +49,7 @@ RSpec.describe NativeGem do
     end
   end
 
-  it "is for those Rubies alone, needs no rb_sys, and is for this platform" do
+  it "is only for those Rubies and this platform, and needs no rb_sys" do
     packed do |package|
       requirement = package.spec.required_ruby_version
       served = %w[3.2.9 3.3.0 3.4.11 3.5.0.dev 3.5.0].select { |one| requirement.satisfied_by?(Gem::Version.new(one)) }
@@ -59,7 +59,7 @@ RSpec.describe NativeGem do
     end
   end
 
-  it "is the same, byte for byte, when the source lies elsewhere and is for its owner alone" do
+  it "is identical, byte for byte, if the source is elsewhere and readable only by its owner" do
     Dir.mktmpdir do |folder|
       here = File.dirname(source.loaded_from)
       elsewhere = File.join(folder, "elsewhere")
@@ -72,7 +72,7 @@ RSpec.describe NativeGem do
     end
   end
 
-  it "is not made of an extension that shows where it was built" do
+  it "is not built from an extension that contains paths of the build" do
     shown = "panicked at #{File.expand_path("~/.cargo")}/registry/src/a.rs"
     expect { packed(shown) { nil } }.to raise_error(/has paths of this machine in it/)
   end

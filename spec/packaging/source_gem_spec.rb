@@ -7,19 +7,19 @@ RSpec.describe "The gem's specification" do
 
   def links(text) = text.scan(/\]\(([^)#\s]+)|src="([^"]+)"/).flatten.compact.grep_v(/\A[a-z]+:/)
 
-  it "has every file of the library, whatever its ending" do
+  it "has every file of the library, with any extension" do
     files = Dir.glob("{app,config,exe,lib,sig}/**/*", base: checkout)
     files.select! { |file| File.file?(File.join(checkout, file)) }
     expect(files.grep_v(/\.(so|bundle)\z/) - specification.files).to eq([])
   end
 
-  it "has neither specs, nor tools of developers, nor a compiled extension" do
+  it "has no specs, developers' tools or compiled extension" do
     folders = specification.files.map { |file| file[%r{\A[^/]+(?=/)}] }.compact.uniq
     expect(folders).to match_array(%w[app benchmarks config docs exe ext lib sig])
     expect(specification.files.grep(%r{\Aext/[^/]+/(?!src/).+/|\.(so|bundle|gem)\z})).to eq([])
   end
 
-  it "has every document that another one of it leads to" do
+  it "has every document that its documents link to" do
     documents = specification.files.grep(/\.md\z/)
     expect(documents).to include("README.md", "docs/settings.md")
     named = documents.flat_map do |document|

@@ -54,7 +54,7 @@ RSpec.describe "The signatures" do
   ours.each do |name|
     constant = name.to_s.delete_prefix("::")
 
-    it "of #{constant} are those of its methods" do
+    it "of #{constant} match its methods" do
       owner = Object.const_get(constant)
       instance = builder.build_instance(name).methods.select { |_, definition| definition.implemented_in == name }
       instance.each do |method, definition|
@@ -68,7 +68,7 @@ RSpec.describe "The signatures" do
     end
   end
 
-  it "name every class and module and constant that there is" do
+  it "cover every class, module and constant" do
     environment.constant_decls.each_key do |name|
       text = name.to_s.delete_prefix("::")
       next unless text.include?("EncryptedS3Service")
@@ -78,7 +78,7 @@ RSpec.describe "The signatures" do
     expect(ours.size).to be > 40
   end
 
-  it "have every error of the gem" do
+  it "cover every error of the gem" do
     errors = EncryptedS3Service.constants.map { |name| EncryptedS3Service.const_get(name) }
                                .select { |value| value.is_a?(Class) && value <= EncryptedS3Service::Error }
     described = ours.map { |name| name.to_s.delete_prefix("::") }
@@ -89,7 +89,7 @@ RSpec.describe "The signatures" do
     end
   end
 
-  it "hold for what goes in and out of a client, a reader and keys" do
+  it "match the arguments and results of a client, a reader and keys" do
     variables = { "RBS_TEST_TARGET" => "EncryptedS3Service::*", "RBS_TEST_RAISE" => "true",
                   "RBS_TEST_LOGLEVEL" => "error", "RBS_TEST_UNCHECKED_CLASSES" => "Data",
                   "RBS_TEST_OPT" => "-I #{folder} -r tempfile -r openssl -r pathname" }

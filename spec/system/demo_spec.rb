@@ -93,7 +93,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     end
   end
 
-  it "takes several files by Rails' own direct upload, shows how far they are, and what the bucket has of them" do
+  it "accepts several files by Rails' own direct upload, and shows their progress and the bucket's content" do
     visit demo.url
     before = objects
     execute_script(<<~JAVASCRIPT)
@@ -119,7 +119,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(complaints).to eq([])
   end
 
-  it "takes files that are dropped on it" do
+  it "accepts files that are dropped on it" do
     visit demo.url
     find(".drop").drop(file("Dropped.txt", "dropped"), file("Dropped as well.txt", "dropped"))
     expect(all(".chosen li").map(&:text)).to contain_exactly(/Dropped.txt/, /Dropped as well.txt/)
@@ -128,7 +128,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(complaints).to eq([])
   end
 
-  it "says which file was not stored, and takes all of them once when they are sent again" do
+  it "names the file that was not stored, and accepts all of them once when they are sent again" do
     visit demo.url
     before = objects
     # Sends other bytes of the second file than announced, the first time only.
@@ -149,7 +149,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(page).to have_css(".notice", text: "2 files are encrypted and stored.")
   end
 
-  it "takes files without any script as well" do
+  it "accepts files without JavaScript" do
     chromium("Emulation.setScriptExecutionDisabled", value: true)
     visit demo.url
     upload(file("Plain.txt", "sent by the form"), file("Plain.pdf", Samples.pdf))
@@ -176,7 +176,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(complaints).to eq([])
   end
 
-  it "stores the files of the customer that one is as this customer has it, and shows each only its own" do
+  it "stores each customer's files by that customer's settings, and shows each only its own" do
     texts = { "Berg & Söhne" => "Letter of Berg.txt", "Plain Pages" => "Letter of Plain.txt" }
     objects_of = texts.to_h do |customer, name|
       visit demo.url
@@ -203,7 +203,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(complaints).to eq([])
   end
 
-  it "lets one switch the customer and store files of both without any script" do
+  it "can switch the customer and store files of both without JavaScript" do
     chromium("Emulation.setScriptExecutionDisabled", value: true)
     visit demo.url
     become("Plain Pages")
@@ -216,7 +216,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     chromium("Emulation.setScriptExecutionDisabled", value: false)
   end
 
-  it "shows what the bucket holds of an empty file: nothing, or the authentication tag alone" do
+  it "shows the bucket's content for an empty file: nothing, or only the authentication tag" do
     { "Plain Pages" => "0 bytes", "Berg & Söhne" => "16 bytes" }.each do |customer, size|
       visit demo.url
       become(customer)
@@ -226,7 +226,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     end
   end
 
-  it "deletes a file with all that was made from it" do
+  it "deletes a file with its variants and previews" do
     visit demo.url
     before = objects
     upload(file("To be deleted.pdf", Samples.pdf))

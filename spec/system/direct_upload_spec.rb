@@ -20,7 +20,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
   # The contents of the bucket, including unfinished uploads.
   def traces = server.list(bucket) + server.multipart_uploads(bucket)
 
-  it "shows its progress, is encrypted in the bucket, attached, and comes back the same" do
+  it "shows its progress, is encrypted in the bucket, attached, and read back unchanged" do
     choose(data)
     click_on("Save")
     expect(page).to have_current_path("/documents").and have_text('"key"')
@@ -38,7 +38,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
     expect(complaints).to eq([])
   end
 
-  it "of other bytes than were announced is refused, and leaves nothing" do
+  it "of other bytes than announced is refused, and leaves nothing" do
     choose("what was announced", "note.txt")
     execute_script(<<~JAVASCRIPT)
       addEventListener("direct-upload:before-storage-request", ({ detail }) => {
@@ -64,7 +64,7 @@ RSpec.describe "A direct upload by Rails' own JavaScript", browser: true do
   end
 
   # After a visitor leaves a page Chromium continues to send, because the visitor may come back.
-  it "whose tab is closed in the middle leaves nothing" do
+  it "whose tab is closed before its end leaves nothing" do
     on_a_slow_line do |line|
       tab = open_new_window
       within_window(tab) do

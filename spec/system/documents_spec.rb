@@ -58,7 +58,7 @@ RSpec.describe "A file that is opened in the browser", browser: true do
     FileUtils.rm_rf(folder)
   end
 
-  it "runs nothing in the application's name, even if it is shown as a page" do
+  it "runs nothing with the application's rights, even if it is shown as a page" do
     open_inline("<script>document.cookie = 'run=1'</script><p>text</p>", "page.html", "text/html")
     expect(page).to have_text("text")
     expect(evaluate_script("origin")).to eq("null")

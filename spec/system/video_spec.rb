@@ -18,7 +18,7 @@ RSpec.describe "A film of 300 MB in a page", browser: true do
 
   def video(script) = evaluate_script("document.querySelector('video').#{script}")
 
-  it "plays, and plays on from wherever the visitor jumps to, by ranges of the file" do
+  it "plays, and continues from any position, by ranges of the file" do
     Dir.mktmpdir do |folder|
       path = File.join(folder, "film.mp4")
       write_film(path, seconds: 20, bytes: 300_000_000)
