@@ -55,7 +55,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
   end
 
   describe "the destruction report" do
-    it "proves it when all versions were under keys that are destroyed, and lists them" do
+    it "proves it if all versions were under destroyed keys, and lists them" do
       blob = store("text")
       client = blob.service.client
       client.upload(blob.key, StringIO.new("the same again"))
@@ -69,7 +69,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
       expect(File.read("report.html")).to include("1 unreadable")
     end
 
-    it "does not prove it when an older version opens under the key of the service" do
+    it "does not prove it if an older version opens under the key of the service" do
       blob = store("text")
       under_tenants_key = blob.service.client
       new_client(bucket: versioned).upload(blob.key, StringIO.new("before the tenant had a key"))
@@ -86,7 +86,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
       expect(File.read("report.html")).to include("NOT PROVEN", "1 opened, 1 unreadable")
     end
 
-    it "does not prove it when recovery keys open the object, or an older version of it" do
+    it "does not prove it if recovery keys open the object, or an older version of it" do
       owner = OpenSSL::PKey::RSA.new(2048)
       place[:recovery_keys] = [owner.public_to_pem]
       recoverable = store("text")
@@ -103,7 +103,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
       expect(files[both.id]["older_versions"][0]["recovery_keys"]).to match([/\A\h{16}\z/])
     end
 
-    it "looks at the versions of an object that was deleted, too" do
+    it "checks the versions of a deleted object too" do
       blob = store("text")
       new_client(bucket: versioned).upload(blob.key, StringIO.new("text"))
       server.delete(versioned, blob.key)
@@ -112,7 +112,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
       expect(JSON.parse(File.read("report.json"))["files"][0]["result"]).to eq("opened")
     end
 
-    it "does not prove it when the versions may not be listed, and says which permissions are missing" do
+    it "does not prove it if the versions cannot be listed, and names the missing permissions" do
       FaultProxy.run(server.endpoint) do |proxy|
         place[:endpoint] = proxy.endpoint
         store("text")
@@ -126,7 +126,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
     end
   end
 
-  it "rotate leaves older versions under the former key, says so, and does not when there are none" do
+  it "rotate leaves older versions under the former key, and reports them only if there are any" do
     later = place.merge(encryption_key: new_key, encryption_key_id: "2026", decryption_keys: [TestStore::KEY])
     resolving("before" => place, "after" => later) do
       store("text", "before").update!(service_name: "after")
@@ -148,7 +148,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
     end
 
     %w[plain before].each do |from|
-      it "says that deleted files are still among the older versions (#{from})" do
+      it "reports that deleted files are still among the older versions (#{from})" do
         resolving("plain" => amazon, "before" => place) do
           blob = store("text", from)
           expect(migrate(from, "encrypted", DELETE: "true", CONFIRM: "1")).to be(true), output.string
@@ -159,7 +159,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
       end
     end
 
-    it "says nothing of versions where there are none" do
+    it "does not mention versions if there are none" do
       blob_of("text", "a.txt", service_name: "encrypted")
       expect(migrate("encrypted", "local", DELETE: "true", CONFIRM: "1")).to be(true), output.string
       expect(output.string).not_to include("older versions")
@@ -167,7 +167,7 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
   end
 
   describe "an old file that a migration has left" do
-    it "keeps a destruction from being proven, until it is deleted" do
+    it "prevents proof of a destruction until it is deleted" do
       resolving("before" => place) do
         former = store("text", "before").key
         to = EncryptedS3Service.tenant_service(:versioned, 1).to_s
