@@ -238,6 +238,31 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(migrate(from: :local, to: :encrypted)).to have_attributes(moved: 1, failures: [])
     end
 
+    describe "in a bucket that several keys share" do
+      around do |example|
+        entry = Rails.configuration.active_storage.service_configurations["encrypted"].to_h
+        resolving("other_key" => { **entry, "encryption_key" => "k" * 32 }) { example.run }
+      end
+
+      it "are compared by the service that wrote them" do
+        blob = named(key, "a logo", "other_key")
+        composed = named(SecureRandom.base36(28), "two logos", "other_key")
+        composed.update_columns(checksum: nil)
+        migrate(from: :other_key, to: :rotated, delete: false)
+        expect(migrate(from: :encrypted, to: :rotated)).to have_attributes(removed: 2, failures: [])
+        expect(there(key, composed.key)).to be_empty
+        expect([blob, composed].map { |one| one.reload.download }).to eq(["a logo", "two logos"])
+      end
+
+      it "do not overwrite what is there under another key" do
+        blob = named(key, "a logo", "local")
+        ActiveStorage::Blob.services.fetch(:other_key).upload(key, StringIO.new("of another service"))
+        result = migrate(from: :local, to: :encrypted)
+        expect(result).to have_attributes(moved: 0, failures: [have_attributes(reason: /already has another file/)])
+        expect(blob.reload.service_name).to eq("local")
+      end
+    end
+
     it "are not deleted in a service where they never were" do
       blob = named(key, "a logo", "encrypted")
       migrate(delete: false)

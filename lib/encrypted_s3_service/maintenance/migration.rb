@@ -44,7 +44,9 @@ module EncryptedS3Service
     CONCURRENCY = 4
     # Maximum number of remembered ids of failed blobs, which are not tried again together with their originals.
     REMEMBERED = 100_000
-    private_constant :REMEMBERED
+    # Agrees to every {Plan}.
+    AGREED = ->(_plan) { true }
+    private_constant :REMEMBERED, :AGREED
 
     # A blob that could not be moved, or whose old file could not be deleted: `blob_id` and `reason`.
     Failure = TaskRun::Failure
@@ -92,9 +94,7 @@ module EncryptedS3Service
     # @param failures [String, nil] path of a file to write with one line per failure
     # @param output [IO, nil] receives progress and failures
     # @raise [ConfigurationError] when a service does not exist, or the file cannot be written
-    def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, confirm: lambda { |_plan|
-                                                                                         true
-                                                                                       }, dry_run: false,
+    def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, confirm: AGREED, dry_run: false,
                    repair_checksums: false, concurrency: CONCURRENCY, failures: nil, output: nil)
       @endpoints = Endpoints.new(from, to)
       @blobs = blobs

@@ -96,7 +96,7 @@ module EncryptedS3Service
         return if Endpoints.random_key?(key) || !target.exist?(key)
 
         content.copy(target, key)
-      rescue IntegrityError, ActiveStorage::IntegrityError, EnvelopeError
+      rescue IntegrityError, ActiveStorage::IntegrityError, EnvelopeError, UnwrapError
         raise IntegrityError, "#{target.name} already has another file under the key #{key.inspect}."
       end
 

@@ -16,15 +16,23 @@ module EncryptedS3Service
       def initialize(blob, endpoints)
         @blob = blob
         @endpoints = endpoints
-        noted = FormerKeys.of(blob.id)
-        @noted = noted.select { |_, service_name| endpoints.old_place?(service_name) }.keys
-        @entries = OldEntries.new(blob, endpoints.names, noted.keys)
+        @services = FormerKeys.of(blob.id)
+        @noted = @services.select { |_, service_name| endpoints.old_place?(service_name) }.keys
+        @entries = OldEntries.new(blob, endpoints.names, @services.keys)
       end
 
       # @return [Array<String>] keys of files that no other blob names, the latest last. If the two services keep their
       #   files in different places, the blob's own key is among them
       def keys
         @keys ||= (possible - named_by_others).select { |key| @endpoints.from.exist?(key) }
+      end
+
+      # Services with different encryption keys may have the same bucket.
+      # @param key [String] one of {#keys}
+      # @return [ActiveStorage::Service] the service that wrote the file
+      def service_of(key)
+        noted = @services[key] if @noted.include?(key)
+        noted ? TaskRun::Services.fetch(noted) : @endpoints.from
       end
 
       # @return [Boolean] whether the blob names former keys that cannot be proved

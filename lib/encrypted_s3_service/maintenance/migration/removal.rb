@@ -22,7 +22,7 @@ module EncryptedS3Service
         old = OldFiles.new(blob, @endpoints)
         if old.keys.any?
           take_one
-          compare(blob, old.keys)
+          compare(blob, old)
         end
         deleted = old.keys.select { |key| delete(old, key) }
         old.forget(deleted)
@@ -59,11 +59,11 @@ module EncryptedS3Service
 
       # If the row has no checksum, the copy is compared with the latest old file. A file with a key that an application
       # chose is also compared, because another file may happen to have the same key there.
-      def compare(blob, old_keys)
+      def compare(blob, old)
         content = TaskRun::ContentCheck.new(blob, repair: true)
-        read = old_keys.reject { |key| Endpoints.random_key?(key) }
-        read |= old_keys.last(1) unless content.noted?
-        read.each { |key| content.source(@endpoints.from, key) }
+        read = old.keys.reject { |key| Endpoints.random_key?(key) }
+        read |= old.keys.last(1) unless content.noted?
+        read.each { |key| content.source(old.service_of(key), key) }
         @endpoints.targets.each { |target| content.copy(target, blob.key) }
       end
 
