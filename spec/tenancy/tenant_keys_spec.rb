@@ -233,6 +233,27 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(EncryptedS3Service.encrypts?(:"doubled@1")).to be(true)
     end
 
+    # The parts have no names that the application could look up, or names of services with other keys.
+    [{}, { encrypted: { "1" => "another key of the same tenant"[0, 32].ljust(32) } }].each do |others|
+      it "has links and direct uploads, #{others.any? ? "whatever keys its parts have by themselves" : "as others"}" do
+        configure({ doubled: keys, nested: keys, **others })
+        visitor = ActionDispatch::Integration::Session.new(Rails.application)
+        %i[doubled nested].each do |entry|
+          blob = ActiveStorage::Blob.create_before_direct_upload!(
+            filename: "a.txt", byte_size: 5, checksum: md5("hello"), content_type: "text/plain",
+            service_name: EncryptedS3Service.tenant_service(entry, 1).to_s
+          )
+          upload, link = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
+            [blob.service_url_for_direct_upload, blob.url]
+          end
+          headers = blob.service_headers_for_direct_upload
+          expect([visitor.put(upload, params: "hello", headers: headers), visitor.get(link)]).to eq([204, 200])
+          expect(visitor.response.body).to eq("hello")
+          expect(stored_plaintext(blob.key, key(1))).to eq("hello")
+        end
+      end
+    end
+
     it "makes a tenant's files unreadable in every part when its key is destroyed, and lets them be purged" do
       blob, other = [1, 2].map { |tenant| mirrored(:doubled, tenant) }
       keys.delete("1")

@@ -25,6 +25,8 @@ module EncryptedS3Service
     def token_and_service(purpose, at: Time.now)
       token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose, at: at) || return
       service = ActiveStorage::Blob.services.fetch(token[:service_name]) { return }
+      # A tenant's mirror: its primary has made the address.
+      service = ServiceParts.new(service).to_a.first
       [token, service] if ServiceParts.encrypts?(service)
     end
   end

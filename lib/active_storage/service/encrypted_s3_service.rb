@@ -33,6 +33,11 @@ module ActiveStorage
     # @return [::EncryptedS3Service::Client] the client behind this service, without Rails
     attr_reader :client
 
+    # @return [Symbol, nil] the name by which links and direct uploads find this service, if it is another than
+    #   its own: that of a tenant's mirror, whose parts are not found by name
+    # @api private
+    attr_accessor :name_in_addresses
+
     # @param client [::EncryptedS3Service::Client, nil] used instead of options
     # @param options [Hash{Symbol => Object}] see EncryptedS3Service::Configuration
     # @raise [::EncryptedS3Service::ConfigurationError]
@@ -200,7 +205,7 @@ module ActiveStorage
       urls.blob(key, filename: filename, content_type: content_type, expires_in: expires_in, disposition: disposition)
     end
 
-    def urls = ::EncryptedS3Service::Serving::Urls.new(name)
+    def urls = ::EncryptedS3Service::Serving::Urls.new(name_in_addresses || name)
 
     # Called by Rails from 8.2 on. The object has no metadata of the blob, so there is nothing to update.
     def update_metadata_for(_key, **); end

@@ -40,7 +40,9 @@ module EncryptedS3Service
 
       # Nested mirrors are flattened, because jobs can find only the outer one by name.
       primary, *mirrors = @entries.parts(@base)
-      with_class(@base, **@entries[@base], primary: primary, mirrors: mirrors)
+      with_class(@base, **@entries[@base], primary: primary, mirrors: mirrors).tap do |mirror|
+        mirror.primary.name_in_addresses = mirror.name
+      end
     end
 
     # Also called by ActiveStorage::Service::MirrorService, for which this object is the Configurator.

@@ -27,7 +27,7 @@ module EncryptedS3Service
         result = migration.run
         mention_rows(result)
         mention_plan(result)
-        mention_older_versions(result) if result.removed.positive?
+        mention_older_versions if result.removed.positive?
         list(result)
         result.failed.zero? && result.confirmed
       end
@@ -53,8 +53,8 @@ module EncryptedS3Service
                      "was deleted for them. Blobs: #{result.doubtful.join(", ")}")
       end
 
-      def mention_older_versions(result)
-        TaskRun::KeptVersions.among(result.plan.services).each do |name|
+      def mention_older_versions
+        TaskRun::KeptVersions.among([needed("FROM")]).each do |name|
           @output.puts("#{name}: the bucket keeps older versions, and the deleted files are still among them. " \
                        "#{TaskRun::KeptVersions::ADVICE}")
         end
