@@ -68,20 +68,20 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
 
   many = 1 << 20
   answers = {
-    "has 8 EB, of which it sends a few bytes" => ->(to, _) { to.write(head((1 << 63) - 1), "few") },
-    "has more than a number can hold" => ->(to, _) { to.write(head("9" * 30), "few") },
-    "has a range of 8 EB" => lambda do |to, _|
+    "claims 8 EB and sends a few bytes" => ->(to, _) { to.write(head((1 << 63) - 1), "few") },
+    "claims a size of more than 64 bits" => ->(to, _) { to.write(head("9" * 30), "few") },
+    "claims a range of 8 EB" => lambda do |to, _|
       size = (1 << 63) - 1
       to.write(head(100, "content-range: bytes 0-99/#{size}").sub("200 OK", "206 Partial Content"), "x" * 100)
     end,
-    "has a range that is none" => lambda do |to, _|
+    "sends an invalid range" => lambda do |to, _|
       to.write(head(100, "content-range: bytes 99-0/-5").sub("200 OK", "206 Partial Content"), "x" * 100)
     end,
     "sends a description of 8 MB" => lambda do |to, _|
       to.write(head(16).sub("matdesc: {}", "matdesc: #{"x" * (8 * many)}"))
     end,
     "sends a million headers" => ->(to, _) { to.write("HTTP/1.1 200 OK\r\n", "x-amz-meta-a: b\r\n" * many, "\r\n") },
-    "sends one header without end" => lambda do |to, _|
+    "sends an endless header" => lambda do |to, _|
       to.write("HTTP/1.1 200 OK\r\nx-amz-meta-a: ")
       200.times { to.write("a" * many) }
     end,
@@ -89,7 +89,7 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
       to.write("HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\n\r\n<Error><Code>")
       200.times { to.write("a" * many) }
     end,
-    "sends an error whose entities grow" => lambda do |to, _|
+    "sends an error with growing entities" => lambda do |to, _|
       entities = (1..9).map { |at| %(<!ENTITY l#{at} "#{"&l#{at - 1};" * 10}">) }.join
       xml = %(<!DOCTYPE x [<!ENTITY l0 "aaaaaaaaaa">#{entities}]><Error><Code>&l9;</Code></Error>)
       to.write("HTTP/1.1 403 Forbidden\r\ncontent-length: #{xml.bytesize}\r\n\r\n#{xml}")
@@ -97,15 +97,15 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     "sends chunks of 8 EB" => lambda do |to, _|
       to.write(head(1).sub("content-length: 1", "transfer-encoding: chunked"), "7fffffffffffffff\r\nabc")
     end,
-    "says nothing" => ->(_, _) { sleep 30 },
+    "sends nothing" => ->(_, _) { sleep 30 },
     "speaks another protocol" => ->(to, _) { to.write("SSH-2.0-OpenSSH_9.2\r\n" * 1000) },
-    "leads elsewhere" => lambda do |to, _|
+    "redirects to another address" => lambda do |to, _|
       to.write("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/latest/\r\ncontent-length: 0\r\n\r\n")
     end
   }
 
   answers.each do |what, answer|
-    it "which #{what} gets an error soon, and no more memory than it has sent" do
+    it "raises soon and uses bounded memory if the store #{what}" do
       error, memory, seconds = outcome(answer, 'client.download("a"); client.download("a") { |chunk| chunk }')
       expect(error).to match(/\AEncryptedS3Service::(Transport|Access|Configuration|Truncated|Unwrap)Error\z/)
       expect(memory).to be < 60_000_000
@@ -113,7 +113,7 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
     end
   end
 
-  it "which sends a list of 200 MB gets an error, and bounded memory" do
+  it "raises and uses bounded memory if the store sends a list of 200 MB" do
     answer = lambda do |to, line|
       next to.write("HTTP/1.1 204 No Content\r\n\r\n") unless line.include?("list-type")
 

@@ -97,7 +97,7 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
     }.each do |reason, (env, eager)|
       settings = lacking.next
       missing = settings.keys.last.sub("access_key_id", "secret_access_key")
-      it "boots without #{missing} where #{reason}, logs it, and raises on first use" do
+      it "boots without #{missing} (#{reason}), logs it, and raises on first use" do
         files = { "app/models/contract.rb" => model }
         said, well = boot(settings, env: env, eager: eager, files: files, run: ["runner", "puts 'booted'; #{use}"])
         expect([said, well]).to match([/^booted$/, false])

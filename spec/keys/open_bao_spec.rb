@@ -258,7 +258,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       end
     end
 
-    it "takes a token and a login with the line break that files and variables end with" do
+    it "accepts a token and a login with a final line break" do
       credentials = role
       use_open_bao(app_role: credentials.transform_values { |value| "#{value}\n" })
       expect(unwrapped).to eq(bytes)

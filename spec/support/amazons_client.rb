@@ -11,12 +11,12 @@ RSpec.shared_examples "a client of Amazon's that shares its objects with ours" d
             "5 MiB - 1" => 5_242_879, "5 MiB" => 5_242_880, "5 MiB + 1" => 5_242_881, "20 MiB" => 20_971_520 }
 
   sizes.each do |name, size|
-    it "reads what we write: #{name}" do
+    it "reads our object: #{name}" do
       client.upload(key, StringIO.new(data = random_bytes(size)), checksum: md5(data))
       expect(read_by_aws).to be_bytes(data)
     end
 
-    it "writes what we read: #{name}" do
+    it "writes an object that we read: #{name}" do
       aws.put_object(bucket: bucket, key: key, body: AwsClients.body(data = random_bytes(size)))
       chunks = []
       client.download(key) { |chunk| chunks << chunk }

@@ -46,7 +46,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     expect(decryptions.zip(before).map { |now, past| now - past }).to eq([1, 1])
   end
 
-  it "loses the files of the tenant whose transit key is deleted, and no others" do
+  it "makes the files of a deleted transit key unreadable, and no others" do
     blobs = [1, 2].map { |tenant| store(tenant) }
     bao.destroy(transit_keys["1"])
     EncryptedS3Service.forget_keys
@@ -56,7 +56,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     expect(blobs.map { |blob| server.head(bucket, blob.key).first }).to eq([404, 200])
   end
 
-  it "answers a visitor that the file is gone, or to come back while the custodian is away" do
+  it "answers 410 when the key is destroyed, and 503 while the custodian cannot be reached" do
     blob = store(1)
     session = ActionDispatch::Integration::Session.new(Rails.application)
     address = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.url(disposition: :inline) }
@@ -71,7 +71,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     expect(session.response.status).to eq(503)
   end
 
-  it "keeps the settings of the application to what they can be" do
+  it "refuses invalid settings of the application" do
     settings = Rails.configuration.encrypted_s3_service
     expect do
       settings.key_custodian = "OpenBao"
@@ -80,7 +80,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     expect(settings.key_custody_ttl).to eq(5.minutes)
   end
 
-  it "takes no reference from a resolver, whose data may come from the tenants" do
+  it "refuses references from a resolver, whose data may come from tenants" do
     Rails.configuration.encrypted_s3_service.service_resolver = lambda do |name|
       name == "own" && { service: "EncryptedS3", bucket: "b", encryption_key: references["1"] }
     end
