@@ -2,6 +2,7 @@
 //!
 //! Futures own their data and may be spawned. A body is [`Bytes`], so a retry resends the same ciphertext.
 
+mod answer_body;
 mod aws;
 pub(crate) mod aws_cause;
 pub(crate) mod aws_connection;
@@ -24,7 +25,7 @@ mod memory;
 mod object_settings;
 pub(crate) mod patience;
 mod repeated_answer;
-mod watched_body;
+mod request_body;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -20,14 +20,17 @@ module Faults
     # @return [Hash{Integer => String}]
     def self.trials = @trials ||= {}
 
+    # @param kinds [Array<Symbol>] of the resources to look for
     # @param patience [Numeric] seconds to wait for the end of background work
     # @return [Hash{Symbol => Integer, Array<String>}] how many more there are than at the beginning, if any; of
     #   connections, which they are
-    def found(patience: PATIENCE)
+    def found(*kinds, patience: PATIENCE)
+      kinds = @before.keys if kinds.empty?
       deadline = now + patience
       loop do
         GC.start
-        more = counts.to_h { |kind, number| [kind, number - @before[kind]] }.select { |_, number| number.positive? }
+        more = counts.slice(*kinds).to_h { |kind, number| [kind, number - @before[kind]] }
+        more.select! { |_, number| number.positive? }
         return more if more.empty?
         return more.key?(:connections) ? { **more, connections: described } : more if now > deadline
 

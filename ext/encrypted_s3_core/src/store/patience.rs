@@ -21,8 +21,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tokio::time::Instant;
 
+use super::answer_body::Answered;
 use super::repeated_answer::AnswerIds;
-use super::watched_body::{Answered, Frames};
+use super::request_body::{Pieces, Request};
 
 /// Time limit of one operation without progress, including all attempts and the pauses between them. Later steps, such
 /// as aborting an upload or asking for its outcome, have the rest of a minute.
@@ -111,6 +112,12 @@ struct Sent {
 impl Attempt {
     fn begin(operation: Operation, now: Instant) -> Self {
         Self { operation, sent: Mutex::new(Sent { bytes: 0, first: None, last: now }) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        let now = Instant::now();
+        Self::begin(Operation::begin(PATIENCE, Duration::ZERO, now), now)
     }
 
     /// Notes that the HTTP client has taken `bytes` more of the request's body.
@@ -213,32 +220,33 @@ impl HttpConnector for WatchedConnector {
             let operation = request.extensions_mut().remove::<Operation>();
             let operation = operation.unwrap_or_else(|| Operation::begin(read_timeout, Duration::ZERO, Instant::now()));
             let attempt = Arc::new(Attempt::begin(operation, Instant::now()));
-            let request = request.map(|body| Frames::watched(body, attempt.clone()));
+            let mut sending = None;
+            let request = request.map(|body| {
+                let (body, progress) = Pieces::watched(body, attempt.clone());
+                sending = progress;
+                body
+            });
             let request = HttpRequest::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
-            let mut answer = answered(&inner, request, &attempt).await?;
+            let mut answer = answered(Request::new(inner.call(request), sending.clone()), &attempt).await?;
             // As after any other failure of a connection, the SDK does not use it again and retries.
             ids.note(answer.headers()).map_err(|error| ConnectorError::io(Box::new(error)))?;
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
-            let is_object = attempt.operation.streams && answer.status().is_success();
-            let most = if is_object { u64::MAX } else { LONGEST_ANSWER };
-            *answer.body_mut() = SdkBody::from_body_1_x(Answered::new(body, read_timeout, most));
+            let is_success = answer.status().is_success();
+            let most = if attempt.operation.streams && is_success { u64::MAX } else { LONGEST_ANSWER };
+            let body = Answered::new(body, read_timeout, most).refusing(sending.filter(|_| !is_success));
+            *answer.body_mut() = SdkBody::from_body_1_x(body);
             Ok(answer)
         })
     }
 }
 
 /// Waits for the head of the answer as long as the attempt makes progress.
-async fn answered(
-    connector: &SharedHttpConnector,
-    request: HttpRequest,
-    attempt: &Attempt,
-) -> Result<HttpResponse, ConnectorError> {
-    let mut answer = std::pin::pin!(connector.call(request));
+async fn answered(mut request: Request, attempt: &Attempt) -> Result<HttpResponse, ConnectorError> {
     loop {
         let end = attempt.end();
         tokio::select! {
             biased;
-            answer = &mut answer => return answer,
+            answer = &mut request => return answer,
             () = tokio::time::sleep_until(end) => {}
         }
         if attempt.end() > Instant::now() {

@@ -1,8 +1,8 @@
-//! Bodies of requests and answers that are watched while they move.
+//! The body of an answer while it arrives.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_smithy_types::body::{Error as BodyError, SdkBody};
@@ -10,64 +10,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use super::patience::{Attempt, Stalled};
-
-/// Bytes of one frame. The progress of a body in one piece could not be measured.
-const FRAME: usize = 64 * 1024;
-
-/// The body of a request, in frames that are counted when they are taken.
-pub(super) struct Frames {
-    inner: SdkBody,
-    /// Bytes of the inner body that were not taken yet.
-    rest: Bytes,
-    left: u64,
-    attempt: Arc<Attempt>,
-}
-
-impl Frames {
-    /// Wraps `body`. A small body, or one of unknown length, is returned unchanged.
-    pub(super) fn watched(body: SdkBody, attempt: Arc<Attempt>) -> SdkBody {
-        match body.content_length() {
-            Some(left) if left > FRAME as u64 => {
-                SdkBody::from_body_1_x(Self { inner: body, rest: Bytes::new(), left, attempt })
-            }
-            _ => body,
-        }
-    }
-}
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.rest = data,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                end => return Poll::Ready(end),
-            }
-        }
-        let length = self.rest.len().min(FRAME);
-        let frame = self.rest.split_to(length);
-        self.left = self.left.saturating_sub(length as u64);
-        self.attempt.advance(length as u64, Instant::now());
-        Poll::Ready(Some(Ok(Frame::data(frame))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
+use super::patience::Stalled;
+use super::request_body::Sending;
 
 /// The body of an answer. Reading fails when nothing arrives for too long; only the time during which a reader waits
 /// counts.
@@ -78,12 +22,20 @@ pub(super) struct Answered {
     left: u64,
     /// Runs while a reader waits.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The body of the request, if the store has answered with an error before it has read all of it.
+    refused: Option<Arc<Sending>>,
 }
 
 impl Answered {
     /// Wraps `inner`, with at most `limit` between two frames and at most `most` bytes in all of them.
     pub(super) fn new(inner: SdkBody, limit: Duration, most: u64) -> Self {
-        Self { inner, limit, left: most, deadline: None }
+        Self { inner, limit, left: most, deadline: None, refused: None }
+    }
+
+    /// Gives up the body of the refused request when this answer is dropped.
+    pub(super) fn refusing(mut self, request: Option<Arc<Sending>>) -> Self {
+        self.refused = request;
+        self
     }
 
     fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
@@ -93,6 +45,14 @@ impl Answered {
             None => return Err("the answer is too long".into()),
         }
         Ok(frame)
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        if let Some(request) = &self.refused {
+            request.give_up();
+        }
     }
 }
 
