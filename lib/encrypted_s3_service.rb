@@ -57,6 +57,7 @@ module EncryptedS3Service
   autoload :Indexing, "encrypted_s3_service/maintenance/indexing"
   autoload :Job, "encrypted_s3_service/tenancy/job"
   autoload :JobContext, "encrypted_s3_service/tenancy/job_context"
+  autoload :LateBodies, "encrypted_s3_service/tenancy/late_bodies"
   autoload :LiveStreams, "encrypted_s3_service/tenancy/live_streams"
   autoload :Migration, "encrypted_s3_service/maintenance/migration"
   autoload :MirrorJobs, "encrypted_s3_service/tenancy/mirror_jobs"

@@ -57,6 +57,23 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     expect(answer_of(controller)).to eq("encrypted")
   end
 
+  it "keeps the customer for a body that is generated after the action" do
+    sender = customer
+    bodies = [Enumerator.new { |body| body << ActiveStorage::Blob.service.name.to_s },
+              [1].lazy.map { ActiveStorage::Blob.service.name.to_s }]
+    places = bodies.map do |late|
+      answer_of(Class.new(ActionController::Base) do
+        include EncryptedS3Service::Controller
+
+        define_method(:show) { self.response_body = late }
+        define_method(:s3_tenant) { sender }
+        private :s3_tenant
+      end)
+    end
+    expect(places).to eq(%w[encrypted encrypted])
+    expect([place, Current.organisation]).to eq(["local", nil])
+  end
+
   # The answer of an action to a request of the encrypted customer, in a controller of the spec's own.
   def answer_of(controller)
     environment = Rack::MockRequest.env_for("/", "HTTP_X_ORGANISATION" => customer.id.to_s)

@@ -16,7 +16,8 @@ module EncryptedS3Service
   # {Controller.include_in}.
   #
   # A streaming action (ActionController::Live) runs with its callbacks in its own thread and keeps its service to the
-  # end, even when the request's thread is already serving another request.
+  # end, even when the request's thread is already serving another request. So does a body that is generated after the
+  # action, see {LateBodies}.
   module Controller
     extend ActiveSupport::Concern
 
@@ -42,7 +43,9 @@ module EncryptedS3Service
 
     # The callback around each action.
     def set_active_storage_service(&)
-      Tenant.apply(s3_tenant, &)
+      tenant = s3_tenant
+      Tenant.apply(tenant, &)
+      LateBodies.generate_for(tenant, response_body) unless tenant.nil? || is_a?(ActionController::Live)
     end
 
     # The tenant of this request. It can be overridden.
