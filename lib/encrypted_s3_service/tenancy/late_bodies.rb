@@ -14,6 +14,8 @@ module EncryptedS3Service
     # @return [void]
     def self.generate_for(tenant, body)
       return if body.nil? || body.frozen? || body.respond_to?(:to_ary)
+      # A stored file. Finding the tenant's service could take a database connection for as long as it is sent.
+      return if body.is_a?(Serving::Body) || body.respond_to?(:to_path)
 
       METHODS.select { |name| body.respond_to?(name) }.each do |name|
         body.define_singleton_method(name) do |*arguments, &block|
