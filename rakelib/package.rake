@@ -10,7 +10,7 @@ namespace :package do
     FileUtils.rm_rf(folder)
     package = NativeGem.pack(Gem::Specification.load("encrypted_s3_service.gemspec"), folder)
 
-    # Outside of the bundle, as an application has it. RubyGems builds in its own way and compiles our crates anew; the
+    # Outside of the bundle, as an application has it. RubyGems builds in its own way and compiles our crates again; the
     # others, which take minutes, are those of this checkout.
     home = File.join(folder, "home")
     ours = ENV.slice("SOURCE_DATE_EPOCH", "MAKEFLAGS", "RB_SYS_CARGO_TARGET_DIR", "RB_SYS_GLOBAL_RUSTFLAGS")

@@ -15,7 +15,7 @@ class NativeGem
   # A profile of its own in Cargo.toml, made for size where speed does not matter.
   PROFILE = "native"
   OLDEST_RUBY = Gem::Version.new("3.2")
-  # From this version on RubyGems tells glibc's platform from musl's.
+  # From this version on RubyGems distinguishes the platforms of glibc and musl.
   RUBYGEMS = ">= 3.3.22"
   # Files that only the source gem needs.
   SOURCES = %r{\A(?:ext/|Cargo\.|rustfmt)}
@@ -92,7 +92,7 @@ class NativeGem
   def about(name)
     code = "puts RbConfig.ruby, RUBY_VERSION"
     said = Bundler.with_unbundled_env { IO.popen([name, "-rrbconfig", "-e", code], &:read) }
-    said.empty? ? raise("#{name} is no Ruby that runs.") : said.lines(chomp: true)
+    said.empty? ? raise("#{name} is not a Ruby that runs.") : said.lines(chomp: true)
   end
 
   # By the same extconf.rb and Makefile that an installation uses.
@@ -114,7 +114,7 @@ class NativeGem
 
   # Bundler's variables are for the Ruby that runs this. RubyGems sets SOURCE_DATE_EPOCH where it installs a gem, and
   # rb_sys takes it for a sign of that. The flags of C crates are not in CFLAGS, because make replaces that one by
-  # Ruby's: AWS-LC would be compiled anew for each Ruby, with debug information.
+  # Ruby's: AWS-LC would be compiled again for each Ruby, with debug information.
   def environment(ruby)
     { "RUBY" => ruby.path, "RUBYOPT" => nil, "RUBYLIB" => nil, "SOURCE_DATE_EPOCH" => nil,
       "RB_SYS_CARGO_PROFILE" => PROFILE,

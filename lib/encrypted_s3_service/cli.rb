@@ -55,7 +55,7 @@ module EncryptedS3Service
       # Only the bucket is read. The configuration requires a key, so it gets one that is never used.
       object = object_of(options.source, options, key: EncryptionKey.generate)
       if (mapped = object.mapped)
-        return @output.puts("#{options.source} is no encrypted object: it is the segment map of #{mapped}.")
+        return @output.puts("#{options.source} is not an encrypted object: it is the segment map of #{mapped}.")
       end
 
       @output.puts EnvelopeSummary.new(options.source, *object.metadata, indexed: object.indexed?).lines
@@ -83,7 +83,7 @@ module EncryptedS3Service
     def encrypt(options)
       object = object_of(options.target, options)
       File.open(options.source, "rb") do |file|
-        raise FileError, "#{options.source} is no file" unless file.stat.file?
+        raise FileError, "#{options.source} is not a file" unless file.stat.file?
 
         object.write(file, force: options.force, content_type: options.content_type)
       end

@@ -3,7 +3,7 @@
 require_relative "garbage"
 
 module EncryptedS3Service
-  # Reads one object step by step. Made by {Client#reader}; must be closed. {#read} takes what IO#read takes, so that
+  # Reads one object step by step. Made by {Client#reader}; must be closed. {#read} works like IO#read, so that
   # IO.copy_stream and uploads can read from it.
   class Reader
     # @return [Integer] bytes of the plaintext

@@ -96,7 +96,7 @@ module EncryptedS3Service
     # @param service [Symbol, String, nil] name of the expected service; nil for any that encrypts
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
-    # @raise [ArgumentError] when it is no file
+    # @raise [ArgumentError] when it is not a file
     # @raise [Minitest::Assertion] unless the file is encrypted everywhere it is stored
     def assert_encrypted(file, message = nil, service: nil)
       problem = TestHelper.problem(file, service: service)
@@ -108,7 +108,7 @@ module EncryptedS3Service
     #   each file of a `has_many_attached`, an Array or a relation
     # @param message [String, nil] shown when the assertion fails
     # @return [void]
-    # @raise [ArgumentError] when it is no file
+    # @raise [ArgumentError] when it is not a file
     # @raise [Minitest::Assertion] when the file is encrypted everywhere it is stored, or there is no file
     def assert_not_encrypted(file, message = nil)
       problem = TestHelper.objection(file)
@@ -126,7 +126,7 @@ module EncryptedS3Service
     end
 
     # @param file [Object] as in {problem}
-    # @return [String, nil] why it is not so that each file is stored in plaintext; nil when it is
+    # @return [String, nil] why not every file is stored in plaintext; nil if every file is
     # @api private
     def self.objection(file, service: nil)
       each_of(file).filter_map do |one|

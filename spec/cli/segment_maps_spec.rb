@@ -37,7 +37,7 @@ RSpec.describe "The command encrypted_s3_service and segment maps" do
   it "recognizes one, and does not read or write it as a file" do
     new_client.upload(key, StringIO.new(large))
     expect(succeed("inspect", "#{address}.segments", *connection))
-      .to eq("#{address}.segments is no encrypted object: it is the segment map of #{address}.\n")
+      .to eq("#{address}.segments is not an encrypted object: it is the segment map of #{address}.\n")
     expect(fail_with(1, "decrypt", "#{address}.segments", *connection)).to include("segment map of the object")
     File.write("plain", "text")
     expect(fail_with(1, "encrypt", "plain", "-o", "s3://#{bucket}/new.segments", *connection))

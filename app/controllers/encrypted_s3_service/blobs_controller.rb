@@ -5,7 +5,7 @@ module EncryptedS3Service
   # plaintext files).
   class BlobsController < BaseController
     # Responds with 200 or 206 and the file; 304 when the client has it; 404 when the token is not valid or the file
-    # does not exist; 412 when the client wants another version; 416 when the range lies outside of the file; 503 when
+    # does not exist; 412 when the client wants another version; 416 when the range is outside of the file; 503 when
     # too many large files are being opened.
     # @return [void]
     def show

@@ -88,7 +88,7 @@ module EncryptedS3Service
         parsed = JSON.parse(description)
         parsed["key_id"] if parsed.is_a?(Hash)
       rescue JSON::ParserError
-        "(its description is no JSON)"
+        "(its description is not JSON)"
       end
 
       def place

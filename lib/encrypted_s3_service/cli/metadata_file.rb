@@ -33,13 +33,13 @@ module EncryptedS3Service
         json = JSON.parse(text.dup.force_encoding(Encoding::UTF_8).delete_prefix("\uFEFF"))
         entries = json.is_a?(Hash) && json["Metadata"].is_a?(Hash) ? json["Metadata"] : json
         unless entries.is_a?(Hash)
-          raise FileError, "is no JSON object of names and values, nor one with them under \"Metadata\""
+          raise FileError, "is neither a JSON object of names and values nor one with them under \"Metadata\""
         end
 
         entries.select { |_, value| value.is_a?(String) || value.is_a?(Integer) }
                .to_h { |name, value| [name.sub(PREFIX, "").downcase, value.to_s] }
       rescue JSON::ParserError
-        raise FileError, "is no JSON"
+        raise FileError, "is not JSON"
       end
     end
   end

@@ -13,7 +13,7 @@ module EncryptedS3Service
       # @param force [Boolean] whether to replace an existing file
       # @yieldparam file [File] a temporary file beside it
       # @return [void]
-      # @raise [FileError] when the file exists, or is no ordinary file
+      # @raise [FileError] when the file exists, or is not an ordinary file
       def write(path, force:)
         refuse_existing(path, force)
         # Without the name of the file, which may have as many bytes as the file system allows.
@@ -45,11 +45,11 @@ module EncryptedS3Service
         raise FileError, "the file to write has no name" if path.empty?
         return if !File.exist?(path) || File.file?(path)
 
-        raise FileError, "#{path} is no ordinary file. Without --output, or with -, the standard output is used"
+        raise FileError, "#{path} is not an ordinary file. Without --output, or with -, the standard output is used"
       end
       private_class_method :refuse_special
 
-      # A rename would replace a file that somebody has put there meanwhile; a link does not.
+      # A rename would replace a file that was created there meanwhile; a link does not.
       def put_in_place(partial, path, force)
         return File.rename(partial, path) if force
 

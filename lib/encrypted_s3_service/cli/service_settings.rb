@@ -93,7 +93,7 @@ module EncryptedS3Service
         entries.is_a?(Hash) ? entries : {}
       rescue Psych::Exception => e
         line = " at line #{e.line}" if e.respond_to?(:line)
-        raise ConfigurationError, "#{@options.config} is no YAML#{line}"
+        raise ConfigurationError, "#{@options.config} is not valid YAML#{line}"
       end
 
       # The messages of errors in the template could quote a secret.

@@ -9,7 +9,7 @@ require_relative "secret_bytes"
 # Keys that a custodian keeps.
 module EncryptedS3Service
   # The keys of this process that a custodian keeps. A key is requested when it is first needed, kept for {#ttl}
-  # seconds, and then wiped. The time starts before the request is sent, on a clock that nobody can set, so a key that
+  # seconds, and then wiped. The time starts before the request is sent, on a monotonic clock, so a key that
   # is revoked at the custodian is not used for longer than that.
   #
   # If many threads need a key, one of them asks and the others wait for the answer. A refusal is remembered for a few

@@ -106,7 +106,7 @@ module EncryptedS3Service
       end
     end
 
-    # The files that a migration has not deleted yet, of which nothing has to be left.
+    # The files that a migration has not deleted yet, which must not be readable either.
     def former(blob, key, service_name)
       objects(blob, key, service_name).reject { |file| file[:result] == Results::GONE }
     rescue KeyError, ConfigurationError

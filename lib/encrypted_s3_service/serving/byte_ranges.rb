@@ -43,7 +43,7 @@ module EncryptedS3Service
 
       # Multiple ranges have the limits of Active Storage's proxy (ActiveStorage::Streaming), because many small ranges
       # are a cheap way to keep a server busy.
-      # @return [Boolean] whether no requested range lies in the file, or there are too many ranges or bytes
+      # @return [Boolean] whether no requested range is in the file, or there are too many ranges or bytes
       def refused?
         return false if whole?
         return true if @wanted.empty?

@@ -6,7 +6,7 @@ module EncryptedS3Service
   class Migration
     # Former keys as the first versions of this gem kept them: a list in the metadata of a blob. A client can write
     # there, too, so an entry counts only if it can be proved: a file that was moved within one place got a key that is
-    # a digest of its former one, and nobody can choose a former key that fits.
+    # a digest of its former one, and a client cannot choose a former key that matches.
     # @api private
     class OldEntries
       # The name of the entry in the metadata.
