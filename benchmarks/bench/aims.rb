@@ -10,7 +10,7 @@ module Bench
 
     MEMORY = 48 << 20
     STALL = 0.010
-    # A part of 64 KiB lies in two segments of 64 KiB, or in three with the unaligned end of the request.
+    # A part of 64 KiB is in two segments of 64 KiB, or in three with the unaligned end of the request.
     MOVED = 192 << 10
     private_constant :MEMORY, :STALL, :MOVED
 

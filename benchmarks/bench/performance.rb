@@ -38,7 +38,7 @@ module Bench
     end
 
     # Opens connections and loads code, with little of the work itself. A range is read, because the figures are for an
-    # object of which a part was read before.
+    # object that was partly read before.
     # @return [void]
     def warm_up
       return repeat(0.1) if @work.small?

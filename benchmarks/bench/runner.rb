@@ -95,7 +95,7 @@ module Bench
     def in_turns(work)
       rounds = work.contenders.to_h { |name| [name, []] }
       work.rounds.times do |number|
-        # The contenders take turns, so that nobody is always first, or always after the same one.
+        # The contenders rotate, so that none is always first, or always after the same one.
         work.contenders.rotate(number).each { |name| rounds[name] << yield(name) }
         @progress.print(".")
       end

@@ -8,7 +8,7 @@ require_relative "demo/workplace"
 
 # The demonstration.
 module Demo
-  # Starts what is needed, does what is asked, and cleans up, however it ends.
+  # Starts the servers, runs the command, and always cleans up.
   class Command
     # @param serve [Boolean] whether the application is to be left running
     def initialize(serve:)

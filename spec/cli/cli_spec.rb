@@ -152,7 +152,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(fail_with(1, "decrypt", address, env: { "ENCRYPTION_KEY" => nil })).to include("there is no key")
     end
 
-    # Ruby writes what is left of a short output when it ends, and ignores that this fails.
+    # Ruby writes the rest of a short output when it exits, and ignores errors of this write.
     it "fails if its output cannot be written, however short it is", if: File.exist?("/dev/full") do
       aws_writes("a few bytes")
       take_out

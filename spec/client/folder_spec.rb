@@ -20,7 +20,7 @@ RSpec.describe EncryptedS3Service::Client, "with a folder in the place of a buck
 
   def store(key, data = "a contract", with: client) = with.upload(key, StringIO.new(data))
 
-  # @return [Array<String>] files of objects and of what is being written, below the folder
+  # @return [Array<String>] files of objects and of unfinished writes, below the folder
   def files = Dir.glob("**/*", File::FNM_DOTMATCH, base: root).select { |name| File.file?(File.join(root, name)) }
 
   # @return [Array(Hash, String)] the record of the only object, and the path of its body

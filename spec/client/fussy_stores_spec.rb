@@ -204,7 +204,7 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
           expect(client.download(key)).to be_bytes(data)
           firsts = proxy.requests.drop(before).map { |request| request.range.first }
           expect(firsts.tally.values.sort.last(2)).to eq(size > 4 << 20 ? [1, 2] : [2])
-          # And goes on asking for checksums.
+          # It still requests checksums.
           proxy.flips = 1
           expect(client.download(key)).to be_bytes(data)
         end

@@ -3,7 +3,7 @@
 require "socket"
 require_relative "../support/ruby_process"
 
-# A store, or somebody between, that sends any answer. None of its numbers may cost more than the bytes it has sent.
+# A store, or a machine in between, that sends any response. False numbers must not cost more than the sent bytes.
 RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
   before { skip "no /proc" unless File.exist?("/proc/self/status") }
 

@@ -29,7 +29,7 @@ module Conformance
 
     def refused(message = nil) = raise_error(S3EncryptionClientError, message)
 
-    # As the suite tells them apart: by the object's own metadata, or else by its instruction file.
+    # Distinguished like in the suite: by the object's own metadata, or else by its instruction file.
     # @return [String] GCM, KC_GCM or CBC
     def algorithm_of(key)
       entries = entries_of(key)

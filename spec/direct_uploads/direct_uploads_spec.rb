@@ -6,7 +6,7 @@ require_relative "../rails_helper"
 RSpec.describe "A direct upload", type: :request do
   let(:data) { random_bytes(2.megabytes) }
 
-  # @return [Hash] what the browser is told: id, key, and `direct_upload` with `url` and `headers`
+  # @return [Hash] the response for the browser: id, key, and `direct_upload` with `url` and `headers`
   def announce(data, type: "video/mp4", name: "film.mp4", **changes)
     post rails_direct_uploads_path, params: { blob: { filename: name, content_type: type, byte_size: data.bytesize,
                                                       checksum: md5(data), **changes } }, as: :json

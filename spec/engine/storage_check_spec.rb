@@ -3,7 +3,7 @@
 require_relative "../spec_helper"
 require_relative "../support/small_app"
 
-# config/storage.yml is checked when the application boots, not when somebody uploads the first file.
+# config/storage.yml is checked when the application boots, not when the first file is uploaded.
 RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
   plain = "local:\n  service: Disk\n  root: /tmp/none\n"
   # A model that names a service, which Rails then builds when it loads the model.

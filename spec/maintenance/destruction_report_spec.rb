@@ -118,7 +118,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
   end
 
   it "proves nothing if a file still opens" do
-    # As if somebody had stored it under the key of the entry.
+    # An object that was stored under the key of the entry.
     blob = store(1)
     destroy("1")
     new_client.upload(blob.key, StringIO.new("open"))

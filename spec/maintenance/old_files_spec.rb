@@ -254,7 +254,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         expect([blob, composed].map { |one| one.reload.download }).to eq(["a logo", "two logos"])
       end
 
-      it "do not overwrite what is there under another key" do
+      it "do not overwrite an object that another key encrypts" do
         blob = named(key, "a logo", "local")
         ActiveStorage::Blob.services.fetch(:other_key).upload(key, StringIO.new("of another service"))
         result = migrate(from: :local, to: :encrypted)

@@ -3,7 +3,7 @@
 require_relative "../spec_helper"
 require_relative "../support/small_app"
 
-# What an application is told that has not all that the tasks need.
+# The errors of tasks in an application that lacks a prerequisite.
 RSpec.describe "The tasks in an application that is not ready for them" do
   around { |example| SmallApp.create { |app| (@app = app) && example.run } }
 

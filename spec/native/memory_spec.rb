@@ -2,7 +2,7 @@
 
 require_relative "../support/ruby_process"
 
-# A worker's memory is for the requests that it serves, not for the largest film that somebody uploads.
+# The memory of a worker must not depend on the size of the largest uploaded film.
 RSpec.describe EncryptedS3Service, "moving 300 MB",
                if: File.exist?("/proc/self/status") && Gem.loaded_specs.key?("activestorage") do
   transfers = {

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The contents of the packages: what is not in the gemspec works in a checkout only.
+# The contents of the packages: files that are missing in the gemspec work only in a checkout.
 RSpec.describe "The gem's specification" do
   checkout = File.expand_path("../..", __dir__)
   specification = Gem::Specification.load(File.join(checkout, "encrypted_s3_service.gemspec"))

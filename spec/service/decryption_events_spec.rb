@@ -2,7 +2,7 @@
 
 require_relative "../rails_helper"
 
-# Which files were read by whom, and which are still under an old key.
+# Events for audits: which files were read, and which are still under an old key.
 RSpec.describe EncryptedS3Service::DecryptionEvents do
   let(:old_key) { OpenSSL::Digest.digest("SHA256", "the key of last year") }
   let(:key) { unique_key }

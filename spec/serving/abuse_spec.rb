@@ -5,7 +5,7 @@ require_relative "../support/fault_proxy"
 require_relative "../support/puma_server"
 require_relative "../support/wire"
 
-# A client that lies: its requests must not return more than it was given.
+# Requests of a hostile client must not return more than its token allows.
 RSpec.describe "A client that lies", type: :request do
   let(:data) { "what is in the file" }
   let(:blob) { store(data) }
@@ -302,7 +302,7 @@ RSpec.describe "A client that lies", type: :request do
         ["GET", "#{prefix}/#{"a" * 20_000}/a.txt"] => 400, ["GET", "#{path}?a[]=1&a[b]=2"] => 400,
         ["GET", "#{path}?#{"a=1&" * 20}%"] => 400, ["GET", "#{path}?a#{"[a]" * 200}=1"] => 400,
         ["DELETE", path] => 404, ["TRACE", path] => 404, ["POST", path, "Content-Length: 0"] => 404,
-        # Two lines are one list, and its second member is no range, so that the header is ignored.
+        # Two lines are one list, and its second member is not a range, so that the header is ignored.
         ["GET", path, "Range: bytes=0-1", "Range: bytes=2-3"] => 200,
         ["GET", path, "Cookie: #{"a=b;" * 1000}"] => 200, ["GET", path, "Accept: /;;;,#{"," * 3000}"] => 200,
         ["GET", path, "If-Modified-Since: #{"9" * 1000}"] => 200 }.each do |(verb, where, *headers), status|

@@ -10,7 +10,7 @@ require_relative "s3_server/swift"
 #
 #   server = S3Server.start
 #   server.create_bucket("photos")
-#   server.get("photos", "key")   # => [200, { "content-type" => ... }, "what lies in the bucket"]
+#   server.get("photos", "key")   # => [200, { "content-type" => ... }, "the stored bytes"]
 #   server.stop
 module S3Server
   KINDS = { "seaweedfs" => Seaweedfs, "swift" => Swift, "folder" => Folder }.freeze
@@ -22,7 +22,7 @@ module S3Server
   # +S3_SECRET_ACCESS_KEY+ and +S3_REGION+.
   #
   # @param kind [String] "seaweedfs", "swift", or "folder" for a folder in the place of a server
-  # @param dir [String, nil] where its data lies and stays; without it, in a temporary folder removed by #stop. Of data
+  # @param dir [String, nil] where its data is kept; without it, in a temporary folder removed by #stop. Of data
   #   that was there before, SeaweedFS may answer 500 in the first seconds, until its volumes are known to it again.
   # @return [Base, Folder]
   # @raise [Error] when it is not installed or not ready within a minute; the message ends with its log

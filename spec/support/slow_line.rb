@@ -59,7 +59,7 @@ class SlowLine
     note(client, 0, :ended)
   end
 
-  # Until one of the two hangs up; then the other one is told.
+  # Until one side closes; then the other side is closed too.
   def pass(from, to)
     loop { to.write(from.readpartial(CHUNK).tap { |chunk| yield chunk.bytesize if block_given? }) }
   rescue IOError, SystemCallError

@@ -30,7 +30,7 @@ class StallingServer
   # @return [String] its first line
   def arrived = @arrivals.pop
 
-  # @return [Integer] requests that nobody waited for yet
+  # @return [Integer] requests that were not awaited yet
   def further_arrivals = @arrivals.size
 
   # Answers the oldest open request.

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # The part of an application that the generator's `--tenants` cannot write: contracts with a file each, a login, and
-# visitors of two tenants, of which one wants encryption.
+# visitors of two tenants, one of which wants encryption.
 module TenantVisits
   FILES = {
     "config/routes.rb" => <<~RUBY,

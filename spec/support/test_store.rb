@@ -42,7 +42,7 @@ module TestStore
 
     def md5(data) = [OpenSSL::Digest.digest("MD5", data)].pack("m0")
 
-    # @return [Array(Hash, String)] headers and body of an object as it lies in the bucket
+    # @return [Array(Hash, String)] headers and body of an object in the bucket
     def stored(key)
       status, headers, body = server.get(bucket, key)
       raise "GET #{key} answered #{status}" unless status == 200

@@ -29,7 +29,7 @@ class TlsProxy
     proxy&.stop
   end
 
-  # @return [String] the certificate that whoever trusts the server has to have, as PEM
+  # @return [String] the certificate that clients must trust, as PEM
   attr_reader :authority
 
   # @return [Integer]

@@ -14,7 +14,7 @@ RSpec.describe "A file that is opened in the browser", browser: true do
     end)
   end
 
-  # @return [Float] which part of what is seen is white
+  # @return [Float] the share of white pixels on the page
   def whiteness
     picture = chromium("Page.captureScreenshot")["data"].unpack1("m")
     black_and_white = %w[magick - -fill black -fuzz 1% +opaque white]

@@ -138,7 +138,7 @@ RSpec.describe EncryptedS3Service, "with many customers at once" do
     end
   end
 
-  # @return [Array] for whom and where the application says it has stored each form's file
+  # @return [Array] the customer and the service that the application reports for each form's file
   def visit(port, visitor)
     Net::HTTP.start("127.0.0.1", port, nil, read_timeout: 60) do |http|
       Array.new(8) do |turn|

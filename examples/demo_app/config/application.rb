@@ -29,7 +29,7 @@ module DemoApp
     config.active_storage.service = :amazon
     # Shown when they are opened, as pictures and PDFs are.
     config.active_storage.content_types_allowed_inline += %w[video/mp4 video/webm audio/mpeg audio/ogg text/plain]
-    # What Active Storage does later is done at once: what is deleted is gone from the bucket when the page says so.
+    # Active Storage's jobs run immediately, so that a deleted file is removed from the bucket when the page says so.
     config.active_job.queue_adapter = :inline
 
     config.content_security_policy do |policy|

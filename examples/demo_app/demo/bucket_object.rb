@@ -4,7 +4,7 @@ require "erb"
 require "openssl"
 
 module Demo
-  # What lies in the bucket of one file, looked at with an ordinary S3 client.
+  # The object of one file in the bucket, read with an ordinary S3 client.
   class BucketObject
     # The metadata entries of Amazon's EncryptionV2 envelope, and the one that binds an object to its key in the bucket;
     # there must be no other.
@@ -103,7 +103,7 @@ module Demo
 
     def piece_count = (EFFORT / @sample.size).clamp(4, [@sample.size / 16, 4096].min)
 
-    # Looks through the body, of which only a window is in memory, for all the words at once.
+    # Searches the body for all the words at once, with only a window of it in memory.
     # @return [Array<String>] those that are in it
     def search(words)
       keep = words.map(&:bytesize).max - 1

@@ -9,7 +9,7 @@ module Demo
   module Film
     # Seconds that the film takes.
     LENGTH = 12
-    # The view sinks by a quarter of the picture, while a bar below tells how far the film is.
+    # The view moves down by a quarter of the picture, and a bar below shows the progress of the film.
     FILTERS = "[0]crop=640:360:0:'120*(1-t/#{LENGTH})',fps=25[view];" \
               "[view][1]overlay=x='-w+w*t/#{LENGTH}':y=H-h,format=yuv420p[film]".freeze
     private_constant :LENGTH, :FILTERS

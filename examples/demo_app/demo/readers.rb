@@ -116,7 +116,7 @@ module Demo
       yield buffer while file.read(READ_SIZE, buffer)
     end
 
-    # A file that tells of what is written to it.
+    # A file that reports each write.
     class WatchedFile < File
       # @yieldparam bytes [Integer] of each write
       # @return [void]

@@ -100,7 +100,7 @@ module Demo
       end
     end
 
-    # A server that is not ours keeps what is not removed.
+    # A server that the demo did not start keeps the objects unless they are removed.
     def empty_bucket
       @server.list(@bucket).each { |key| @server.delete(@bucket, key) }
       aws.delete_bucket(bucket: @bucket)

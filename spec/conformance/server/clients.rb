@@ -92,7 +92,7 @@ module ConformanceServer
       writes_v2 ? "v2_and_legacy" : "v3_and_legacy"
     end
 
-    # The algorithm is no setting of ours: it follows from the policy, so that the two cannot contradict each other.
+    # The algorithm is not a setting here: it follows from the policy, so that the two cannot contradict each other.
     def check_algorithm(algorithm, written)
       return if algorithm.nil? || WRITTEN[algorithm] == written
 

@@ -93,7 +93,7 @@ module Documents
 
     # @param app [SmallApp]
     # @param block [CodeBlock]
-    # @return [Hash{Symbol => Object}] what {file:runner.rb} is told
+    # @return [Hash{Symbol => Object}] the input of {file:runner.rb}
     def self.prepare(app, block)
       app.credentials = credentials
       files = { "config/storage.yml" => STORAGE, **SURROUNDINGS }

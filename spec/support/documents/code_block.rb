@@ -49,12 +49,12 @@ module Documents
       parts.reject { |path, _| path.nil? }.each_with_object({}) { |(path, text), files| (files[path] ||= +"") << text }
     end
 
-    # @return [String] what is left, to be run
+    # @return [String] the remaining code, to be run
     def script = parts.filter_map { |path, text| text if path.nil? }.join
 
     private
 
-    # @return [Array<Array(String, String)>] path (nil for what is run) and text
+    # @return [Array<Array(String, String)>] path (nil for code to run) and text
     def parts
       path = nil
       parts = []

@@ -122,7 +122,7 @@ module Faults
 
     def hit?(call) = @always ? call.ordinal >= @target.ordinal : call.ordinal == @target.ordinal
 
-    # @return [Boolean] whether the connection goes on
+    # @return [Boolean] whether the connection continues
     def let_fail(fault, call, request, socket)
       case fault
       when "connection refused" then refuse(socket)

@@ -16,7 +16,7 @@ module Faults
       @before = counts
     end
 
-    # Trials by the ports of their stores, so that a connection that is left tells whose it is.
+    # Trials by the ports of their stores, so that a remaining connection can be assigned to its trial.
     # @return [Hash{Integer => String}]
     def self.trials = @trials ||= {}
 

@@ -22,7 +22,7 @@ module Kills
         (stray ? [] : strays(blobs.map(&:key)))
     end
 
-    # @return [Integer] multipart uploads of which the store keeps parts until its lifecycle rule ends them
+    # @return [Integer] multipart uploads whose parts the store keeps until its lifecycle rule ends them
     def unfinished = TestStore.server.multipart_uploads(@bucket).size
 
     # @return [Integer] objects that a killed migration has left, which are there to see where its services lead

@@ -34,14 +34,14 @@ module Kills
     def run(told); end
 
     # Completes the interrupted work.
-    # @return [Array<String>] what is wrong then
+    # @return [Array<String>] the inconsistencies found
     def finish = []
 
     # @param told [Array<String>] keys of files of which a caller was told that they are stored
     # @return [Array<String>, nil] keys of files that have to be there; nil for all
     def needed(_told) = nil
 
-    # @return [Boolean] whether an object may have no row yet, because the next run goes on with it
+    # @return [Boolean] whether an object may have no row yet, because the next run continues with it
     def objects_before_rows? = false
 
     private

@@ -2,7 +2,7 @@
 
 require "aws-sdk-s3"
 
-# A file that somebody uploaded.
+# An uploaded file.
 class Document < ApplicationRecord
   # What storing or reading a file may end with: the errors of the service that encrypts, and of Rails' own.
   FAILURES = [EncryptedS3Service::Error, ActiveStorage::Error, Aws::Errors::ServiceError,
