@@ -293,6 +293,12 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect_refusal(:nowhere, /no service nowhere in config/)
     end
 
+    it "is refused if its name contains the separator" do
+      entries = EncryptedS3Service::ServiceEntries.new("eu@files" => { "service" => "EncryptedS3" })
+      expect { described_class.check({ "eu@files" => keys }, entries) }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /`eu@files` .* contains @, which separates/)
+    end
+
     it "is refused at boot" do
       printed, status = RubyProcess.run(<<~RUBY)
         require "#{File.expand_path("../dummy/config/application", __dir__)}"

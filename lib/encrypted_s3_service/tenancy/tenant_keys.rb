@@ -82,7 +82,10 @@ module EncryptedS3Service
       # @return [void]
       # @raise [ConfigurationError]
       def check(sources, entries = ServiceEntries.new)
-        sources.to_h.each_key { |base| check_entry(base, entries) }
+        sources.to_h.each_key do |base|
+          refuse_separator(base)
+          check_entry(base, entries)
+        end
       end
 
       # @param base [Symbol, String] the name of an entry
@@ -110,6 +113,15 @@ module EncryptedS3Service
         return id if id.match?(ID)
 
         raise ArgumentError, "A tenant's id must have 1 to 100 letters, digits, _, ., ~ or -, not #{id.inspect}."
+      end
+
+      private
+
+      def refuse_separator(base)
+        return unless base.to_s.include?(SEPARATOR)
+
+        raise ConfigurationError, "tenant_keys: the service `#{base}` cannot have keys of tenants because its name " \
+                                  "contains #{SEPARATOR}, which separates service and tenant. Rename it."
       end
     end
   end

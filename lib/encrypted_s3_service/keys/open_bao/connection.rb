@@ -45,6 +45,8 @@ module EncryptedS3Service
       LARGEST_ANSWER = 256 * 1024
       # Hosts that are this machine.
       LOCAL = /\A(localhost|127(\.\d+){3}|\[?::1\]?)\z/
+      # Path of an engine or of a login method on the server.
+      MOUNT = %r{\A\w[\w.-]*(?:/\w[\w.-]*)*\z}
       # Statuses of temporary failures. 503 with "sealed" is not temporary.
       PASSING = [429, 500, 502, 503, 504].freeze
 

@@ -2,6 +2,8 @@
 
 require_relative "../../configuration/confidential"
 require_relative "../../errors"
+require_relative "../source"
+require_relative "connection"
 
 module EncryptedS3Service
   class OpenBao
@@ -17,9 +19,6 @@ module EncryptedS3Service
       # less.
       MARGIN = 5
       MARGIN_SHARE = 0.2
-      FILE = "file:"
-      MOUNT = %r{\A\w[\w.-]*(?:/\w[\w.-]*)*\z}
-      private_constant :FILE, :MOUNT
 
       # @param connection [Connection]
       # @param token [String, #call, nil]
@@ -70,7 +69,7 @@ module EncryptedS3Service
           raise ConfigurationError,
                 "OpenBao: #{@kind} must be a Hash of #{known.join(", ")}; #{required.join} is required"
         end
-        return if @value[:mount].nil? || @value[:mount].to_s.match?(MOUNT)
+        return if @value[:mount].nil? || @value[:mount].to_s.match?(Connection::MOUNT)
 
         raise ConfigurationError, "OpenBao: the mount of #{@kind} is not a path"
       end
@@ -102,7 +101,7 @@ module EncryptedS3Service
                                     "#{answer.errors.join("; ")}). Check the role and its credentials."
       end
 
-      def secret(value) = value.to_s.start_with?(FILE) ? read(value.delete_prefix(FILE)) : stripped(value)
+      def secret(value) = (path = KeySource.path_of(value)) ? read(path) : stripped(value)
 
       # Variables and files often end with a line break, which no header may have.
       def stripped(value) = value&.to_s&.strip

@@ -3,6 +3,7 @@
 require_relative "../../configuration/confidential"
 require_relative "../../errors"
 require_relative "../secret_bytes"
+require_relative "connection"
 
 module EncryptedS3Service
   class OpenBao
@@ -12,15 +13,17 @@ module EncryptedS3Service
       include Confidential
 
       KEY = /\A\w(?:[\w.-]*\w)?\z/
-      MOUNT = %r{\A\w[\w.-]*(?:/\w[\w.-]*)*\z}
-      private_constant :KEY, :MOUNT
+      private_constant :KEY
 
       # @param connection [Connection]
       # @param login [Login]
       # @param mount [String] path of the engine
       # @raise [ConfigurationError]
       def initialize(connection, login, mount)
-        raise ConfigurationError, "OpenBao: the mount of transit is not a path" unless mount.to_s.match?(MOUNT)
+        unless mount.to_s.match?(Connection::MOUNT)
+          raise ConfigurationError,
+                "OpenBao: the mount of transit is not a path"
+        end
 
         @connection = connection
         @login = login
