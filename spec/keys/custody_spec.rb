@@ -199,12 +199,18 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       expect(custodian.asked.size).to eq(1)
     end
 
+    it "by an error that says something of files is an error of the custodian" do
+      use_custodian(Custody::Recording.new { raise EncryptedS3Service::IntegrityError, "the answer was changed" })
+      expect(error_of { client(encryption_key: "custodian:x#0123456789abcdef").download(key) })
+        .to be_a(EncryptedS3Service::CustodianError)
+    end
+
     ["", "x" * 31, "\0" * 32, nil, 5, :key].each do |answer|
       it "follows from the invalid response #{answer.inspect[0, 12]}" do
         use_custodian(Custody::Recording.new { answer })
         service = client(encryption_key: "custodian:x", encryption_key_id: "x")
         expect(error_of { store(into: service) }).to be_a(EncryptedS3Service::KeyringError)
-          .and have_attributes(message: /must return 32 bytes/)
+          .and have_attributes(message: /must return 32 bytes .*, and returned (?!32 bytes)/)
         expect(traces_of(key)).to be_empty
       end
     end

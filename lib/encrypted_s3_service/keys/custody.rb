@@ -185,7 +185,7 @@ module EncryptedS3Service
     def unwrap(reference)
       custodian = @custodian.call
       custodian.unwrap(reference.text)
-    rescue Error => e
+    rescue KeyringError, ConfigurationError => e
       raise e.class, "Cannot use the key #{reference.name}: #{e.message}", cause: e.cause
     rescue StandardError => e
       raise CustodianError, "Cannot use the key #{reference.name}: the key custodian #{custodian.class} failed " \
@@ -194,16 +194,21 @@ module EncryptedS3Service
     end
 
     def check(bytes, reference)
-      size = EncryptionKey::SIZE
-      right = bytes.is_a?(String) && bytes.bytesize == size && bytes.each_byte.any?(&:positive?)
-      unless right
-        raise KeyringError, "The key custodian must return #{size} bytes for the key #{reference.name}, and returned " \
-                            "#{bytes.is_a?(String) ? "#{bytes.bytesize} bytes" : bytes.class}."
+      if (problem = problem_with(bytes))
+        raise KeyringError, "The key custodian must return #{EncryptionKey::SIZE} bytes for the key " \
+                            "#{reference.name}, and returned #{problem}."
       end
       return if reference.key_id.nil? || reference.key_id == EncryptionKey.id_of(bytes)
 
       raise KeyringError, "The key custodian returned another key for the key #{reference.name} than the reference " \
                           "was made for: its id is not #{reference.key_id}. Correct the reference."
+    end
+
+    def problem_with(bytes)
+      return bytes.class unless bytes.is_a?(String)
+      return "#{bytes.bytesize} bytes" unless bytes.bytesize == EncryptionKey::SIZE
+
+      "only zeros" if bytes.each_byte.all?(&:zero?)
     end
 
     # A key must be wiped even if no caller comes for it again. The thread ends with the last key.

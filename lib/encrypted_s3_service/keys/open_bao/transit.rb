@@ -20,14 +20,12 @@ module EncryptedS3Service
       # @param mount [String] path of the engine
       # @raise [ConfigurationError]
       def initialize(connection, login, mount)
-        unless mount.to_s.match?(Connection::MOUNT)
-          raise ConfigurationError,
-                "OpenBao: the mount of transit is not a path"
-        end
-
         @connection = connection
         @login = login
         @mount = mount
+        return if mount.to_s.match?(Connection::MOUNT)
+
+        raise ConfigurationError, "OpenBao: the mount of transit is not a path"
       end
 
       # @param key [String] name of a transit key
