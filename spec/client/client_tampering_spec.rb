@@ -97,6 +97,12 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
     expect_refusal(EncryptedS3Service::EnvelopeError, code: "missing-envelope")
   end
 
+  it "advises to copy the metadata, too, where a copy lacks them" do
+    server.put(bucket, key, stored(key).last)
+    expect { client.download(key) }
+      .to raise_error(EncryptedS3Service::EnvelopeError, /#{key}.*copy it again together with them/)
+  end
+
   it "refuses an object of another key" do
     other = new_client(encryption_key: OpenSSL::Digest.digest("SHA256", "another"))
     expect_refusal(EncryptedS3Service::UnwrapError, other, code: "unwrap")

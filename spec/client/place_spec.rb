@@ -79,7 +79,7 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
     client.upload(other, StringIO.new("data"))
     rename(other, key)
     expect { client.download(key) }.to raise_error(EncryptedS3Service::TamperedError) { |error|
-      expect(error.message).to include(key, "was not written under this key")
+      expect(error.message).to include(key, "was not written under this key", "`rebind` binds it to its new key")
       expect(error.message).not_to include(entry_of)
     }
   end

@@ -295,7 +295,8 @@ fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
     let Some(file) = instruction_file else {
         return Err(missing(
             "its metadata holds no wrapped data key, and no instruction file was read (those are read where \
-             envelope_location is instruction_file)",
+             envelope_location is instruction_file). If it is a copy, the tool that made it has left out the \
+             metadata: copy it again together with them",
         ));
     };
     let file = Entries::from_instruction_file(file)?;

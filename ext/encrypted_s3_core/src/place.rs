@@ -136,7 +136,10 @@ fn value(data_key: &DataKey, key: &str) -> Result<[u8; VALUE_LEN]> {
 fn misplaced() -> Error {
     Error::new(
         ErrorKind::Misplaced,
-        format!("the object was not written under this key: its metadata entry `{ENTRY}` does not match this key"),
+        format!(
+            "the object was not written under this key: its metadata entry `{ENTRY}` does not match this key. If you \
+             have renamed or copied it yourself, `rebind` binds it to its new key"
+        ),
     )
 }
 
