@@ -86,7 +86,7 @@ RSpec.describe EncryptedS3Service::Engine::Settings do
   end
 
   it "has an example for every setting in this file" do
-    tried = described_class.declarations.keys.map { |name| "takes only what #{name} can be" }
+    tried = described_class.declarations.keys.map { |name| "accepts only valid values for #{name}" }
     expect(self.class.examples.map(&:description)).to include(*tried)
   end
 
