@@ -124,6 +124,17 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect(server.list(bucket)).to match_array(keys_before)
     end
 
+    it "announces no direct upload, and makes no blob for one" do
+      blob = { filename: "a.txt", byte_size: 5, checksum: md5("hello"), content_type: "text/plain" }
+      token = EncryptedS3Service::DirectUploads.token("encrypted@1")
+      visitor = ActionDispatch::Integration::Session.new(Rails.application)
+      announce = -> { visitor.post("/rails/active_storage/direct_uploads", params: { blob:, service_token: token }) }
+      expect { expect(announce.call).to eq(410) }.not_to change(ActiveStorage::Blob, :count)
+      keys["1"] = key(1)
+      EncryptedS3Service.forget_service("encrypted@1")
+      expect { expect(announce.call).to eq(200) }.to change(ActiveStorage::Blob, :count).by(1)
+    end
+
     it "still lets the files be purged" do
       ActiveStorage::Blob.find(blob.id).purge
       expect(server.head(bucket, blob.key)[0]).to eq(404)

@@ -20,10 +20,13 @@ module EncryptedS3Service
     %i[upload download reader download_file download_chunk compose rotate reencrypt index
        open_version].each do |operation|
       # @raise [KeyDestroyedError] always
-      define_method(operation) do |*|
-        raise KeyDestroyedError, "The key of #{@name} is destroyed. Its files can be deleted, but neither read " \
-                                 "nor written."
-      end
+      define_method(operation) { |*| refuse }
+    end
+
+    # @raise [KeyDestroyedError] always
+    def refuse
+      raise KeyDestroyedError, "The key of #{@name} is destroyed. Its files can be deleted, but neither read " \
+                               "nor written."
     end
   end
 end

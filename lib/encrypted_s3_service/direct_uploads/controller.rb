@@ -46,14 +46,16 @@ module EncryptedS3Service
         arguments = Announcement.checked(super)
         service = direct_upload_service
         DirectUploads.refuse_plaintext(service) unless params.key?(:service_token)
-        refuse_too_large(service, arguments)
+        refuse_unstorable(service, arguments)
         service ? arguments.merge(service_name: service) : arguments
       end
 
       # An address for a file that cannot be stored would live for years: its lifetime grows with the size.
-      def refuse_too_large(service, arguments)
+      def refuse_unstorable(service, arguments)
         service = service ? ActiveStorage::Blob.services.fetch(service) : ActiveStorage::Blob.service
-        return if arguments[:byte_size].to_i <= Client::MAXIMUM_SIZE || ServiceParts.new(service).encrypted.empty?
+        clients = ServiceParts.new(service).encrypted.map(&:client)
+        clients.grep(KeylessClient).each(&:refuse)
+        return if arguments[:byte_size].to_i <= Client::MAXIMUM_SIZE || clients.empty?
 
         raise DirectUploadTooLargeError, "The file is too large. At most #{Client::MAXIMUM_SIZE} bytes can be uploaded."
       end
