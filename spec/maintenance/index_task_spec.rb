@@ -89,10 +89,10 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
         gate.arrived
         thread.kill.join
         gate.open
-        done = blobs.count { |blob| indexed?(blob) }
-        expect(done).to be_between(2, 3)
         expect(index).to be(true)
-        expect(output.string).to include("large: #{4 - done} indexed, #{done} indexed already")
+        # The request of the killed thread may still reach the store.
+        expect(output.string).to include("large: 2 indexed, 2 indexed already")
+          .or include("large: 1 indexed, 3 indexed already")
         expect_right_maps(*blobs)
       end
     end
