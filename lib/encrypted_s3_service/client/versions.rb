@@ -8,16 +8,14 @@ module EncryptedS3Service
       UNKNOWN = [400, 405, 501].freeze
       private_constant :UNKNOWN
 
-      # Needs the permissions `s3:GetBucketVersioning` and, in a bucket that has versions, `s3:ListBucketVersions`.
+      # Only for a bucket that {#keeps_versions?}: other stores may not know the request. Needs the permission
+      # `s3:ListBucketVersions`.
       #
       # @param key [String] UTF-8
-      # @return [Array<String>] ids of the object's versions, without the latest and without delete markers; empty for a
-      #   bucket that keeps none, and for a folder
+      # @return [Array<String>] ids of the object's versions, without the latest and without delete markers
       # @raise [Error]
       # @api private
       def older_versions(key)
-        return [] unless keeps_versions?
-
         full = object_key(key)
         keyless.versions(full).filter_map do |name, id, latest, marker|
           id if name == full && !latest && !marker
@@ -54,7 +52,9 @@ module EncryptedS3Service
         end
       end
 
-      # @return [Boolean] whether the bucket keeps versions, or has kept some before
+      # Needs the permission `s3:GetBucketVersioning`.
+      #
+      # @return [Boolean] whether the bucket keeps versions, or has kept some before; false for a folder
       # @raise [Error]
       # @api private
       def keeps_versions?

@@ -58,12 +58,20 @@ module EncryptedS3Service
       end
 
       def older_versions(key)
+        return [] unless keeps_versions?
+
         @part.client.older_versions(key).map { |id| version(key, id) }
       rescue AccessError => e
         [{ **untried(e, "The older versions of the object could not be listed. This needs s3:GetBucketVersioning " \
                         "and s3:ListBucketVersions") }]
       rescue Error => e
         [untried(e)]
+      end
+
+      # Asked once, not for each object.
+      def keeps_versions?
+        @keeps_versions = @part.client.keeps_versions? if @keeps_versions.nil?
+        @keeps_versions
       end
 
       def version(key, id)
