@@ -21,6 +21,7 @@ module EncryptedS3Service
     require_relative "configuration/missing_key"
     require_relative "configuration/options"
     require_relative "configuration/prefix"
+    require_relative "configuration/store_names"
     require_relative "configuration/tolerance"
 
     include Confidential
@@ -280,7 +281,7 @@ module EncryptedS3Service
 
     def read_store(settings)
       @root = Folder.read(settings)
-      @bucket = settings.string(:bucket)
+      @bucket = StoreNames.bucket(settings)
       @prefix = Prefix.new(settings)
       connection = Connection.new(settings)
       @half = connection.half_a_credential

@@ -92,6 +92,16 @@ RSpec.describe EncryptedS3Service::Configuration do
       .to include(endpoint: nil, session_token: nil, max_attempts: 4, force_path_style: false)
   end
 
+  it "accepts the buckets, regions and endpoints of all kinds of stores" do
+    ["Old_Bucket.of-2006", "tenant:bucket", "arn:aws:s3:eu-central-1:123456789012:accesspoint/files"].each do |bucket|
+      expect(native(bucket: bucket)).to include(bucket: bucket)
+    end
+    %w[auto RegionOne eu_west.2].each { |region| expect(native(region: region)).to include(region: region) }
+    %w[http://[::1]:9000 HTTPS://s3_store.example.com/path https://10.0.0.1].each do |endpoint|
+      expect(native(endpoint: endpoint)).to include(endpoint: endpoint)
+    end
+  end
+
   describe "part sizes" do
     it "uses the smallest parts of S3, with any multipart threshold of a migrated entry" do
       expect(native(upload: { multipart_threshold: 6_000_000 }))
@@ -124,7 +134,19 @@ RSpec.describe EncryptedS3Service::Configuration do
       { http_read_timeout: "soon" } => "http_read_timeout must be a number of seconds above 0",
       { http_open_timeout: 0 } => "http_open_timeout must be a number of seconds above 0",
       { http_open_timeout: true } => "http_open_timeout must be a number of seconds above 0",
-      { region: 5 } => "region must be a String, not Integer",
+      { region: 5 } => "region must be a String (quote it in YAML), not Integer",
+      { region: false } => "region must be a String (quote it in YAML), not FalseClass",
+      { region: ["x"] } => "region must be a String, not Array",
+      { region: "eu central-1" } => "region must be the name of a region, like eu-central-1",
+      { region: "s3.example.com/" } => "region must be the name of a region, like eu-central-1",
+      { bucket: "files/contracts" } => "bucket must be the name of a bucket alone. A folder in the bucket is set by " \
+                                       "prefix",
+      { bucket: "s3://files" } => "bucket must be the name of a bucket alone. A folder in the bucket is set by prefix",
+      { bucket: "files " } => "bucket must be the name of a bucket alone. A folder in the bucket is set by prefix",
+      { endpoint: "https://s3.example.com:99999" } => "endpoint must be a URL like https://s3.example.com, without " \
+                                                      "credentials",
+      { endpoint: "https://münchen.example" } => "endpoint must be a URL like https://s3.example.com, without " \
+                                                 "credentials",
       { region: "a\nb" } => "region must be valid UTF-8 without line breaks",
       { region: "\xFF" } => "region must be valid UTF-8 without line breaks",
       { endpoint: "s3.example.com" } => "endpoint must be a URL like https://s3.example.com, without credentials",

@@ -41,6 +41,13 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
     expect_refusal(/kms_key is not a setting.*kms_key_id/, kms_key: arn)
   end
 
+  it "treats empty texts of the environment as missing settings" do
+    key = EncryptedS3Service::EncryptionKey.generate
+    expect(configuration(kms_key_id: "", encryption_key: key).encryption_key.kind).to eq("aes")
+    settings = configuration(kms_key_id: arn, encryption_key: "", encryption_key_id: "", encryption_key_passphrase: "")
+    expect(settings.encryption_key.id).to eq(arn)
+  end
+
   it "refuses contexts that KMS or the format does not accept" do
     expect_refusal(/kms_encryption_context must be a Hash/, kms_key_id: arn, kms_encryption_context: "team")
     expect_refusal(/kms_encryption_context.team must be a text/, kms_key_id: arn, kms_encryption_context: { team: 1 })

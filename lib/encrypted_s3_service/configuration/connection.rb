@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "options"
+require_relative "store_names"
 
 module EncryptedS3Service
   class Configuration
@@ -69,7 +70,7 @@ module EncryptedS3Service
       attr_reader :settings
 
       def address
-        { region: settings.string(:region), endpoint: endpoint,
+        { region: StoreNames.region(settings), endpoint: endpoint,
           force_path_style: settings.boolean(:force_path_style, false),
           accelerate: settings.boolean(:use_accelerate_endpoint, false),
           dual_stack: settings.boolean(:use_dualstack_endpoint, nil), fips: settings.boolean(:use_fips_endpoint, nil) }
@@ -79,7 +80,7 @@ module EncryptedS3Service
 
       def url(name, example)
         url = settings.string(name)
-        return url if url.nil? || url.match?(ENDPOINT)
+        return url if url.nil? || StoreNames.url?(url, ENDPOINT)
 
         settings.refuse name, "must be a URL like #{example}, without credentials"
       end

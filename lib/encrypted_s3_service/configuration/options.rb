@@ -58,7 +58,8 @@ module EncryptedS3Service
         value = raw(name)
         return if value.nil?
 
-        refuse name, "must be a String, not #{value.class}" unless value.is_a?(String) || value.is_a?(Symbol)
+        text = value.is_a?(String) || value.is_a?(Symbol)
+        refuse name, "must be a String#{quoting(value)}, not #{value.class}" unless text
 
         text = value.to_s.encode(Encoding::UTF_8)
         refuse name, "must be valid UTF-8 without line breaks" if !text.valid_encoding? || text.match?(/[\0\r\n]/)
@@ -135,6 +136,9 @@ module EncryptedS3Service
       private
 
       def public_attributes = { within: @within, given: @given.keys }
+
+      # YAML reads many texts without quotes as another value: `2024`, `no`, `2024-01-01`.
+      def quoting(value) = (" (quote it in YAML)" unless value.is_a?(Enumerable))
 
       def bounds(range) = range.end ? "from #{range.begin} to #{range.end}" : "at least #{range.begin}"
 

@@ -48,7 +48,7 @@ module EncryptedS3Service
 
     def read_writing(settings)
       value = settings.raw(:encryption_key)
-      return read_kms_key(settings) if settings.given?(:kms_key_id)
+      return read_kms_key(settings) if kms_key?(settings, value)
       return lacking("encryption_key", value) if lacking?(value)
       return in_kms(value, settings, "encryption_key") if KmsKey.given?(value)
 
@@ -72,6 +72,11 @@ module EncryptedS3Service
       nil
     end
 
+    # The id can be an empty text of the environment. Then it is missed only if there is no other key.
+    def kms_key?(settings, other)
+      settings.raw(:kms_key_id) || (settings.given?(:kms_key_id) && lacking?(other))
+    end
+
     def read_kms_key(settings)
       if settings.raw(:encryption_key)
         settings.refuse :kms_key_id, "and encryption_key cannot both write. Put the key that only reads into " \
@@ -85,7 +90,7 @@ module EncryptedS3Service
 
     # Objects show the ARN of such a key.
     def in_kms(value, settings, setting)
-      name = %i[encryption_key_id encryption_key_passphrase].find { |other| settings.given?(other) }
+      name = %i[encryption_key_id encryption_key_passphrase].find { |other| settings.raw(other) }
       settings.refuse name, "is not for keys in AWS KMS, which have ids of their own" if name
 
       KmsKey.parse(value, **@kms, setting: setting)

@@ -30,7 +30,7 @@ module EncryptedS3Service
         payload = { key: key, service_name: @service_name, content_type: content_type,
                     disposition: disposition.to_s == "attachment" ? "attachment" : "inline", filename: name.to_s }
         token = Token.generate(payload, purpose: Token::BLOB, expires_in: lifetime(expires_in, content_type))
-        helpers.rails_encrypted_s3_blob_url(token, filename: AddressName.for(name), **Host.options_for(name))
+        helpers.rails_encrypted_s3_blob_url(token: token, filename: AddressName.for(name), **Host.options_for(name))
       end
 
       # @param key [String] of the object
@@ -42,7 +42,7 @@ module EncryptedS3Service
         payload = { key: key, service_name: @service_name, **expected }
         expires_in += time_to_send(expected[:content_length]) if expires_in
         token = Token.generate(payload, purpose: Token::DIRECT_UPLOAD, expires_in: expires_in)
-        helpers.rails_encrypted_s3_direct_upload_url(token, **Host.options_for(key))
+        helpers.rails_encrypted_s3_direct_upload_url(token: token, **Host.options_for(key))
       end
 
       private
@@ -56,9 +56,11 @@ module EncryptedS3Service
                                   "config/routes.rb in the application."
       end
 
-      # A player requests a video in parts for as long as it plays. An explicit `expires_in` is not extended.
+      # A player requests a video in parts for as long as it plays. An explicit `expires_in` is not extended, even if it
+      # equals the default, so the default is recognized as the object that Active Storage passes.
       def lifetime(expires_in, content_type)
-        return expires_in unless expires_in == ActiveStorage.service_urls_expire_in && ContentType.media?(content_type)
+        default = expires_in.equal?(ActiveStorage.service_urls_expire_in)
+        return expires_in unless default && ContentType.media?(content_type)
 
         [expires_in, @settings.media_urls_expire_in].max
       end
