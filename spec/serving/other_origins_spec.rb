@@ -69,6 +69,18 @@ RSpec.describe "Pages of other origins", type: :request do
       expect([response.status, allowed_origin]).to eq([200, app_origin])
     end
 
+    it "can announce them in an application with forgery protection, and others cannot" do
+      ActionController::Base.allow_forgery_protection = true
+      statuses = [app_origin, "https://other.example.com"].map do |origin|
+        post rails_direct_uploads_path, params: { blob: { filename: "a", byte_size: 1, checksum: md5("x") } },
+                                        headers: { "Origin" => origin }
+        [response.status, allowed_origin]
+      end
+      expect(statuses).to eq([[200, app_origin], [422, nil]])
+    ensure
+      ActionController::Base.allow_forgery_protection = false
+    end
+
     it "can read files and parts of them, and the headers that scripts need" do
       ask_first(url, "GET", headers: "range")
       expect(response.headers["access-control-allow-headers"]).to include("Range")

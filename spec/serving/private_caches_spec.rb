@@ -2,6 +2,7 @@
 
 require_relative "../rails_helper"
 require_relative "../active_storage_helper"
+require_relative "../support/fault_proxy"
 
 # Decrypted bytes stay out of all caches but the visitor's own, on every route.
 RSpec::Matchers.define_negated_matcher :not_include, :include
@@ -157,6 +158,43 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
       get url
       expect(response.body).to eq("a text")
       expect(cache_control).to include("public")
+    end
+  end
+
+  describe "excludes the responses of Rails' proxies" do
+    def failing(status)
+      get rails_storage_proxy_path(@blob)
+      expect([response.status, response.body]).to eq([status, ""])
+      expect(cache_control).to eq(["no-cache"])
+      expect(response.headers.to_h.keys.map(&:downcase)).not_to include("etag", "content-disposition")
+      expect(response.headers["content-length"]).to be_in([nil, "0"])
+    end
+
+    it "to failures before the first byte, which have the same statuses as at links" do
+      FaultProxy.run(server.endpoint) do |proxy|
+        entry = { service: "EncryptedS3", public: true, **TestStore.settings(endpoint: proxy.endpoint, retry_limit: 0) }
+        public_service = ActiveStorage::Service.configure(:published, published: entry)
+        allow(ActiveStorage::Blob.services).to receive(:fetch).and_call_original
+        allow(ActiveStorage::Blob.services).to receive(:fetch).with("published").and_return(public_service)
+        @blob = store(service_name: "published")
+        get rails_storage_proxy_path(@blob)
+        expect([response.body, cache_control.include?("public")]).to eq(["a text", true])
+        proxy.fault("GetObject", times: 1, status: 403, answer: "<Error><Code>InvalidObjectState</Code></Error>")
+        failing(409)
+        public_service.delete(@blob.key)
+        failing(404)
+      end
+      failing(503)
+    end
+
+    it "to a file or a variant that was changed or deleted in the bucket" do
+      @blob = store
+      headers, body = stored(@blob.key)
+      restore(@blob.key, headers, body.tap { |bytes| bytes.setbyte(-1, bytes.getbyte(-1) ^ 1) })
+      failing(500)
+      @blob = picture.representation(resize_to_limit: [8, 8]).processed
+      @blob.image.blob.service.delete(@blob.key)
+      failing(404)
     end
   end
 

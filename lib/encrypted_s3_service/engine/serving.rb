@@ -10,6 +10,7 @@ require_relative "../serving/handing_over"
 require_relative "../serving/large_reads"
 require_relative "../serving/request_place"
 require_relative "../serving/private_proxy"
+require_relative "../serving/proxied_file"
 require_relative "../serving/refusals"
 require_relative "../serving/token"
 

@@ -18,16 +18,21 @@ module EncryptedS3Service
         # @param origin [String, nil] the request's Origin header
         # @return [Hash{String => String}] response headers; empty when no origins are configured
         def headers(origin)
-          listed = Array(EncryptedS3Service.settings.cors_origins)
-          return {} if listed.empty?
+          return {} if entries.empty?
 
           # The response depends on the origin, so caches must store one per origin.
-          return { "Vary" => "Origin" } unless origin && listed.any? { |entry| allows?(entry, origin) }
+          return { "Vary" => "Origin" } unless listed?(origin)
 
           { "Access-Control-Allow-Origin" => origin, "Vary" => "Origin", "Access-Control-Expose-Headers" => EXPOSED }
         end
 
+        # @param origin [String, nil] the request's Origin header
+        # @return [Boolean] whether the application allows this origin
+        def listed?(origin) = !origin.nil? && entries.any? { |entry| allows?(entry, origin) }
+
         private
+
+        def entries = Array(EncryptedS3Service.settings.cors_origins)
 
         def allows?(entry, origin)
           return Regexp.new("\\A(?:#{entry.source})\\z", entry.options).match?(origin) if entry.is_a?(Regexp)

@@ -58,7 +58,7 @@ module EncryptedS3Service
         def send_blob_stream(blob, **)
           keep_private(blob)
           Connections.release
-          super
+          super(encrypted?(blob) ? ProxiedFile.new(blob, self) : blob, **)
         end
 
         def send_blob_byte_range_data(blob, range_header, **)
@@ -73,12 +73,16 @@ module EncryptedS3Service
         # no limit (CVE-2026-33174). The limits are those of {ByteRanges}, for one range as well.
         # @return [Boolean]
         def too_much?(blob, range_header)
-          blob = blob.blob if blob.respond_to?(:blob)
-          return false unless PrivateProxy.encrypted?(blob.service)
+          return false unless encrypted?(blob)
 
+          blob = blob.blob if blob.respond_to?(:blob)
           ranges = Rack::Utils.get_byte_ranges(range_header, blob.byte_size) || []
           ranges.size > ByteRanges.limit(:streaming_max_ranges) ||
             ranges.sum(&:size) > ByteRanges.limit(:streaming_chunk_max_size)
+        end
+
+        def encrypted?(blob)
+          PrivateProxy.encrypted?((blob.respond_to?(:blob) ? blob.blob : blob).service)
         end
 
         # @param blob [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations

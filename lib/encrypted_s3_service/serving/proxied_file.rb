@@ -1,0 +1,53 @@
+# frozen_string_literal: true
+
+require "delegate"
+
+module EncryptedS3Service
+  module Serving
+    # A file that Rails' proxy streams. Status, length and caching headers are set before the download begins. If it
+    # fails before the first byte, Rails 7 sends them with an empty body, which caches may keep. Rails 8 answers every
+    # error but a missing file with 500. Here the response gets the status that a link of this gem has.
+    # @api private
+    class ProxiedFile < SimpleDelegator
+      # Headers that describe the file, and not the failure.
+      OF_FILE = %w[Accept-Ranges Content-Disposition Content-Length ETag].freeze
+      private_constant :OF_FILE
+
+      # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
+      # @param controller [ActionController::Base]
+      def initialize(file, controller)
+        super(file)
+        @controller = controller
+      end
+
+      # @yieldparam chunk [String] binary
+      # @return [void]
+      # @raise [StandardError] an error that has no status of its own, or one after the first byte
+      def download(&)
+        __getobj__.download(&)
+      rescue StandardError => e
+        raise if @controller.response.committed?
+
+        status = status_of(e)
+        refuse(status)
+        raise if status == 500
+
+        @controller.logger&.warn("#{e.class}: #{e.message}")
+      end
+
+      private
+
+      def status_of(error)
+        return 404 if error.is_a?(ActiveStorage::FileNotFoundError)
+
+        ActionDispatch::ExceptionWrapper.status_code_for_exception(error.class.name)
+      end
+
+      def refuse(status)
+        OF_FILE.each { |name| @controller.response.headers.delete(name) }
+        @controller.send(:expires_now)
+        @controller.status = status
+      end
+    end
+  end
+end
