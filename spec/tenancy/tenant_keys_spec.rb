@@ -157,7 +157,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
         Rake::Task["encrypted_s3_service:unreadable"].invoke
       RUBY
       expect(status).to be_success, printed
-      expect(printed).to match(/^encrypted@1: #{count} files, \d+ bytes$/)
+      expect(printed).to match(/^encrypted@1: #{count} files?, \d+ bytes$/)
       expect(printed).to include("#{count} files cannot be read any more.")
     end
   end
