@@ -70,15 +70,32 @@ RSpec.describe "Pages of other origins", type: :request do
     end
 
     it "can announce them in an application with forgery protection, and others cannot" do
-      ActionController::Base.allow_forgery_protection = true
-      statuses = [app_origin, "https://other.example.com"].map do |origin|
-        post rails_direct_uploads_path, params: { blob: { filename: "a", byte_size: 1, checksum: md5("x") } },
-                                        headers: { "Origin" => origin }
-        [response.status, allowed_origin]
+      with_forgery_protection do
+        expect(announce_from(app_origin)).to eq([200, app_origin])
+        expect(announce_from("https://other.example.com")).to eq([422, nil])
       end
-      expect(statuses).to eq([[200, app_origin], [422, nil]])
+    end
+
+    it "cannot announce them in the name of a visitor, also where every origin is listed" do
+      with_forgery_protection do
+        [app_origin, "*"].each do |listed|
+          EncryptedS3Service.settings.cors_origins = listed
+          expect(announce_from(app_origin, "Cookie" => "_session=1").first).to eq(422)
+        end
+      end
+    end
+
+    def with_forgery_protection
+      ActionController::Base.allow_forgery_protection = true
+      yield
     ensure
       ActionController::Base.allow_forgery_protection = false
+    end
+
+    def announce_from(origin, **headers)
+      post rails_direct_uploads_path, params: { blob: { filename: "a", byte_size: 1, checksum: md5("x") } },
+                                      headers: { "Origin" => origin, **headers }
+      [response.status, allowed_origin]
     end
 
     it "can read files and parts of them, and the headers that scripts need" do
