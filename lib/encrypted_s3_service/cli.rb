@@ -6,7 +6,7 @@ module EncryptedS3Service
   # The command `encrypted_s3_service`: reads, writes and explains a single object, in a bucket or in a local file,
   # without the application that stored it and without Rails.
   class CLI
-    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    # These files reopen the class. Required outside of it, they would trigger its autoload.
     require_relative "cli/bucket_object"
     require_relative "cli/envelope_summary"
     require_relative "cli/local_object"
@@ -15,13 +15,13 @@ module EncryptedS3Service
     require_relative "cli/report_summary"
     require_relative "cli/service_settings"
 
-    # Exit status for arguments that make no sense.
+    # Exit status for invalid arguments.
     USAGE_ERROR = 2
 
     # @param arguments [Array<String>]
-    # @param output [IO] gets plaintext and descriptions
-    # @param errors [IO] gets everything else
-    # @param environment [Hash{String => String}] holds the key, unless a file does
+    # @param output [IO] for plaintext and descriptions
+    # @param errors [IO] for messages
+    # @param environment [Hash{String => String}] `ENCRYPTION_KEY` is used if no key file is given
     def initialize(arguments, output: $stdout, errors: $stderr, environment: ENV.to_h)
       @arguments = arguments
       @output = output
@@ -29,7 +29,7 @@ module EncryptedS3Service
       @environment = environment
     end
 
-    # @return [Integer] the exit status: 0, 1 after a failure, 2 when the arguments make no sense
+    # @return [Integer] the exit status: 0, 1 after a failure, 2 for invalid arguments
     def run
       options = Options.parse(@arguments)
       return say(options.text) if options.text
@@ -52,7 +52,7 @@ module EncryptedS3Service
     # @raise [Error]
     # @api private
     def inspect_object(options)
-      # Only the bucket is read. The configuration requires a key, so it gets one that is never used.
+      # The configuration requires a key. This one is never used.
       object = object_of(options.source, options, key: EncryptionKey.generate)
       if (mapped = object.mapped)
         return @output.puts("#{options.source} is not an encrypted object: it is the segment map of #{mapped}.")
@@ -64,7 +64,7 @@ module EncryptedS3Service
     # Decrypts an object into a file or to the standard output.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] before the first byte, when the object is not the one that was encrypted
+    # @raise [Error] before the first byte is written, when the object was changed
     # @api private
     def decrypt(options)
       object = object_of(options.source, options, **recovery(options))
@@ -92,7 +92,7 @@ module EncryptedS3Service
     # Binds a renamed object to its key.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] when it was written under another key than the given one
+    # @raise [Error] when it was not written under the key `--from`
     # @api private
     def rebind(options)
       changed = object_of(options.source, options).rebind(options.from)
@@ -100,34 +100,35 @@ module EncryptedS3Service
                    "#{" already" unless changed}")
     end
 
-    # Makes a key, or takes one from a file, and prints its reference. Only OpenBao can turn the reference into the key
-    # again.
+    # Generates a key, or reads one from a file, has OpenBao wrap it, and prints the reference to it. Only OpenBao can
+    # turn the reference back into the key.
     # @param options [Options]
     # @return [void]
     # @raise [Error]
     # @api private
     def wrap_key(options)
       custodian = OpenBao.from_environment
-      raise ConfigurationError, "name the server by BAO_ADDR, and a token by BAO_TOKEN" unless custodian
+      raise ConfigurationError, "set BAO_ADDR to the server's URL and BAO_TOKEN to a token" unless custodian
 
       given = options.key_files.first
       key = EncryptionKey.new(given ? "file:#{given}" : EncryptionKey.generate, setting: "--key-file")
-      raise ConfigurationError, "only an AES key of 32 bytes can be wrapped, not one of RSA" unless key.kind == "aes"
+      raise ConfigurationError, "only an AES key of 32 bytes can be wrapped, not an RSA key" unless key.kind == "aes"
 
       @output.puts custodian.wrap(key.bytes, key: options.source)
     end
 
-    # The results of indexing an object, as messages say them.
+    # Messages for the results of {Client::Index#index}.
     INDEXED = {
       stored: "has a segment map now", present: "had a segment map already",
-      small: "is too small for a segment map; it is read whole", impossible: "is in a legacy form, which has none"
+      small: "is too small for a segment map; it is read whole",
+      impossible: "has a legacy format, which has no segment maps"
     }.freeze
     private_constant :INDEXED
 
     # Stores an object's segment map.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] when the object is not the one that was encrypted; no map is stored then
+    # @raise [Error] when the object was changed; no map is stored then
     # @api private
     def index(options)
       outcome = object_of(options.source, options).index
@@ -137,7 +138,7 @@ module EncryptedS3Service
     # Checks the signature of a destruction report.
     # @param options [Options]
     # @return [void]
-    # @raise [Error] when it is wrong
+    # @raise [Error] when the signature is wrong
     # @api private
     def verify_report(options)
       key = ReportSignature.new("file:#{options.public_key}", setting: "--public-key")
@@ -153,15 +154,15 @@ module EncryptedS3Service
 
     private
 
-    # Advice for an object that is not where it was written. The person who renamed it knows its former key.
+    # Advice for an object that was written under another key. Only the person who renamed it knows that key.
     def advice(error, options)
       return [] unless error.is_a?(TamperedError) && error.code == "misplaced" && options.action == :decrypt
 
       unless BucketObject.address?(options.source)
-        return ["Without --object-key it is not checked where the object was."]
+        return ["Without --object-key, the object's key in the bucket is not checked."]
       end
 
-      ["If you renamed or copied it from another key of the bucket yourself: " \
+      ["If you renamed or copied the object in the bucket yourself: " \
        "encrypted_s3_service rebind #{options.source} --from OLD-KEY"]
     end
 
@@ -176,7 +177,7 @@ module EncryptedS3Service
       end
     end
 
-    # A recovery key needs no other key. The configuration requires one, so it gets one that is never used.
+    # A recovery key is used instead of all others. The configuration requires a key; this one is never used.
     def recovery(options)
       return {} unless options.recovery_key
 
@@ -185,9 +186,9 @@ module EncryptedS3Service
         key: EncryptionKey.generate }
     end
 
-    # On a terminal binary data is unreadable at best, and a file's content may also hold control sequences.
+    # A file's content may include control sequences, which a terminal would obey.
     def write(chunk)
-      raise FileError, "plaintext is not written to a terminal; say where to: --output FILE" if @output.tty?
+      raise FileError, "plaintext is not written to a terminal; use --output FILE" if @output.tty?
 
       @output.binmode.write(chunk)
     end

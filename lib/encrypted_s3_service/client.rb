@@ -15,7 +15,7 @@ module EncryptedS3Service
   #   File.open("report.pdf", "rb") { |file| client.upload("reports/1", file) }
   #   client.download("reports/1") { |chunk| socket.write(chunk) }
   class Client
-    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    # These files reopen the class. Required outside of it, they would trigger its autoload.
     require_relative "client/amazon_names"
     require_relative "client/checksum"
     require_relative "client/custodied_keys"
@@ -34,7 +34,7 @@ module EncryptedS3Service
     # The largest plaintext of an object in bytes: the limit of AES-GCM for one key and nonce (NIST SP 800-38D).
     MAXIMUM_SIZE = (1 << 36) - 32
 
-    # Facts about an object that are known without reading it. None of them is authenticated.
+    # Facts from an object's headers, not authenticated.
     # @!attribute size [Integer, nil] bytes of the plaintext; nil for a legacy object without a recorded size
     # @!attribute etag [String] the store's entity tag, with quotes
     # @!attribute format [String, nil] `"v2"`, `"v3"` or `"v1"`; nil when the metadata do not show it
@@ -111,7 +111,7 @@ module EncryptedS3Service
       while (chunk = handle.read)
         yield chunk
         length = chunk.bytesize
-        chunk = nil # or it would outlive the collection
+        chunk = nil # otherwise the collection would not free it
         Garbage.made(length)
       end
     ensure
@@ -322,20 +322,20 @@ module EncryptedS3Service
                                                     size: size, settings: configuration.object_settings })
       result = yield upload
       finished = true
-      tell_of_missing_index(key, result[:index_error])
+      warn_of_missing_index(key, result[:index_error])
       result
     ensure
-      tell_of_stored(key) if upload && !finished && upload.abort
+      warn_of_stored(key) if upload && !finished && upload.abort
     end
 
     # A caller that interrupted the upload may assume that nothing was stored.
-    def tell_of_stored(key)
+    def warn_of_stored(key)
       EncryptedS3Service.logger.warn("The upload of #{key.inspect} was interrupted after its last request was sent. " \
                                      "The store has carried it out: the object is stored.")
     end
 
-    # The upload has succeeded, so this is no error.
-    def tell_of_missing_index(key, error)
+    # A warning and no error, because the upload has succeeded.
+    def warn_of_missing_index(key, error)
       return unless error
 
       EncryptedS3Service.logger.warn("The object #{key.inspect} is stored, but its segment map is not: " \
@@ -347,8 +347,8 @@ module EncryptedS3Service
     def refuse_too_large(key, size)
       return if size.nil? || size <= MAXIMUM_SIZE
 
-      raise TooLargeError, "Cannot store the object #{key.inspect}: it has #{size} bytes, an encrypted object " \
-                           "can have #{MAXIMUM_SIZE} at most. Store the file in several objects."
+      raise TooLargeError, "Cannot store the object #{key.inspect}: it has #{size} bytes, but an encrypted object " \
+                           "can have at most #{MAXIMUM_SIZE}. Store the file in several objects."
     end
 
     # The memory grows with the bytes that arrive, not with the size that the store reports.
@@ -365,11 +365,11 @@ module EncryptedS3Service
       raise ArgumentError, "A key must not be empty." if key.empty?
 
       text = key.encoding == Encoding::BINARY ? key.dup.force_encoding(Encoding::UTF_8) : key.encode(Encoding::UTF_8)
-      raise ArgumentError, "a key must be valid UTF-8" unless text.valid_encoding?
+      raise ArgumentError, "A key must be valid UTF-8." unless text.valid_encoding?
 
       configuration.prefix.key(text)
     rescue EncodingError
-      raise ArgumentError, "a key must be valid UTF-8"
+      raise ArgumentError, "A key must be valid UTF-8."
     end
 
     # @return [String] the key in the bucket of a new object

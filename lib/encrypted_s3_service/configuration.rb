@@ -13,7 +13,7 @@ module EncryptedS3Service
   # The settings have the names of Active Storage's own S3 service, so an entry is converted by changing its `service:`
   # line and adding an `encryption_key`.
   class Configuration
-    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    # These files reopen the class. Required outside of it, they would trigger its autoload.
     require_relative "configuration/connection"
     require_relative "configuration/digest_type"
     require_relative "configuration/folder"
@@ -51,21 +51,21 @@ module EncryptedS3Service
     # Settings under `upload:`.
     UPLOAD_NAMES = (%i[multipart_threshold part_size concurrency] + OBJECT_NAMES).freeze
 
-    # Which formats are written and read, with the names of Amazon's SDKs.
+    # Values of `commitment_policy`, as in Amazon's SDKs: which formats are written and read.
     COMMITMENT_POLICIES = %w[
       forbid_encrypt_allow_decrypt require_encrypt_allow_decrypt require_encrypt_require_decrypt
     ].freeze
 
-    # Whether legacy objects are read, with the names of Amazon's SDKs.
+    # Values of `security_profile`, as in Amazon's SDKs: whether legacy objects are read.
     SECURITY_PROFILES = %w[v2 v2_and_legacy v3 v3_and_legacy].freeze
 
-    # The handling of objects in the place of others.
+    # Values of `place_binding`: the handling of objects that were swapped, renamed or copied.
     PLACE_BINDINGS = %w[off verify require].freeze
 
     # Default of `place_binding`.
     DEFAULT_PLACE_BINDING = "verify"
 
-    # Where the envelope of an object can be.
+    # Values of `envelope_location`.
     ENVELOPE_LOCATIONS = %w[metadata instruction_file].freeze
 
     # Suffix of an object's key that names its instruction file, as in Amazon's SDKs.
@@ -79,8 +79,8 @@ module EncryptedS3Service
 
     # Bytes up to which a file is uploaded in one request.
     DEFAULT_MULTIPART_THRESHOLD = 16 * MEBIBYTE
-    # Bytes per part. Many small parts at once are faster than a few large ones: a store gives each connection some
-    # 20 MB/s.
+    # Bytes per part. Many small parts at once are faster than a few large ones, because stores limit the speed of each
+    # connection, to about 20 MB/s.
     DEFAULT_PART_SIZE = 5 * MEBIBYTE
     # Parts uploaded at once.
     DEFAULT_CONCURRENCY = 10
@@ -168,10 +168,10 @@ module EncryptedS3Service
     #   makes the data keys of new objects
     # @option options [String] :kms_region (the region of the ARN, else `region`)
     # @option options [String] :kms_endpoint URL of AWS KMS or of a compatible server; nil means Amazon
-    # @option options [Hash] :kms_encryption_context texts that KMS ties to each data key and shows in its log. An
+    # @option options [Hash] :kms_encryption_context strings that KMS binds to each data key and writes into its log. An
     #   object with another context is refused
-    # @option options [Boolean] :kms_allow_decrypt_with_any_cmk (false) whether objects are also read by keys that are
-    #   not configured, as far as the credentials allow it
+    # @option options [Boolean] :kms_allow_decrypt_with_any_cmk (false) whether objects under keys that are not
+    #   configured are also read, if the credentials permit it
     # @option options [String] :commitment_policy ("forbid_encrypt_allow_decrypt": writes V2, reads V2 and V3)
     #   `"require_encrypt_allow_decrypt"` writes V3, `"require_encrypt_require_decrypt"` writes and reads only V3
     # @option options [String] :security_profile `"v2_and_legacy"` or `"v3_and_legacy"` also read legacy objects, whose
@@ -230,7 +230,7 @@ module EncryptedS3Service
     # @return [String, nil] suffix of instruction files; nil when they are not read
     def instruction_file_suffix = @formats[:instruction_file_suffix]
 
-    # @return [String] `"off"`, `"verify"` or `"require"`: the handling of objects in the place of others
+    # @return [String] `"off"`, `"verify"` or `"require"`: the handling of objects that were swapped, renamed or copied
     def place_binding = @formats[:place_binding]
 
     # @return [Boolean] whether uploads of large objects store their segment maps, `<key>.segments`
@@ -248,7 +248,7 @@ module EncryptedS3Service
 
     # @param keys [Array<Hash>] the keys in the form of the native client; by default those of the settings, which may
     #   come from a custodian
-    # @param recovery_key [String, nil] DER of a private recovery key that reads in place of these
+    # @param recovery_key [String, nil] DER of a private recovery key used in place of these
     # @return [Hash{Symbol => Object}] settings for the native client, including secrets
     # @raise [ConfigurationError] unless {#complete?}
     # @raise [KeyringError] when the custodian does not return a key
@@ -298,7 +298,7 @@ module EncryptedS3Service
       if settings.raw(:multipart_threshold) && settings.raw(:part_size) && threshold < @part_size
         settings.refuse :part_size, "must not be larger than multipart_threshold"
       end
-      # A file between the two would be a multipart upload with one part: three requests instead of one.
+      # A smaller threshold would make multipart uploads with one part: three requests instead of one.
       @transfer = { multipart_threshold: [threshold, @part_size].max, part_size: @part_size,
                     concurrency: settings.integer(:concurrency, DEFAULT_CONCURRENCY, 1..64) }.freeze
       @object_settings = read_object_settings(settings)
@@ -328,7 +328,8 @@ module EncryptedS3Service
       }.freeze
     end
 
-    # The client reports a contradiction of policy and profile.
+    # `written_format` raises when policy and profile contradict each other; without recovery keys the client reports
+    # it.
     def check_recovery_keys
       return unless @encryption_key && @recovery_keys.any?
 
@@ -346,7 +347,7 @@ module EncryptedS3Service
       settings.refuse :instruction_file_suffix, "needs envelope_location: instruction_file" if suffix
     end
 
-    # An entry with an empty `root` was not meant to have a bucket.
+    # An entry with an empty `root` is for a folder, not for a bucket.
     def missing_store = @options.keys.any? { |name| name.to_sym == :root } ? "root is empty" : "bucket is missing"
 
     def find_missing

@@ -7,7 +7,7 @@ module EncryptedS3Service
   # endpoint, clock, bucket, permissions, checksums, round trips, rotation, versions. Its test objects are stored under
   # `encrypted_s3_service-doctor/` and deleted at the end. It shows no key, credential or signed URL.
   class Doctor
-    # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+    # These files reopen the class. Required outside of it, they would trigger its autoload.
     require_relative "doctor/examination"
     require_relative "doctor/report"
 

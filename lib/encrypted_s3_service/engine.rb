@@ -28,7 +28,7 @@ module EncryptedS3Service
                                 "to config/application.rb."
     end
 
-    # For what goes through all files.
+    # For tasks that process all files.
     # @return [void]
     # @raise [ConfigurationError] when the application has no Active Storage, or its tables are missing
     # @api private
@@ -56,7 +56,7 @@ module EncryptedS3Service
       end
     end
 
-    # The controllers inherit from Active Storage's.
+    # The controllers inherit from Active Storage's and cannot be loaded without it.
     initializer "encrypted_s3_service.controllers", before: :set_autoload_paths do
       Rails.autoloaders.main.ignore(root.join("app/controllers")) unless Engine.active_storage?
     end
@@ -85,8 +85,8 @@ module EncryptedS3Service
       SettingsCheck.new(loading: loading).call
     end
 
-    # Runs after the application's initializers, and before classes are loaded eagerly: these build services, and their
-    # errors would not name the setting.
+    # Runs after the application's initializers, and before classes are loaded eagerly: loading them builds services,
+    # whose errors would not name the setting.
     config.before_eager_load { Engine.check(loading: true) }
     config.after_initialize { |app| Engine.check unless app.config.eager_load }
     config.after_initialize { ServiceFile.check if Engine.active_storage? }
@@ -100,7 +100,7 @@ module EncryptedS3Service
       EncryptedS3Service.logger = ::Rails.logger
     end
 
-    # A worker of a server that loads the application before it forks requests the keys itself.
+    # A forked worker requests the keys itself, and does not use those of its parent.
     initializer "encrypted_s3_service.key_custody" do
       ActiveSupport::ForkTracker.after_fork { EncryptedS3Service.forget_keys }
     end

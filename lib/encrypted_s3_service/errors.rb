@@ -102,12 +102,11 @@ module EncryptedS3Service
   # No configured key unwraps the object's data key: the key is wrong or the envelope was changed.
   class UnwrapError < KeyringError; end
 
-  # The key was destroyed, so its files cannot be read any more: a tenant's, or one in AWS KMS that does not exist (any
-  # more).
+  # The key was destroyed, so its files cannot be read any more. It is a tenant's key, or a key that does not exist in
+  # AWS KMS.
   class KeyDestroyedError < KeyringError; end
 
-  # The custodian of a key (OpenBao or another one) cannot be asked at the moment. Files under the key can be used again
-  # when it answers.
+  # The custodian of a key (OpenBao or another one) is not available. Files under the key can be used again when it is.
   class CustodianError < KeyringError
     # @return [Boolean] true
     def retryable? = true
@@ -122,11 +121,11 @@ module EncryptedS3Service
   # The key exists but cannot be used: it is disabled in AWS KMS, or its deletion is pending.
   class KeyDisabledError < KeyringError; end
 
-  # The bytes differ from the encrypted ones, or from the announced ones.
+  # The content differs from the encrypted or announced content.
   class IntegrityError < Error; end
 
   # The object or its envelope was changed after it was encrypted. A legacy object (AES-CBC) raises this for a wrong key
-  # as well: telling the two apart would be a padding oracle.
+  # as well: distinguishing the two would be a padding oracle.
   class TamperedError < IntegrityError; end
 
   # The object is truncated.
@@ -169,8 +168,8 @@ module EncryptedS3Service
   # shown to the client.
   class DirectUploadTooLargeError < DirectUploadRefusedError; end
 
-  # A client described a file in a way that cannot be right: an entry is missing, of another kind or too long. The
-  # message may be shown to the client.
+  # A client's description of a file is invalid: an entry is missing, has a wrong type or is too long. The message may
+  # be shown to the client.
   class DirectUploadInvalidError < DirectUploadRefusedError; end
 
   # The operation exists in Active Storage or S3Service, but not in this service.

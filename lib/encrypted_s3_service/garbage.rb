@@ -13,9 +13,9 @@ module EncryptedS3Service
 
     @bytes = 0
 
-    # Notes a new string that will soon be garbage, and starts a collection when there is enough. An application that
-    # has switched the collector off, to run it between requests, does without. If several threads call it at once,
-    # there may be a collection more or less.
+    # Counts a new string that will soon be garbage, and starts a collection after each 10 MiB, unless the application
+    # has disabled the collector, for example to run it between requests. The count is inexact if several threads call
+    # this at once.
     # @param bytes [Integer] of the string
     # @return [void]
     def self.made(bytes)

@@ -12,10 +12,10 @@ module EncryptedS3Service
     # @return [void]
     def decrypt(event)
       payload = event.payload
-      what = "  EncryptedS3 (#{event.duration.round(1)}ms)  Decrypted #{payload[:key].inspect} of #{payload[:service]}"
+      text = "  EncryptedS3 (#{event.duration.round(1)}ms)  Decrypted #{payload[:key].inspect} of #{payload[:service]}"
       details = { "range" => payload[:range], "bytes" => payload[:size], "format" => payload[:format],
                   "key" => payload[:key_id], "failed" => payload[:exception]&.first }.compact
-      debug("#{what} (#{details.map { |name, value| "#{name} #{value}" }.join(", ")})")
+      debug("#{text} (#{details.map { |name, value| "#{name} #{value}" }.join(", ")})")
     end
     # At a higher log level the event costs nothing.
     subscribe_log_level :decrypt, :debug
@@ -24,7 +24,7 @@ module EncryptedS3Service
     # @return [void]
     def key_rotation_needed(event)
       payload = event.payload
-      level = told.add?(payload.values_at(:service, :key_id)) ? :info : :debug
+      level = reported.add?(payload.values_at(:service, :key_id)) ? :info : :debug
       public_send(level, "  EncryptedS3  #{payload[:key].inspect} of #{payload[:service]} is wrapped by the old key " \
                          "#{payload[:key_id].inspect}. Run bin/rails encrypted_s3_service:rotate.")
     end
@@ -32,8 +32,8 @@ module EncryptedS3Service
 
     private
 
-    # Keys and services that were reported: a million objects under an old key are one message.
-    def told = @told ||= Concurrent::Set.new
+    # Each key and service is reported once, because there may be a million objects under an old key.
+    def reported = @reported ||= Concurrent::Set.new
 
     # Rails logs every event that has a method here; `transfer_progress` has none.
     attach_to :encrypted_s3_service

@@ -10,7 +10,7 @@ module EncryptedS3Service
       "encrypted_s3_service/encrypted_s3_service"
     ].freeze
 
-    # The largest number of bytes that the extension takes: it has 64 bits for them. No object is as large.
+    # The largest number that the extension accepts (64 bits). No object is as large.
     LARGEST_NUMBER = (1 << 63) - 1
 
     class << self

@@ -20,7 +20,7 @@ module EncryptedS3Service
     FILES = %i[Blob Attachment Variant VariantWithRecord Preview Attached].freeze
     private_constant :FILES
 
-    # Finds out why a file is not encrypted.
+    # Checks whether a file is stored encrypted, and explains why it is not.
     # @api private
     class Verdict
       # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, ActiveStorage::Attached::One,
@@ -43,7 +43,7 @@ module EncryptedS3Service
         parts.to_a.filter_map { |part| problem_in(part) }.first
       end
 
-      # @return [String, nil] why there is nothing that could be encrypted or not; nil when the file is stored
+      # @return [String, nil] why there is no stored file; nil when there is one
       def absence
         return "There is no file." unless @file
         return unsaved if unsaved?
@@ -53,8 +53,8 @@ module EncryptedS3Service
 
       private
 
-      # A variant or preview has its own attached image, which is another file than the original. One without a row
-      # (`track_variants = false`) is its own image.
+      # A variant or preview is another file than its original: its attached image. A variant without a row
+      # (`track_variants = false`) has no attached image.
       def stored(file)
         case file
         when nil, ActiveStorage::Blob, ActiveStorage::Variant then file
@@ -135,8 +135,8 @@ module EncryptedS3Service
       end.first
     end
 
-    # @return [Array] the files of a `has_many_attached`, of an Array or of a relation, and any other file by itself.
-    #   Where there is none, nil for it
+    # @return [Array] the files of a `has_many_attached`, of an Array or of a relation; for any other file, the file;
+    #   [nil] when there is none
     # @raise [ArgumentError] for anything else
     def self.each_of(file)
       file = file.attachments if file.is_a?(ActiveStorage::Attached::Many)

@@ -22,21 +22,21 @@ namespace :encrypted_s3_service do
     ADVICE
   end
 
-  desc "Make a key that the key custodian keeps, and print the reference for encryption_key: TRANSIT_KEY=name"
+  desc "Create a key, wrap it with the key custodian, and print the reference for encryption_key: TRANSIT_KEY=name"
   task wrap_key: :environment do
     custodian = EncryptedS3Service.key_custodian
     abort EncryptedS3Service::KeyCustody.missing("The new key") unless custodian
     unless custodian.respond_to?(:wrap)
-      abort "The key custodian #{custodian.class} makes no references (it has no method `wrap`)."
+      abort "The key custodian #{custodian.class} cannot wrap keys (it has no method `wrap`)."
     end
-    name = ENV["TRANSIT_KEY"].presence or abort "Say which transit key encrypts the new key: TRANSIT_KEY=name"
+    name = ENV["TRANSIT_KEY"].presence or abort "Name the transit key that encrypts the new key: TRANSIT_KEY=name"
 
     puts custodian.wrap(SecureRandom.bytes(EncryptedS3Service::EncryptionKey::SIZE), key: name)
   rescue EncryptedS3Service::Error => e
     abort e.message
   end
 
-  # What the tasks need that go through all files.
+  # Prerequisite of the tasks that process all files.
   task files: :environment do
     EncryptedS3Service::Engine.require_tables
   rescue EncryptedS3Service::ConfigurationError => e

@@ -112,7 +112,7 @@ RSpec.describe "The command encrypted_s3_service" do
       aws_writes
       take_out
       File.write("plain", "mine")
-      expect(fail_with(1, "decrypt", "body", "-o", "plain")).to include("plain is there already; --force")
+      expect(fail_with(1, "decrypt", "body", "-o", "plain")).to include("plain already exists; --force")
       expect(File.read("plain")).to eq("mine")
       wrong = "base64:#{["w" * 32].pack("m0")}"
       errors = fail_with(1, "decrypt", "body", "-o", "plain", "--force", env: { "ENCRYPTION_KEY" => wrong })
@@ -132,7 +132,7 @@ RSpec.describe "The command encrypted_s3_service" do
       %w[pipe null folder].each do |name|
         expect(fail_with(1, "decrypt", "body", "-o", name, "--force")).to include("#{name} is not an ordinary file")
       end
-      expect(fail_with(1, "decrypt", "body", "-o", "")).to include("the file to write has no name")
+      expect(fail_with(1, "decrypt", "body", "-o", "")).to include("the name of the file to write is empty")
       expect([File.pipe?("pipe"), File.symlink?("null"), Dir.empty?("folder")]).to all(be(true))
     end
 
@@ -234,13 +234,13 @@ RSpec.describe "The command encrypted_s3_service" do
     it "overwrites neither object nor file without --force" do
       succeed("encrypt", "plain", "-o", address, *connection)
       before = stored(key).last
-      expect(fail_with(1, "encrypt", "plain", "-o", address, *connection)).to include("is there already; --force")
+      expect(fail_with(1, "encrypt", "plain", "-o", address, *connection)).to include("already exists; --force")
       expect(stored(key).last).to be_bytes(before)
       succeed("encrypt", "plain", "-o", address, *connection, "--force")
       expect(stored(key).last == before).to be(false)
 
       File.write("body.metadata.json", "mine")
-      expect(fail_with(1, "encrypt", "plain", "-o", "body")).to include("body.metadata.json is there already")
+      expect(fail_with(1, "encrypt", "plain", "-o", "body")).to include("body.metadata.json already exists")
       expect([File.exist?("body"), File.read("body.metadata.json")]).to eq([false, "mine"])
     end
 
@@ -295,14 +295,14 @@ RSpec.describe "The command encrypted_s3_service" do
 
     it "has no option for a key, and wrong usage exits with status 2" do
       wrong = {
-        [] => /no action is given/, %w[shred x] => /no "shred"/, %w[decrypt] => /its argument is missing/,
-        %w[encrypt x] => /say where to/, %w[decrypt x y] => /too many/, %w[inspect s3://bucket] => %r{s3://BUCKET/KEY},
-        %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /belong together/,
+        [] => /no action is given/, %w[shred x] => /"shred" is unknown/, %w[decrypt] => /its argument is missing/,
+        %w[encrypt x] => /give the object/, %w[decrypt x y] => /too many/, %w[inspect s3://x] => %r{s3://BUCKET/KEY},
+        %w[decrypt x --key k] => /ambiguous|invalid option/, %w[decrypt x --config y] => /must be given together/,
         %w[decrypt x --place-binding require] => /--place-binding needs --object-key/,
-        %w[decrypt s3://a/b --object-key c] => %r{--object-key belongs to local objects. s3://a/b is in a bucket},
-        %w[inspect s3://a/b --metadata c] => /--metadata belongs to local/,
-        %w[encrypt x -o y --content-type text/x] => /--content-type belongs to objects in buckets/,
-        %w[decrypt x --signature y] => /belong to verify-report/,
+        %w[decrypt s3://a/b --object-key c] => %r{--object-key is for local objects only; s3://a/b is in a bucket},
+        %w[inspect s3://a/b --metadata c] => /--metadata is for local objects only/,
+        %w[encrypt x -o y --content-type text/x] => /--content-type is for objects in buckets/,
+        %w[decrypt x --signature y] => /are for verify-report only/,
         %w[decrypt x -o s3://a/b] => /local files only/, %w[encrypt s3://a/b -o x] => /local files only/
       }
       wrong.each do |arguments, message|

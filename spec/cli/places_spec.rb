@@ -34,7 +34,7 @@ RSpec.describe "The command encrypted_s3_service and the place of objects" do
       expect(fail_with(2, "rebind", address)).to include("--from KEY")
       expect(fail_with(2, "rebind", "body", "--from", former)).to include("s3://BUCKET/KEY")
       expect(fail_with(2, "rebind", address, "--from", address)).to include("the key alone")
-      expect(fail_with(2, "decrypt", address, "--from", former)).to include("--from belongs to rebind")
+      expect(fail_with(2, "decrypt", address, "--from", former)).to include("--from is for rebind only")
     end
 
     it "decrypt reads them if the binding is switched off, and refuses unbound objects on demand" do

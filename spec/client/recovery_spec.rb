@@ -294,7 +294,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
                  OpenSSL::PKey.read(pairs[0]["private_key"]).private_to_pem(OpenSSL::Cipher.new("aes-256-cbc"), "pass"))
       address = ["decrypt", "s3://#{bucket}/#{key}", "--recovery-key", "recovery.pem", *connection]
       expect(run(*address, env: { "ENCRYPTION_KEY_PASSPHRASE" => "pass" })).to eq(["content", "", 0])
-      expect(run(*address)).to match(["", /the recovery key is encrypted, and ENCRYPTION_KEY_PASSPHRASE is missing/, 1])
+      expect(run(*address)).to match(["", /the recovery key is encrypted, but ENCRYPTION_KEY_PASSPHRASE is missing/, 1])
     end
 
     it "says that the recovery entry was changed" do
@@ -311,9 +311,9 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
                  *connection).first).to match(/^recovery keys: +#{pairs[0]["fingerprint"]}$/)
       File.write("public.pem", public_keys.first)
       expect(run("decrypt", "s3://#{bucket}/#{key}", "--recovery-key", "public.pem",
-                 *connection)).to match(["", /is the public one/, 1])
+                 *connection)).to match(["", /is a public key/, 1])
       expect(run("encrypt", "public.pem", "-o", "x", "--recovery-key",
-                 "recovery.pem")).to match(["", /--recovery-key belongs to decrypt/, 2])
+                 "recovery.pem")).to match(["", /--recovery-key is for decrypt only/, 2])
     end
   end
 end

@@ -157,9 +157,9 @@ RSpec.describe EncryptedS3Service::Configuration do
       { memory_limit: 10 } => "memory_limit must be at least 1048576, not 10",
       { upload: { part_size: 5_242_879 } } => "upload.part_size must be from 5242880 to 5368709120, not 5242879",
       { upload: { concurrency: 0 } } => "upload.concurrency must be from 1 to 64, not 0",
-      { access_key_id: "a" } => "secret_access_key is missing, but there is an access_key_id",
-      { secret_access_key: "s3cret" } => "access_key_id is missing, but there is a secret_access_key",
-      { session_token: "s3cret" } => "access_key_id is missing, but there is a session_token",
+      { access_key_id: "a" } => "secret_access_key is missing, but access_key_id is set",
+      { secret_access_key: "s3cret" } => "access_key_id is missing, but secret_access_key is set",
+      { session_token: "s3cret" } => "access_key_id is missing, but session_token is set",
       { public: "yes" } => "public must be true or false",
       { bucket: "" } => "bucket is missing",
       { bucket: nil } => "bucket is missing"

@@ -25,7 +25,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
     expect(examine(encryption_key: reference)).to be(true), output.string
     status, text = findings["key in custody"]
     expect(status).to eq("ok")
-    expect(text).to match(/OpenBao at #{bao.address} returned the key \h{16}.*survived for 120 seconds at most/)
+    expect(text).to match(/OpenBao at #{bao.address} returned the key \h{16}.*usable for 120 seconds at most/)
     expect(findings.values_at("round trip, 1 KiB", "rotation").map(&:first)).to eq(%w[ok ok])
     expect(bao.decryptions(transit_key)).to be_positive
     [bytes, [bytes].pack("m0"), OpenBaoServer::ROOT].each { |secret| expect(output.string.b).not_to include(secret) }
@@ -47,7 +47,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
     former = reference_to(gone)
     bao.destroy(gone)
     expect(examine(encryption_key: SecureRandom.bytes(32), decryption_keys: [former])).to be(false)
-    expect(findings["key in custody"]).to match(["FAILED", /`#{gone}`.*unreadable for good/])
+    expect(findings["key in custody"]).to match(["FAILED", /`#{gone}`.*permanently unreadable/])
   end
 
   it "reports that no custodian is configured" do
@@ -61,7 +61,7 @@ RSpec.describe EncryptedS3Service::Doctor, "and keys in custody" do
 
     it "stores a probe for them, and opens one by a pair of its own" do
       expect(examine(encryption_key: SecureRandom.bytes(32), recovery_keys: [pair.public_to_pem])).to be(true)
-      expect(findings["recovery keys"]).to match(["ok", /new files are for #{fingerprint}.*--recovery-key FILE/])
+      expect(findings["recovery keys"]).to match(["ok", /files can be opened by #{fingerprint}.*--recovery-key FILE/])
       expect(server.list(bucket, prefix: "encrypted_s3_service-doctor/")).to be_empty
     end
 

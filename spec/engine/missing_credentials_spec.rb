@@ -49,7 +49,7 @@ RSpec.describe "An application whose credentials cannot be read" do
                                      key_path: app.path("config/credentials/production.key"),
                                      raise_if_missing_key: true).write("aws: none\n")
     message = said("runner", "p 1", env: { "RAILS_ENV" => "production" })
-    expect(message).to include("is missing. Rails reads no credentials but config/credentials/production.yml.enc")
+    expect(message).to include("is missing. Rails reads only config/credentials/production.yml.enc")
       .and include("`bin/rails credentials:edit --environment production`. Otherwise: make one with: ruby")
     expect(message).not_to include(key)
   end

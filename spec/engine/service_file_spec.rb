@@ -27,8 +27,8 @@ RSpec.describe "Another file active_storage/service/encrypted_s3_service.rb" do
   it "is detected at boot in the application's lib" do
     said, well = boot({ "lib/#{name}" => recipe })
     expect(well).to be(false)
-    expect(said).to include("`service: EncryptedS3` does not mean the service of the gem encrypted_s3_service: " \
-                            "lib/#{name} takes its place. Delete or rename that file")
+    expect(said).to include("`service: EncryptedS3` is not the service of the gem encrypted_s3_service, because " \
+                            "lib/#{name} replaces it. Delete or rename that file")
   end
 
   it "is detected in a gem of any name" do
@@ -41,18 +41,18 @@ RSpec.describe "Another file active_storage/service/encrypted_s3_service.rb" do
     RUBY
     said, well = boot({ "vendor/some_gem/lib/#{name}" => recipe, "vendor/some_gem/lib/some_gem.rb" => engine },
                       before_boot: 'require File.expand_path("../vendor/some_gem/lib/some_gem", __dir__)')
-    expect([said, well]).to match([%r{vendor/some_gem/lib/#{name} takes its place}, false])
+    expect([said, well]).to match([%r{vendor/some_gem/lib/#{name} replaces it}, false])
   end
 
   it "is detected on the path of the application's autoloader" do
     said, well = boot({ "app/storage/#{name}" => recipe })
-    expect([said, well]).to match([%r{app/storage/#{name} takes its place}, false])
+    expect([said, well]).to match([%r{app/storage/#{name} replaces it}, false])
   end
 
   it "is detected if an initializer loaded it from elsewhere" do
     said, well = boot({ "extra/storage.rb" => recipe,
                         "config/initializers/storage.rb" => 'require Rails.root.join("extra/storage").to_s' })
-    expect([said, well]).to match([%r{extra/storage\.rb takes its place}, false])
+    expect([said, well]).to match([%r{extra/storage\.rb replaces it}, false])
   end
 
   it "is ignored under another name, and if it is the gem's own by another path" do

@@ -200,7 +200,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
   it "refuses a misspelt option, and one with a missing or superfluous value, before it writes anything" do
     before = app.files.except("log/all.log")
     { %w[--buckt contracts] => /Unknown switches "--buckt".*Did you mean\?\s+"--bucket"/m,
-      %w[contracts] => /"contracts" belongs to no option. Name the option, as in --bucket contracts/,
+      %w[contracts] => /"contracts" is not an option. Name the option, as in --bucket contracts/,
       %w[--bucket --region eu-central-1] => /--bucket needs a value/, %w[--kms-key-id] => /--kms-key-id needs a value/,
       %w[--endpoint s3.example.com] => %r{--endpoint must be a URL like https://s3} }.each do |options, reason|
       expect(refusal("--key=environment", *options)).to match(reason)
@@ -229,7 +229,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
       "an end" => "---\ntest:\n  service: Disk\n  root: <%= 'a' %>\n...\n",
       "indented entries" => "  test:\n    service: Disk\n    root: a\n" }.each do |form, text|
       app.write("config/storage.yml", text)
-      expect(refusal).to include("No entry can be appended to config/storage.yml"), form
+      expect(refusal).to include("cannot be appended to config/storage.yml"), form
       expect([app.read("config/storage.yml"), key_in_credentials]).to eq([text, nil])
     end
   end
@@ -340,7 +340,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     app.write(initializer, "#{app.read(initializer)}\n#{setting}")
     before = app.files.except("log/all.log")
     output, = app.rails("destroy", "encrypted_s3_service:install", "--key=environment")
-    expect(output).to match(/keep +config.storage\.yml: it has no entry as this generator writes it/)
+    expect(output).to match(/keep +config.storage\.yml: it has no entry that this generator writes/)
       .and match(/keep +#{initializer}, which has settings of its own/)
     expect(app.files.except("log/all.log")).to eq(before)
   end

@@ -210,7 +210,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
         use_custodian(Custody::Recording.new { answer })
         service = client(encryption_key: "custodian:x", encryption_key_id: "x")
         expect(error_of { store(into: service) }).to be_a(EncryptedS3Service::KeyringError)
-          .and have_attributes(message: /must return 32 bytes .*, and returned (?!32 bytes)/)
+          .and have_attributes(message: /must return 32 bytes .*, but it returned (?!32 bytes)/)
         expect(traces_of(key)).to be_empty
       end
     end
@@ -281,7 +281,7 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       end
       EncryptedS3Service.key_custodian = nil
       expect(error_of { client }).to be_a(EncryptedS3Service::ConfigurationError)
-        .and have_attributes(message: /encryption_key is with a key custodian, and none is configured: set config/)
+        .and have_attributes(message: /encryption_key needs a key custodian, but none is configured: set config/)
     end
 
     it "can be in a file" do

@@ -137,7 +137,7 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
 
     it "a public key for reading" do
       expect(refusal(decryption_keys: { "front" => OpenSSL::PKey::RSA.new(2048).public_to_pem }))
-        .to eq("decryption_keys.front is a public key, which reads nothing: give the private key")
+        .to eq("decryption_keys.front is a public key, which cannot read: give the private key")
     end
   end
 

@@ -27,7 +27,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
 
   it "refuses contradictory settings" do
     key = EncryptedS3Service::EncryptionKey.generate
-    expect_refusal(/kms_key_id and encryption_key cannot both write/, kms_key_id: arn, encryption_key: key)
+    expect_refusal(/kms_key_id cannot be combined with encryption_key/, kms_key_id: arn, encryption_key: key)
     expect_refusal(/encryption_key_id is not for keys in AWS KMS/, kms_key_id: arn, encryption_key_id: "2026")
     expect_refusal(/encryption_key_passphrase is not for keys in AWS KMS/,
                    encryption_key: "kms:#{arn}", encryption_key_passphrase: "x")
@@ -50,7 +50,7 @@ RSpec.describe EncryptedS3Service::Configuration, "with keys in AWS KMS" do
 
   it "refuses contexts that KMS or the format does not accept" do
     expect_refusal(/kms_encryption_context must be a Hash/, kms_key_id: arn, kms_encryption_context: "team")
-    expect_refusal(/kms_encryption_context.team must be a text/, kms_key_id: arn, kms_encryption_context: { team: 1 })
+    expect_refusal(/kms_encryption_context.team must be a String/, kms_key_id: arn, kms_encryption_context: { team: 1 })
     expect_refusal(/`aws:x-amz-cek-alg`, which the format reserves/,
                    kms_key_id: arn, kms_encryption_context: { "aws:x-amz-cek-alg" => "115" })
     expect_refusal(/at most 768 bytes/, kms_key_id: arn, kms_encryption_context: { team: "x" * 800 })

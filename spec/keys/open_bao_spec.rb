@@ -48,7 +48,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
     it "are those about a deleted transit key, which is permanent" do
       bao.destroy(reference && key)
       expect(error_of { unwrapped }).to be_a(EncryptedS3Service::KeyDestroyedError)
-        .and have_attributes(message: /has no transit key `#{key}`.*unreadable for good/, retryable?: false)
+        .and have_attributes(message: /has no transit key `#{key}`.*permanently unreadable/, retryable?: false)
     end
 
     it "are those about a removed version of the transit key, which is permanent" do
@@ -83,7 +83,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       bao.destroy(key)
       bao.api!(:post, "transit/keys/#{key}")
       expect(error_of { unwrapped }).to be_a(EncryptedS3Service::UnwrapError)
-        .and have_attributes(message: /deleted and made again, or the reference was changed/)
+        .and have_attributes(message: /deleted and created again, or the reference was changed/)
     end
 
     it "are those about another mount and a missing namespace" do
@@ -94,7 +94,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       use_open_bao(namespace: "nowhere")
       expect(error_of do
                unwrapped
-             end).to be_a(EncryptedS3Service::ConfigurationError).and have_attributes(message: /this namespace/)
+             end).to be_a(EncryptedS3Service::ConfigurationError).and have_attributes(message: /the namespace does not exist/)
     end
 
     it "are those about a token without permission, and an invalid one" do

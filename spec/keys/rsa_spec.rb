@@ -106,7 +106,7 @@ RSpec.describe EncryptedS3Service::Client, "RSA keys" do
       cipher = OpenSSL::Cipher.new("aes-256-cbc")
       [rsa.private_to_pem(cipher, "pass phrase"), rsa.to_pem(cipher, "pass phrase")].each do |pem|
         expect(rsa_client(pem, encryption_key_passphrase: "pass phrase").download(key)).to eq("data")
-        expect(refusal(pem)).to eq("encryption_key is encrypted, and encryption_key_passphrase is missing")
+        expect(refusal(pem)).to eq("encryption_key is encrypted, but encryption_key_passphrase is missing")
         expect(refusal(pem, encryption_key_passphrase: "")).to end_with("encryption_key_passphrase is missing")
         expect(refusal(pem, encryption_key_passphrase: "s3cret"))
           .to eq("encryption_key cannot be decrypted: is encryption_key_passphrase right?")

@@ -225,7 +225,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       old_blobs(1)
       behind(store, commitment_policy: "require_encrypt_allow_decrypt") do
         expect { command(REENCRYPT: "true").rotate }
-          .to raise_error(EncryptedS3Service::NotRotatedError, /still shows its old envelope/)
+          .to raise_error(EncryptedS3Service::NotRotatedError, /still returns its old envelope/)
       end
     end
   end

@@ -148,7 +148,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
 
     it "that is wrong fails without a checksum, unless it shall be corrected" do
       blobs = [nil, "placeholder"].map { |checksum| imported(checksum, size: 5) }
-      expect(reasons(migrate)).to all(match(/has 100000 bytes, its row says 5. REPAIR_CHECKSUMS=true/))
+      expect(reasons(migrate)).to all(match(/has 100000 bytes, but its row says 5. REPAIR_CHECKSUMS=true/))
       expect(migrate(repair_checksums: true)).to have_attributes(moved: 2, corrected: 2, failures: [])
       expect(blobs.map { |blob| blob.reload.byte_size }).to eq([100_000, 100_000])
     end

@@ -184,7 +184,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     end.to raise_error(EncryptedS3Service::ConfigurationError, /No file is under a destroyed key/)
     destroy("1")
     run(REPORT: "report")
-    expect { run(REPORT: "report") }.to raise_error(EncryptedS3Service::FileError, /report.json is there already/)
+    expect { run(REPORT: "report") }.to raise_error(EncryptedS3Service::FileError, /report.json already exists/)
     configure({ encrypted: keys })
     expect do
       run(REPORT: "other")

@@ -50,7 +50,7 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     blobs = [1, 2].map { |tenant| store(tenant) }
     bao.destroy(transit_keys["1"])
     EncryptedS3Service.forget_keys
-    expect { blobs[0].download }.to raise_error(EncryptedS3Service::KeyDestroyedError, /unreadable for good/)
+    expect { blobs[0].download }.to raise_error(EncryptedS3Service::KeyDestroyedError, /permanently unreadable/)
     expect(blobs[1].download).to eq("of tenant 2")
     blobs[0].purge
     expect(blobs.map { |blob| server.head(bucket, blob.key).first }).to eq([404, 200])

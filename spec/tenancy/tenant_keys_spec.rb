@@ -359,7 +359,7 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       rsa = OpenSSL::PKey::RSA.new(2048)
       [rsa.public_to_pem, rsa.to_pem].each do |pem|
         expect { described_class.new(pem) }
-          .to raise_error(EncryptedS3Service::ConfigurationError, /master key must have 32 bytes, not be of RSA/)
+          .to raise_error(EncryptedS3Service::ConfigurationError, /master key must be an AES key of 32 bytes/)
       end
     end
   end

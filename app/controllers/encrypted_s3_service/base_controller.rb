@@ -25,7 +25,7 @@ module EncryptedS3Service
     def token_and_service(purpose, at: Time.now)
       token = Serving::Token.verify(request.path_parameters[:token], purpose: purpose, at: at) || return
       service = ActiveStorage::Blob.services.fetch(token[:service_name]) { return }
-      # A tenant's mirror: its primary has made the address.
+      # The URL of a file of a tenant's mirror names the mirror; its first part is the primary.
       service = ServiceParts.new(service).to_a.first
       [token, service] if ServiceParts.encrypts?(service)
     end

@@ -5,8 +5,8 @@ module EncryptedS3Service
   # plaintext files).
   class BlobsController < BaseController
     # Responds with 200 or 206 and the file; 304 when the client has it; 404 when the token is not valid or the file
-    # does not exist; 412 when the client wants another version; 416 when the range is outside of the file; 503 when
-    # too many large files are being opened.
+    # does not exist; 412 when the client requires another version; 416 when the range is outside of the file; 503 when
+    # too many large files are open.
     # @return [void]
     def show
       token, @service = token_and_service(Serving::Token::BLOB)

@@ -33,8 +33,8 @@ module ActiveStorage
     # @return [::EncryptedS3Service::Client] the client behind this service, without Rails
     attr_reader :client
 
-    # @return [Symbol, nil] the name by which links and direct uploads find this service, if it is another than
-    #   its own: that of a tenant's mirror, whose parts are not found by name
+    # @return [Symbol, nil] the name of this service in links and direct uploads; nil for its own name. The primary of a
+    #   tenant's mirror has the name of the mirror, because its own cannot be looked up
     # @api private
     attr_accessor :name_in_addresses
 

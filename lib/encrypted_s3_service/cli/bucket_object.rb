@@ -9,19 +9,19 @@ module EncryptedS3Service
       private_constant :ADDRESS
 
       # @param place [String]
-      # @return [Boolean] whether it is an address and no path
+      # @return [Boolean] whether it is an address, not a path
       def self.address?(place) = place.start_with?("s3://")
 
       # @param place [String]
       # @return [String] the name of the bucket
       # @raise [Options::Error]
       def self.bucket_of(place)
-        place[ADDRESS, 1] or raise Options::Error, "#{place}: an address is s3://BUCKET/KEY"
+        place[ADDRESS, 1] or raise Options::Error, "#{place} is not an address; the form is s3://BUCKET/KEY"
       end
 
       # @param place [String]
       # @param configuration [Configuration]
-      # @param recovery_key [String, nil] DER of a private recovery key that reads instead
+      # @param recovery_key [String, nil] DER of a private recovery key used instead of the configured keys
       def initialize(place, configuration, recovery_key: nil)
         @place = place
         @key = place[ADDRESS, 2]
@@ -41,7 +41,7 @@ module EncryptedS3Service
       # @raise [Error]
       def read(&) = @client.download(@key, &)
 
-      # @param former [String] the key that it was written under
+      # @param former [String] the key under which the object was written
       # @return [Boolean] whether the object had to be changed
       # @raise [Error]
       def rebind(former) = @client.rebind(@key, from: former)
@@ -67,7 +67,7 @@ module EncryptedS3Service
       # @return [void]
       # @raise [Error]
       def write(file, force:, content_type:)
-        raise FileError, "#{@place} is there already; --force overwrites it" if !force && @client.exist?(@key)
+        raise FileError, "#{@place} already exists; --force overwrites it" if !force && @client.exist?(@key)
 
         @client.upload(@key, file, content_type: content_type)
       end

@@ -7,9 +7,9 @@ module EncryptedS3Service
     # Describes an object's envelope in words. None of it is authenticated, and no wrapped key is shown.
     # @api private
     class EnvelopeSummary
-      # The entry that marks a format, and the format.
+      # Formats by an entry that only this format has.
       FORMATS = { "x-amz-key" => :v1, "x-amz-key-v2" => :v2, "x-amz-3" => :v3 }.freeze
-      # Names of the formats for people.
+      # Names of the formats in the output.
       NAMES = {
         v1: "V1 (legacy: read only with --security-profile v2_and_legacy or v3_and_legacy)",
         v2: "V2 (Amazon S3 EncryptionV2)", v3: "V3 (with key commitment)"
@@ -27,7 +27,7 @@ module EncryptedS3Service
       RECOVERY = "encrypted-s3-recovery"
       # Bytes of the authentication tag.
       TAG = 16
-      # Columns of the names.
+      # Characters of the first column.
       WIDTH = 14
       private_constant :FORMATS, :NAMES, :WRAPS, :SUITES, :DESCRIPTIONS, :PLACE, :KMS_KEY, :RECOVERY, :TAG,
                        :WIDTH

@@ -13,8 +13,8 @@ module EncryptedS3Service
       # @param configuration [Configuration]
       # @param metadata [String, nil] path
       # @param instruction_file [String, nil] path
-      # @param object_key [String, nil] the key of the object in its bucket, if it is bound to that
-      # @param recovery_key [String, nil] DER of a private recovery key that reads instead
+      # @param object_key [String, nil] the object's key in its bucket, which it may be bound to
+      # @param recovery_key [String, nil] DER of a private recovery key used instead of the configured keys
       def initialize(path, configuration, metadata: nil, instruction_file: nil, object_key: nil, recovery_key: nil)
         @path = path
         @name = object_key || path
@@ -62,7 +62,7 @@ module EncryptedS3Service
         OutputFile.refuse_existing(@metadata_path, force)
         OutputFile.write(@path, force: force) do |body|
           _bytes, entries = Native::Local.seal(@configuration.to_native, @name, file.fileno, body.fileno)
-          # Inside of the block, because a body without its metadata would be useless.
+          # Inside of the block, so that no body appears without its metadata, which it needs.
           OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
         end
       end

@@ -19,8 +19,8 @@ module EncryptedS3Service
       def read(path)
         parse(File.binread(path))
       rescue Errno::ENOENT
-        raise FileError, "#{path} is missing: the object's metadata, as `aws s3api head-object` prints it; without " \
-                         "them nobody can decrypt the object"
+        raise FileError, "#{path} is missing. Save the object's metadata in it, as `aws s3api head-object` " \
+                         "prints them; the object cannot be decrypted without them"
       rescue FileError => e
         raise FileError, "#{path} #{e.message}"
       end

@@ -7,25 +7,25 @@ module EncryptedS3Service
     # The command's arguments.
     # @api private
     class Options
-      # The arguments make no sense.
+      # Raised for invalid arguments.
       class Error < StandardError; end
 
-      # The actions, with the methods that do them.
+      # The actions and their methods of {CLI}.
       ACTIONS = { "inspect" => :inspect_object, "decrypt" => :decrypt, "encrypt" => :encrypt,
                   "rebind" => :rebind, "index" => :index, "wrap-key" => :wrap_key,
                   "verify-report" => :verify_report }.freeze
 
       BANNER = <<~TEXT
         Usage:
-          encrypted_s3_service inspect OBJECT            say how an object is encrypted; needs no key
+          encrypted_s3_service inspect OBJECT            show how an object is encrypted; needs no key
           encrypted_s3_service decrypt OBJECT [-o FILE]  decrypt it into a file or to the standard output
           encrypted_s3_service encrypt FILE -o OBJECT    encrypt a file
-          encrypted_s3_service rebind OBJECT --from KEY  bind an object that you have renamed or copied in its bucket to
-                                                         its present key; it was written under KEY
-          encrypted_s3_service index OBJECT              store the segment map of a large object (KEY.segments), with
-                                                         which any part of it is read without the rest
-          encrypted_s3_service wrap-key TRANSIT_KEY      make a key that OpenBao keeps, and print the reference that the
-                                                         configuration gets; --key-file takes an existing key
+          encrypted_s3_service rebind OBJECT --from KEY  bind an object that was renamed or copied in its bucket to
+                                                         its new key; it was written under KEY
+          encrypted_s3_service index OBJECT              store the segment map of a large object (KEY.segments), so
+                                                         that parts of it are read without the rest
+          encrypted_s3_service wrap-key TRANSIT_KEY      generate a key, wrap it with OpenBao, and print the
+                                                         reference for the configuration; --key-file wraps a given key
           encrypted_s3_service verify-report REPORT --public-key FILE
                                                          check the signature of a destruction report
 
@@ -33,14 +33,14 @@ module EncryptedS3Service
         it (FILE.metadata.json, or --metadata): the output of `aws s3api head-object`, or the x-amz-meta entries as one
         object of names and values.
 
-        Keys are never given as arguments, which every user of the machine can see. They come from files (--key-file),
-        from the variable ENCRYPTION_KEY (ENCRYPTION_KEY_PASSPHRASE for an encrypted PEM), or from --config. Credentials
-        come from the sources of Amazon's tools: variables, configuration files, roles.
+        Keys cannot be given as arguments, because every user of the machine can see those. They come from files
+        (--key-file), from the variable ENCRYPTION_KEY (ENCRYPTION_KEY_PASSPHRASE for an encrypted PEM), or from
+        --config. Credentials come from the sources of Amazon's tools: variables, configuration files, roles.
       TEXT
 
       EPILOGUE = <<~TEXT
 
-        Files are written only after the whole object was authenticated, and appear whole or not at all.
+        A file is written only after the whole object was authenticated, and appears whole or not at all.
         Exit status: 0, 1 after a failure, 2 for wrong usage.
 
         Examples:
@@ -96,7 +96,7 @@ module EncryptedS3Service
         @action = ACTIONS.fetch(name) do
           raise Error, "no action is given" unless name
 
-          raise Error, "there is no #{name.inspect}, only #{ACTIONS.keys.join(", ")}"
+          raise Error, "the action #{name.inspect} is unknown; use #{ACTIONS.keys.join(", ")}"
         end
         @source = rest.shift or raise Error, "#{name}: its argument is missing"
         raise Error, "too many arguments: #{rest.join(" ")}" if rest.any?
@@ -108,22 +108,22 @@ module EncryptedS3Service
       def check(name)
         check_places(name)
         check_objects(name == "encrypt" ? @target : @source) if OBJECTS.include?(name)
-        raise Error, "--from belongs to rebind" if @from && name != "rebind"
-        raise Error, "--recovery-key belongs to decrypt" if @recovery_key && name != "decrypt"
+        raise Error, "--from is for rebind only" if @from && name != "rebind"
+        raise Error, "--recovery-key is for decrypt only" if @recovery_key && name != "decrypt"
 
         check_report(name)
-        raise Error, "--config and --service belong together" if @config.nil? != @service.nil?
+        raise Error, "--config and --service must be given together" if @config.nil? != @service.nil?
       end
 
       def check_report(name)
         if name == "verify-report"
-          raise Error, "verify-report: say which key has signed it: --public-key FILE" unless @public_key
+          raise Error, "verify-report: give the key that signed the report: --public-key FILE" unless @public_key
         elsif @public_key || @signature
-          raise Error, "--public-key and --signature belong to verify-report"
+          raise Error, "--public-key and --signature are for verify-report only"
         end
       end
 
-      # An option that is silently ignored may have been the one that mattered.
+      # Options without effect are refused, because the user may rely on them.
       def check_objects(place)
         BucketObject.address?(place) ? check_bucket_object(place) : check_local_object
       end
@@ -131,14 +131,14 @@ module EncryptedS3Service
       def check_bucket_object(place)
         local = { "--metadata" => @metadata, "--instruction-file" => @instruction_file, "--object-key" => @object_key }
         ignored = local.compact.keys.first
-        raise Error, "#{ignored} belongs to local objects. #{place} is in a bucket" if ignored
+        raise Error, "#{ignored} is for local objects only; #{place} is in a bucket" if ignored
       end
 
       def check_local_object
-        raise Error, "--content-type belongs to objects in buckets" if @content_type
+        raise Error, "--content-type is for objects in buckets only" if @content_type
         return if @object_key || ["off", nil].include?(@settings[:place_binding])
 
-        raise Error, "--place-binding needs --object-key: a local object does not know its key in the bucket"
+        raise Error, "--place-binding needs --object-key: a local file does not contain the object's key in the bucket"
       end
 
       def check_places(name)
@@ -154,19 +154,19 @@ module EncryptedS3Service
       end
 
       def check_encrypting
-        raise Error, "encrypt: say where to: --output OBJECT" unless @target
+        raise Error, "encrypt: give the object to write: --output OBJECT" unless @target
         raise Error, "encrypt reads local files only" if BucketObject.address?(@source)
       end
 
       def check_rebinding
-        raise Error, "rebind: the object is in a bucket: s3://BUCKET/KEY" unless BucketObject.address?(@source)
-        raise Error, "rebind: say which key the object was written under: --from KEY" unless @from
-        raise Error, "rebind: --from is the key alone, without s3://BUCKET/" if BucketObject.address?(@from)
+        raise Error, "rebind: the object must be in a bucket: s3://BUCKET/KEY" unless BucketObject.address?(@source)
+        raise Error, "rebind: give the key under which the object was written: --from KEY" unless @from
+        raise Error, "rebind: --from must be the key alone, without s3://BUCKET/" if BucketObject.address?(@from)
         raise Error, "rebind writes no file" if @target
       end
 
       def check_indexing
-        raise Error, "index: the object is in a bucket: s3://BUCKET/KEY" unless BucketObject.address?(@source)
+        raise Error, "index: the object must be in a bucket: s3://BUCKET/KEY" unless BucketObject.address?(@source)
         raise Error, "index writes no file" if @target
       end
 
@@ -182,27 +182,27 @@ module EncryptedS3Service
       end
 
       def define_files(parser)
-        parser.on("-o", "--output OBJECT", "where to; - is the standard output") { |value| @target = value }
+        parser.on("-o", "--output OBJECT", "what to write; - is the standard output") { |value| @target = value }
         parser.on("-f", "--force", "overwrite existing files") { @force = true }
         parser.on("--metadata FILE", "the metadata of a local object") { |value| @metadata = value }
         parser.on("--instruction-file FILE", "the instruction file of a local object") do |value|
           @instruction_file = value
         end
-        parser.on("--object-key KEY", "the key in the bucket of a local object, to check or bind it") do |value|
+        parser.on("--object-key KEY", "the key of a local object in its bucket, to check or bind it") do |value|
           @object_key = value
         end
-        parser.on("--from KEY", "the key that a renamed object was written under") { |value| @from = value }
-        parser.on("--key-file FILE", "a key, as encryption_key has it; again for more that only read") do |value|
+        parser.on("--from KEY", "rebind: the key under which the object was written") { |value| @from = value }
+        parser.on("--key-file FILE", "a key in the form of encryption_key; repeat for reading keys") do |value|
           @key_files << value
         end
       end
 
       def define_other_keys(parser)
         parser.on("--recovery-key FILE",
-                  "decrypt: a private recovery key in PEM, in the place of all others") do |value|
+                  "decrypt: a private recovery key in PEM, instead of all other keys") do |value|
           @recovery_key = value
         end
-        parser.on("--public-key FILE", "verify-report: the public key that has signed it") do |value|
+        parser.on("--public-key FILE", "verify-report: the public key of the signature") do |value|
           @public_key = value
         end
         parser.on("--signature FILE", "verify-report: the signature, if it is not REPORT.sig") do |value|
@@ -212,11 +212,11 @@ module EncryptedS3Service
 
       def define_settings(parser)
         parser.on("--config FILE", "a storage.yml") { |value| @config = value }
-        parser.on("--service NAME", "one of its entries") { |value| @service = value }
+        parser.on("--service NAME", "an entry of it") { |value| @service = value }
         parser.on("--region NAME") { |value| @settings[:region] = value }
-        parser.on("--endpoint URL", "of an S3-compatible store") { |value| @settings[:endpoint] = value }
-        parser.on("--path-style", "the bucket in the path of the URL") { @settings[:force_path_style] = true }
-        parser.on("--profile NAME", "of Amazon's configuration files") { |value| @settings[:profile] = value }
+        parser.on("--endpoint URL", "URL of an S3-compatible store") { |value| @settings[:endpoint] = value }
+        parser.on("--path-style", "put the bucket into the path of the URL") { @settings[:force_path_style] = true }
+        parser.on("--profile NAME", "profile in Amazon's configuration files") { |value| @settings[:profile] = value }
         define_formats(parser)
       end
 
@@ -238,7 +238,7 @@ module EncryptedS3Service
         parser.on("--content-type TYPE", "content type in the store for an encrypted file") do |value|
           @content_type = value
         end
-        parser.on("-h", "--help", "print this") { @text = parser.help }
+        parser.on("-h", "--help", "print this help") { @text = parser.help }
         parser.on("--version") { @text = VERSION }
       end
     end

@@ -16,9 +16,9 @@ module EncryptedS3Service
       # @raise [FileError] when the file exists, or is not an ordinary file
       def write(path, force:)
         refuse_existing(path, force)
-        # Without the name of the file, which may have as many bytes as the file system allows.
+        # The name of the file is not part of it, because that may already have the maximum length.
         partial = File.join(File.dirname(path), ".encrypted_s3_service.#{SecureRandom.hex(6)}.part")
-        # Readable like any other file when it is complete, and only by its owner before.
+        # Until the file is complete, only its owner can read it.
         File.open(partial, File::RDWR | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
           yield file
           file.chmod(0o666 & ~File.umask)
@@ -37,12 +37,12 @@ module EncryptedS3Service
         refuse_special(path)
         return if force || !(File.exist?(path) || File.symlink?(path))
 
-        raise FileError, "#{path} is there already; --force overwrites it"
+        raise FileError, "#{path} already exists; --force overwrites it"
       end
 
-      # The complete file would take the place of a device, a pipe or a link to one: `-o /dev/null --force`, as root.
+      # Replacing a device or a pipe by a file would damage the system: `-o /dev/null --force`, as root.
       def refuse_special(path)
-        raise FileError, "the file to write has no name" if path.empty?
+        raise FileError, "the name of the file to write is empty" if path.empty?
         return if !File.exist?(path) || File.file?(path)
 
         raise FileError, "#{path} is not an ordinary file. Without --output, or with -, the standard output is used"
@@ -57,7 +57,7 @@ module EncryptedS3Service
       rescue Errno::EEXIST
         refuse_existing(path, false)
       rescue Errno::EPERM, Errno::EOPNOTSUPP, NotImplementedError
-        # No links on this file system.
+        # The file system has no hard links.
         File.rename(partial, path)
       end
       private_class_method :put_in_place

@@ -8,9 +8,9 @@ module EncryptedS3Service
     # Where keys and settings come from: files, the environment, an entry of a `storage.yml`.
     # @api private
     class ServiceSettings
-      # A configuration must have a bucket, and a local file has none.
+      # A configuration must have a bucket, but a local file has none.
       NO_BUCKET = "none"
-      # The settings of a key in AWS KMS.
+      # Values that remove the settings of a key in AWS KMS.
       NO_KMS = { kms_key_id: nil, kms_encryption_context: nil, kms_allow_decrypt_with_any_cmk: nil }.freeze
       private_constant :NO_BUCKET, :NO_KMS
 
@@ -22,7 +22,7 @@ module EncryptedS3Service
       end
 
       # @param bucket [String]
-      # @param key [String, nil] in the place of all others
+      # @param key [String, nil] used instead of all others
       # @return [Configuration]
       # @raise [ConfigurationError]
       def for_bucket(bucket, key: nil)
@@ -35,13 +35,13 @@ module EncryptedS3Service
         configuration({ **given, **@options.settings, bucket: bucket }, key)
       end
 
-      # @param key [String, nil] in the place of all others
+      # @param key [String, nil] used instead of all others
       # @return [Configuration]
       # @raise [ConfigurationError]
       def for_file(key: nil)
         file = { bucket: NO_BUCKET }
         file[:envelope_location] = "instruction_file" if @options.instruction_file
-        # The key in the bucket, which a file does not have.
+        # A binding includes the key in the bucket, which a file does not contain.
         file[:place_binding] = "off" unless @options.object_key
         configuration({ **entry.except(:root), **@options.settings, **file }, key)
       end
@@ -100,7 +100,7 @@ module EncryptedS3Service
       def evaluate(text)
         ERB.new(text, trim_mode: "<>").result
       rescue NameError
-        raise ConfigurationError, "#{@options.config} asks for something that only Rails has (credentials, paths). " \
+        raise ConfigurationError, "#{@options.config} uses something that only Rails has (credentials, paths). " \
                                   "Give the settings as options, and the key by --key-file or ENCRYPTION_KEY"
       rescue StandardError, ScriptError => e
         raise ConfigurationError, "#{@options.config} cannot be evaluated: #{e.class.name}"

@@ -33,7 +33,7 @@ module EncryptedS3Service
                                        "#{BY_SIZE.values.join(", ")}."
     end
 
-    # @return [String] the checksum with the digest's name before it, in the form of the Rust core
+    # @return [String] the checksum with the digest's name before it, as the Rust core expects it
     def to_s = "#{@algorithm}:#{@base64}"
 
     # @param found [String] Base64 of the plaintext's digest

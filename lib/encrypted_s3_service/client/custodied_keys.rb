@@ -4,8 +4,8 @@ require_relative "../configuration/confidential"
 
 module EncryptedS3Service
   class Client
-    # The native client of a service whose keys a custodian keeps. It has the keys for as long as {KeyCustody} has them,
-    # and is then dropped and built again. Connections are kept: they belong to the process.
+    # The native client of a service whose keys a custodian keeps. It is dropped when {KeyCustody} drops its keys, and
+    # built again on the next use. Its connections stay open, because they belong to the process.
     # @api private
     class CustodiedKeys
       include Confidential
@@ -26,7 +26,7 @@ module EncryptedS3Service
         # The errors of the reading keys that the native client lacks, by key id.
         @refusals = {}
         @lock = Mutex.new
-        custody.tell(self)
+        custody.register(self)
       end
 
       # @return [Native::Client]

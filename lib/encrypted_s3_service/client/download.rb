@@ -4,7 +4,7 @@ require "delegate"
 
 module EncryptedS3Service
   class Client
-    # A download of the native client. When it is closed, it logs the events that an operator must know of.
+    # A download of the native client. When it is closed, it logs the events that an operator must know about.
     # @api private
     class Download < SimpleDelegator
       # @param native [Native::Download]
@@ -17,16 +17,16 @@ module EncryptedS3Service
       # Releases the connection and the memory.
       # @return [void]
       def close
-        tell_of_bad_segment_map if bad_segment_map?
+        warn_of_bad_segment_map if bad_segment_map?
         super
       end
 
       private
 
-      # The object was checked, so this is no error.
-      def tell_of_bad_segment_map
+      # A warning and no error, because the object itself was authenticated.
+      def warn_of_bad_segment_map
         EncryptedS3Service.logger.warn("The segment map of the object #{@key.inspect} does not belong to it or was " \
-                                       "changed. The object itself was checked and is right. A new map is being " \
+                                       "changed. The object itself was checked and is intact. A new map is being " \
                                        "stored. If you see this message again, run " \
                                        "`rails encrypted_s3_service:index`.")
       end

@@ -10,8 +10,8 @@ module EncryptedS3Service
       #
       # @param key [String] UTF-8
       # @param dry_run [Boolean] whether to read and store nothing and only report whether the object lacks a map
-      # @return [Symbol] `:stored`; `:present` when it already has a map, whose header alone is checked; `:small` when
-      #   it has at most `memory_limit` bytes; `:impossible` for an object in a legacy form, or whose key is too long;
+      # @return [Symbol] `:stored`; `:present` when it already has a map, of which only the header is checked; `:small`
+      #   when it has at most `memory_limit` bytes; `:impossible` for a legacy object, or when the key is too long;
       #   `:lacking` in a dry run
       # @raise [NotFoundError]
       # @raise [KeyringError] when no configured key unwraps the object's data key

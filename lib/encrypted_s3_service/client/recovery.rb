@@ -24,7 +24,7 @@ module EncryptedS3Service
                              passphrase_setting: "ENCRYPTION_KEY_PASSPHRASE")
       return key.der if key.private?
 
-      raise ConfigurationError, "the recovery key is the public one, which opens nothing: give the private key"
+      raise ConfigurationError, "the recovery key is a public key, which opens nothing: give the private key"
     end
 
     # @param recovery_key [String] DER of a private recovery key
@@ -40,7 +40,7 @@ module EncryptedS3Service
     %i[upload compose rotate rebind reencrypt].each do |operation|
       # @raise [UnsupportedOperationError] always
       define_method(operation) do |*|
-        raise UnsupportedOperationError, "A client with a recovery key only reads."
+        raise UnsupportedOperationError, "A client with a recovery key can only read, list and delete."
       end
     end
 

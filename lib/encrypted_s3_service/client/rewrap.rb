@@ -33,8 +33,8 @@ module EncryptedS3Service
       # request. The object stays as it is, so this also works for objects that are archived or locked.
       #
       # If `place_binding` is `"verify"`, an object that is not bound to its key (docs/format.md, 4) gets the entry that
-      # binds it. Nothing proves then that it has always been under this key. An object that is not for the
-      # `recovery_keys` gets an entry for them.
+      # binds it. This does not prove that it has always been under this key. An object without an entry for the
+      # `recovery_keys` gets one.
       #
       # @param key [String] UTF-8
       # @param largest_copy [Integer] bytes of the largest object that the store copies in one request; larger objects

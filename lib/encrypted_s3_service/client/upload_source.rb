@@ -62,7 +62,7 @@ module EncryptedS3Service
       file.seek(position)
     end
 
-    # The File, if reading its descriptor gives exactly the bytes of its `read`.
+    # Returns the File if its descriptor returns the same bytes as its `read`, otherwise nil.
     def plain_file
       file = @io.instance_of?(Tempfile) ? @io.__getobj__ : @io
       return unless file.instance_of?(File) && untouched?(@io) && untouched?(file)

@@ -4,11 +4,11 @@ module EncryptedS3Service
   class Client
     # Older versions of an object, which a bucket with versioning keeps when the object is replaced or deleted.
     module Versions
-      # Statuses of stores that know no versions: R2 answers 501.
+      # Statuses of stores that do not support versioning; R2 sends 501.
       UNKNOWN = [400, 405, 501].freeze
       private_constant :UNKNOWN
 
-      # Only for a bucket that {#keeps_versions?}: other stores may not know the request. Needs the permission
+      # Requires that {#keeps_versions?} is true, because other stores may not support the request. Needs the permission
       # `s3:ListBucketVersions`.
       #
       # @param key [String] UTF-8
@@ -60,7 +60,7 @@ module EncryptedS3Service
       def keeps_versions?
         return false if configuration.root
 
-        # A bucket that had versions once has a state for ever.
+        # Once versioning was enabled, a bucket always reports a state.
         !keyless.bucket_state[:versioning].nil?
       rescue StoreError => e
         raise unless UNKNOWN.include?(e.status)

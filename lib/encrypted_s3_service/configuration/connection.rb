@@ -51,7 +51,7 @@ module EncryptedS3Service
         { **address, **credentials, **http, **retries, **checksums }.freeze
       end
 
-      # @return [Hash{Symbol => Object}] where AWS KMS is, frozen
+      # @return [Hash{Symbol => Object}] region and endpoint of AWS KMS, frozen
       def kms
         { kms_region: settings.string(:kms_region), kms_endpoint: url(:kms_endpoint, "https://kms.example.com") }.freeze
       end
@@ -59,10 +59,10 @@ module EncryptedS3Service
       # @return [Array(Symbol, String), nil] the missing credential setting and the problem; nil when none is missing
       def half_a_credential
         id, secret, token = %i[access_key_id secret_access_key session_token].map { |name| settings.string(name) }
-        return [:secret_access_key, "is missing, but there is an access_key_id"] if id && !secret
-        return [:access_key_id, "is missing, but there is a secret_access_key"] if secret && !id
+        return [:secret_access_key, "is missing, but access_key_id is set"] if id && !secret
+        return [:access_key_id, "is missing, but secret_access_key is set"] if secret && !id
 
-        [:access_key_id, "is missing, but there is a session_token"] if token && !id
+        [:access_key_id, "is missing, but session_token is set"] if token && !id
       end
 
       private

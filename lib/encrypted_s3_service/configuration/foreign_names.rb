@@ -10,7 +10,7 @@ module EncryptedS3Service
       OBJECTS = "needs Ruby objects, which the native client cannot use"
       CREDENTIALS = "#{OBJECTS}. Set access_key_id and secret_access_key, or profile (with source_profile, role_arn, " \
                     "credential_process or SSO in Amazon's configuration file)".freeze
-      LOGS = "is not supported: requests are not logged, because they have signatures. Subscribe to the events of " \
+      LOGS = "is not supported: requests are not logged, because they contain signatures. Subscribe to the events of " \
              "Active Storage (ActiveSupport::Notifications)"
       PAUSES = "is not supported: the client chooses the pauses between attempts. Set retry_limit and retry_mode"
       PLAINTEXT = "would reveal facts about the plaintext to the store. Active Storage keeps them in the database"
@@ -36,8 +36,8 @@ module EncryptedS3Service
         ssl_verify_peer: "cannot be false: an unverified certificate gives no protection. Set the certificate " \
                          "of the store's authority with ssl_ca_bundle or ssl_ca_directory",
         ssl_ca_store: "#{OBJECTS}. Set ssl_ca_bundle or ssl_ca_directory",
-        ssl_cert: "is not supported: this client has no certificate of its own",
-        ssl_key: "is not supported: this client has no certificate of its own",
+        ssl_cert: "is not supported: the client does not present a certificate",
+        ssl_key: "is not supported: the client does not present a certificate",
         ssl_timeout: "is part of http_open_timeout",
         http_continue_timeout: "is not supported: requests do not wait for 100 Continue",
         stub_responses: "cannot be true: responses cannot be stubbed. Use Rails' Disk service in tests",
@@ -48,7 +48,7 @@ module EncryptedS3Service
         s3_us_east_1_regional_endpoint: "must be regional: region us-east-1 has its own endpoint here",
         s3_use_arn_region: "is not supported: set region to the region of the access point",
         follow_redirects: "cannot be false: redirects are never followed. Set the right region",
-        client: "is not supported: this service has a client of its own",
+        client: "is not supported: the service creates its own client",
         sse_customer_algorithm: CUSTOMER_KEYS, sse_customer_key: CUSTOMER_KEYS, sse_customer_key_md5: CUSTOMER_KEYS,
         content_disposition: PLAINTEXT, content_encoding: PLAINTEXT, content_language: PLAINTEXT,
         content_type: PLAINTEXT, metadata: PLAINTEXT, content_md5: PLAINTEXT, checksum_sha256: PLAINTEXT,

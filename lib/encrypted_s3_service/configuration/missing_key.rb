@@ -2,12 +2,12 @@
 
 module EncryptedS3Service
   class Configuration
-    # What to do about a missing `encryption_key`. Where the application's credentials cannot be read, the key may be in
-    # them: who made a new one then could not read the files that are there.
+    # Advice about a missing `encryption_key`. If the application's credentials cannot be read here, the key may be in
+    # them; files that were encrypted with it could not be read with a new key.
     # @api private
     module MissingKey
       class << self
-        # @param recipe [String] a sentence, without its period: how a key is made
+        # @param recipe [String] how to make a key: a sentence without its period
         # @return [String] sentences, without the last period
         def way_out(recipe)
           first = advice or return recipe
@@ -33,9 +33,9 @@ module EncryptedS3Service
             "put its key into #{file(credentials.key_path)}"
         end
 
-        # Beside such a file Rails does not read config/credentials.yml.enc.
+        # If the environment has such a file, Rails does not read config/credentials.yml.enc.
         def for_one_environment(credentials)
-          "Rails reads no credentials but #{file(credentials.content_path)} here: if the key is in others, copy it " \
+          "Rails reads only #{file(credentials.content_path)} here: if the key is in other credentials, copy it " \
             "with `bin/rails credentials:edit --environment #{credentials.content_path.basename(".yml.enc")}`"
         end
 

@@ -16,10 +16,10 @@ module EncryptedS3Service
       WORDS = %r{\A[a-z0-9]{1,19}(?:[_.:/ -]+[a-z0-9]{1,19})*\z}
       private_constant :WORDS
 
-      # How a name in a settings hash is shown in messages. A key can be in the place of a name, if the two sides of a
-      # Hash of keys were exchanged or YAML is indented wrongly.
+      # Returns a setting's name for messages. A name can be a key by mistake, if ids and keys were exchanged or YAML is
+      # indented wrongly.
       # @param name [Symbol, String, Integer]
-      # @return [String] the name, or a remark in its place when it could be a key
+      # @return [String] the name, or a placeholder when it could be a key
       def self.label(name)
         text = name.to_s
         likely_key = text.start_with?("base64:", "-----BEGIN") || (text.bytesize >= 24 && !text.match?(WORDS))

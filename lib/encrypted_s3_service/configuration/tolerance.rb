@@ -20,7 +20,7 @@ module EncryptedS3Service
         # @return [Boolean] whether there is a {reason}
         def tolerated? = !reason.nil?
 
-        # @return [Boolean] whether keys can also be placeholders, as while an image is built
+        # @return [Boolean] whether keys can also be placeholders, for example while an image is built
         def placeholders? = dummy? || (rails? && rake?)
 
         # @return [Boolean] whether Rails' own variable says that there are no secrets

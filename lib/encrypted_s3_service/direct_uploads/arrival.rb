@@ -58,7 +58,7 @@ module EncryptedS3Service
 
       private
 
-      # More digits than any size has do not become a number of their own.
+      # Reads at most 30 digits, more than any size has, because parsing a very long number takes long.
       def content_length = @request.get_header("CONTENT_LENGTH").to_s[/\A\d+\z/]&.slice(0, 30)&.to_i
 
       def too_large?(length)

@@ -48,7 +48,7 @@ module EncryptedS3Service
       end
 
       def blob_args
-        Description.refuse_formless(params[:blob])
+        Description.require_object(params[:blob])
         arguments = Announcement.checked(super)
         service = direct_upload_service
         DirectUploads.refuse_plaintext(service) unless params.key?(:service_token)
@@ -56,7 +56,8 @@ module EncryptedS3Service
         service ? arguments.merge(service_name: service) : arguments
       end
 
-      # An address for a file that cannot be stored would live for years: its lifetime grows with the size.
+      # The lifetime of a URL grows with the size of the file. A URL for a file that is too large would be valid for
+      # years.
       def refuse_unstorable(service, arguments)
         service = service ? ActiveStorage::Blob.services.fetch(service) : ActiveStorage::Blob.service
         clients = ServiceParts.new(service).encrypted.map(&:client)

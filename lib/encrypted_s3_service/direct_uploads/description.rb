@@ -4,9 +4,9 @@ require "json"
 
 module EncryptedS3Service
   module DirectUploads
-    # Checks the form of a client's description of a file: its entries must be of the right kind and of a sensible size.
-    # Active Storage stores any value. Wrong kinds end in errors of the database (status 500), and a name or metadata of
-    # megabytes end up in a row, in every link to the file and in the headers of redirects.
+    # Checks the entries of a client's description of a file: their types and sizes. Active Storage accepts any value. A
+    # wrong type then causes an error of the database (status 500), and a name or metadata of megabytes are stored in a
+    # row, in every link to the file and in the headers of redirects.
     # @api private
     module Description
       # Maximum bytes of a file name. File systems allow 255.
@@ -22,16 +22,16 @@ module EncryptedS3Service
       class << self
         # @param blob [Object] the value that the client sent as `blob`
         # @return [void]
-        # @raise [DirectUploadInvalidError] when it is not a set of entries. A missing or empty value is left to Rails
+        # @raise [DirectUploadInvalidError] when it is not an object. A missing or empty value is left to Rails
         #   (400)
-        def refuse_formless(blob)
+        def require_object(blob)
           refuse("`blob` must be an object.") unless blob.blank? || blob.is_a?(ActionController::Parameters)
         end
 
         # @param arguments [Hash{Symbol => Object}] arguments of ActiveStorage::Blob.create_before_direct_upload!
         # @return [void]
-        # @raise [DirectUploadInvalidError] when an entry is missing, of another kind or too long
-        # @raise [DirectUploadTooLargeError] when the size is larger than a database can note
+        # @raise [DirectUploadInvalidError] when an entry is missing, has a wrong type or is too long
+        # @raise [DirectUploadTooLargeError] when the size is larger than the column `byte_size` can hold
         def check(arguments)
           check_name(arguments[:filename])
           check_word("content_type", arguments[:content_type], optional: true)

@@ -57,7 +57,7 @@ module EncryptedS3Service
         return options unless service
 
         url = direct_uploads_url_for(service, **settings)
-        # Rails' own options stay Rails' business (`data_checksum_algorithm` from 8.2 on).
+        # Rails adds options of its own (`data_checksum_algorithm` from 8.2 on).
         options = convert_direct_upload_option_to_url({ **options, direct_upload: true })
         options.merge({ "data-direct-upload-url" => url }.compact)
       end

@@ -34,7 +34,7 @@ module EncryptedS3Service
 
       def whole(io, length)
         start = io.pos
-        raise ActiveStorage::IntegrityError, "the length is not the announced one" unless io.size - start == length
+        raise ActiveStorage::IntegrityError, "The file is not as long as announced." unless io.size - start == length
 
         @beginning = io.read(BEGINNING).to_s.b
         io.seek(start)
@@ -46,7 +46,7 @@ module EncryptedS3Service
         Counted.new(io, @beginning.dup, length)
       end
 
-      # Reads the bytes that were read ahead, then the rest.
+      # Returns the bytes that were read already, then the rest of the input.
       class Counted
         # @return [Integer] announced length in bytes
         attr_reader :size
@@ -72,7 +72,7 @@ module EncryptedS3Service
           return buffer&.clear && nil if data.nil? || data.empty?
 
           @pos += data.bytesize
-          raise ChecksumError, "there are more bytes than were announced" if @pos > @size
+          raise ChecksumError, "The file is longer than announced." if @pos > @size
 
           buffer ? buffer.replace(data) : data
         end

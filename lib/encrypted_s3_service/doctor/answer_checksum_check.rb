@@ -31,7 +31,7 @@ module EncryptedS3Service
           return ok(SUBJECT, "requested only where required, as this store needs it")
         end
 
-        service.go_on_with(response_checksum_validation: "when_required")
+        service.continue_with(response_checksum_validation: "when_required")
         failed SUBJECT, "refused (#{answer_in(problem)}). Set `response_checksum_validation: when_required`: " \
                         "downloads work with it"
       end

@@ -7,7 +7,7 @@ module EncryptedS3Service
     # All checks of the Rails application itself.
     # @api private
     class Application
-      # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
+      # These files reopen the class. Required outside of it, they would trigger its autoload.
       require_relative "application/host_check"
       require_relative "application/login_check"
       require_relative "application/mirrors_check"

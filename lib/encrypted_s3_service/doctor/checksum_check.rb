@@ -27,7 +27,7 @@ module EncryptedS3Service
         return ok(SUBJECT, "sent only where required, as this store needs it") if set_already?
 
         # The following checks should not fail for the same reason.
-        service.go_on_with(request_checksum_calculation: "when_required")
+        service.continue_with(request_checksum_calculation: "when_required")
         failed SUBJECT, "refused (#{answer_in(problem)}). Set `request_checksum_calculation: when_required`: uploads " \
                         "work with it"
       end

@@ -15,7 +15,7 @@ module EncryptedS3Service
         status = service.bucket.ask_unsigned("#{service.folder}/none")[:status]
         ok SUBJECT, "#{service.place} responds (#{status} to an unsigned request)"
       rescue Error => e
-        # The reason of a refused certificate says what to do.
+        # The error for a rejected certificate contains its own advice.
         advice = ". Check `endpoint`, `region`, and the network between" unless e.is_a?(CertificateError)
         failed SUBJECT, "#{service.place} does not respond: #{reason(e)}#{advice}"
       end

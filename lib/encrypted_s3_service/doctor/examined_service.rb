@@ -25,7 +25,7 @@ module EncryptedS3Service
       # @return [String] the service's name in storage.yml
       attr_reader :name
 
-      # @return [Hash{Symbol => Object}] the entry; it holds secrets
+      # @return [Hash{Symbol => Object}] the entry, including secrets
       attr_reader :options
 
       # @return [String] the folder of this examination's probes
@@ -45,7 +45,7 @@ module EncryptedS3Service
       # Changes settings for the following checks, so that they do not all fail for the same reason.
       # @param changes [Hash{Symbol => Object}]
       # @return [void]
-      def go_on_with(**changes)
+      def continue_with(**changes)
         @changes = @changes.merge(changes)
       end
 

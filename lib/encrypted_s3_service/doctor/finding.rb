@@ -2,8 +2,8 @@
 
 module EncryptedS3Service
   class Doctor
-    # One line of the report. `status` is `:ok`, `:warning`, `:hint`, `:skipped` or `:failed`; `subject` names the thing
-    # that was checked; `text` is the result and, unless it is ok, the advice.
+    # One line of the report. `status` is `:ok`, `:warning`, `:hint`, `:skipped` or `:failed`; `subject` names what was
+    # checked; `text` is the result and, unless it is ok, the advice.
     # @api private
     Finding = Data.define(:status, :subject, :text) do
       # @return [Boolean]

@@ -27,7 +27,7 @@ module EncryptedS3Service
         own(key)
       rescue ConfigurationError => e
         # The other checks use a temporary key.
-        service.go_on_with(**ExaminedService.temporary_key)
+        service.continue_with(**ExaminedService.temporary_key)
         failed SUBJECT, missing? ? "missing. #{Configuration::MissingKey.way_out(MAKE)}" : e.message
       end
 
@@ -50,12 +50,12 @@ module EncryptedS3Service
         keys = configuration.keys.select(&:custodied?)
         keys.each { |key| key.copy.wipe }
         names = keys.map { |key| "the key #{key.id || "without an id"}" }
-        ok CUSTODY, "#{custodian} returned #{names.join(", ")}. An outage of it is survived for " \
+        ok CUSTODY, "#{custodian} returned #{names.join(", ")}. During an outage files stay usable for " \
                     "#{EncryptedS3Service.key_custody_ttl.to_i} seconds at most " \
                     "(config.encrypted_s3_service.key_custody_ttl)"
       rescue Error => e
         # The other checks use a temporary key.
-        service.go_on_with(**ExaminedService.temporary_key, decryption_keys: nil)
+        service.continue_with(**ExaminedService.temporary_key, decryption_keys: nil)
         failed CUSTODY, e.message
       end
 

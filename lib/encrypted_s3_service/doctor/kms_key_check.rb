@@ -20,7 +20,7 @@ module EncryptedS3Service
         writing, *reading = configuration.keys.grep(KmsKey).select(&:id)
         findings = [judge(writing)]
         # The other checks use a temporary key.
-        service.go_on_with(**ExaminedService.temporary_key) if findings.first.failed?
+        service.continue_with(**ExaminedService.temporary_key) if findings.first.failed?
         findings + reading.filter_map { |key| judge_reading(key) }
       end
 
@@ -32,11 +32,11 @@ module EncryptedS3Service
         return failed(SUBJECT, "#{key.id} in AWS KMS #{problem}") if problem
 
         milliseconds, same = timed { @native.try_writing_key }
-        return failed(SUBJECT, "AWS KMS opens another data key than it made. Check kms_endpoint") unless same
+        return failed(SUBJECT, "AWS KMS does not decrypt its own data keys. Check kms_endpoint") unless same
 
-        ok SUBJECT, "in AWS KMS: #{described ? described[:arn] : key.id} made and opened a data key in " \
-                    "#{milliseconds} ms. Each file costs one such request when it is written and one when it is " \
-                    "read; nothing is kept, so files cannot be used while KMS is away"
+        ok SUBJECT, "in AWS KMS: #{described ? described[:arn] : key.id} generated and decrypted a data key in " \
+                    "#{milliseconds} ms. Each file costs one request when it is written and one when it is " \
+                    "read. Data keys are not cached, so files cannot be used while KMS is unavailable"
       rescue Error => e
         failed SUBJECT, "#{key.id} in AWS KMS cannot be used: #{e.message}"
       end
@@ -48,7 +48,7 @@ module EncryptedS3Service
         warning READING, "#{key.id} in AWS KMS cannot be used: #{e.message}"
       end
 
-      # @return [Hash{Symbol => Object}, nil] nil when the credentials may not ask for it
+      # @return [Hash{Symbol => Object}, nil] nil when the credentials lack the permission
       def describe(key)
         @native.kms_key(key.id)
       rescue AccessError
@@ -59,7 +59,7 @@ module EncryptedS3Service
         return if described.nil?
         return "is #{described[:state]}: it cannot be used" unless described[:state] == "Enabled"
 
-        "is no symmetric key for encryption and cannot make data keys" unless described[:usable]
+        "is not a symmetric key for encryption, so it cannot generate data keys" unless described[:usable]
       end
 
       def timed

@@ -5,9 +5,9 @@ require_relative "check"
 
 module EncryptedS3Service
   class Doctor
-    # Checks that new objects are for the recovery keys, and that the store keeps the entry by which they open. The
-    # private recovery keys are not here, so a pair of the doctor's own shows that such an object opens without other
-    # keys.
+    # Checks that the recovery keys can open new objects: the store must keep the metadata entry for them. The private
+    # recovery keys are not here, so a temporary key pair is used to check that such an object can be opened by it
+    # alone.
     # @api private
     class RecoveryCheck < Check
       SUBJECT = "recovery keys"
@@ -18,10 +18,10 @@ module EncryptedS3Service
       def call
         wanted = service.configuration.recovery_fingerprints
         return if wanted.empty?
-        return failed(SUBJECT, "the store does not keep the metadata entry by which they open") unless named == wanted
-        return failed(SUBJECT, "an object that was stored for a recovery key does not open by it") unless opens?
+        return failed(SUBJECT, "the store does not keep their metadata entry") unless named == wanted
+        return failed(SUBJECT, "an object stored for a recovery key cannot be opened by it") unless opens?
 
-        ok SUBJECT, "new files are for #{wanted.join(", ")}. Try each private key once, where it is kept: " \
+        ok SUBJECT, "new files can be opened by #{wanted.join(", ")}. Try each private key once, where it is stored: " \
                     "encrypted_s3_service decrypt OBJECT --recovery-key FILE"
       rescue Error => e
         failed SUBJECT, "cannot be tried (#{answer_in(e)})"

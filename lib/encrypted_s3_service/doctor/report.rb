@@ -9,7 +9,7 @@ module EncryptedS3Service
       LOOKS = { ok: ["ok", 32], warning: ["warning", 33], hint: ["hint", 36], skipped: ["skipped", 90],
                 failed: ["FAILED", 31] }.freeze
 
-      # Columns for the subjects.
+      # Characters of the subjects' column.
       WIDTH = 24
       private_constant :WIDTH
 
@@ -25,7 +25,7 @@ module EncryptedS3Service
 
       # Prints the heading of one service.
       # @param name [String]
-      # @param place [String] where it keeps its files
+      # @param place [String] its bucket or folder
       # @return [void]
       def service(name, place)
         write "#{paint(name, 1)}: #{place}"

@@ -32,7 +32,7 @@ module EncryptedS3Service
 
       private
 
-      # S3 has no such codes.
+      # S3's codes do not end like this.
       def of_kms?(error) = error.store_code.to_s.end_with?("Exception")
 
       def with_key(key)

@@ -52,7 +52,7 @@ module EncryptedS3Service
         (0...plaintext.bytesize).step(STRIDE).any? { |start| stored.include?(plaintext.byteslice(start, SAMPLE)) }
       end
 
-      # Deletes 20 MiB now and not at the end.
+      # Deletes the probe early, because it can have 20 MiB.
       def remove
         service.client.delete(key)
         service.gone(key)

@@ -44,9 +44,7 @@ module EncryptedS3Service
       end
 
       def judge
-        unless readable?
-          return warning SUBJECT, "they are stored, but cannot be read, so that they are of no use. #{ADVICE}"
-        end
+        return warning SUBJECT, "they are stored but unreadable, so they have no effect. #{ADVICE}" unless readable?
 
         client.delete(key)
         service.gone(key) unless left?
@@ -66,7 +64,7 @@ module EncryptedS3Service
         false
       end
 
-      # The finding already says what would be logged.
+      # The finding reports what would be logged.
       def quietly
         before = EncryptedS3Service.logger
         EncryptedS3Service.logger = Logger.new(nil)

@@ -16,7 +16,8 @@ module EncryptedS3Service
       app.executor.register_hook(ServiceSwitch::ExecutorHook)
     end
 
-    # Runs after Rails', so that its `perform_all_later` comes after this gem's, and that may defer the jobs.
+    # Runs after the initializer of Rails, so that this gem's `perform_all_later` is called before Rails', which may
+    # defer the jobs.
     initializer "encrypted_s3_service.carried_tenant", after: "active_job.enqueue_after_transaction_commit" do
       ActiveSupport.on_load(:active_job) do
         include CarriedTenant

@@ -5,7 +5,7 @@ require_relative "../errors"
 module EncryptedS3Service
   class Engine
     # Checks that `service: EncryptedS3` means this gem's service. Active Storage loads the first file of that name on
-    # the load path. A file in the application's `lib`, as published recipes have it, or in another gem would silently
+    # the load path. A file in the application's `lib`, as in published recipes, or in another gem would silently
     # replace this gem's service and encrypt differently.
     # @api private
     module ServiceFile
@@ -22,8 +22,8 @@ module EncryptedS3Service
           return unless other
 
           raise ConfigurationError,
-                "`service: EncryptedS3` does not mean the service of the gem encrypted_s3_service: #{shown(other)} " \
-                "takes its place. Delete or rename that file, or remove its gem from the Gemfile."
+                "`service: EncryptedS3` is not the service of the gem encrypted_s3_service, because #{shown(other)} " \
+                "replaces it. Delete or rename that file, or remove its gem from the Gemfile."
         end
 
         private

@@ -75,8 +75,8 @@ module EncryptedS3Service
       # @return [String, nil] a class and an attribute, for example `"Current.organisation"`
       setting :current_tenant, :attribute
 
-      # Whether jobs of gems carry the tenant, or the service of a block, from the place of enqueueing. Jobs that
-      # include {Job} always do.
+      # Whether jobs that do not include {Job}, for example those of gems, run for the tenant, or on the service of the
+      # block, in which they were enqueued.
       # @return [Boolean] true by default
       setting :carry_tenant_in_jobs, :boolean, default: true
 

@@ -20,7 +20,7 @@ module EncryptedS3Service
     attr_reader :reference
 
     # @param value [String] the reference
-    # @param id [String, nil] the key id in the objects' metadata; nil takes that of the reference, `""` means none
+    # @param id [String, nil] the key id in the objects' metadata; nil for that of the reference, `""` means none
     # @param setting [String] the name of the setting, for messages
     # @raise [ConfigurationError] when it is not a reference, or there is no id
     def initialize(value, id: nil, setting: "encryption_key")
@@ -39,10 +39,10 @@ module EncryptedS3Service
     # @return [Boolean] true
     def reads? = true
 
-    # @return [Boolean] true: the key is with a custodian
+    # @return [Boolean] true
     def custodied? = true
 
-    # @return [String] the same for the same key from any source, and no secret
+    # @return [String] equal for equal keys from any source; not secret
     def fingerprint = @reference.key_id || @reference.text
 
     # Requests the key, unless this process has it.
@@ -50,12 +50,12 @@ module EncryptedS3Service
     # @raise [KeyringError]
     def copy = EncryptedS3Service.key_custody.copy(@reference)
 
-    # @return [Hash{Symbol => Object}] the key for the native client; it holds the secret
+    # @return [Hash{Symbol => Object}] the key for the native client, including the secret
     # @raise [KeyringError]
     def to_native = native_with(copy.bytes)
 
     # @param bytes [String]
-    # @return [Hash{Symbol => Object}] the key for the native client; it holds the secret
+    # @return [Hash{Symbol => Object}] the key for the native client, including the secret
     def native_with(bytes) = { id: @id, kind: kind, key: bytes }
 
     private
@@ -63,9 +63,9 @@ module EncryptedS3Service
     def public_attributes = { id: @id, key: :in_custody }
 
     def advice(setting)
-      return "put # and the id behind it, or set encryption_key_id" if setting == "encryption_key"
+      return "append # and the id, or set encryption_key_id" if setting == "encryption_key"
 
-      "put # and the id behind it, or give decryption_keys as a Hash of ids and keys"
+      "append # and the id, or give decryption_keys as a Hash of ids and keys"
     end
   end
 end

@@ -8,12 +8,12 @@ require_relative "secret_bytes"
 
 # Keys that a custodian keeps.
 module EncryptedS3Service
-  # The keys of this process that a custodian keeps. A key is requested when it is first needed, kept for {#ttl}
-  # seconds, and then wiped. The time starts before the request is sent, on a monotonic clock, so a key that
-  # is revoked at the custodian is not used for longer than that.
+  # The keys that this process received from a custodian. A key is requested when it is first needed, kept for {#ttl}
+  # seconds and then wiped. The time starts before the request is sent and is measured on a monotonic clock, so a key
+  # that was revoked is not used for longer than that.
   #
-  # If many threads need a key, one of them asks and the others wait for the answer. A refusal is remembered for a few
-  # seconds, so that a custodian in trouble is not asked for every file.
+  # If many threads need a key, one of them requests it and the others wait. A failure is kept for some seconds
+  # ({RETRY_AFTER}), so that a failing custodian does not get a request for every file.
   # @api private
   class KeyCustody
     include Confidential
@@ -21,15 +21,14 @@ module EncryptedS3Service
     # Default of `config.encrypted_s3_service.key_custody_ttl` in seconds.
     DEFAULT_TTL = 300
 
-    # Seconds until a custodian is asked again: after a temporary failure, and after any other refusal.
+    # Seconds until a key is requested again: after a temporary failure, and after any other one.
     RETRY_AFTER = { true => 5, false => 30 }.freeze
 
     # A clock that also counts while the machine sleeps.
     CLOCK = Process.const_defined?(:CLOCK_BOOTTIME) ? Process::CLOCK_BOOTTIME : Process::CLOCK_MONOTONIC
     private_constant :CLOCK
 
-    # The answer for one reference: the key, or the reason why there is none, until `ends_at`. `lock` is held while
-    # asking.
+    # The result for one reference until `ends_at`: the key or the error. `lock` is locked during a request.
     Entry = Struct.new(:lock, :bytes, :error, :ends_at) do
       include Confidential
 
@@ -86,8 +85,8 @@ module EncryptedS3Service
 
     # @param reference [KeyReference]
     # @return [Copy] must be wiped
-    # @raise [CustodianError] when the custodian cannot be asked or refuses
-    # @raise [KeyDestroyedError] when the key is gone for good
+    # @raise [CustodianError] when the custodian is not available or refuses
+    # @raise [KeyDestroyedError] when the key was destroyed
     # @raise [KeyringError] when it returns another key
     # @raise [ConfigurationError] when there is no custodian
     def copy(reference)
@@ -107,10 +106,10 @@ module EncryptedS3Service
       release
     end
 
-    # Registers a holder of copies. It is told to release them when keys have expired.
-    # @param holder [#release] is kept only as long as others keep it
+    # Registers an object with copies of keys. Its `release` is called when keys have expired or are forgotten.
+    # @param holder [#release] referenced weakly
     # @return [void]
-    def tell(holder)
+    def register(holder)
       @lock.synchronize { @holders[holder] = true }
     end
 
@@ -133,7 +132,7 @@ module EncryptedS3Service
       @process = Process.pid
     end
 
-    # @return [Copy, nil] nil when all keys were forgotten meanwhile, and this entry with them
+    # @return [Copy, nil] nil when all keys were forgotten meanwhile
     def known_or_asked(entry, reference)
       return unless @lock.synchronize { current?(entry, reference) }
 
@@ -165,11 +164,11 @@ module EncryptedS3Service
       keep(entry, reference, now + [RETRY_AFTER.fetch(e.retryable?), ttl].min, error: e)
       raise
     ensure
-      # A custodian of the application may keep using its String.
+      # A custodian of the application may use its String again.
       SecretBytes.wipe(bytes) if bytes.is_a?(String) && @custodian.call.is_a?(OpenBao)
     end
 
-    # A result for an entry that was forgotten meanwhile is not kept.
+    # A result for an entry that was forgotten meanwhile is not stored.
     def keep(entry, reference, ends_at, bytes: nil, error: nil)
       @lock.synchronize do
         return SecretBytes.wipe(bytes.to_s) unless current?(entry, reference)
@@ -189,19 +188,19 @@ module EncryptedS3Service
       raise e.class, "Cannot use the key #{reference.name}: #{e.message}", cause: e.cause
     rescue StandardError => e
       raise CustodianError, "Cannot use the key #{reference.name}: the key custodian #{custodian.class} failed " \
-                            "(#{e.class}). Keys that were unwrapped before stay for #{ttl.to_i} seconds at most; " \
-                            "then their files cannot be used until the custodian answers."
+                            "(#{e.class}). Keys that it returned before are used for at most #{ttl.to_i} seconds; " \
+                            "then their files cannot be used until the custodian works again."
     end
 
     def check(bytes, reference)
       if (problem = problem_with(bytes))
         raise KeyringError, "The key custodian must return #{EncryptionKey::SIZE} bytes for the key " \
-                            "#{reference.name}, and returned #{problem}."
+                            "#{reference.name}, but it returned #{problem}."
       end
       return if reference.key_id.nil? || reference.key_id == EncryptionKey.id_of(bytes)
 
-      raise KeyringError, "The key custodian returned another key for the key #{reference.name} than the reference " \
-                          "was made for: its id is not #{reference.key_id}. Correct the reference."
+      raise KeyringError, "The key custodian returned another key than #{reference.name}: " \
+                          "its id is not #{reference.key_id}. Correct the reference."
     end
 
     def problem_with(bytes)
@@ -211,7 +210,7 @@ module EncryptedS3Service
       "only zeros" if bytes.each_byte.all?(&:zero?)
     end
 
-    # A key must be wiped even if no caller comes for it again. The thread ends with the last key.
+    # Wipes keys in time even if they are not requested again. The thread ends when there is no key left.
     def watch
       @changes << true
       return if @watch&.alive?
@@ -241,7 +240,7 @@ module EncryptedS3Service
       # @param subject [String] the key or setting
       # @return [String] the message for a missing custodian
       def missing(subject)
-        "#{subject} is with a key custodian, and none is configured: set config.encrypted_s3_service.key_custodian " \
+        "#{subject} needs a key custodian, but none is configured: set config.encrypted_s3_service.key_custodian " \
           "(without Rails: EncryptedS3Service.key_custodian), or BAO_ADDR in the environment for OpenBao"
       end
     end
@@ -277,8 +276,8 @@ module EncryptedS3Service
       @key_custody_ttl || (settings.key_custody_ttl if respond_to?(:settings)) || KeyCustody::DEFAULT_TTL
     end
 
-    # Wipes all keys that this process has from a custodian, so that the next file needs a new answer. Other processes
-    # follow within the time to live.
+    # Wipes all keys that this process received from a custodian, so that their next use requests them again. Other
+    # processes keep theirs for up to `key_custody_ttl` seconds.
     # @return [void]
     def forget_keys = key_custody.forget
   end

@@ -6,8 +6,8 @@ require_relative "encryption_key"
 
 module EncryptedS3Service
   # Tenants' keys that need no table: each is derived from one master key and the tenant's id (HKDF with SHA-256, RFC
-  # 5869). The master key is enough to derive all of them. To destroy one tenant's key, derive it with a salt as well,
-  # and keep the tenant's salt in the database and nowhere else:
+  # 5869). Anybody with the master key can derive all of them. To make the key of one tenant destroyable, derive it with
+  # a salt as well, and store the tenant's salt only in the database:
   #
   #     EncryptedS3Service::DerivedKeys.new(master_key, salt: ->(id) { Organisation.find_by(id: id)&.key_salt })
   class DerivedKeys
@@ -19,27 +19,27 @@ module EncryptedS3Service
     SALT_SIZE = 16
     private_constant :PURPOSE
 
-    # @param master_key [String] as `encryption_key` has it
+    # @param master_key [String] in the form of `encryption_key`
     # @param salt [#call, nil] given a tenant's id (String); returns at least 16 random bytes, or nil when the tenant's
     #   key is destroyed
     # @raise [ConfigurationError] when the master key is not an AES key
     def initialize(master_key, salt: nil)
       key = EncryptionKey.new(master_key)
-      # A key derived from a public key is no secret.
-      raise ConfigurationError, "the tenants' master key must have 32 bytes, not be of RSA" unless key.kind == "aes"
+      # A key derived from a public key would not be secret.
+      raise ConfigurationError, "the master key must be an AES key of 32 bytes, not an RSA key" unless key.kind == "aes"
 
       @master = key.bytes
       @salt = salt
     end
 
-    # @param id [String] the tenant's
+    # @param id [String] the tenant's id
     # @return [String, nil] 32 bytes; nil when the key is destroyed
     # @raise [ConfigurationError] when the salt is too short and could be guessed
     def call(id)
       salt = @salt ? @salt.call(id) : ""
       return if salt.nil?
       if @salt && salt.bytesize < SALT_SIZE
-        raise ConfigurationError, "the salt of tenant #{id} has #{salt.bytesize} bytes; it needs #{SALT_SIZE} or more"
+        raise ConfigurationError, "the salt of tenant #{id} has #{salt.bytesize} bytes; it needs at least #{SALT_SIZE}"
       end
 
       OpenSSL::KDF.hkdf(@master, salt: salt, info: "#{PURPOSE}:#{id}", length: 32, hash: "SHA256")

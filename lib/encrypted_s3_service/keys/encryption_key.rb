@@ -18,7 +18,7 @@ module EncryptedS3Service
     SIZE = 32
     # Bytes in an AES key that reads objects of other clients.
     READING_SIZES = [16, 24, 32].freeze
-    # Characters an id may have: it travels in an HTTP header.
+    # Maximum characters of an id, which is sent in an HTTP header.
     MAXIMUM_ID_SIZE = 128
     # The prefix of a Base64 key.
     PREFIX = "base64:"
@@ -45,15 +45,13 @@ module EncryptedS3Service
     def self.generate = "#{PREFIX}#{SecureRandom.base64(SIZE)}"
 
     # @param value [Object] the value of a setting for a key
-    # @return [Boolean] whether it contains no key; a template with a missing secret leaves `base64:` with nothing
-    #   behind it
+    # @return [Boolean] whether it contains no key; a template with a missing secret results in `base64:` alone
     def self.blank?(value)
       empty = ["", PREFIX, KeySource::PREFIX, *KeyReference::SCHEMES]
       value.nil? || (value.is_a?(String) && empty.include?(value.b.strip))
     end
 
-    # The id that is derived from an AES key: the same in every process without any setting. It does not help to find
-    # the key.
+    # The id that is derived from an AES key: the same in every process without any setting. It does not reveal the key.
     # @param bytes [String]
     # @return [String] 16 hexadecimal digits
     def self.id_of(bytes) = OpenSSL::HMAC.hexdigest("SHA256", bytes, ID_LABEL)[0, 16]
@@ -93,11 +91,11 @@ module EncryptedS3Service
     # @return [Boolean] whether objects written under it can be read with it
     def reads? = @kind != "rsa_public"
 
-    # @return [Boolean] false: the configuration has the key itself
+    # @return [Boolean] false
     # @api private
     def custodied? = false
 
-    # @return [Hash{Symbol => Object}] the key for the native client; it holds the secret
+    # @return [Hash{Symbol => Object}] the key for the native client, including the secret
     # @api private
     def to_native = { id: @id, kind: @kind, key: @bytes }
 
@@ -121,7 +119,7 @@ module EncryptedS3Service
       @fingerprint = key.fingerprint[0, 16]
     end
 
-    # Where the key is a setting of its own, its passphrase is the setting beside it.
+    # The passphrase of a nested key is nested beside it.
     def passphrase_setting = @setting.include?(".") ? "#{@setting}.passphrase" : "#{@setting}_passphrase"
 
     def decode(value)
@@ -143,7 +141,7 @@ module EncryptedS3Service
       refuse "is not strict Base64 after `#{PREFIX}`#{base64_hint(text)}. Make one with: #{RECIPE}"
     end
 
-    # What tools for secrets and editors often add or change.
+    # Advice about changes that editors and tools for secrets often make.
     def base64_hint(text)
       case text
       when /\A\s|\s\z/ then ": remove the blanks or line breaks around it"
@@ -168,7 +166,7 @@ module EncryptedS3Service
       id.dup unless id.empty?
     end
 
-    # Every object shows the id of its key, in clear.
+    # The id of its key is stored with every object in plaintext.
     def refuse_key_as_id(id, text)
       return unless id.is_a?(String)
 

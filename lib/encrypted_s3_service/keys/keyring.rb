@@ -6,8 +6,8 @@ require_relative "kms_key"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # The keys of one service: the one that writes, and any number of others that read. An object names its key by id. If
-  # it names none, or one that is not in the keyring, each key is tried in this order.
+  # The keys of one service: the writing key and any number of reading keys. An object names its key by id. If it names
+  # none, or one that is not in the keyring, each key is tried in this order.
   # @api private
   class Keyring
     # Names that a Hash in `decryption_keys` may have.
@@ -16,7 +16,7 @@ module EncryptedS3Service
     # @return [EncryptionKey, CustodiedKey, KmsKey, nil] the writing key
     attr_reader :writing
 
-    # @return [String, nil] which setting lacks its key
+    # @return [String, nil] the problem, if a key is missing
     attr_reader :missing
 
     # @param settings [Configuration::Options]
@@ -40,7 +40,7 @@ module EncryptedS3Service
     # @return [Boolean] whether a custodian keeps at least one of the keys
     def custodied? = @all.any?(&:custodied?)
 
-    # @return [Array<Hash>] the keys for the native client, the writing key first; they hold the secrets
+    # @return [Array<Hash>] the keys for the native client, the writing key first; including the secrets
     # @raise [KeyringError] when a custodian does not return a key
     def to_native = @all.map(&:to_native)
 
@@ -56,7 +56,7 @@ module EncryptedS3Service
       key_of(value, setting: "encryption_key", id: id || nil, passphrase: settings.secret(:encryption_key_passphrase))
     end
 
-    # A file may hold a reference, too.
+    # The file of a key can also contain a reference.
     def key_of(value, setting:, id:, passphrase:, sizes: [EncryptionKey::SIZE])
       reference = KeySource.resolve(value, setting)
       unless KeyReference.reference?(reference)
@@ -79,7 +79,7 @@ module EncryptedS3Service
 
     def read_kms_key(settings)
       if settings.raw(:encryption_key)
-        settings.refuse :kms_key_id, "and encryption_key cannot both write. Put the key that only reads into " \
+        settings.refuse :kms_key_id, "cannot be combined with encryption_key. Put the key that only reads into " \
                                      "decryption_keys"
       end
       id = settings.string(:kms_key_id)
@@ -88,7 +88,7 @@ module EncryptedS3Service
       in_kms("#{KmsKey::PREFIX}#{id.delete_prefix(KmsKey::PREFIX)}", settings, "kms_key_id")
     end
 
-    # Objects show the ARN of such a key.
+    # The id of such a key is its ARN.
     def in_kms(value, settings, setting)
       name = %i[encryption_key_id encryption_key_passphrase].find { |other| settings.raw(other) }
       settings.refuse name, "is not for keys in AWS KMS, which have ids of their own" if name
@@ -126,14 +126,14 @@ module EncryptedS3Service
                                     sizes: EncryptionKey::READING_SIZES)
       return key if key.nil? || key.reads?
 
-      raise ConfigurationError, "#{setting} is a public key, which reads nothing: give the private key"
+      raise ConfigurationError, "#{setting} is a public key, which cannot read: give the private key"
     end
 
     def lacking?(value)
       EncryptionKey.blank?(value) || (@tolerant && KeySource.missing?(value))
     end
 
-    # Where assets are precompiled there may be no key yet. Anywhere else the caller of {#missing} refuses this.
+    # While assets are precompiled there may be no key yet. Otherwise the caller of {#missing} raises.
     def lacking(setting, value)
       @missing ||= KeySource.missing?(value) ? "#{setting}: the file is missing" : "#{setting} is missing"
       nil

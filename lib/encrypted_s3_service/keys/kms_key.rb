@@ -25,7 +25,7 @@ module EncryptedS3Service
     def self.given?(value)
       return value.transform_keys(&:to_sym).key?(:kms_key_id) if value.is_a?(Hash)
 
-      # A raw AES key may begin in any way.
+      # A raw AES key can begin with any bytes.
       value.is_a?(String) && value.b.start_with?(PREFIX) &&
         (value.bytesize != EncryptionKey::SIZE || value.delete_prefix(PREFIX).match?(ID))
     end
@@ -46,17 +46,17 @@ module EncryptedS3Service
     end
 
     # @param context [Hash] the encryption context of its objects
-    # @return [KmsKey] stands for the key that an object's data key names, whichever it is
+    # @return [KmsKey] any key: KMS uses the one that encrypted the object's data key
     # @raise [ConfigurationError]
     def self.any(context:) = new(nil, any: true, context: context)
 
     # @param id [String, nil] a key id, an ARN or an alias
-    # @param context [Hash] texts by name
+    # @param context [Hash] strings by name
     # @param region [String, nil] `kms_region`
     # @param setting [String] the name of the key in messages
     # @param any [Boolean] whether there is no id, because any key may read
     # @raise [ConfigurationError] when it is not the id of a KMS key, is in another region, or the context has values
-    #   other than texts
+    #   other than strings
     def initialize(id, context: {}, region: nil, setting: "kms_key_id", any: false)
       @id = (any ? nil : check(id, region, setting))&.dup.freeze
       @context = read(context).freeze
@@ -69,14 +69,14 @@ module EncryptedS3Service
     # @return [Boolean] true
     def reads? = true
 
-    # @return [Boolean] false: KMS does not hand keys out
+    # @return [Boolean] false: the key stays in KMS
     def custodied? = false
 
     # @return [Array] the same for the same key with the same context
     # @api private
     def fingerprint = [@id, @context]
 
-    # @return [Boolean] whether the id is an alias, which does not tell its key
+    # @return [Boolean] whether the id is an alias, which does not identify its key
     def alias? = !id.nil? && id.match?(%r{\A(arn:.*:)?alias/})
 
     # @param arn [String] of a key
@@ -94,16 +94,16 @@ module EncryptedS3Service
       of_arn = id[/\Aarn:[^:]*:kms:([^:]*):/, 1]
       return id if of_arn.nil? || region.nil? || of_arn == region
 
-      refuse setting, "is a key of the region #{of_arn}, but kms_region is #{region}. Leave kms_region out: the ARN " \
-                      "says it"
+      refuse setting, "is a key of the region #{of_arn}, but kms_region is #{region}. Remove kms_region: the ARN " \
+                      "contains it"
     end
 
     def read(context)
-      refuse "kms_encryption_context", "must be a Hash of texts" unless context.is_a?(Hash)
+      refuse "kms_encryption_context", "must be a Hash of Strings" unless context.is_a?(Hash)
 
       context.to_h do |name, value|
         unless value.is_a?(String) || value.is_a?(Symbol)
-          refuse "kms_encryption_context.#{name}", "must be a text (quote it in YAML), not #{value.class}"
+          refuse "kms_encryption_context.#{name}", "must be a String (quote it in YAML), not #{value.class}"
         end
         [name.to_s, value.to_s]
       end

@@ -20,8 +20,7 @@ module EncryptedS3Service
   #       app_role: { role_id: ENV["BAO_ROLE_ID"], secret_id: ENV["BAO_SECRET_ID"] }
   #     )
   #
-  # Threads may share it, and it can be used after a fork. A request is given up after `time_limit` seconds, retries
-  # included.
+  # Threads may share it, and it can be used after a fork. A request fails after `time_limit` seconds, retries included.
   class OpenBao
     include Confidential
 
@@ -45,7 +44,7 @@ module EncryptedS3Service
     # @param namespace [String, nil]
     # @param mount [String] path of the transit engine
     # @param token [String, #call, nil] a token, or an object whose `call` returns one
-    # @param token_file [String, nil] path of a file with a token, as an agent keeps it; read again when the token is
+    # @param token_file [String, nil] path of a file with a token, for example of an agent; read again when the token is
     #   refused
     # @param app_role [Hash, nil] login by AppRole: `role_id:`, `secret_id:` (may be `file:` and a path), `mount:`
     #   ("approle")
@@ -72,9 +71,9 @@ module EncryptedS3Service
     # Has the server decrypt a reference.
     # @param reference [String] `openbao:` and the name of the transit key, `:` and the ciphertext
     # @return [String] 32 bytes, binary
-    # @raise [KeyDestroyedError] when the transit key, or the version of it, is deleted for good
+    # @raise [KeyDestroyedError] when the transit key, or the version of it, is permanently deleted
     # @raise [CustodianDeniedError] when the server refuses
-    # @raise [CustodianError] when it cannot be asked
+    # @raise [CustodianError] when it is not available
     # @raise [UnwrapError] when the ciphertext belongs to another transit key
     # @raise [ConfigurationError] when the reference or the address is wrong
     def unwrap(reference)

@@ -3,7 +3,7 @@
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A reference to a key that a custodian keeps. It replaces the key in the configuration and is no secret: only the
+  # A reference to a key that a custodian keeps. It replaces the key in the configuration and is not secret: only the
   # custodian can turn it into the key.
   #
   #     openbao:TRANSIT_KEY:CIPHERTEXT#KEY_ID       of OpenBao or Vault, as `encrypted_s3_service wrap-key` prints it
@@ -23,7 +23,7 @@ module EncryptedS3Service
     # @return [String] the text for the custodian: the reference without `#KEY_ID`
     attr_reader :text
 
-    # @return [String, nil] the id that is derived from the key; nil when the reference does not say it
+    # @return [String, nil] the id that is derived from the key; nil when the reference does not contain it
     attr_reader :key_id
 
     # @param value [Object] the value of a setting for a key

@@ -4,9 +4,8 @@ require "openssl"
 require_relative "../errors"
 
 module EncryptedS3Service
-  # Reads an RSA key as a configuration has it: text in PEM, encrypted or not, or a key of Ruby's own OpenSSL, as
-  # `Aws::S3::EncryptionV2::Client` takes it. Messages name the setting and never quote the key or its passphrase.
-  # @api private
+  # Reads an RSA key from a configuration: PEM, encrypted or not, or a key object of Ruby's OpenSSL, which
+  # `Aws::S3::EncryptionV2::Client` also accepts. Messages name the setting and never quote the key or its passphrase.
   class RsaKey
     # Bits of the modulus: fewer are breakable, and a data key wrapped with more does not fit into S3's metadata.
     BITS = (2048..4096)
@@ -17,7 +16,7 @@ module EncryptedS3Service
       "CERTIFICATE REQUEST" => "is a certificate request, not an RSA key",
       "OPENSSH PRIVATE KEY" => "is in OpenSSH's own format; convert it: ssh-keygen -p -m PKCS8 -f FILE"
     }.freeze
-    # What an encrypted PEM begins with: PKCS#8, and the older form of OpenSSL.
+    # The beginning of an encrypted PEM: PKCS#8, and the older form of OpenSSL.
     ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/
     private_constant :LABEL, :FOREIGN, :ENCRYPTED
 
@@ -40,7 +39,7 @@ module EncryptedS3Service
     # @param passphrase [String, nil] of an encrypted PEM
     # @param setting [String] the name of the setting, for messages
     # @param passphrase_setting [String]
-    # @raise [ConfigurationError] when it is no RSA key of 2,048 to 4,096 bits, or the passphrase does not fit
+    # @raise [ConfigurationError] when it is not an RSA key of 2,048 to 4,096 bits, or the passphrase is wrong
     def initialize(value, passphrase:, setting:, passphrase_setting:)
       @setting = setting
       @passphrase_setting = passphrase_setting
@@ -48,7 +47,7 @@ module EncryptedS3Service
       check
     end
 
-    # @return [Boolean] whether it can read, too
+    # @return [Boolean] whether it can also read
     def private? = @key.private?
 
     # @return [String] binary DER: PKCS#8 of a private key, `SubjectPublicKeyInfo` of a public one
@@ -57,7 +56,7 @@ module EncryptedS3Service
     # @return [Integer] bits of the modulus
     def bits = @key.n.num_bits
 
-    # @return [String] the same for both halves of a pair, and no secret
+    # @return [String] equal for the private and the public key; not secret
     def fingerprint = OpenSSL::Digest.hexdigest("SHA256", @key.public_to_der)
 
     private
@@ -76,7 +75,7 @@ module EncryptedS3Service
     end
 
     def check_passphrase(encrypted, passphrase)
-      refuse "is encrypted, and #{@passphrase_setting} is missing" if encrypted && passphrase.nil?
+      refuse "is encrypted, but #{@passphrase_setting} is missing" if encrypted && passphrase.nil?
       return if encrypted || passphrase.nil?
 
       raise ConfigurationError, "#{@passphrase_setting} is given, but #{@setting} is not encrypted"

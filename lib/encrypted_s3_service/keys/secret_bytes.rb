@@ -1,14 +1,13 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Copies of secrets that can be wiped. Ruby may have moved a String in memory before, so wiping is the best that Ruby
-  # code can do and no guarantee.
+  # Copies of secrets that can be wiped. This is no guarantee, because Ruby may have copied a String in memory before.
   # @api private
   module SecretBytes
     module_function
 
     # @param secret [String]
-    # @return [String] binary, with memory of its own
+    # @return [String] a binary copy that shares no memory with it
     def copy(secret) = String.new(capacity: secret.bytesize, encoding: Encoding::BINARY) << secret.b
 
     # @param secret [String] overwritten with zeros, unless it is frozen

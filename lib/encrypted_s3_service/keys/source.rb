@@ -8,13 +8,13 @@ module EncryptedS3Service
   module KeySource
     # The prefix of the path of a file.
     PREFIX = "file:"
-    # Bytes of a file that could be a key; the largest has about 3,500.
+    # Maximum bytes of a key's file; the largest key has about 3,500.
     MAXIMUM_SIZE = 64 * 1024
     private_constant :MAXIMUM_SIZE
 
     module_function
 
-    # @param value [Object] a path behind `file:`, a Pathname, or the key itself
+    # @param value [Object] `file:` and a path, a Pathname, or the key itself
     # @param setting [String] the name of the setting, for messages
     # @return [Object] the contents of the file without a line break at the end, or the value as it is
     # @raise [ConfigurationError] when the file cannot be read

@@ -15,10 +15,11 @@ module EncryptedS3Service
   #     report = EncryptedS3Service::DestructionReport.new(signature: signature)
   #     report.run.write("tmp/customer-42")   # customer-42.json, .json.sig, .html, .html.sig
   #
-  # Also tried are the older versions of an object in a bucket that keeps them, and the old files of a migration within
-  # one bucket, until they are deleted. Older versions of files that were purged are not looked for: no row names them.
+  # The older versions of an object in a bucket that keeps them are tried as well, and so are the old files of a
+  # migration within one bucket, until they are deleted. Older versions of purged files are not, because no row names
+  # them.
   #
-  # It names blobs and objects but not files, because names of files are often personal data. The report is held in
+  # It names blobs and objects but not files, because names of files are often personal data. The report is kept in
   # memory, some kilobytes for each file.
   class DestructionReport
     # Loaded in the class, so that these files, which add to it, find it and do not load this file again.
@@ -85,7 +86,7 @@ module EncryptedS3Service
         [["#{path}#{suffix}", text], ["#{path}#{suffix}#{ReportSignature::SUFFIX}", @signature.sign(text)]]
       end
       there = contents.map(&:first).find { |name| File.exist?(name) }
-      raise FileError, "#{there} is there already." if there
+      raise FileError, "#{there} already exists." if there
 
       contents.each { |name, text| File.binwrite(name, text, perm: 0o600) }.map(&:first)
     rescue SystemCallError => e
@@ -110,12 +111,12 @@ module EncryptedS3Service
     def former(blob, key, service_name)
       objects(blob, key, service_name).reject { |file| file[:result] == Results::GONE }
     rescue KeyError, ConfigurationError
-      message = "There is no such service any more. It had an old file of a migration"
+      message = "The service no longer exists. It had an old file of a migration"
       [{ service: service_name, blob_id: blob.id, key: key, bytes: blob.byte_size, result: Results::NOT_TRIED,
          tries: [{ with: service_name, error: "configuration", message: message }] }]
     end
 
-    # A mirror has the object several times.
+    # Each service of a mirror has a copy of the object.
     def trials(name)
       (@trials ||= Concurrent::Map.new).compute_if_absent(name) do
         parts = ServiceParts.new(ActiveStorage::Blob.services.fetch(name)).to_a

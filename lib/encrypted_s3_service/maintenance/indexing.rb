@@ -22,9 +22,9 @@ module EncryptedS3Service
       # @return [String]
       attr_reader :service_name
 
-      # @return [Hash{Symbol => Integer}] objects by result: `:stored`, `:present`, `:small`,
-      #   `:impossible` (legacy forms), `:lacking` (in a dry run), `:disabled` (the service's `segment_index` is false),
-      #   `:missing`, `:unfinished` (not there, and their blobs attached to nothing) and `:failed`
+      # @return [Hash{Symbol => Integer}] objects by result: `:stored`, `:present`, `:small`, `:impossible` (legacy
+      #   objects), `:lacking` (in a dry run), `:disabled` (`segment_index` of the service is false), `:missing`,
+      #   `:unfinished` (missing, and their blobs are not attached) and `:failed`
       attr_reader :outcomes
 
       # @param service_name [String]
@@ -47,9 +47,9 @@ module EncryptedS3Service
     attr_reader :run_failures
 
     # Checks the arguments without accessing the store.
-    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; also a tenant's. For a mirror: all its
-    #   services that encrypt. nil takes all services that the blobs name, in one run ({#run_all})
-    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are indexed, if they are in the service
+    # @param service [Symbol, String, ActiveStorage::Service, nil] the service or its name, also a tenant's; of a
+    #   mirror, all its services that encrypt; nil for all services of the blobs, in one run ({#run_all})
+    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: those to index, if they are in the service
     # @param dry_run [Boolean] whether to read and store nothing and only report which files lack a map
     # @param concurrency [Integer] number of files processed at once
     # @param rate [Numeric, nil] maximum number of objects per second

@@ -63,7 +63,7 @@ module EncryptedS3Service
     # The results: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `corrected`
     # (Integer, rows that got the right checksum or size), `removed` (Integer, files whose old copies were deleted),
     # `plan` ({Plan}, the old files to delete; nil if there were none), `confirmed` (Boolean, false when the plan was
-    # not agreed to), `doubtful` (Array, ids of at most a thousand blobs whose noted former keys cannot be proved;
+    # not agreed to), `doubtful` (Array, ids of at most a thousand blobs whose former keys cannot be verified;
     # nothing was deleted for those), `unfinished` (Integer, blobs without a file that are attached to nothing: uploads
     # that were never finished; they are left), `failed` (Integer) and `failures` (Array<Failure>, the first thousand of
     # them).
@@ -82,7 +82,7 @@ module EncryptedS3Service
     # Checks the arguments without accessing the stores.
     # @param from [Symbol, String] name of the present service
     # @param to [Symbol, String] name of the new service, which can be a tenant's (see {TenantKeys})
-    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are moved, if they are in `from`. It need not
+    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: those to move, if they are in `from`. It need not
     #   filter by service, and must not if old files are to be deleted, because their blobs are in `to` by then
     # @param delete [Boolean] whether old files are deleted afterwards, those of earlier runs included; if `blobs` is
     #   all of them, also those of blobs that were purged since

@@ -6,7 +6,7 @@ require_relative "../errors"
 require_relative "../keys/source"
 
 module EncryptedS3Service
-  # Signs reports and checks their signatures: Ed25519 (RFC 8032), 64 bytes in a file of their own beside the report, so
+  # Signs reports and checks their signatures: Ed25519 (RFC 8032), 64 bytes in a file beside the report, so
   # that `openssl` checks them as well (docs/custody.md).
   class ReportSignature
     include Confidential
@@ -35,7 +35,7 @@ module EncryptedS3Service
     # @return [String] 64 hexadecimal digits, the SHA-256 of the public key (`SubjectPublicKeyInfo`)
     def fingerprint = OpenSSL::Digest.hexdigest("SHA256", @key.public_to_der)
 
-    # @return [String] the public key in PEM, for those who check the report
+    # @return [String] the public key in PEM, to verify reports with
     def public_key = @key.public_to_pem
 
     # @param data [String]
@@ -44,7 +44,7 @@ module EncryptedS3Service
     def sign(data)
       @key.sign(nil, data)
     rescue OpenSSL::PKey::PKeyError
-      raise ConfigurationError, "a report is signed with the private key, and this one is public"
+      raise ConfigurationError, "a report must be signed with a private key, but this key is public"
     end
 
     # @param data [String]

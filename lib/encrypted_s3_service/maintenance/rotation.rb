@@ -9,13 +9,13 @@ module EncryptedS3Service
   #     EncryptedS3Service::Rotation.new(:encrypted_amazon).run
   #     EncryptedS3Service::Rotation.new(:"encrypted_amazon@42", blobs: organisation.blobs).run
   #
-  # Bodies stay where they are. The store copies each object onto itself with another envelope, in one step in which
-  # readers see either ({Client::Rewrap#rotate}). Files already under the writing key are left alone and cost one HEAD
-  # request each. So a run may be killed at any moment and repeated. Some stores answer that they have copied an object
-  # and have changed nothing: each store must show the new envelope of the first object that it rotates.
+  # Bodies are not moved: the store replaces the envelope by copying each object onto itself, atomically
+  # ({Client::Rewrap#rotate}). Files already under the writing key are not changed and cost one HEAD request each. So a
+  # run may be killed at any moment and repeated. Some stores report that they have copied an object but change nothing,
+  # so the first rotated object of each store is checked.
   #
   # If the configuration reads instruction files, an envelope in such a file is replaced there. Other files that are
-  # archived (Glacier) or locked (Object Lock) are left alone and count as failures, with the reason.
+  # archived (Glacier) or locked (Object Lock) are not changed and count as failures, with the reason.
   #
   # The format of a file stays the same. A V2 file where V3 is written (`commitment_policy`), or a file in a legacy
   # form, must be encrypted again instead. This moves its body through this process and gives it the tags and the
@@ -46,14 +46,15 @@ module EncryptedS3Service
     attr_reader :run_failures
 
     # Checks the arguments without accessing the store.
-    # @param service [Symbol, String, ActiveStorage::Service, nil] or its name; also a tenant's (see {TenantKeys}). For
-    #   a mirror: all its services that encrypt. nil takes all services that the blobs name, in one run ({#run_all})
-    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are rotated, if they are in the service
+    # @param service [Symbol, String, ActiveStorage::Service, nil] the service or its name, also a tenant's (see
+    #   {TenantKeys}); of a mirror, all its services that encrypt; nil for all services of the blobs, in one run
+    #   ({#run_all})
+    # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: those to rotate, if they are in the service
     # @param reencrypt [Boolean] whether to encrypt files again for which rotation is not enough
     # @param dry_run [Boolean] whether to change nothing and only report what a run would do. The report relies on the
     #   objects' metadata: nothing is unwrapped, so files without a key id count as files to rotate
-    # @param verify [Boolean] whether the store must show the new envelope of every object, by one more HEAD request
-    #   each
+    # @param verify [Boolean] whether to check the new envelope of every object, by one more HEAD request each, and not
+    #   only of the first
     # @param concurrency [Integer] number of files processed at once
     # @param rate [Numeric, nil] maximum number of objects per second
     # @param failures [String, nil] path of a file to write with one line per failure

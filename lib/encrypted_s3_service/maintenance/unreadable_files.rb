@@ -18,7 +18,7 @@ module EncryptedS3Service
     end
 
     # @return [Array<Line>] a line for each service, in the order of their names
-    # @raise [CustodianError] when the custodian of a tenant's key cannot be asked whether it is destroyed
+    # @raise [CustodianError] when the custodian of a tenant's key is not available
     def lines
       @lines ||= counted.filter_map do |name, count, bytes|
         Line.new(service_name: name, count: count, bytes: bytes.to_i) if unreadable?(name)

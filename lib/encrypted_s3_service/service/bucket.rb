@@ -18,7 +18,7 @@ module EncryptedS3Service
       put_object: "use `service.upload(key, io)`",
       delete_objects: "use `service.delete(key)`, or `service.delete_prefixed(prefix)`",
       **%i[objects object_versions multipart_uploads].to_h { |name| [name, LISTED] },
-      **%i[clear! delete delete!].to_h { |name| [name, "a whole bucket is not deleted or emptied here"] },
+      **%i[clear! delete delete!].to_h { |name| [name, "buckets cannot be deleted or emptied"] },
       **%i[exists? wait_until wait_until_exists wait_until_not_exists].to_h { |name| [name, ASKED] },
       **%i[
         acl arn bucket_arn bucket_region cors create creation_date data data_loaded? lifecycle lifecycle_configuration

@@ -6,7 +6,7 @@ module EncryptedS3Service
     # @return [String, nil] the folder; nil for a service with a bucket
     def root = client.configuration.root
 
-    # Keeps the files in another folder from now on. Processes that run tests in parallel take one each:
+    # Changes the folder of the files. Processes that run tests in parallel take one each:
     #
     #     parallelize_setup { |worker| ActiveStorage::Blob.service.root += "-#{worker}" }
     #

@@ -34,13 +34,13 @@ module EncryptedS3Service
       last_modified: "the time is not available. Use `blob.created_at`",
       **%i[restore restore_object].to_h { |name| [name, "use the tools of your store"] },
       **%i[wait_until wait_until_exists wait_until_not_exists].to_h { |name| [name, "use `exists?`"] },
-      **%i[data data_loaded? reload].to_h { |name| [name, "use `head`, which asks each time"] },
+      **%i[data data_loaded? reload].to_h { |name| [name, "use `head`, which sends a request each time"] },
       **%i[version version_id].to_h { |name| [name, "keys are never written twice, so use the key"] },
       **%i[
         checksum_crc32 checksum_crc32c checksum_crc64nvme checksum_md5 checksum_sha1 checksum_sha256 checksum_sha512
         checksum_type checksum_xxhash3 checksum_xxhash64 checksum_xxhash128
       ].to_h do |name|
-        [name, "the store's checksum is one of the ciphertext. Use `blob.checksum`"]
+        [name, "the store's checksum is that of the ciphertext. Use `blob.checksum`"]
       end,
       **%i[
         accept_ranges archive_status bucket_key_enabled cache_control content_disposition content_encoding

@@ -2,7 +2,8 @@
 
 module EncryptedS3Service
   module Serving
-    # The conditional headers of a request: which versions of the file the client has, or wants (RFC 9110, section 13).
+    # The conditional headers of a request: which versions of the file the client has or requires (RFC 9110, section
+    # 13).
     class Conditions
       # @param request [ActionDispatch::Request]
       def initialize(request)
@@ -21,7 +22,7 @@ module EncryptedS3Service
 
       # A download that is resumed with `If-Match`, as by Android, must not continue with another version.
       # @param etag [String]
-      # @return [Boolean] whether the client wants other versions only; a weak tag names none
+      # @return [Boolean] whether the client requires another version; a weak tag matches none
       def refuse?(etag) = @required.any? && !@required.intersect?(["*", etag])
 
       # @param etag [String]

@@ -35,7 +35,7 @@ module EncryptedS3Service
         "application/excel" => "application/vnd.ms-excel", "application/msexcel" => "application/vnd.ms-excel",
         "application/mspowerpoint" => "application/vnd.ms-powerpoint"
       }.freeze
-      # Bytes of the longest value that is looked at. A row may hold a value of any length.
+      # Maximum bytes of a value that is parsed. A row can contain a value of any length.
       LONGEST = 1024
       private_constant :TOKEN, :VALID, :SYNONYMS, :LONGEST
 

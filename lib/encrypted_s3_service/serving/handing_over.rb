@@ -2,7 +2,7 @@
 
 module EncryptedS3Service
   module Serving
-    # For controllers: closes a body that holds a connection to the store in every case. Rails wraps a body in an
+    # For controllers: closes a body with a connection to the store in every case. Rails wraps a body in an
     # ActionDispatch::Response::Buffer, which does not close it when the server closes the response.
     # @api private
     module HandingOver
@@ -23,7 +23,7 @@ module EncryptedS3Service
       def hand_over(body)
         @file_body = body
         self.response_body = body
-        # The server, or a middleware that drops the response, ends up here (Response::RackBody).
+        # The server calls it, or a middleware that drops the response (Response::RackBody).
         response.define_singleton_method(:abort) do
           body.close
           super()

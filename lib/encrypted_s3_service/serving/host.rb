@@ -35,13 +35,13 @@ module EncryptedS3Service
         # @return [String, nil] the name of that source
         def source = found&.first
 
-        # @param what [Object] the file, for the message
+        # @param file [Object] the file, for the message
         # @return [Hash{Symbol => Object}] options for the route helpers
         # @raise [ArgumentError] when no setting names a host
-        def options_for(what)
+        def options_for(file)
           name, options = found
           unless options
-            raise ArgumentError, "Cannot make a URL for #{what}: no host is known outside of a request. Set, for " \
+            raise ArgumentError, "Cannot make a URL for #{file}: no host is known outside of a request. Set, for " \
                                  "example, config.encrypted_s3_service.default_url_options = { host: " \
                                  "\"www.example.com\" }, or ActiveStorage::Current.url_options around the call."
           end

@@ -10,7 +10,7 @@ module EncryptedS3Service
     module Change
       private
 
-      # AttachmentValidator reads the value that was assigned to the attribute, which says more than the row.
+      # AttachmentValidator checks the value that was assigned to the attribute, which contains more than the row.
       def build_attachment = super.tap { |attachment| attachment.encrypted_s3_by_attribute = true }
     end
 

@@ -9,8 +9,9 @@ module EncryptedS3Service
   # the current tenant. It is required only if it encrypts. Files that are already attached are not checked, so a form
   # can send them again.
   #
-  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` of the locale. The gem has some
-  # locales (`config/locales`); others get the English text. A refused direct upload is purged, see {RefusedUploads}.
+  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` of the locale. The gem contains
+  # some translations (`config/locales`); other locales get the English text. A refused direct upload is purged, see
+  # {RefusedUploads}.
   # With `copy_attached_blobs` an existing blob is copied to the required service instead, see {BlobCopy}.
   class AttachmentValidator < ActiveModel::EachValidator
     # The text for locales without one.

@@ -91,7 +91,7 @@ module EncryptedS3Service
     # Entries of this gem are not copied.
     def metadata = @source.metadata.slice(*KNOWN).merge(DirectUploads::Announcement.allowed(@source.metadata))
 
-    # A direct upload to the wrong service is still there in plaintext and no longer needed.
+    # The original may be a direct upload to the wrong service, which is stored in plaintext and no longer needed.
     def finish
       @blob.encrypted_s3_copy = nil
       RefusedUploads.purge([@source.id])

@@ -2,10 +2,10 @@
 
 module EncryptedS3Service
   # Bodies of responses that are generated after the action, while the server sends them: an Enumerator, a streamed
-  # template. The callback around the action has ended then, so its tenant is put in force once more.
+  # template. The callback around the action has ended then, so the tenant is set again.
   # @api private
   module LateBodies
-    # Methods by which a server takes a body that is not complete (Rack's specification).
+    # Methods by which a server reads a streamed body (Rack's specification).
     METHODS = %i[each call].freeze
     private_constant :METHODS
 
@@ -14,7 +14,8 @@ module EncryptedS3Service
     # @return [void]
     def self.generate_for(tenant, body)
       return if body.nil? || body.frozen? || body.respond_to?(:to_ary)
-      # A stored file. Finding the tenant's service could take a database connection for as long as it is sent.
+      # A stored file needs no tenant. Finding the tenant could take a database connection for as long as the file is
+      # sent.
       return if body.is_a?(Serving::Body) || body.respond_to?(:to_path)
 
       METHODS.select { |name| body.respond_to?(name) }.each do |name|

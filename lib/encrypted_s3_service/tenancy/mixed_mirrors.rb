@@ -4,7 +4,7 @@ require_relative "service_entries"
 
 module EncryptedS3Service
   # Mirrors in which only some services encrypt: the others store every file in plaintext. During a migration from a
-  # plaintext store this may be wanted:
+  # plaintext store this may be intended:
   #
   #     config.encrypted_s3_service.plaintext_mirrors = %i[moving]
   module MixedMirrors
@@ -42,7 +42,7 @@ module EncryptedS3Service
         nil
       end
 
-      # Listing an entry allows also its tenants' services (`moving@42`).
+      # Listing an entry also allows its tenants' services (`moving@42`).
       def allowed?(name)
         listed = Array(EncryptedS3Service.settings.plaintext_mirrors).map(&:to_s)
         listed.include?(name.to_s) || listed.include?(name.to_s.split(TenantKeys::SEPARATOR, 2).first)

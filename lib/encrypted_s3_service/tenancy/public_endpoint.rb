@@ -27,7 +27,7 @@ module EncryptedS3Service
     NAMES = /\A(.+\.)?(localhost|metadata\.google\.internal|metadata|instance-data)\z/i
     # A host name in plain ASCII, without escapes and characters that parsers normalize or treat as an end.
     NAME = /\A(?=.{1,253}\z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?\z/i
-    # A number at the end, as only an IPv4 address has it.
+    # A number at the end, which only an IPv4 address has.
     NUMBER_AT_END = /(\A|\.)(0x\h*|\d+)\.?\z/i
     # The notations of `inet_aton`: decimal, octal and hexadecimal numbers.
     NUMBERS = /\A(0x\h*|\d+)(\.(0x\h*|\d+)){0,3}\.?\z/i

@@ -30,7 +30,7 @@ module EncryptedS3Service
     REGION = /\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z/i
     # The name of a bucket, or the ARN of an access point.
     BUCKET = %r{\A([a-z0-9][a-z0-9._-]{0,253}|arn:[a-z-]+:s3[a-z0-9-]*:[a-z0-9-]*:\d*:[\w/:.-]+)\z}i
-    # A key that is elsewhere (`file:` and other sources).
+    # A key in a file (`file:`) or another source.
     KEY_SOURCE = /\A(?!base64:)[a-z][a-z0-9+.-]{1,20}:/i
 
     class << self
@@ -107,7 +107,7 @@ module EncryptedS3Service
       check_endpoint if @entry[:endpoint].present?
     end
 
-    # With the server's credentials a tenant could make the server use the keys of others.
+    # With the server's credentials a tenant could use the KMS keys of others.
     def check_kms
       if uses_kms? && blank?(@entry[:access_key_id])
         refuse "keys in AWS KMS need access_key_id and secret_access_key in the same entry"
@@ -126,7 +126,7 @@ module EncryptedS3Service
       !blank?(@entry[:kms_key_id]) || @entry[:kms_allow_decrypt_with_any_cmk].to_s == "true"
     end
 
-    # Refuses paths in any setting, and settings for things of the server.
+    # Refuses paths in any setting, and settings that refer to this server.
     def check_settings(settings, within)
       settings.each do |name, value|
         setting = [within, name].compact.join(".")

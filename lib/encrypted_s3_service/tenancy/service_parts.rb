@@ -6,7 +6,7 @@ module EncryptedS3Service
   # @api private
   class ServiceParts
     # @param service [ActiveStorage::Service, nil]
-    # @return [Boolean] whether it is a service of this gem. Its class is not loaded before the first of its kind
+    # @return [Boolean] whether it is a service of this gem. Its class is loaded with the first such service
     def self.encrypts?(service)
       !defined?(ActiveStorage::Service::EncryptedS3Service).nil? &&
         service.is_a?(ActiveStorage::Service::EncryptedS3Service)

@@ -24,7 +24,7 @@ module EncryptedS3Service
   #
   # A key source is any object that responds to `call(id)` or `[](id)` and returns a value of `encryption_key`: a Hash,
   # {DerivedKeys}, or a lambda of the application. The id is a String; a Hash can also have Symbols or Integers as ids.
-  # If the source returns nil, the key is destroyed and the tenant's files are unreadable for good; they can still be
+  # If the source returns nil, the key is destroyed and the tenant's files are permanently unreadable; they can still be
   # deleted. The source can also return a reference to a key that a custodian keeps, see {OpenBao}. Keys are not read
   # from files (`file:`) unless `config.encrypted_s3_service.trusted_resolver` is true.
   module TenantKeys
@@ -99,9 +99,9 @@ module EncryptedS3Service
         part = entries.parts(base).find { |name| !entries.encrypts?(name) }
         return unless part
 
-        what = part == base.to_sym ? "it is" : "its part `#{part}` is"
+        subject = part == base.to_sym ? "it is" : "its part `#{part}` is"
         raise ConfigurationError, "config.encrypted_s3_service.tenant_keys: `#{base}` cannot use keys of tenants " \
-                                  "because #{what} a #{entries.kind(part)} service. Only EncryptedS3 services and " \
+                                  "because #{subject} a #{entries.kind(part)} service. Only EncryptedS3 services and " \
                                   "mirrors of them have keys."
       end
 

@@ -12,7 +12,7 @@ module EncryptedS3Service
         SUBJECT = "host of URLs"
         private_constant :SUBJECT
 
-        # Has no service.
+        # This check needs no service.
         def initialize = super(nil)
 
         # @return [Finding]

@@ -11,7 +11,7 @@ module EncryptedS3Service
         SUBJECT = "service"
         private_constant :SUBJECT
 
-        # Has no service.
+        # This check needs no service.
         def initialize = super(nil)
 
         # @return [Finding]

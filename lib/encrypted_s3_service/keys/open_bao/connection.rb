@@ -11,8 +11,8 @@ require_relative "../secret_bytes"
 
 module EncryptedS3Service
   class OpenBao
-    # Requests to one server. Each has a connection of its own: requests are minutes apart, and an open connection would
-    # be shared by forked processes. Redirects are not followed, because the token would go with them.
+    # Requests to one server. Each uses a new connection: requests are minutes apart, and an open connection would be
+    # shared by forked processes. Redirects are not followed, because the token would be sent to their target.
     # @api private
     class Connection
       include Confidential
@@ -26,7 +26,7 @@ module EncryptedS3Service
         # @return [Boolean]
         def success? = (200..299).cover?(status)
 
-        # @return [Array<String>] the server's messages, each in one line; they hold no secret
+        # @return [Array<String>] the server's messages, each in one line; they contain no secret
         def errors
           texts = Array(data["errors"]).grep(String)
           texts.map { |text| text.sub(/\A1 error occurred:\s*\* /, "").split.join(" ")[0, 300] }
@@ -37,13 +37,13 @@ module EncryptedS3Service
         def public_attributes = { status: status }
       end
 
-      # Maximum number of requests for one question, if a failure is temporary.
+      # Maximum number of attempts of a request, if its failure is temporary.
       ATTEMPTS = 2
-      # Seconds between two requests.
+      # Seconds between two attempts.
       PAUSE = 0.2
       # Maximum bytes of an answer.
       LARGEST_ANSWER = 256 * 1024
-      # Hosts that are this machine.
+      # Host names and addresses of this machine.
       LOCAL = /\A(localhost|127(\.\d+){3}|\[?::1\]?)\z/
       # Path of an engine or of a login method on the server.
       MOUNT = %r{\A\w[\w.-]*(?:/\w[\w.-]*)*\z}
@@ -73,10 +73,10 @@ module EncryptedS3Service
       # @return [String] the server's address for messages
       def place = "#{@uri.scheme}://#{@uri.host}:#{@uri.port}"
 
-      # Runs a question that takes several requests within the time limit.
+      # Runs the requests of the block within the time limit.
       # @raise [CustodianError] when it takes longer
       def within_limit(&)
-        # With limits for each read only, a server that sends one byte at a time could go on for ever.
+        # A timeout for each read does not stop a server that sends one byte at a time.
         Timeout.timeout(@limits[:time_limit], &)
       rescue Timeout::Error
         raise CustodianError, "#{place} did not answer within #{@limits[:time_limit]} seconds. #{ADVICE}"
@@ -86,7 +86,7 @@ module EncryptedS3Service
       # @param body [Hash]
       # @param token [String, nil]
       # @return [Answer] of any status except temporary failures
-      # @raise [CustodianError] when the server cannot be reached, is sealed or in trouble
+      # @raise [CustodianError] when the server cannot be reached, is sealed or fails
       def post(path, body, token: nil)
         ask(path, token) { |uri| Net::HTTP::Post.new(uri).tap { |message| message.body = JSON.generate(body) } }
       end
@@ -97,9 +97,9 @@ module EncryptedS3Service
       # @raise (see #post)
       def get(path, token:) = ask(path, token) { |uri| Net::HTTP::Get.new(uri) }
 
-      # The end of every message about a server that cannot be reached.
-      ADVICE = "Keys that were unwrapped before stay until their time to live ends; then their files cannot be used " \
-               "until the custodian answers. Check the server and the network."
+      # The end of every message about a server that is not available.
+      ADVICE = "Keys that it returned before are used until their time to live ends; then their files cannot be used " \
+               "until it works again. Check the server and the network."
 
       private
 
@@ -116,10 +116,10 @@ module EncryptedS3Service
 
       def refuse_http
         raise ConfigurationError, "OpenBao: the address #{place} must begin with https:, because keys would cross " \
-                                  "the network unencrypted. If the network between is encrypted, set allow_http: true"
+                                  "the network unencrypted. If the network is encrypted, set allow_http: true"
       end
 
-      # A temporary failure is tried once more.
+      # A temporary failure is retried once.
       def ask(path, token, &)
         (ATTEMPTS - 1).times do
           answer = attempt(path, token, &)
@@ -199,14 +199,14 @@ module EncryptedS3Service
       def sealed?(answer) = answer.status == 503 && answer.errors.any? { |text| text.match?(/sealed/i) }
 
       def trouble(answer)
-        what = case answer.status
+        text = case answer.status
                when 300..399 then "redirects to another server, which is not followed. Give the active server's address"
                else sealed?(answer) ? "is sealed. Unseal it" : "answered #{[answer.status, *answer.errors].join(" ")}"
                end
-        "#{place} #{what}. #{ADVICE}"
+        "#{place} #{text}. #{ADVICE}"
       end
 
-      # Removes the address that some libraries add.
+      # Describes an error without the address that some libraries add.
       def problem(error)
         case error
         when Errno::ECONNREFUSED then "connection refused"

@@ -15,8 +15,8 @@ module EncryptedS3Service
 
       # Where Kubernetes puts the token of a pod's service account.
       SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-      # The end of a token's lifetime, in which it is no longer used: these seconds, or this share of it if that is
-      # less.
+      # Before the end of a token's lifetime it is no longer used: for these seconds, or for this share of the lifetime
+      # if that is less.
       MARGIN = 5
       MARGIN_SHARE = 0.2
 
@@ -103,7 +103,7 @@ module EncryptedS3Service
 
       def secret(value) = (path = KeySource.path_of(value)) ? read(path) : stripped(value)
 
-      # Variables and files often end with a line break, which no header may have.
+      # Variables and files often end with a line break, which a header must not contain.
       def stripped(value) = value&.to_s&.strip
 
       def read(path)

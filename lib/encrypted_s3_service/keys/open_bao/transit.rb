@@ -87,7 +87,7 @@ module EncryptedS3Service
         when /encryption key not found/ then refuse_destroyed(key, said)
         when /too old/ then refuse_version(key, ciphertext, said)
         when /authentication failed|invalid ciphertext/
-          raise UnwrapError, "the transit key does not open the reference #{said}: the key was deleted and made " \
+          raise UnwrapError, "the transit key cannot decrypt the reference #{said}: the key was deleted and created " \
                              "again, or the reference was changed"
         end
         refuse_by_status(answer.status, said)
@@ -95,21 +95,21 @@ module EncryptedS3Service
 
       def refuse_by_status(status, said)
         if status == 404
-          raise ConfigurationError, "#{@connection.place} has no transit engine at `#{@mount}`, or not this " \
-                                    "namespace #{said}"
+          raise ConfigurationError, "#{@connection.place} has no transit engine at `#{@mount}`, or the namespace " \
+                                    "does not exist #{said}. Check `mount` and `namespace`"
         end
-        raise CustodianDeniedError, "#{@connection.place} refuses it #{said}. Check the token's policy and the " \
+        raise CustodianDeniedError, "#{@connection.place} refused it #{said}. Check the token's policy and the " \
                                     "transit key: the key may have been revoked"
       end
 
       def refuse_missing(key)
-        raise ConfigurationError, "#{@connection.place} has no transit key `#{key}`. Make it first: " \
+        raise ConfigurationError, "#{@connection.place} has no transit key `#{key}`. Create it first: " \
                                   "bao write -f #{@mount}/keys/#{key}"
       end
 
       def refuse_destroyed(key, said)
         raise KeyDestroyedError, "#{@connection.place} has no transit key `#{key}` at `#{@mount}` #{said}. If it was " \
-                                 "deleted, the files under it are unreadable for good"
+                                 "deleted, the files under it are permanently unreadable"
       end
 
       # A version that may not decrypt can be allowed again; a version that was removed cannot come back.
@@ -117,7 +117,7 @@ module EncryptedS3Service
         first = details(key).data.dig("data", "min_available_version").to_i
         if ciphertext.to_s[/:v(\d+):/, 1].to_i < first
           raise KeyDestroyedError, "the version of the transit key `#{key}` that made the reference was removed " \
-                                   "#{said}. The files under it are unreadable for good"
+                                   "#{said}. The files under it are permanently unreadable"
         end
         raise CustodianDeniedError, "#{@connection.place} does not decrypt with this version of the transit key " \
                                     "#{said}: min_decryption_version revokes it"

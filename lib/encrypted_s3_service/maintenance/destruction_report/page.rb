@@ -4,7 +4,7 @@ require "erb"
 
 module EncryptedS3Service
   class DestructionReport
-    # The report as a page that a person can read and print. It loads nothing and runs no script.
+    # The report as an HTML page for people. It loads no resources and runs no scripts.
     # @api private
     class Page
       TEMPLATE = File.read(File.expand_path("page.html.erb", __dir__))

@@ -6,7 +6,7 @@ require_relative "results"
 
 module EncryptedS3Service
   class DestructionReport
-    # Looks for an old file that a migration has left in a service that does not encrypt. Such a file opens.
+    # Looks for an old file that a migration has left in a service that does not encrypt. Such a file counts as opened.
     # @api private
     class PlaintextCopy
       # @param part [ActiveStorage::Service]

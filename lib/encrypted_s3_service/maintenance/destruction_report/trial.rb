@@ -68,7 +68,7 @@ module EncryptedS3Service
         [untried(e)]
       end
 
-      # Asked once, not for each object.
+      # Requested once for all objects.
       def keeps_versions?
         @keeps_versions = @part.client.keeps_versions? if @keeps_versions.nil?
         @keeps_versions

@@ -14,7 +14,7 @@ module EncryptedS3Service
       # Outcomes in words.
       OUTCOMES = {
         stored: "indexed", lacking: "to be indexed", present: "indexed already", small: "too small to need it",
-        impossible: "in a legacy form, which has no segment map", disabled: "skipped (`segment_index` is false)",
+        impossible: "in a legacy format, which has no segment maps", disabled: "skipped (`segment_index` is false)",
         missing: "missing", unfinished: "skipped (upload never finished)", failed: "failed"
       }.freeze
       private_constant :OUTCOMES

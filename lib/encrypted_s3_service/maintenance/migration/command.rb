@@ -92,7 +92,7 @@ module EncryptedS3Service
 
       def needed(name)
         @environment.text(name) or
-          raise ConfigurationError, "#{name} is missing: the name of a service. For example: " \
+          raise ConfigurationError, "#{name} is missing. Set it to the name of a service, for example: " \
                                     "bin/rails encrypted_s3_service:migrate FROM=amazon TO=encrypted_amazon"
       end
 

@@ -32,7 +32,7 @@ module EncryptedS3Service
         content = TaskRun::ContentCheck.new(blob, repair: @repair, form: @endpoints.checksum_form)
         with_file do |file|
           fetched = fetch(blob, content, file)
-          # Another run may have moved it meanwhile, and a reader may be at work there.
+          # Another run may have moved the blob meanwhile, and its new file may be in use.
           return unless TaskRun::Rows.there?(blob)
           return :unfinished unless fetched
 
@@ -41,8 +41,8 @@ module EncryptedS3Service
         content.bytes if flip(blob, content)
       end
 
-      # A blob that is purged loses its file where the row said when it was read. Copies of blobs whose rows are gone
-      # are deleted here, because no row would lead to them.
+      # Deletes the copies of blobs that were purged meanwhile: no row names them, and purging deletes only the file
+      # that the row named when it was read.
       # @param ids [Array]
       # @return [void]
       def finish(ids)
@@ -90,8 +90,8 @@ module EncryptedS3Service
         end
       end
 
-      # A key that an application chose may belong to another file there. A copy made by an earlier run has the same
-      # content.
+      # A key that an application chose may be the key of another file in the new service. A copy made by an earlier run
+      # has the same content.
       def refuse_other_file(target, key, content)
         return if Endpoints.random_key?(key) || !target.exist?(key)
 
@@ -111,7 +111,7 @@ module EncryptedS3Service
         true
       end
 
-      # Compare and set: a row that is gone, or that names another service or key by now, is left alone.
+      # Compare and set: a row that is gone, or that meanwhile names another service or key, is not changed.
       def change(blob, columns)
         row = row_of(blob, @endpoints.from_name, blob.key)
         changed = TaskRun::Rows.locked(row) do |current|
@@ -125,8 +125,8 @@ module EncryptedS3Service
         changed == 1
       end
 
-      # If keys stay the same, a run in the other direction may have deleted this very copy, as its old file, just
-      # before the row named it. The source still exists then. Without the table there was no such run.
+      # If keys stay the same, a run in the other direction may have deleted this copy, as its old file, just before the
+      # row named it. The source still exists then. Without the table there was no such run.
       def refuse_deleted_copy(blob, key)
         return if !FormerKeys.table? || @endpoints.targets.all? { |target| target.exist?(key) }
 

@@ -10,7 +10,7 @@ module EncryptedS3Service
     # The two services of a migration, and the keys of files in each.
     # @api private
     class Endpoints
-      # Characters of a key, as Active Storage makes them, and how many (ActiveStorage::Blob::MINIMUM_TOKEN_LENGTH).
+      # Base and length of Active Storage's keys (ActiveStorage::Blob::MINIMUM_TOKEN_LENGTH).
       KEY_BASE = 36
       KEY_LENGTH = 28
       private_constant :KEY_BASE, :KEY_LENGTH
@@ -36,9 +36,9 @@ module EncryptedS3Service
         @to = TaskRun::Services.fetch(@to_name)
       end
 
-      # A mirror stores by jobs that look at the default service only, and answers for its first service alone. Here
-      # each of its services gets the file, and each is asked.
-      # @return [Array<ActiveStorage::Service>] the services that must have the file in the end
+      # A mirror stores files by jobs that use the default service only, and its other methods use only its first
+      # service. Here the file is stored in each of its services.
+      # @return [Array<ActiveStorage::Service>] the services that get the file
       def targets = TaskRun::Services.parts_of(@to)
 
       # @return [TaskRun::ChecksumForm, nil] the form that the checksums of its files must have; nil for any
@@ -47,8 +47,8 @@ module EncryptedS3Service
       # Whether both services store files in the same place, so that a copy under the same key would overwrite its
       # source and deleting the old file would delete the new one. This is found by the settings and by storing and
       # deleting a small test file, because settings do not show aliases of hosts and links between folders. A wrong
-      # result of true only gives files new keys.
-      # @return [Boolean]
+      # deleting a small test file, because settings do not show aliases of hosts and links between folders. If the
+      # result is true by mistake, files only get new keys.
       # @raise [StandardError] when the new service cannot store files
       def shared?
         return @shared if defined?(@shared)
@@ -63,9 +63,9 @@ module EncryptedS3Service
 
       # Always the same for the same key, so that an incomplete copy of an earlier run is overwritten.
       # @param to_name [String] the name of the service that gets the copy
-      # @param key [String] the former one. Without it the new one cannot be guessed. Nor can anyone find a former key
-      #   that leads to a given new one
-      # @return [String] a key as Active Storage would make it
+      # @param key [String] the former key. The new key cannot be guessed without it, and no former key can be found for
+      #   a given new key
+      # @return [String] a key in the form of Active Storage
       def self.moved_key(to_name, key)
         OpenSSL::Digest.hexdigest("SHA256", "#{to_name}\0#{key}").to_i(16).to_s(KEY_BASE).rjust(KEY_LENGTH, "0")
                        .slice(-KEY_LENGTH..)
@@ -109,7 +109,7 @@ module EncryptedS3Service
 
       def names_of(service) = TaskRun::Services.parts_of(service).map { |part| name_of(part) }
 
-      # The place of a service, to compare with others of its kind; nil where it is not known.
+      # Identifies the place of a service's files. A service of an unknown kind has its own place.
       def name_of(service)
         if service.respond_to?(:client) && service.client.respond_to?(:configuration)
           configuration = service.client.configuration

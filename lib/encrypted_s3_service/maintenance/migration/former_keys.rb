@@ -4,15 +4,15 @@ require_relative "../task_run/rows"
 
 module EncryptedS3Service
   class Migration
-    # The keys that files had before they were moved, kept in a table of this gem until the old files are deleted. A
-    # process may be killed between the two, and a file that no row names would stay for ever.
+    # The keys that files had before they were moved, stored in a table of this gem until the old files are deleted. If
+    # a process is killed before it deletes them, no other row names these files.
     #
     # A table is used instead of an entry in the blob's metadata, because deletions must not depend on data that a
     # client can write, and `metadata` is a parameter of direct uploads. A signed entry there would be safe from
     # clients, but not from everything else that writes that column as a whole (an analysis that has loaded the row
-    # before, a process with another version of this gem, `update_columns`). It would be worthless after a change of
-    # `secret_key_base`, and it would disappear with the row when a file is purged. The price of a table is `CREATE
-    # TABLE`, which the task runs when it first needs the table.
+    # before, a process with another version of this gem, `update_columns`). It would become invalid after a change of
+    # `secret_key_base`, and it would disappear with the row when a file is purged. A table costs one `CREATE TABLE`,
+    # which the task runs when it first needs the table.
     # @api private
     module FormerKeys
       # The name of the table.
@@ -62,7 +62,7 @@ module EncryptedS3Service
         end
       end
 
-      # Notes the key of a file, in the transaction that changes the blob's row.
+      # Records the key of a file, in the transaction that changes the blob's row.
       # @param blob [ActiveStorage::Blob] as it was before
       # @return [void]
       def add(blob)
@@ -96,7 +96,7 @@ module EncryptedS3Service
         claimed ? true : false
       end
 
-      # The same for the old file of a blob that was purged.
+      # Does the same for the old file of a blob that was purged.
       # @param id [Object] of a {FormerKey}
       # @return [Boolean] false when the blob still exists, or any blob names the file
       def claim_purged(id)

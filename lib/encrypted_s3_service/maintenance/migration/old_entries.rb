@@ -4,9 +4,9 @@ require_relative "../task_run/rows"
 
 module EncryptedS3Service
   class Migration
-    # Former keys as the first versions of this gem kept them: a list in the metadata of a blob. A client can write
-    # there, too, so an entry counts only if it can be proved: a file that was moved within one place got a key that is
-    # a digest of its former one, and a client cannot choose a former key that matches.
+    # Former keys as the first versions of this gem stored them: a list in the metadata of a blob. A client can write
+    # there, too, so an entry is used only if it can be verified: a file that was moved within one place got a key that
+    # is a digest of its former one, and a client cannot choose a former key that matches.
     # @api private
     class OldEntries
       # The name of the entry in the metadata.
@@ -17,7 +17,7 @@ module EncryptedS3Service
 
       # @param blob [ActiveStorage::Blob]
       # @param names [Array<String>] of services between which it may have been moved
-      # @param known [Array<String>] its former keys that are certain
+      # @param known [Array<String>] its former keys from the table
       def initialize(blob, names, known)
         @entries = Array(blob.metadata[NAME]).grep(String).uniq.last(MOST)
         @names = names
@@ -25,10 +25,10 @@ module EncryptedS3Service
         @proven = prove([blob.key, *known])
       end
 
-      # @return [Array<String>] keys that the blob certainly had, the latest last
+      # @return [Array<String>] verified former keys, the latest last
       attr_reader :proven
 
-      # @return [Boolean] whether there are other entries, for which nothing may be deleted
+      # @return [Boolean] whether there are unverified entries, for which nothing may be deleted
       def doubtful? = (@entries - @proven - @known).any?
 
       # @param row [ActiveRecord::Relation] of the blob

@@ -21,7 +21,7 @@ module EncryptedS3Service
         @entries = OldEntries.new(blob, endpoints.names, @services.keys)
       end
 
-      # @return [Array<String>] keys of files that no other blob names, the latest last. If the two services keep their
+      # @return [Array<String>] keys of files that no other blob names, the latest last. If the two services store their
       #   files in different places, the blob's own key is among them
       def keys
         @keys ||= (possible - named_by_others).select { |key| @endpoints.from.exist?(key) }
@@ -35,12 +35,12 @@ module EncryptedS3Service
         noted ? TaskRun::Services.fetch(noted) : @endpoints.from
       end
 
-      # @return [Boolean] whether the blob names former keys that cannot be proved
+      # @return [Boolean] whether the blob names former keys that cannot be verified
       def doubtful? = @entries.doubtful?
 
       # Forgets former keys without an object: an earlier run deleted it and was killed before it removed the row. If
-      # both services are one place, that applies to every former key, otherwise to those that were noted for the old
-      # service.
+      # both services store files in the same place, this applies to every former key, otherwise to those recorded for
+      # the old service.
       # @param deleted [Array<String>]
       # @return [void]
       def forget(deleted)
@@ -58,7 +58,7 @@ module EncryptedS3Service
 
       private
 
-      # The old entries do not say in which service the file was.
+      # The old entries do not name the service of the file.
       def former
         proven = @entries.proven
         proven = proven.select { |key| Endpoints.random_key?(key) } unless @endpoints.shared?

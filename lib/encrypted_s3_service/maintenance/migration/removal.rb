@@ -74,16 +74,16 @@ module EncryptedS3Service
         true
       end
 
-      # ActiveStorage::Blob#image? fails for a blob without a type, which imports leave.
+      # ActiveStorage::Blob#image? raises for a blob without a content type, which imports can create.
       def image?(blob) = blob.content_type.to_s.start_with?("image")
 
       def delete_file(key, variants:)
         @endpoints.from.delete(key)
-        # Variants without rows, as ActiveStorage::Blob#delete has it.
+        # Untracked variants, as in ActiveStorage::Blob#delete.
         @endpoints.from.delete_prefixed("variants/#{key}/") if variants && !prefix_named?("variants/#{key}/")
       end
 
-      # An application may choose keys by itself.
+      # An application may have chosen such keys for other files.
       def prefix_named?(prefix)
         # With an escape character, because SQLite has no default.
         below = ActiveStorage::Blob.arel_table[:key].matches("#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%", "\\")

@@ -7,7 +7,7 @@ module EncryptedS3Service
     module Selection
       module_function
 
-      # @param scope [String, nil] the name of one of `config.encrypted_s3_service.migration_scopes`; the text behind a
+      # @param scope [String, nil] the name of one of `config.encrypted_s3_service.migration_scopes`; the text after a
       #   colon is passed to it
       # @param attachment [String, nil] `Model#name`, with the model as in the attachments' column `record_type`
       # @return [ActiveRecord::Relation] of ActiveStorage::Blob

@@ -7,11 +7,11 @@ module EncryptedS3Service
     # Finds the old files that would be deleted, without changing anything.
     # @api private
     class Survey
-      # Ids of blobs that are kept in memory.
+      # Maximum number of ids in {#doubtful}.
       KEPT = 1_000
       private_constant :KEPT
 
-      # @return [Array] ids of blobs, the first thousand, that name former keys that cannot be proved
+      # @return [Array] ids of blobs, the first thousand, that name former keys that cannot be verified
       attr_reader :doubtful
 
       # @param endpoints [Endpoints]

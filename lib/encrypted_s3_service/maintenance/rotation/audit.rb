@@ -11,11 +11,10 @@ module EncryptedS3Service
     #     audit.key_ids   # => { "2026" => 1200, "2024" => 3 }
     class Audit
       # The counts for one service: `formats` (a Hash, objects by format: `"v1"`, `"v2"`, `"v3"`,
-      # `"instruction file"`), `key_ids` (a Hash, objects by the id of the key that they ask for, which may be nil),
-      # `current` (Integer, objects that ask for the key that new objects get) and `unfinished` (Integer, missing
-      # objects whose blobs are attached to nothing: uploads never finished), `unbound` (Integer, objects without an
-      # entry that binds them to their keys), `unrecoverable` (Integer, objects that are not for the `recovery_keys` of
-      # their service).
+      # `"instruction file"`), `key_ids` (a Hash, objects by key id, which may be nil), `current` (Integer, objects
+      # under the writing key), `unfinished` (Integer, missing objects whose blobs are not attached: uploads that never
+      # finished), `unbound` (Integer, objects without an entry that binds them to their keys) and `unrecoverable`
+      # (Integer, objects without an entry for the `recovery_keys` of their service).
       Counts = Struct.new(:formats, :key_ids, :current, :unfinished, :unbound, :unrecoverable) do
         # @return [Integer] encrypted objects
         def total = key_ids.values.sum
@@ -34,7 +33,7 @@ module EncryptedS3Service
 
       # @param service [Symbol, String, ActiveStorage::Service, nil] see {Rotation#initialize}; nil checks all services
       #   in one run, and the result is in {#counts}
-      # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: which are checked, if they are in the service
+      # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob: those to check, if they are in the service
       # @param concurrency [Integer] number of files checked at once
       # @param rate [Numeric, nil] maximum number of objects per second
       # @param failures [String, nil] path of a file that gets one line per object with a problem

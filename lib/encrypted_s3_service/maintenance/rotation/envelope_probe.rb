@@ -8,7 +8,7 @@ module EncryptedS3Service
       # @return [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`; nil when there is no envelope
       attr_reader :format
 
-      # @return [String, nil] the id of the key that the object asks for
+      # @return [String, nil] the id of the wrapping key
       attr_reader :key_id
 
       # @return [String, nil] why the object must stay as it is: it is archived or locked
@@ -29,14 +29,14 @@ module EncryptedS3Service
         @format ||= "instruction file" if suffix && client.exist?("#{key}#{suffix}")
       end
 
-      # Unknown if the envelope has no key id.
+      # False for an envelope without a key id.
       # @return [Boolean] whether the data key is wrapped by the writing key
       def current? = !key_id.nil? && @client.writing_key?(key_id)
 
       # @return [Boolean] whether it has an entry that binds it to a key of the bucket
       def bound? = @bound
 
-      # @return [Boolean] whether rotation adds such an entry
+      # @return [Boolean] whether rotation adds this entry
       def to_be_bound? = !bound? && @client.configuration.place_binding == "verify"
 
       # @return [Boolean] whether it names the recovery keys of the service, if there are any
@@ -45,11 +45,11 @@ module EncryptedS3Service
         wanted.empty? || wanted == @recovery
       end
 
-      # @return [Boolean] whether it is refused because it has none
+      # @return [Boolean] whether reading it is refused because it has no such entry
       def refused? = !bound? && @client.configuration.place_binding == "require"
 
-      # @return [Boolean] whether rotation cannot change its key
-      def anew? = format == "v1"
+      # @return [Boolean] whether only encrypting it again can change its key
+      def legacy? = format == "v1"
 
       # @return [Boolean] whether its envelope is in an instruction file
       def in_file? = format == "instruction file"

@@ -18,28 +18,28 @@ module EncryptedS3Service
       end
 
       # @return [void]
-      # @raise [NotRotatedError] when the store still shows the old envelope
+      # @raise [NotRotatedError] when the store still returns the old envelope
       # @raise [StandardError] when the object does not match the blob; it is unchanged then
       def run
         content = TaskRun::ContentCheck.new(@blob, repair: true)
-        # If the row has no checksum, the object as it is now sets the expected one.
+        # If the row has no checksum, the present content determines it.
         content.source(@service, @blob.key) unless content.announced(@service)
         @client.reencrypt(@blob.key, checksum: content.announced(@service))
         refuse_old_envelope
         content.copy(@service, @blob.key)
         delete_instruction_file
-        # Purged meanwhile: no row would lead to the object that has just been stored.
+        # If the blob was purged meanwhile, no row names the object that has just been stored.
         @client.delete(@blob.key) unless TaskRun::Rows.connected { ActiveStorage::Blob.exists?(@blob.id) }
       end
 
       private
 
-      # Reading back the old object would show no difference.
+      # Reading the content back does not show whether the object is the old one.
       def refuse_old_envelope
         envelope = @client.envelope(@blob.key)
         return if envelope.format == @client.configuration.written_format && @client.writing_key?(envelope.key_id)
 
-        raise NotRotatedError, "The store accepted object #{@blob.key.inspect} but still shows its old envelope. " \
+        raise NotRotatedError, "The store accepted object #{@blob.key.inspect} but still returns its old envelope. " \
                                "Do not remove the old key from `decryption_keys`."
       end
 

@@ -6,13 +6,13 @@ require_relative "tally"
 
 module EncryptedS3Service
   class Rotation
-    # Puts the objects of one blob under the writing key, or reports which step that needs.
+    # Wraps the data keys of one blob's objects with the writing key, or reports what else is needed.
     # @api private
     class Rewrap
       # @param walk [BlobWalk]
       # @param reencrypt [Boolean]
       # @param dry_run [Boolean]
-      # @param verify [Boolean] whether the store must show the new envelope of every object, not only of the first
+      # @param verify [Boolean] whether to check the new envelope of every object, not only of the first
       def initialize(walk, reencrypt:, dry_run:, verify:)
         @walk = walk
         @reencrypt = reencrypt
@@ -23,7 +23,7 @@ module EncryptedS3Service
 
       # @param item [Object] see {BlobWalk#objects}
       # @return [Array<Finding>]
-      # @raise [NotRotatedError] when the store answers that it has the new envelope and does not show it
+      # @raise [NotRotatedError] when the store accepts a new envelope but does not return it
       def call(item)
         @walk.objects(item) { |service, blob| @dry_run ? rehearse(service, blob) : change(service, blob) }
       end
@@ -33,7 +33,7 @@ module EncryptedS3Service
       def rehearse(service, blob)
         probe = EnvelopeProbe.new(service.client, blob.key)
         raise EnvelopeError, "The object has no envelope." unless probe.format
-        raise PolicyError, "The object is bound to no key, which `place_binding: require` demands." if probe.refused?
+        raise PolicyError, "The object is not bound to its key, as `place_binding: require` demands." if probe.refused?
 
         outcome = planned(probe)
         return immovable(service, blob, probe.immovable) if probe.immovable && copied?(outcome, probe)
@@ -41,11 +41,11 @@ module EncryptedS3Service
         finding(outcome, service.client, probe.format, probe.key_id)
       end
 
-      # An instruction file is replaced beside an object that must stay as it is.
+      # Replacing an instruction file does not change the object.
       def copied?(outcome, probe) = outcome == :reencrypted || (outcome == :rotated && !probe.in_file?)
 
       def planned(probe)
-        return @reencrypt ? :reencrypted : :reencrypt if probe.anew?
+        return @reencrypt ? :reencrypted : :reencrypt if probe.legacy?
         return @reencrypt ? :reencrypted : :rotated if probe.in_file?
         return :reencrypted if @reencrypt && probe.old_format?
 
@@ -72,7 +72,7 @@ module EncryptedS3Service
         Finding.new(outcome: :immovable, failure: failure)
       end
 
-      # If it were rotated first, such an object would be copied for nothing.
+      # Rotating such an object before it is encrypted again would be a useless copy.
       # @return [Client::Rewrap::Envelope, nil] nil unless it is V2 where V3 is written
       def outdated_envelope(client, key)
         return unless client.outdated_format?("v2")
@@ -81,8 +81,7 @@ module EncryptedS3Service
         envelope if client.outdated_format?(envelope.format)
       end
 
-      # Some stores answer 200 to a copy and change nothing. Each store must show the new envelope of the first object
-      # that it rotates.
+      # Some stores answer 200 to a copy but change nothing, so the first rotated object of each store is checked.
       def rotate(client, key)
         store = client.configuration.then { |place| [place.endpoint, place.region, place.bucket, place.root] }
         rotated = client.rotate(key, verify: @verify || !@trusted.key?(store), instruction_files: !@reencrypt)
@@ -91,7 +90,7 @@ module EncryptedS3Service
       end
 
       def reencrypted(service, blob, envelope, key_id = envelope.key_id)
-        # It would get a new version, and this one would stay under its old key.
+        # Encrypting it again would store a new version and leave this one under its old key.
         return immovable(service, blob, envelope.immovable) if envelope.immovable
 
         Reencryption.new(service, blob).run

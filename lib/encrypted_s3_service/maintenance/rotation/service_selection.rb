@@ -10,13 +10,13 @@ module EncryptedS3Service
       # @return [String, nil] the name of the only service
       attr_reader :only
 
-      # @return [Array<String>] names of services with destroyed keys, as far as the run has met their blobs
+      # @return [Array<String>] names of services with destroyed keys that were found so far
       attr_reader :keyless
 
       # @return [Hash{String => String}] why a service that a blob names is not available
       attr_reader :unknown
 
-      # @param only [Symbol, String, ActiveStorage::Service, nil] one service; nil takes all
+      # @param only [Symbol, String, ActiveStorage::Service, nil] one service; nil for all
       # @raise [ConfigurationError] when the service does not exist or does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(only)

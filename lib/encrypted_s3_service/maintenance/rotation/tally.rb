@@ -9,8 +9,8 @@ module EncryptedS3Service
     #   `:immovable` (archived or locked); of an audit `:current`, `:old`, `:unencrypted`; of both `:missing`,
     #   `:unfinished` (missing, and its blob is attached to nothing), `:failed`
     # @!attribute format [String, nil] `"v1"`, `"v2"`, `"v3"`, or `"instruction file"`
-    # @!attribute key_id [String, nil] of the key that it asked for before
-    # @!attribute new_key_id [String, nil] of the key that it asks for now
+    # @!attribute key_id [String, nil] of its wrapping key before
+    # @!attribute new_key_id [String, nil] of its wrapping key now
     # @!attribute old_format [Boolean] whether it is V2 although new objects are V3
     # @!attribute bound [Boolean, nil] of an audit, whether it is bound to its key
     # @!attribute recoverable [Boolean, nil] of an audit, whether it is for the recovery keys
@@ -43,10 +43,10 @@ module EncryptedS3Service
       #   attached to nothing), `:failed`. In a dry run: the expected results
       attr_reader :outcomes
 
-      # @return [Hash{String, nil => Integer}] objects by the id of the key that they asked for before
+      # @return [Hash{String, nil => Integer}] objects by the id of their wrapping key before
       attr_reader :key_ids_before
 
-      # @return [Hash{String, nil => Integer}] objects by the id of the key that they ask for now
+      # @return [Hash{String, nil => Integer}] objects by the id of their wrapping key now
       attr_reader :key_ids_after
 
       # @return [Integer] objects that are V2 although new ones are V3

@@ -6,7 +6,7 @@ require_relative "noted_checksum"
 
 module EncryptedS3Service
   module TaskRun
-    # The form of the checksums that a service computes and compares. A plain service of Rails knows one form only: the
+    # The form of the checksums that a service computes and compares. A service of Rails supports one form only: the
     # Base64 of an MD5, or, for an S3Service of Rails 8.2 with `default_digest_type: sha256`, that of a SHA-256 with its
     # name before it. A file whose row has another form can be neither stored there nor opened.
     # @api private

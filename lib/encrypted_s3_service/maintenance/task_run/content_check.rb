@@ -23,8 +23,8 @@ module EncryptedS3Service
       end
 
       # @param service [ActiveStorage::Service] the service that gets a copy
-      # @return [String, nil] the checksum for it; nil where none is known, or none that it can compare. Then {copy}
-      #   alone compares the files
+      # @return [String, nil] the checksum for it; nil when there is none that it can compare. Then only {copy} compares
+      #   the files
       def announced(service)
         return if @noted.doubtful? && !rewritten?
 
@@ -39,8 +39,7 @@ module EncryptedS3Service
       # @return [Hash] the blob's description as Active Storage passes it to a service: type, disposition, name
       def description = @blob.send(:service_metadata)
 
-      # Columns of the row that are wrong. Known after the source was read, which had the row's checksum or is accepted
-      # as it is.
+      # Columns of the row that are wrong. They are known after the source was read and accepted.
       # @return [Hash{Symbol => Object}] `checksum` and `byte_size`, those that must be corrected
       def corrections
         return {} unless @source
@@ -83,8 +82,8 @@ module EncryptedS3Service
 
       private
 
-      # The file that was read from a service: `bytes`, and the Base64 of the required digests, `noted` being that of
-      # the row.
+      # The result of reading a file: `bytes`, and the Base64 of the computed digests, of which `noted` has the
+      # algorithm of the row's checksum.
       Found = Data.define(:bytes, :noted, :md5, :sha256) do
         def initialize(bytes:, noted: nil, md5: nil, sha256: nil) = super
       end
@@ -124,7 +123,7 @@ module EncryptedS3Service
       def refuse_other_size(service, found)
         return if found.bytes == @size
 
-        raise IntegrityError, "The file in #{service.name} has #{Progress.counted(found.bytes, "byte")}, its row " \
+        raise IntegrityError, "The file in #{service.name} has #{Progress.counted(found.bytes, "byte")}, but its row " \
                               "says #{@size.inspect}.#{repair_hint unless @noted.algorithm}"
       end
 
@@ -134,7 +133,7 @@ module EncryptedS3Service
 
       def repair_hint = " REPAIR_CHECKSUMS=true accepts the file and corrects the row."
 
-      # Composed files have no checksum, and Active Storage notes that.
+      # Composed files have no checksum, which Active Storage records in the metadata.
       def rewrite_checksum?
         return @repair && !@blob.metadata["composed"] if @noted.blank?
 

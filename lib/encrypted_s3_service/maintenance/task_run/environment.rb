@@ -49,7 +49,7 @@ module EncryptedS3Service
       # @param default [Integer]
       # @return [Integer] number of files processed at once; 1 by default where threads cannot share a database
       # @raise [ConfigurationError]
-      def concurrency(default) = number("CONCURRENCY", Workers::SIZES, impatient_sqlite? ? 1 : default)
+      def concurrency(default) = number("CONCURRENCY", Workers::SIZES, sqlite_blocks_threads? ? 1 : default)
 
       # @param name [String]
       # @return [Float, nil] objects per second
@@ -64,7 +64,7 @@ module EncryptedS3Service
       end
 
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
-      # @return [ActiveRecord::Relation] the blobs in the file that `RETRY` names, or all if it names none
+      # @return [ActiveRecord::Relation] those listed in the file `RETRY`, or all without it
       # @raise [ConfigurationError]
       def retried(blobs)
         path = text("RETRY") or return blobs
@@ -75,9 +75,9 @@ module EncryptedS3Service
 
       private
 
-      # Until Rails 8 a thread that waits for SQLite keeps Ruby's lock, so that the thread with the database cannot
-      # release it. Files would fail after the `timeout` of config/database.yml.
-      def impatient_sqlite?
+      # Until Rails 8 a thread that waits for SQLite keeps the GVL, so that the thread with the database cannot release
+      # it. Files would fail after the `timeout` of config/database.yml.
+      def sqlite_blocks_threads?
         ActiveRecord.version < Gem::Version.new("8.0") &&
           ActiveRecord::Base.connection_db_config.adapter.to_s.start_with?("sqlite")
       end

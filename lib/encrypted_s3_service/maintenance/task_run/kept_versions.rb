@@ -4,17 +4,17 @@ require_relative "../../tenancy/service_parts"
 
 module EncryptedS3Service
   module TaskRun
-    # Finds out where objects that a task replaced or deleted are kept as older versions, so that it can say so.
+    # Finds the buckets that keep older versions of the objects that a task replaced or deleted.
     # @api private
     module KeptVersions
-      # What to do about them.
+      # Advice about older versions.
       ADVICE = "A lifecycle rule of the bucket deletes them (NoncurrentVersionExpiration)."
 
       module_function
 
       # @param names [Array<String>] of services
-      # @return [Array<String>] names of their parts whose buckets keep older versions, as far as the credentials allow
-      #   to ask
+      # @return [Array<String>] names of their parts whose buckets keep older versions, if the credentials permit the
+      #   request
       def among(names)
         services = names.filter_map { |name| ActiveStorage::Blob.services.fetch(name) { next } }
         services.flat_map { |service| ServiceParts.new(service).to_a }.uniq.select { |part| kept?(part) }
@@ -29,7 +29,7 @@ module EncryptedS3Service
 
         !part.bucket.versioning.status.nil?
       rescue StandardError
-        # The task has done its work. Amazon's client has errors of its own, which may not be loaded.
+        # The task is done and must not fail. Amazon's client has its own errors, whose classes may not be loaded.
         false
       end
     end

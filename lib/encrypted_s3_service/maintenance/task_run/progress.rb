@@ -79,7 +79,7 @@ module EncryptedS3Service
         show if now - @shown >= PAUSES.fetch(@terminal)
       end
 
-      # Counts a file that needed nothing.
+      # Counts a file that did not have to be changed.
       # @return [void]
       def skip
         @seen += 1 if @output

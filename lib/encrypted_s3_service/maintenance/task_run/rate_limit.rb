@@ -2,10 +2,10 @@
 
 module EncryptedS3Service
   module TaskRun
-    # Limits how often all threads together pass in a second, at even intervals.
+    # Limits the number of calls per second, for all threads together and at even intervals.
     # @api private
     class RateLimit
-      # @param rate [Numeric, nil] passes a second; nil lets all pass at once
+      # @param rate [Numeric, nil] calls per second; nil for no limit
       # @param clock [#call] returns seconds
       # @param sleeper [#call] waits for seconds
       def initialize(rate, clock: -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) }, sleeper: ->(s) { sleep(s) })

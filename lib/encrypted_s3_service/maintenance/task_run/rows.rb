@@ -2,8 +2,8 @@
 
 module EncryptedS3Service
   module TaskRun
-    # Short queries to the database. A connection is held during a query and not during a request to the store. The
-    # query cache is not used, because it could still contain a row that is gone by now.
+    # Short queries to the database. A connection is used for a query, but not held during a request to the store. The
+    # query cache is not used, because it could contain a row that no longer exists.
     # @api private
     module Rows
       module_function
@@ -15,14 +15,14 @@ module EncryptedS3Service
       end
 
       # @param blob [ActiveStorage::Blob]
-      # @return [Boolean] whether its row is still there and names the same service and key
+      # @return [Boolean] whether its row exists and names the same service and key
       def there?(blob)
         connected { ActiveStorage::Blob.exists?(id: blob.id, service_name: blob.service_name, key: blob.key) }
       end
 
       # Changes a row depending on its contents, if it still exists. The row is locked by a write first, because SQLite
-      # fails when a transaction that began with a read wants to write after another one has. Do nothing else in the
-      # block: no lock may be held during a request to a store.
+      # fails when a transaction that began with a read writes after another one has. Do nothing else in the block: no
+      # lock may be held during a request to a store.
       # @param row [ActiveRecord::Relation] of one blob
       # @yieldparam blob [ActiveStorage::Blob] as it is now
       # @yieldreturn [Object]
@@ -35,10 +35,10 @@ module EncryptedS3Service
         end
       end
 
-      # Direct uploads that were announced and never finished leave rows without objects. Every application has some.
-      # They are no loss, and a task that failed because of them would always fail.
+      # Direct uploads that were announced and never finished leave rows without objects. Every application has some, so
+      # they must not make a task fail.
       # @param blob [ActiveStorage::Blob] without an object
-      # @return [Boolean] whether nothing is attached to it, so that its object is not missed
+      # @return [Boolean] whether it is not attached, so that no object is expected
       def unfinished_upload?(blob)
         connected { !ActiveStorage::Attachment.exists?(blob_id: blob.id) }
       end

@@ -5,7 +5,7 @@ require_relative "../../tenancy/service_parts"
 
 module EncryptedS3Service
   module TaskRun
-    # The services that a task is given by name.
+    # Finds the services that are named in the arguments of a task.
     # @api private
     module Services
       module_function
@@ -21,7 +21,7 @@ module EncryptedS3Service
       end
 
       # @param service [ActiveStorage::Service]
-      # @return [Array<ActiveStorage::Service>] the services of a mirror; any other service is its own only part
+      # @return [Array<ActiveStorage::Service>] the services of a mirror; for any other service, itself
       def parts_of(service) = ServiceParts.new(service).to_a
 
       # @param service [ActiveStorage::Service]

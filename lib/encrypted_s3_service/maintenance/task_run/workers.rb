@@ -22,7 +22,7 @@ module EncryptedS3Service
       end
 
       # @param items [Array]
-      # @param step [#call] is given each item, in a thread
+      # @param step [#call] receives each item, in a thread
       # @yieldparam item [Object]
       # @yieldparam outcome [Object, StandardError] the step's result or error, in the caller's thread
       # @return [void]
@@ -47,7 +47,7 @@ module EncryptedS3Service
 
       private
 
-      # A failure that the next file would meet as well: a missing library, exhausted memory or stack, an uncaught
+      # Whether the failure would affect all other files: a missing library, exhausted memory or stack, an uncaught
       # `throw`, a store that does not keep the new data.
       def fatal?(outcome)
         return false unless outcome.is_a?(Exception)
@@ -55,7 +55,7 @@ module EncryptedS3Service
         !outcome.is_a?(StandardError) || outcome.is_a?(UncaughtThrowError) || outcome.is_a?(NotRotatedError)
       end
 
-      # `connected_to` (a shard, a role) holds for one thread. Without the caller's, a step would look for its rows in
+      # `connected_to` (a shard, a role) applies to one thread. Without the caller's, a step would look for its rows in
       # the default database. Rails has no public method for all classes at once.
       def connected_to(databases)
         ActiveRecord::Base.connected_to_stack.concat(databases)

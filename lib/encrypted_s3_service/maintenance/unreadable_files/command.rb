@@ -53,7 +53,7 @@ module EncryptedS3Service
       def signature
         key = EncryptedS3Service.settings.report_signing_key || @environment.text(SIGNING_KEY)
         unless key
-          raise ConfigurationError, "A report is signed: set config.encrypted_s3_service.report_signing_key to an " \
+          raise ConfigurationError, "A report needs a key: set config.encrypted_s3_service.report_signing_key to an " \
                                     "Ed25519 key in PEM or its file. Make one with: #{ReportSignature::RECIPE}"
         end
 

@@ -8,7 +8,7 @@ module EncryptedS3Service
     # including comments and order, are kept.
     # @api private
     class CredentialsEntry
-      # The text cannot be changed. The message gives the reason and never quotes the text.
+      # Raised when the text cannot be changed. The message gives the reason and never quotes the text.
       class Refusal < StandardError; end
 
       # Section and name of the entry.
@@ -38,7 +38,7 @@ module EncryptedS3Service
         raise Refusal, "The credentials already have an encrypted_s3.encryption_key. It is not replaced." if there?
 
         added = insert(%(encryption_key: "#{key}"))
-        # Check of the result: the YAML may have a form that the insertion does not handle.
+        # The YAML may have a form that the insertion does not handle.
         return added if parse(added) == expected(key)
 
         raise Refusal, "The key cannot be inserted safely into these credentials. #{BY_HAND}"

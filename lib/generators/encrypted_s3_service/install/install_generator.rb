@@ -28,7 +28,7 @@ module EncryptedS3Service
       # Name of the entry where none is given.
       NAME = "encrypted_amazon"
 
-      # Options whose value is written into the entry. Without a value Thor takes the option's own name for it.
+      # Options whose values are written into the entry. For an option without a value Thor uses the option's name.
       VALUES = %i[name bucket region endpoint kms_key_id].freeze
       # The line that sets the default service of an environment.
       DEFAULT_SERVICE = /^[ \t]*config\.active_storage\.service[ \t]*=.*$/
@@ -52,13 +52,13 @@ module EncryptedS3Service
                                "and the application gets a reference"
 
       class_option :kms_key_id, type: :string, lazy_default: "", banner: "ARN",
-                                desc: "A key in AWS KMS that makes the keys of files, in the place of a new key"
+                                desc: "A key in AWS KMS that generates the data keys, instead of a new key"
 
       class_option :default, type: :array, lazy_default: %w[production], banner: "ENVIRONMENT ...",
                              desc: "Environments that use the service by default (production)"
 
       class_option :local, type: :boolean, default: false,
-                           desc: "Keep the files in a folder in development and tests, which then need no S3 server"
+                           desc: "Store the files in a folder in development and tests, without an S3 server"
 
       class_option :tenants, type: :string, lazy_default: "Organisation", banner: "CLASS",
                              desc: "Encrypt the files of some tenants only: adds a model of tenants and the " \
@@ -67,7 +67,7 @@ module EncryptedS3Service
       # @return [Boolean] true: an installation script must stop after a refusal, unlike with Rails' own generators
       def self.exit_on_failure? = true
 
-      # Words behind the options count as well. Rails' generators would drop them unread.
+      # Passes arguments after the options to {#check}. Rails' generators would ignore them.
       # @return [Boolean]
       # @api private
       def self.strict_args_position?(*) = false
@@ -98,7 +98,7 @@ module EncryptedS3Service
       # @return [void]
       def add_storage_entry
         if behavior == :revoke && !storage_text.include?(entry)
-          say_status(:keep, "#{STORAGE}: it has no entry as this generator writes it with these options", :blue)
+          say_status(:keep, "#{STORAGE}: it has no entry that this generator writes with these options", :blue)
         elsif installed? && behavior == :invoke
           say_status(:exist, "an entry with `service: EncryptedS3` in #{STORAGE}", :blue)
         elsif storage_text.empty? && behavior == :invoke
@@ -153,7 +153,7 @@ module EncryptedS3Service
 
       def show_custody
         say <<~TEXT
-          Before that, make the key and put the reference that is printed into ENCRYPTION_KEY (it is no secret):
+          Before that, create the key and set ENCRYPTION_KEY to the printed reference (it is not secret):
 
             bao secrets enable transit
             bao write -f transit/keys/files
@@ -163,13 +163,13 @@ module EncryptedS3Service
         TEXT
       end
 
-      # Where the entry goes.
+      # Checks that the entry can be appended.
       def check_place
         refuse "#{STORAGE} already has an entry #{options[:name]} of another service. Choose another --name." if named?
         return if StorageForm.new(storage_text).takes?(entry, options[:name])
 
-        refuse "No entry can be appended to #{STORAGE} as it is written. Write its entries one below the other, from " \
-               "the first column on, without braces around them and without `...` at the end. Then run this again."
+        refuse "An entry cannot be appended to #{STORAGE} in its present form. Write its entries below each other, " \
+               "from the first column, without braces around them and without `...` at the end. Then run this again."
       end
 
       def check_options
@@ -189,17 +189,17 @@ module EncryptedS3Service
         Engine.require_active_storage
         return unless defined?(::ENGINE_ROOT)
 
-        refuse "This is an engine, and Rails reads config/storage.yml in applications alone. Run this in the folder " \
+        refuse "This is an engine, and Rails reads config/storage.yml only in applications. Run this in the folder " \
                "of an application, such as #{Rails.root}."
       end
 
       def check_words
-        refuse "#{args.first.inspect} belongs to no option. Name the option, as in --bucket contracts." if args.any?
+        refuse "#{args.first.inspect} is not an option. Name the option, as in --bucket contracts." if args.any?
         VALUES.each { |name| refuse "--#{name.to_s.dasherize} needs a value." if options[name]&.strip == "" }
         refuse "--name must consist of letters, digits and _." unless options[:name].match?(/\A[a-z_]\w*\z/i)
       end
 
-      # No second entry is added, and what names a missing one does not boot.
+      # No second entry is added, and the application would not boot with the name of a missing one.
       def check_entry
         return if behavior == :revoke || !installed? || named?
 
@@ -254,7 +254,7 @@ module EncryptedS3Service
         insert_into_file(file, "  #{default_line}\n", after: opening)
       end
 
-      # Not a value of several lines, nor one that depends on a condition.
+      # False for a value of several lines, and for one that depends on a condition.
       def replaceable?(setting) = Ripper.sexp(setting)&.dig(1, 0, 0) == :assign
 
       def replace_default(file, setting)

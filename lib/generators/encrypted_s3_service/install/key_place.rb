@@ -88,7 +88,7 @@ module EncryptedS3Service
         @line = "#{VARIABLE}=#{EncryptionKey.generate}"
       end
 
-      def say_kept(what) = @shell.say_status(:keep, what, :blue)
+      def say_kept(name) = @shell.say_status(:keep, name, :blue)
 
       def refuse_without_key
         return if @credentials.key?

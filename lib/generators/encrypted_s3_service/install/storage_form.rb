@@ -4,13 +4,13 @@ require "yaml"
 
 module EncryptedS3Service
   module Generators
-    # The form of a storage.yml to which an entry is appended. Behind entries in braces, indented entries and the end of
-    # a document (`...`) the result would be no valid YAML, and the application would not boot.
+    # Checks whether an entry can be appended to a storage.yml. After entries in braces, indented entries or the end of
+    # a document (`...`) the result would not be valid YAML, and the application would not boot.
     # @api private
     class StorageForm
-      # What ERB replaces by a value, and what it leaves out.
+      # ERB tags that are replaced by a value.
       VALUE = /<%=.*?%>/m
-      # (see VALUE)
+      # ERB tags that are removed.
       CODE = /<%.*?%>/m
       private_constant :VALUE, :CODE
 
@@ -21,8 +21,8 @@ module EncryptedS3Service
 
       # @param entry [String] YAML with ERB
       # @param name [String] its name
-      # @return [Boolean] whether the file has the entry when it is appended, and the former ones. True for a file whose
-      #   form cannot be known without evaluating it
+      # @return [Boolean] whether the file has the former entries and this one after it was appended. True for a file
+      #   whose form is not known without evaluating it
       def takes?(entry, name)
         former = names(@text)
         former.nil? || names("#{@text}#{entry}") == [*former, name]
@@ -30,7 +30,7 @@ module EncryptedS3Service
 
       private
 
-      # @return [Array<String>, nil] the entries' names; nil when it is no YAML with entries
+      # @return [Array<String>, nil] the entries' names; nil when it is not YAML with entries
       def names(text)
         root = YAML.parse_stream(text.gsub(VALUE, "value").gsub(CODE, "")).children.map(&:root)
         return [] if root.all? { |one| one.scalar? && one.value.empty? }

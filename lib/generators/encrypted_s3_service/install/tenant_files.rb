@@ -96,7 +96,7 @@ module EncryptedS3Service
         unless exist?(CURRENT)
           return create_file(CURRENT, "class Current < ActiveSupport::CurrentAttributes\n  #{line}\nend\n")
         end
-        # Among others, perhaps.
+        # It may be declared together with others.
         return add_to_class(CURRENT, "Current", line) unless text_of(CURRENT).match?(/attribute\b.*:#{tenant}\b/)
 
         say_status(:exist, "#{line} in #{CURRENT}", :blue)
@@ -120,7 +120,7 @@ module EncryptedS3Service
         insert_into_file(file, indented(missing), after: /^#{Regexp.escape(opening)}/)
       end
 
-      # Not one that also has the `end`, and not the first of two: what is inserted behind it would not be in the class.
+      # False if the line also contains the `end`, or begins two classes: inserted lines would not be in the class.
       def first_line?(opening) = Ripper.sexp("#{opening}end") && !Ripper.sexp(opening)
 
       def leave_class(name, lines, place)
@@ -152,7 +152,7 @@ module EncryptedS3Service
         say "\nFiles of a tenant whose `encrypted` is true go to #{options[:name]}. Next: run `bin/rails " \
             "db:migrate`, and have #{concern_file} find the tenant as your application does: it reads " \
             "session[:#{tenant}_id]."
-        @by_hand.each { |what| say "Could not be added. Add #{what}" }
+        @by_hand.each { |lines| say "Could not be added. Add #{lines}" }
       end
 
       def text_of(file) = File.read(path(file), encoding: "UTF-8")
