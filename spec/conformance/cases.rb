@@ -29,7 +29,7 @@ module Conformance
 
     def refused(message = nil) = raise_error(S3EncryptionClientError, message)
 
-    # Distinguished like in the suite: by the object's own metadata, or else by its instruction file.
+    # Detected as in the suite: from the object's own metadata, or else from its instruction file.
     # @return [String] GCM, KC_GCM or CBC
     def algorithm_of(key)
       entries = entries_of(key)
@@ -39,7 +39,7 @@ module Conformance
       entries.fetch("x-amz-cek-alg", "CBC").include?("CBC") ? CBC : GCM
     end
 
-    # @return [Hash{String => String}] the metadata of an object in the bucket, without their prefix
+    # @return [Hash{String => String}] the metadata of an object in the bucket, with the prefix of the names removed
     def entries_of(key)
       stored(key).first.select { |name, _| name.start_with?("x-amz-meta-") }
                  .transform_keys { |name| name.delete_prefix("x-amz-meta-") }
@@ -48,8 +48,8 @@ module Conformance
     # @return [Hash{String => String}]
     def instruction_file(key, suffix = ".instruction") = JSON.parse(stored("#{key}#{suffix}").last)
 
-    # Stores a copy of an object, with the metadata and the instruction file that the block returns. The entry that
-    # binds our objects to their keys is left out, so that a copy is refused only because of the change in it.
+    # Stores a copy of an object, with the metadata and the instruction file that the block returns. The copy has no
+    # entry that binds our objects to their keys, so that it is refused only because of the change in it.
     # @return [String] its key
     def copy(key, instruction: nil)
       entries = entries_of(key).except("encrypted-s3-place")
@@ -60,8 +60,8 @@ module Conformance
       copied
     end
 
-    # Moves those entries of an object that the format has there into an instruction file.
-    # @return [String] the key of the object, a copy
+    # Moves the entries that the format allows in an instruction file from the object into such a file.
+    # @return [String] the key of the copy
     def with_instruction_file(key)
       copy(key) do |entries|
         v3 = entries.key?("x-amz-3")

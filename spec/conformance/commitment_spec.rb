@@ -3,8 +3,8 @@
 require_relative "cases"
 
 # The suite's GCMTestSuite, KC_GCMTestSuite, CBCDecryptTests, ExhaustiveRoundTripTests and
-# KeyCommitmentPolicyEncryptFailureTests: which policy writes and reads which format. Without a policy our client is a
-# "client in transition" in the suite's terms: it writes GCM and reads KC-GCM too.
+# KeyCommitmentPolicyEncryptFailureTests: the formats that each policy writes and reads. Without a policy our client is
+# a "client in transition" in the suite's terms: it writes GCM and also reads KC-GCM.
 RSpec.describe "Conformance: commitment policies" do
   include_context "with the conformance server"
 

@@ -7,16 +7,16 @@ require_relative "../support/aws_clients"
 require_relative "../support/encryption_client"
 require_relative "../support/kms"
 
-# Amazon tests its S3 encryption clients in all languages with one suite: servers of one model, each with a client of
-# one language, and cases in Java that talk to them. The specs in this folder are its cases, in our words, against a
-# server of that model with our client behind it (spec/conformance/server). The other languages are those of Amazon's
-# clients that run here. docs/conformance.md lists the cases and their specs.
+# Amazon tests its S3 encryption clients in all languages with one suite. It has a server for each client, all with the
+# same Smithy model, and test cases in Java that call the servers. The specs in this folder are these cases in Ruby.
+# They use a server of this model for our client (spec/conformance/server), and those clients of Amazon that run here.
+# docs/conformance.md lists the cases and their specs.
 module Conformance
   CONFIG = File.expand_path("server/config.ru", __dir__)
 
-  # The model's S3EncryptionClientError: the client refuses.
+  # The model's S3EncryptionClientError: the client refused the request.
   class S3EncryptionClientError < StandardError; end
-  # The model's GenericServerError: anything else went wrong. No case may take it for a refusal.
+  # The model's GenericServerError: any other failure. It does not count as a refusal.
   class GenericServerError < StandardError; end
 
   module_function
@@ -55,7 +55,7 @@ module Conformance
     raise "the conformance server does not start:\n#{log}"
   end
 
-  # A client of the model, like the one that the suite generates.
+  # A client for the model's server, like the one that the suite generates.
   class Connection
     def initialize(**config)
       @id = call(:post, "/client", JSON.generate(config: config), {}).then { |body| JSON.parse(body).fetch("clientId") }

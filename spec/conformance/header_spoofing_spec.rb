@@ -9,7 +9,7 @@ RSpec.describe "Conformance: an object that pretends to be of another format" do
 
   policies = Conformance::Cases::POLICIES
 
-  # @return [String] the key of a copy whose metadata are the block's
+  # @return [String] the key of a copy with the metadata that the block returns
   def pretending(source)
     copy(source) { |entries| [yield(entries), nil] }
   end

@@ -15,14 +15,14 @@ RSpec.describe "Conformance: keys in AWS KMS" do
   let(:arn) { Kms.create_key }
   let(:context) { { "user-defined-enc-ctx-key" => "value", "user-defined-enc-ctx-key-2" => "value 2" } }
 
-  # The model's form of an encryption context.
-  def told(context) = { "Content-Metadata": context.map { |name, value| "[#{name}]:[#{value}]" }.join(",") }
+  # The header with an encryption context, in the model's format.
+  def context_header(context) = { "Content-Metadata": context.map { |name, value| "[#{name}]:[#{value}]" }.join(",") }
 
   def python(policy, **)
     EncryptionClient.new(kms_key_id: arn, kms_endpoint: Kms.server.endpoint, commitment_policy: policy.downcase, **)
   end
 
-  # KMS refuses, and not the client.
+  # The refusal comes from KMS, not from the client.
   def denied_by_kms = raise_error(Conformance::GenericServerError, /Decrypt with the KMS key/)
 
   def ruby_v2 = Kms.aws_v2(arn)
@@ -48,19 +48,19 @@ RSpec.describe "Conformance: keys in AWS KMS" do
       end
 
       it "write and read with an encryption context, as the Python client does" do
-        client.put(key, text, **told(context))
+        client.put(key, text, **context_header(context))
         expect(JSON.parse(entries_of(key)[description])).to eq({ **context, "aws:x-amz-cek-alg" => suite })
-        expect(client.get(key, **told(context))).to eq(text)
+        expect(client.get(key, **context_header(context))).to eq(text)
         expect(python(policy, encryption_context: context).get(key)).to eq(text)
         python(policy, encryption_context: context).put(theirs = unique_key, text)
-        expect(client.get(theirs, **told(context))).to eq(text)
+        expect(client.get(theirs, **context_header(context))).to eq(text)
       end
 
       it "refuse another encryption context than the object's: none, a part of it, more, or a wrong one" do
-        client.put(key, text, **told(context))
+        client.put(key, text, **context_header(context))
         [{}, context.first(1).to_h, { **context, "more" => "x" }, { "this-is-wrong-ec-key" => "bad-value" },
          context.transform_values { "bad" }].each do |other|
-          expect { client.get(key, **told(other)) }.to refused(/kms_encryption_context/)
+          expect { client.get(key, **context_header(other)) }.to refused(/kms_encryption_context/)
         end
       end
 
@@ -83,10 +83,10 @@ RSpec.describe "Conformance: keys in AWS KMS" do
   end
 
   it "write objects that Amazon's Ruby client reads, and read its objects" do
-    ours(arn).put(key, text, **told(context))
+    ours(arn).put(key, text, **context_header(context))
     expect(read_by_ruby(ruby_v2, kms_encryption_context: context)).to eq(text)
     ruby_v2.put_object(bucket: bucket, key: key, body: text, kms_encryption_context: context)
-    expect(ours(arn).get(key, **told(context))).to eq(text)
+    expect(ours(arn).get(key, **context_header(context))).to eq(text)
   end
 
   it "of V1 (kms, CBC) are read if legacy is enabled, and refused otherwise" do
@@ -114,8 +114,8 @@ RSpec.describe "Conformance: keys in AWS KMS" do
   it "of V1 with a context are read with that context if legacy is enabled, and refused otherwise" do
     [{}, { "user-metadata-key" => "user-metadata-value-v1" }].each do |context|
       put_v1_of_java(context)
-      expect(ours(arn, **Conformance::Cases::LEGACY).get(key, **told(context))).to eq(text)
-      expect { ours(arn).get(key, **told(context)) }.to refused(/v2_and_legacy or v3_and_legacy/)
+      expect(ours(arn, **Conformance::Cases::LEGACY).get(key, **context_header(context))).to eq(text)
+      expect { ours(arn).get(key, **context_header(context)) }.to refused(/v2_and_legacy or v3_and_legacy/)
     end
   end
 

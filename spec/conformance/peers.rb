@@ -3,9 +3,9 @@
 require_relative "conformance_helper"
 
 module Conformance
-  # Amazon's clients of other languages, as the cases use them: a key, a policy, put and get.
+  # Amazon's clients of other languages with the interface that the cases need: a key, a format, put and get.
   module Peers
-    # Amazon's Ruby client of V2. It reads nothing newer.
+    # Amazon's Ruby client of V2. It does not read V3.
     class RubyV2
       READS = %i[gcm].freeze
       KINDS = %i[aes rsa].freeze
@@ -21,7 +21,7 @@ module Conformance
       def get(key) = @client.get_object(bucket: TestStore::BUCKET, key: key).body.read.b
     end
 
-    # Amazon's Ruby client of V3, in newer gems of the SDK only.
+    # Amazon's Ruby client of V3, which only newer versions of the SDK have.
     class RubyV3 < RubyV2
       READS = %i[gcm kc_gcm].freeze
       SETTINGS = {
@@ -46,8 +46,8 @@ module Conformance
       def self.missing = nil
 
       def initialize(key, format)
-        held = key.is_a?(String) ? { wrapping_key: [key].pack("m0") } : { private_key_pem: key.private_to_pem }
-        @client = EncryptionClient.new(commitment_policy: POLICIES.fetch(format), **held)
+        key = key.is_a?(String) ? { wrapping_key: [key].pack("m0") } : { private_key_pem: key.private_to_pem }
+        @client = EncryptionClient.new(commitment_policy: POLICIES.fetch(format), **key)
       end
 
       def put(key, body) = @client.put(key, body)

@@ -16,7 +16,7 @@ RSpec.describe "Conformance: ranges" do
     client.get(name, Range: "bytes=#{first}-#{last}")
   end
 
-  # The client that writes the format, and its readers.
+  # For each format: the client that writes it, its algorithm, and the settings to read it.
   { "CBC" => [->(key) { AwsClients.v1(key) }, Conformance::Cases::CBC, Conformance::Cases::LEGACY],
     "GCM" => [->(key) { AwsClients.v2(key) }, Conformance::Cases::GCM, {}] }.each do |name, (writer, algorithm, config)|
     describe "of an object in #{name}" do

@@ -2,8 +2,8 @@
 
 require_relative "cases"
 
-# The suite's ReEncryptTests: another key wraps the data key, and the body stays where it is. Amazon's Java client does
-# so with instruction files, ours with an object's metadata, too.
+# The suite's ReEncryptTests: the data key is wrapped with another key, and the body does not change. Amazon's Java
+# client does this only with instruction files, ours also with the metadata of an object.
 RSpec.describe "Conformance: re-encryption" do
   include_context "with the conformance server"
 

@@ -2,8 +2,8 @@
 
 require_relative "cases"
 
-# The suite's RoundTripTests, GCMTestSuite and ExhaustiveRoundTripTests. Its keys are KMS keys mostly; with those
-# everything is the same except for the wrap, so that the static keys stand here for the pairs of languages.
+# The suite's RoundTripTests, GCMTestSuite and ExhaustiveRoundTripTests. They mostly use KMS keys, which differ only in
+# how the data key is wrapped. Here static keys are used for the pairs of languages.
 RSpec.describe "Conformance: round trips" do
   include_context "with the conformance server"
 

@@ -2,15 +2,15 @@
 
 require_relative "cases"
 
-# The suite's BleichenbacherOracleTests and RsaV1LegacyDecryptTests. A person who can write to the bucket can have the
-# private key used on chosen bytes, by naming them as a data key wrapped in V1's way (PKCS#1 v1.5).
+# The suite's BleichenbacherOracleTests and RsaV1LegacyDecryptTests. An attacker with write access to the bucket can
+# have the private key applied to bytes of his choice, by storing them as a data key wrapped as in V1 (PKCS#1 v1.5).
 RSpec.describe "Conformance: RSA keys and V1" do
   include_context "with the conformance server"
 
   rsa = Conformance::Cases::RSA
   policies = Conformance::Cases::POLICIES
-  # An attacker's ciphertexts: bytes that are no ciphertext at all, ones without valid padding, and ones that are padded
-  # correctly, around data keys of good and bad lengths.
+  # Ciphertexts of an attacker: bytes that are not a ciphertext, ciphertexts without valid padding, and correctly padded
+  # data keys of valid and invalid lengths.
   wrapped = {
     "zeros" => "\0" * 256, "ones" => "\x01" * 256,
     "another padding" => rsa.public_encrypt("k" * 32, OpenSSL::PKey::RSA::PKCS1_OAEP_PADDING),

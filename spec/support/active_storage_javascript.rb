@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Serves Active Storage's own JavaScript to the browsers that use the dummy application and the demo, which have no
-# asset pipeline. Debian's package of the gem lacks the file; script/install-javascript installs it then.
+# Serves the JavaScript of Active Storage to browsers that use the dummy application or the demo, which have no asset
+# pipeline. Debian's package of the gem does not contain the file; script/install-javascript installs it there.
 module ActiveStorageJavascript
   ASSET = "app/assets/javascripts/activestorage.js"
   BROUGHT = File.expand_path("../../tmp/javascript/activestorage-*.js", __dir__)
@@ -9,8 +9,8 @@ module ActiveStorageJavascript
 
   module_function
 
-  # @return [String] where the file is
-  # @raise [RuntimeError] when it is nowhere
+  # @return [String] path of the file
+  # @raise [RuntimeError] if the file is missing
   def path
     asset = ActiveStorage::Engine.root.join(ASSET).to_s
     return asset if File.exist?(asset)

@@ -2,8 +2,8 @@
 
 require_relative "aws_clients"
 
-# Examples for each of Amazon's clients in Ruby. The including group defines the clients: `client`, ours, and `aws`,
-# Amazon's.
+# Examples for each of Amazon's clients in Ruby. The including group defines `client`, which is ours, and `aws`, which
+# is Amazon's.
 RSpec.shared_examples "a client of Amazon's that shares its objects with ours" do
   let(:key) { unique_key }
 

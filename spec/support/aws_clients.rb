@@ -27,8 +27,8 @@ module AwsClients
     Aws::S3::EncryptionV3::Client.new(client: plain, encryption_key: key, key_wrap_schema: schema, **options)
   end
 
-  # A body that the clients read in steps of other sizes than their own 1 MiB. With those, Ruby's openssl 3.2.0 fails
-  # for a last step of 1 MiB - 1 byte ("can't set length of shared string"), whoever uses it as these clients do.
+  # A body that returns at most 700,000 bytes per read. The clients read 1 MiB at once, and if the last piece then has 1
+  # MiB - 1 byte, Ruby's openssl 3.2.0 fails ("can't set length of shared string").
   # @return [StringIO]
   def body(data)
     StringIO.new(data).tap do |io|
@@ -36,7 +36,7 @@ module AwsClients
     end
   end
 
-  # The client that writes AES-CBC; its warning about itself is suppressed.
+  # The client that writes AES-CBC. Its deprecation warning is suppressed.
   # @param key [String, OpenSSL::PKey::RSA]
   # @return [Aws::S3::Encryption::Client]
   def v1(key, **options) = quietly { Aws::S3::Encryption::Client.new(client: plain, encryption_key: key, **options) }

@@ -2,9 +2,9 @@
 
 require "stringio"
 
-# The body of a request from some servers: only `read` is guaranteed (Rack 3).
+# The request body of a server that guarantees only `read` (Rack 3).
 class BareInput
-  # @return [Array<Integer, nil>] how much was asked for each time
+  # @return [Array<Integer, nil>] the length that each call requested
   attr_reader :asked
 
   def initialize(data)

@@ -2,10 +2,10 @@
 
 require "open3"
 
-# Open3 waits for the end of a program even when the example's time is over: one that hangs would hold up the whole run.
-# With this, it is killed then.
+# Open3 waits for the end of a program even when the time limit of the example is over, so that a program that hangs
+# would stop the whole run. With this module, the program is killed.
 module BoundedPrograms
-  # @param waiter [Process::Waiter] of a program that may have ended by itself just now
+  # @param waiter [Process::Waiter] of a program that may just have ended
   def self.kill(waiter)
     Process.kill(:KILL, waiter.pid) if waiter.alive?
   rescue Errno::ESRCH

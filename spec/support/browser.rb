@@ -7,7 +7,7 @@ require "selenium-webdriver"
 require "tmpdir"
 require "fileutils"
 
-# A real Chromium without a window, for groups with `browser: true`. They say what Capybara's users say.
+# Headless Chromium, for groups with `browser: true`. These use the DSL of Capybara.
 module Browser
   # Chromium with the options to run as root in a container and to talk only with our servers.
   ARGUMENTS = %w[--headless=new --disable-gpu --disable-quic --no-first-run --disable-background-networking
@@ -16,7 +16,7 @@ module Browser
   # Seconds in which a page must show the expected result.
   PATIENCE = 20
 
-  # While a page is being left, Chromium answers with an error of unknown kind; Capybara must ask again.
+  # While a page is being left, Chromium may answer with an unknown error; Capybara must retry then.
   class Driver < Capybara::Selenium::Driver
     def invalid_element_errors = super + [Selenium::WebDriver::Error::UnknownError]
   end
@@ -33,7 +33,7 @@ module Browser
 
   def chromedriver = program("chromedriver")
 
-  # Without a browser the examples are skipped, but in continuous integration its absence is an error of the setup.
+  # Without a browser the examples are skipped. In continuous integration a missing browser is an error.
   # @return [String, nil] why an example is skipped
   def missing
     return if chromium && chromedriver
@@ -53,15 +53,15 @@ module Browser
 
   def service = Selenium::WebDriver::Service.chrome(path: chromedriver)
 
-  # @return [String] a new folder that is gone when the run has ended
+  # @return [String] a new folder that is deleted at the end of the run
   def profile
     Dir.mktmpdir("chromium").tap do |folder|
       at_exit { FileUtils.rm_rf(folder) }
     end
   end
 
-  # Waits for results that Capybara's matchers cannot see.
-  # @return [Object] the first thing that the block gives and that is neither nil nor false
+  # Waits for a result that Capybara's matchers cannot check.
+  # @return [Object] the first result of the block that is neither nil nor false
   def wait_for(what, seconds = PATIENCE)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
     loop do
@@ -77,19 +77,19 @@ module Browser
   module Helpers
     def wait_for(...) = Browser.wait_for(...)
 
-    # @return [Array<String>] what the browser complained of since this was last asked: errors of scripts, answers that
-    #   are none, and what a content security policy kept from happening. Not that a file opened by itself has no icon
+    # @return [Array<String>] errors and warnings in the browser's console since the last call: script errors, failed
+    #   requests, and violations of a content security policy. A missing favicon is ignored
     def complaints
       entries = page.driver.browser.logs.get(:browser).select { |entry| %w[SEVERE WARNING].include?(entry.level) }
       entries.map(&:message).grep_v(%r{/favicon\.ico - })
     end
 
-    # @return [Object] what the page's script gives to `done`
+    # @return [Object] the argument that the script passes to `done`
     def evaluate_async(script, *arguments)
       page.evaluate_async_script("const done = arguments[arguments.length - 1]; #{script}", *arguments)
     end
 
-    # Fetches a file as a script of the page does.
+    # Fetches a file with a script in the page.
     # @return [Hash] "status", "type", "size" and "sha256" (hexadecimal) of it
     def fetched(path)
       evaluate_async(<<~'JAVASCRIPT', path)
@@ -102,7 +102,7 @@ module Browser
       JAVASCRIPT
     end
 
-    # Sends a command of Chromium's own protocol.
+    # Sends a command of the Chrome DevTools Protocol.
     def chromium(command, **parameters) = page.driver.browser.execute_cdp(command, **parameters)
   end
 end
@@ -123,7 +123,7 @@ RSpec.configure do |config|
   config.before(:each, browser: true) do
     missing = Browser.missing
     skip(missing) if missing
-    # A failed example may have left some.
+    # Discards the messages of a failed example before this one.
     complaints
   end
   config.after(:each, browser: true) { Capybara.reset_sessions! unless Browser.missing }

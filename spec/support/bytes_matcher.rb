@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Equality of bytes with any encoding. Unlike `eq` it makes no diff when they are not equal: for megabytes without line
-# breaks that takes minutes.
+# Equality of bytes with any encoding. Unlike `eq`, it shows no diff: for megabytes without line breaks a diff takes
+# minutes.
 RSpec::Matchers.define :be_bytes do |expected|
   match { |actual| actual.is_a?(String) && actual.b == expected.b }
 

@@ -6,7 +6,7 @@ require "rbconfig"
 require "tmpdir"
 require_relative "aws_clients"
 
-# The command encrypted_s3_service in a process of its own, without Rails, in an empty folder.
+# Runs the command encrypted_s3_service in its own process, without Rails, in an empty folder.
 RSpec.shared_context "with the command" do
   around do |example|
     Dir.mktmpdir { |folder| Dir.chdir(folder) { example.run } }
@@ -24,13 +24,13 @@ RSpec.shared_context "with the command" do
       "AWS_REGION" => settings[:region], "ENCRYPTION_KEY" => encryption_key, "ENCRYPTION_KEY_PASSPHRASE" => nil }
   end
 
-  # @return [Array(String, String, Integer)] what it printed, what it said on stderr, its exit status
+  # @return [Array(String, String, Integer)] output, error output, exit status
   def run(*, env: {})
     output, errors, status = Open3.capture3(*command(*, env: env), binmode: true)
     [output, errors, status.exitstatus]
   end
 
-  # @return [Array(String, Integer)] what it said on stderr, its exit status
+  # @return [Array(String, Integer)] error output, exit status
   def run_into(output, *)
     errors = File.open("errors", "w+")
     _, status = Process.wait2(spawn(*command(*), out: output, err: errors))
@@ -45,14 +45,14 @@ RSpec.shared_context "with the command" do
     [{ **environment, **env }, RbConfig.ruby, "-rbundler/setup", "-I", library, program, *]
   end
 
-  # @return [String] what it printed
+  # @return [String] its output
   def succeed(*, **)
     output, errors, status = run(*, **)
     expect([errors, status]).to eq(["", 0])
     output
   end
 
-  # @return [String] what it said
+  # @return [String] its error output
   def fail_with(status, *, **)
     output, errors, found = run(*, **)
     expect([found, output]).to eq([status, ""]), errors

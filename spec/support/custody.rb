@@ -2,9 +2,9 @@
 
 require_relative "open_bao_server"
 
-# Helpers for keys that a custodian keeps.
+# Helpers for keys in custody.
 module Custody
-  # A custodian as an application may write one. It counts requests.
+  # A custodian, as an application may define one. It records the requests.
   class Recording
     attr_reader :asked
 
@@ -30,7 +30,7 @@ module Custody
 
   def bao = OpenBaoServer.shared
 
-  # @return [EncryptedS3Service::OpenBao] what this process asks from now on
+  # @return [EncryptedS3Service::OpenBao] the custodian of this process from now on
   def use_open_bao(server = bao, **options)
     options = { token: OpenBaoServer::ROOT, **options } unless (options.keys & %i[token_file app_role kubernetes]).any?
     use_custodian(EncryptedS3Service::OpenBao.new(address: server.address, **options))
@@ -41,7 +41,7 @@ module Custody
     EncryptedS3Service.key_custodian = custodian
   end
 
-  # @return [String] a reference to a new key, or to the given one
+  # @return [String] a reference to the given key, or to a new one
   def reference_to(name, bytes = SecureRandom.bytes(32), server: bao, **options)
     EncryptedS3Service::OpenBao.new(address: server.address, token: OpenBaoServer::ROOT, **options).wrap(bytes,
                                                                                                          key: name)

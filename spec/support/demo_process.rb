@@ -3,10 +3,10 @@
 require "open3"
 require "rbconfig"
 
-# The demo application in a process of its own, as `bin/demo --serve` leaves it running, with the specs' S3 server.
+# The demo application in its own process, as `bin/demo --serve` starts it, with the S3 server of the specs.
 class DemoProcess
   SCRIPT = File.expand_path("../../examples/demo_app/demo.rb", __dir__)
-  # Seconds it may take to start and to make its files.
+  # Time limit in seconds until it has started and has created its files.
   DEADLINE = 60
 
   # @return [String] the page's address

@@ -2,13 +2,13 @@
 
 require_relative "envelope_decryptor"
 
-# Searches a bucket after Active Storage was used: every object there must be encrypted, by any writer.
+# Searches a bucket after Active Storage was used: every object there must be encrypted.
 module EncryptedObjects
-  # Samples of plaintext to search for in the stored bytes: the bytes of one, and their number, evenly spread.
+  # Samples of the plaintext, evenly spread, to search for in the stored bytes: bytes per sample, and their number.
   PIECE = 16
   PIECES = 100
 
-  # @return [Array<String>] the keys of all objects that the block has added to the bucket
+  # @return [Array<String>] the keys of all objects that the block added to the bucket
   def objects_added(name = bucket)
     before = server.list(name)
     yield
@@ -16,8 +16,8 @@ module EncryptedObjects
   end
 
   # @param key [String] of an object in the bucket
-  # @return [String] its plaintext, as OpenSSL alone decrypts it
-  # @raise [RuntimeError] unless the object is encrypted and shows nothing of its plaintext
+  # @return [String] its plaintext, decrypted with OpenSSL alone
+  # @raise [RuntimeError] unless the object is encrypted and contains no part of its plaintext
   def decrypted(key, name: bucket, encryption_key: TestStore::KEY)
     status, headers, body = server.get(name, key)
     raise "GET #{key} answered #{status}" unless status == 200
@@ -34,6 +34,6 @@ module EncryptedObjects
   end
 
   # @param keys [Array<String>]
-  # @return [Hash{String => String}] what {#decrypted} finds, by its key
+  # @return [Hash{String => String}] the plaintext of each object by its key
   def all_decrypted(keys, **) = keys.to_h { |key| [key, decrypted(key, **)] }
 end

@@ -9,7 +9,7 @@ class EncryptionClient
   LOCK = Mutex.new
   private_constant :LOCK
 
-  # @param key [Hash] `wrapping_key:` (Base64), `private_key_pem:`, or `kms_key_id:`, `kms_endpoint:` and perhaps
+  # @param key [Hash] `wrapping_key:` (Base64), `private_key_pem:`, or `kms_key_id:`, `kms_endpoint:` and optionally
   #   `encryption_context:`
   # @param commitment_policy [String]
   def initialize(commitment_policy: "require_encrypt_require_decrypt", **key)
@@ -22,15 +22,14 @@ class EncryptionClient
   # @return [String] the plaintext
   def get(key) = call(action: "get", key: key)["body"].unpack1("m0")
 
-  # The Python with the client, and with `cryptography`.
-  # @return [String] its path
+  # @return [String] path of the Python that has the client and `cryptography`
   def self.python
     version = `python3 --version`[/\d+\.\d+/]
     path = File.expand_path("../../tmp/servers/encryption-client-#{version}/bin/python", __dir__)
     File.exist?(path) ? path : raise("the Python client is not installed; run bin/setup")
   end
 
-  # One process for all, because most of its time is start-up.
+  # All requests use one process, because most of the time is its start-up.
   # @param line [String] a request
   # @return [String] the answer
   def self.ask(line)
@@ -39,12 +38,12 @@ class EncryptionClient
       @input.puts(line)
       answer = @output.gets or raise "the Python client ended"
     ensure
-      # A caller that gave up leaves an answer outstanding, which must not become that of the next request.
+      # If the caller was interrupted, the answer to its request is still to come. It must not become that of the next.
       @owner = nil unless answer
     end
   end
 
-  # It ends when its standard input does: with this process.
+  # The process ends when its standard input is closed, at the latest when this process ends.
   def self.start
     @owner = Process.pid
     inside, input = IO.pipe

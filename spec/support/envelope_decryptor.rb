@@ -2,8 +2,8 @@
 
 require "openssl"
 
-# Opens objects of Amazon's S3 EncryptionV2 and V3 formats with OpenSSL alone, from their publication, so that the gem's
-# output is not judged by the gem's own reader.
+# Decrypts objects of Amazon's S3 EncryptionV2 and V3 formats with OpenSSL alone, following the published format, so
+# that the specs do not check the gem's output with the gem's own code.
 module EnvelopeDecryptor
   CONTENT_ALGORITHM = "AES/GCM/NoPadding"
   PREFIX = "x-amz-meta-x-amz-"
@@ -13,7 +13,7 @@ module EnvelopeDecryptor
 
   # @param headers [Hash{String => String}] of the stored object, names in lower case
   # @param body [String] as it is stored
-  # @param key [String, OpenSSL::PKey::RSA] what wraps the data key: 32 bytes, or a private key
+  # @param key [String, OpenSSL::PKey::RSA] the key that wraps the data key: 32 bytes, or a private key
   # @return [String] the plaintext
   def decrypt(headers, body, key)
     headers.key?("#{PREFIX}3") ? decrypt_v3(headers, body, key) : decrypt_v2(headers, body, key)

@@ -3,7 +3,7 @@
 require "encrypted_s3_service/doctor"
 require_relative "doctor_findings"
 
-# The doctor examines an entry for the bucket of the specs, and leaves nothing there.
+# Runs the doctor on an entry for the bucket of the specs, and checks that it leaves nothing there.
 RSpec.shared_context "with an entry to examine" do
   include DoctorFindings
 
@@ -12,7 +12,7 @@ RSpec.shared_context "with an entry to examine" do
 
   def unfinished = server.multipart_uploads(bucket).map { |upload| upload[:key] }.grep(/\Aencrypted_s3_service-doctor/)
 
-  # Some examples forbid the removal.
+  # Some examples deny the deletion, so that earlier uploads may be left.
   before { @unfinished_before = unfinished }
   after { probes.each { |probe| server.delete(bucket, probe) } }
 
@@ -26,7 +26,7 @@ RSpec.shared_context "with an entry to examine" do
 
   def probes = server.list(bucket, prefix: "encrypted_s3_service-doctor/")
 
-  # Objects, and multipart uploads that were begun.
+  # Neither objects nor unfinished multipart uploads.
   def expect_nothing_left
     expect(probes).to eq([])
     expect(unfinished - @unfinished_before).to eq([])

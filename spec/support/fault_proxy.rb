@@ -4,8 +4,8 @@ require "openssl"
 require "socket"
 require "uri"
 
-# Stands before the real S3 server, records every request and lets some of them fail in the way that a network or a
-# store fails. Requests pass as they are, with the Host that was signed.
+# A proxy in front of the real S3 server. It records every request, and makes some of them fail as a network or a store
+# fails. Requests are forwarded unchanged, with the Host that was signed.
 #
 #   FaultProxy.run(server.endpoint) do |proxy|
 #     proxy.fault("UploadPart", part: 2, times: 1, status: 503)
@@ -13,11 +13,10 @@ require "uri"
 #     proxy.requests("UploadPart").map(&:sha256)
 #   end
 class FaultProxy
-  # A received request. `operation` is S3's name for it, or that of KMS, `target` the path with its query as it was
-  # sent.
+  # A received request. `operation` is S3's or KMS's name for it, `target` the path and query as sent.
   Request = Struct.new(:verb, :target, :headers, :body, :sha256, :bytesize) do
     def operation
-      # KMS has one address for everything.
+      # All operations of KMS have the same path.
       return headers["x-amz-target"].split(".").last if headers.key?("x-amz-target")
 
       case [verb, target]
@@ -31,7 +30,7 @@ class FaultProxy
 
     def part = target[/[?&]partNumber=(\d+)/, 1]&.to_i
 
-    # @return [Array(Integer, Integer), nil] first and last byte asked for
+    # @return [Array(Integer, Integer), nil] first and last requested byte
     def range = headers["range"]&.match(/\Abytes=(\d+)-(\d+)\z/)&.captures&.map(&:to_i)
   end
 
@@ -46,7 +45,7 @@ class FaultProxy
     end
   end
 
-  # Requests that wait at the proxy.
+  # Holds requests at the proxy until it is opened.
   class Gate
     def initialize
       @arrivals = Queue.new
@@ -87,15 +86,15 @@ class FaultProxy
 
   def endpoint = "http://127.0.0.1:#{@listener.addr[1]}#{@backend.path}"
 
-  # @param operation [String] as S3 names it
+  # @param operation [String] S3's name
   # @param part [Integer, nil] the number of the part; nil for any
-  # @param only [#call, nil] gets the request and says whether it is one of them
-  # @param skip [Integer] so many of the requests are left alone first
-  # @param times [Numeric] so many then fail
-  # @param action [Hash] `status:` answers instead of the server, with `answer:` as the body; `drop: :before` closes the
-  #   connection instead of forwarding, `drop: :after` instead of answering; `cut:` closes it after so many bytes of the
-  #   answer's body
-  # @yield before the request is forwarded, and then it does not fail
+  # @param only [#call, nil] called with the request; whether the fault applies to it
+  # @param skip [Integer] the number of matching requests that pass first
+  # @param times [Numeric] the number of matching requests that fail then
+  # @param action [Hash] `status:` answers with this status instead of forwarding, with `answer:` as the body; `drop:
+  #   :before` closes the connection without forwarding, `drop: :after` without answering; `cut:` closes it after this
+  #   number of bytes of the answer's body
+  # @yield instead of a failure, before the request is forwarded
   def fault(operation, part: nil, only: nil, skip: 0, times: Float::INFINITY, **action, &block)
     action[:call] = block if block
     @lock.synchronize { @rules.push(Rule.new(operation, part, only, skip, times, action)) }
@@ -105,7 +104,7 @@ class FaultProxy
   # @return [Gate]
   def hold(operation, **) = Gate.new.tap { |gate| fault(operation, **) { gate.pass } }
 
-  # @return [Array<Request>] in the order in which they arrived, all of them or those of one operation
+  # @return [Array<Request>] all requests or those of one operation, in the order of their arrival
   def requests(operation = nil)
     all = @lock.synchronize { @requests.dup }
     operation ? all.select { |request| request.operation == operation } : all
@@ -114,7 +113,7 @@ class FaultProxy
   # @return [Integer] connections that clients have made so far
   attr_reader :accepted
 
-  # @return [Integer] those that are open still
+  # @return [Integer] connections that are open now
   def open_connections = @connections.list.size
 
   def stop
@@ -137,7 +136,7 @@ class FaultProxy
     @connections.add(connection)
   end
 
-  # @return when the connection is to be closed
+  # @return when the connection must be closed
   def serve(socket)
     while (request = read_request(socket))
       action = record(request)
@@ -181,7 +180,7 @@ class FaultProxy
     Request.new(verb, target, headers, nil, nil, 0)
   end
 
-  # @return [Boolean] false when the client has hung up before the end
+  # @return [Boolean] false if the client closed the connection before the end
   def read_body(socket, request)
     socket.write("HTTP/1.1 100 Continue\r\n\r\n") if request.headers["expect"]
     length = request.headers["content-length"].to_i
@@ -195,13 +194,13 @@ class FaultProxy
      "content-length: #{body.bytesize}\r\n\r\n", body]
   end
 
-  # @return [Array(String, String)] head and body of the server's answer, byte by byte
+  # @return [Array(String, String)] head and body of the server's answer, unchanged
   def forward(request)
     server = TCPSocket.new(@backend.host, @backend.port)
     headers = request.headers.except("expect", "connection").map { |name, value| "#{name}: #{value}\r\n" }
     server.write("#{request.verb} #{request.target} HTTP/1.1\r\n", *headers, "connection: close\r\n\r\n", request.body)
     head, body = server.read.split("\r\n\r\n", 2)
-    # The client's connection stays open, unlike the server's.
+    # The connection to the client stays open, unlike the one to the server.
     ["#{head.gsub(/\r\nconnection:[^\r]*/i, "")}\r\n\r\n", body]
   ensure
     server&.close

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-# Loads each constant and each file of the gem as the first one, in a process of its own, with all of Ruby's warnings.
-# Prints the name of each that does not load silently, and why.
+# Loads each constant and each file of the gem first, in its own process, with all of Ruby's warnings. Prints the name
+# and the output of each that does not load silently.
 #
 #   ruby -I lib spec/support/first_loads.rb rails    in a program that has loaded Rails
-#   ruby -I lib spec/support/first_loads.rb alone    those that need no Rails, without it
+#   ruby -I lib spec/support/first_loads.rb alone    those that need no Rails, without Rails
 
 LIB = File.expand_path("../../lib", __dir__)
 WITHOUT_RAILS = %w[cli client configuration keys].freeze
@@ -16,10 +16,10 @@ if RAILS
   require File.join(Gem.loaded_specs.fetch("activestorage").full_gem_path, "app/models/active_storage/record")
 end
 require "encrypted_s3_service"
-# Set only now, because other libraries have warnings of their own.
+# Only now, because other libraries print warnings too.
 $VERBOSE = true
 
-# @return [Array<String>] what was said about the gem's files
+# @return [Array<String>] the lines of the output that mention the gem's files
 def said_alone
   said, wrote = IO.pipe
   child = fork do
@@ -33,8 +33,8 @@ end
 
 def tried?(path) = RAILS || WITHOUT_RAILS.any? { |folder| path.match?(%r{\Aencrypted_s3_service/#{folder}(/|\.|\z)}) }
 
-# A file in the folder of another is a part of that one, which loads it: `rotation.rb` and `rotation/tally.rb`. Nothing
-# else loads a part without the whole.
+# A file in the folder of another file is a part of it, which only the other file loads, like `rotation/tally.rb` and
+# `rotation.rb`.
 def wholes(file)
   whole = "#{File.dirname(file)}.rb"
   whole == "#{LIB}/encrypted_s3_service.rb" || !File.exist?(whole) ? [] : [*wholes(whole), whole]

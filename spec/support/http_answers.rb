@@ -2,13 +2,14 @@
 
 require "socket"
 
-# A small HTTP server whose answers a block gives; for the addresses at which a cloud hands out credentials.
+# A small HTTP server that replaces the addresses from which a cloud's machines get credentials.
 class HttpAnswers
   # A received request.
   Request = Struct.new(:line, :headers, :body)
 
-  # @param answer [#call] gets the request's first line, returns a body, status line and body, or nil for 404
-  # @param requests [Array<Request>] gets each request before it is answered
+  # @param answer [#call] called with the request's first line; returns a body, an Array of status line and body, or nil
+  #   for 404
+  # @param requests [Array<Request>] each request is added before it is answered
   # @yieldparam url [String]
   def self.run(answer, requests: [])
     listener = TCPServer.new("127.0.0.1", 0)

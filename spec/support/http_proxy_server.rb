@@ -3,10 +3,10 @@
 require "socket"
 require "uri"
 
-# An HTTP proxy: CONNECT for TLS, whole addresses for plain HTTP. For any host it connects to one server of this
-# machine, so that names can be used that no name server knows.
+# An HTTP proxy: CONNECT for TLS, absolute URLs for plain HTTP. It connects to one server on this machine for every
+# host, so that specs can use hosts that do not exist.
 class HttpProxyServer
-  # @param port [Integer] of the server behind it
+  # @param port [Integer] of the server
   # @param authorization [String, nil] `user:password` that clients must give
   # @yieldparam proxy [HttpProxyServer] stopped after the block
   def self.run(port, authorization: nil)
@@ -27,7 +27,7 @@ class HttpProxyServer
     @acceptor = Thread.new { loop { Thread.new(@listener.accept) { |client| serve(client) } } }
   end
 
-  # @param userinfo [String, nil] as it stands in the URL
+  # @param userinfo [String, nil] `user:password`, encoded as in a URL
   def url(userinfo = nil) = "http://#{"#{userinfo}@" if userinfo}127.0.0.1:#{@listener.addr[1]}"
 
   def stop
@@ -72,7 +72,7 @@ class HttpProxyServer
     end
   end
 
-  # One request for each connection is enough here.
+  # Forwards one request for each connection, which is enough here.
   def forward(client, line, headers)
     verb, address, version = line.split
     TCPSocket.open("127.0.0.1", @port) do |server|
@@ -96,7 +96,7 @@ class HttpProxyServer
   end
 end
 
-# The environment of each example names no proxy, unless the example sets one.
+# Removes proxies from the environment of each example.
 RSpec.shared_context "without proxies in the environment" do
   names = %w[HTTP_PROXY http_proxy HTTPS_PROXY https_proxy NO_PROXY no_proxy REQUEST_METHOD]
 

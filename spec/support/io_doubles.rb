@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Sources with only the methods that an upload may use: `read(length, buffer)`.
+# Sources with only the method that an upload may call: `read(length, buffer)`.
 module IoDoubles
   # Returns only a few bytes at a time, even if there are more.
   class ShortReads
@@ -18,7 +18,7 @@ module IoDoubles
     end
   end
 
-  # Returns so many bytes, then calls the block.
+  # Returns this number of bytes, then calls the block.
   class ThenDo
     def initialize(bytes, &block)
       @left = bytes

@@ -5,29 +5,29 @@ require_relative "aws_clients"
 require_relative "fault_proxy"
 require_relative "s3_server/moto"
 
-# AWS KMS of the specs, imitated by moto: keys, and settings for clients.
+# AWS KMS for the specs, simulated by moto.
 module Kms
   module_function
 
-  # @return [S3Server::Moto] started on first use, stopped when the run ends
+  # @return [S3Server::Moto] started on first use, stopped at the end of the run
   def server = @server ||= S3Server::Moto.new.start
 
   # @param region [String]
   # @return [Aws::KMS::Client]
   def client(region = "us-east-1")
-    # An older gem does not know the parameter of Amazon's encryption clients, which is then omitted.
+    # Amazon's encryption clients send `key_id`. An older gem does not know it, and omits it if nothing is validated.
     Aws::KMS::Client.new(endpoint: server.endpoint, region: region, validate_params: names_keys?,
                          access_key_id: "moto", secret_access_key: "moto")
   end
 
-  # @return [Boolean] whether the gem can say by which key a data key is to be decrypted
+  # @return [Boolean] whether the gem can send the id of the key with a Decrypt request
   def names_keys? = Aws::KMS::ClientApi::DecryptRequest.member?(:key_id)
 
   # @return [String] the ARN of a new key
   def create_key(region = "us-east-1") = client(region).create_key.key_metadata.arn
 
   # @param arn [String]
-  # @return [String] `alias/…`, which stands for that key
+  # @return [String] `alias/…`, an alias of that key
   def create_alias(arn)
     "alias/#{SecureRandom.hex(8)}".tap { |name| client.create_alias(alias_name: name, target_key_id: arn) }
   end
@@ -47,7 +47,7 @@ module Kms
                                       content_encryption_schema: :aes_gcm_no_padding, **options)
   end
 
-  # Only in newer gems of the SDK.
+  # Only in newer versions of the SDK.
   # @param key_id [String]
   # @return [Aws::S3::EncryptionV3::Client]
   def aws_v3(key_id, **options)

@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
-# Defects that keep people from reading or operating a page, found by a script in it.
+# Scripts that find defects in the accessibility of a page.
 module Legibility
   # Contrast of text as in WCAG 2.2, success criterion 1.4.3.
   CONTRAST = 4.5
 
-  # Texts with too little contrast to their background. Colours are all opaque or fully transparent here.
+  # Texts with too little contrast to their background. Colours must be opaque or fully transparent.
   FAINT_TEXTS = <<~JAVASCRIPT.freeze
     (() => {
       const channels = (colour) => colour.match(/[\\d.]+/g).map(Number)
@@ -28,7 +28,7 @@ module Legibility
     })()
   JAVASCRIPT
 
-  # Controls without a text for people who do not see them.
+  # Controls without an accessible name.
   NAMELESS = <<~JAVASCRIPT
     [...document.querySelectorAll("a, button, input:not([type=hidden]), video, audio, progress, [role=region]")]
       .filter((element) => !(element.ariaLabel || element.labels?.length || element.value || element.innerText?.trim() ||

@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
-# Random changes of good inputs, the same in every run. `FUZZ_SECONDS` lets each example go on for so long and tell how
-# many inputs it has tried, and `FUZZ_SEED` begins elsewhere.
+# Random changes of valid inputs, the same in every run. With `FUZZ_SECONDS`, each example runs for this time and prints
+# the number of inputs. `FUZZ_SEED` selects another sequence.
 module Mutations
   SEED = 20_251_125
 
   # Yields the inputs themselves and then mutations of them.
   # @param inputs [Array<String>]
   # @param runs [Integer] the number of mutations, unless `FUZZ_SECONDS` is set
-  # @return [Integer] the number of inputs that were tried
-  # @raise [RuntimeError] when the block raises: with the input, so that it can be tried again
+  # @return [Integer] the number of inputs
+  # @raise [RuntimeError] if the block raises; the message contains the input
   def mutations(inputs, runs:)
     source = Source.new(inputs.map(&:b), Random.new(ENV.fetch("FUZZ_SEED", SEED).to_i))
     inputs.each { |input| tried(input) { yield input } }
@@ -23,7 +23,7 @@ module Mutations
     count
   end
 
-  # @return [Boolean] whether that many runs are enough
+  # @return [Boolean] whether the time or the number of runs is reached
   def self.over?(count, runs)
     seconds = ENV.fetch("FUZZ_SECONDS", nil)
     return count >= runs unless seconds
@@ -40,9 +40,9 @@ module Mutations
     raise "With the input #{input.inspect}: #{e.class}: #{e.message}", cause: e
   end
 
-  # Makes one mutation after the other.
+  # Generates the mutations.
   class Source
-    # Bytes with a meaning to some parser.
+    # Bytes with a meaning in some format.
     WORDS = ["-", "=", ",", ";", "/", "%", "%00", "\0", "\r\n", "\n", "\t", " ", "\"", "\\", "\xff", "\xc3\x28", "é",
              "9" * 30, "bytes=", "--", "{}", "[]", "null", "18446744073709551616", "-1", "<script>"].map(&:b).freeze
 
@@ -51,7 +51,7 @@ module Mutations
       @random = random
     end
 
-    # @return [String] one of the inputs with one to four changes, in UTF-8 whether that is valid or not
+    # @return [String] one of the inputs with one to four changes, in UTF-8, which may be invalid
     def next
       bytes = @inputs.sample(random: @random).dup
       @random.rand(1..4).times { change(bytes) }

@@ -4,7 +4,7 @@ require "fileutils"
 require "socket"
 require "tmpdir"
 
-# A real nginx before an application, with the configuration in the documents.
+# A real nginx in front of an application, with the configuration from the documents.
 class Nginx
   SNIPPET = File.expand_path("../../docs/nginx.conf", __dir__)
   PROGRAM = ["/usr/sbin/nginx", *ENV["PATH"].split(":").map { |folder| File.join(folder, "nginx") }]
@@ -14,7 +14,7 @@ class Nginx
   def self.missing = ("nginx is not installed" unless PROGRAM)
 
   # @param backend [Integer] the application's port
-  # @param snippet [String] what stands in the server's block
+  # @param snippet [String] the content of the `server` block
   # @yieldparam nginx [Nginx] stopped after the block
   def self.run(backend, snippet: File.read(SNIPPET))
     Dir.mktmpdir("nginx-") do |folder|
@@ -37,11 +37,11 @@ class Nginx
     wait_until_ready
   end
 
-  # @return [Hash{Symbol => String}] where nginx keeps what it does not pass on at once
+  # @return [Hash{Symbol => String}] folders for the requests and answers that nginx buffers
   def kept = %i[bodies answers].to_h { |name| [name, File.join(@folder, name.to_s)] }
 
-  # nginx removes the names of its temporary files as soon as it has opened them.
-  # @return [Integer] bytes of requests and answers in its files now
+  # nginx unlinks its temporary files as soon as they are open.
+  # @return [Integer] bytes of requests and answers in its temporary files now
   def bytes_in_files
     workers = File.read("/proc/#{@pid}/task/#{@pid}/children").split
     workers.flat_map { |worker| Dir.glob("/proc/#{worker}/fd/*") }.sum do |descriptor|

@@ -4,15 +4,15 @@ require "json"
 require "net/http"
 require_relative "s3_server"
 
-# A real OpenBao server in development mode: everything in memory, unsealed. One for a whole run, except where a spec
-# stops or seals it.
+# A real OpenBao server in development mode: in memory, unsealed. One server is used for the whole run, except where a
+# spec stops or seals it.
 class OpenBaoServer < S3Server::Embedded
   ROOT = "root-token-of-the-specs"
 
-  # @return [OpenBaoServer] started on first use, stopped when the run ends
+  # @return [OpenBaoServer] started on first use, stopped at the end of the run
   def self.shared = @shared ||= new.start
 
-  # @yieldparam server [OpenBaoServer] one that the spec may seal or stop
+  # @yieldparam server [OpenBaoServer] a server that the spec may seal or stop
   def self.run(**)
     server = new(**).start
     yield server
@@ -23,7 +23,7 @@ class OpenBaoServer < S3Server::Embedded
   # @return [String] URL
   attr_reader :address
 
-  # @param tls [Boolean] whether it has a certificate, of an authority of its own
+  # @param tls [Boolean] whether it uses TLS, with its own certificate authority
   def initialize(tls: false)
     super(nil)
     @tls = tls
@@ -50,7 +50,7 @@ class OpenBaoServer < S3Server::Embedded
     body
   end
 
-  # Makes a transit key of an unused name.
+  # Creates a transit key with an unused name.
   # @return [String] the name
   def transit_key(namespace: nil)
     name = "key-#{SecureRandom.hex(6)}"
@@ -58,22 +58,22 @@ class OpenBaoServer < S3Server::Embedded
     name
   end
 
-  # Deletes a transit key for good.
+  # Deletes a transit key permanently.
   def destroy(name)
     api!(:post, "transit/keys/#{name}/config", { deletion_allowed: true })
     api!(:delete, "transit/keys/#{name}")
   end
 
-  # @return [String] a token that may do no more than use a transit key
+  # @return [String] a token that may only decrypt with a transit key
   def token_for(name, **options)
     api!(:put, "sys/policies/acl/#{name}", { policy: %(path "transit/decrypt/#{name}" { capabilities = ["update"] }) })
     api!(:post, "auth/token/create", { policies: [name], no_parent: true, **options }).dig("auth", "client_token")
   end
 
-  # The number of requests to decrypt under a key, as the server's own audit log has them.
+  # The number of requests to decrypt under a key, according to the server's audit log.
   def decryptions(name) = requests("transit/decrypt/#{name}")
 
-  # The number of requests to a path, likewise.
+  # The number of requests to a path, according to the server's audit log.
   def requests(path)
     log = File.readlines(@audit).map { |line| JSON.parse(line) }
     log.count { |entry| entry["type"] == "request" && entry.dig("request", "path") == path }

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# Waiting for another thread's transaction. The sqlite3 gem before 2.0 waits with Ruby's lock held, so that the thread
-# with the database cannot release it, and gives up after the whole timeout. This waits like 2.0. Transactions must
-# begin as writing ones (`default_transaction_mode`, Rails' own choice from 8.0 on): if a transaction has read before it
-# writes, SQLite does not wait at all.
+# Waits for the transaction of another thread as the sqlite3 gem does from 2.0 on. Before that, it waits with Ruby's
+# lock held, so that the other thread cannot finish, and gives up after the whole timeout. Transactions must begin as
+# writing ones (`default_transaction_mode`, Rails' default from 8.0 on): SQLite does not wait in a transaction that has
+# read before it writes.
 module PatientSqlite
   # Seconds between two attempts, and their number.
   PAUSE = 0.002

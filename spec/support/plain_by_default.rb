@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The application's default service does not encrypt, as if only some customers' files were encrypted.
+# The default service does not encrypt, as in an application that encrypts the files of some customers only.
 RSpec.shared_context "with an application that stores in plaintext by default" do
   let(:customer) { Organisation.create!(name: "encrypted", encrypted: true) }
   let(:other_customer) { Organisation.create!(name: "plain", encrypted: false) }
@@ -18,9 +18,9 @@ RSpec.shared_context "with an application that stores in plaintext by default" d
     ActiveStorage::Blob.create_and_upload!(io: StringIO.new(text), filename: "a.txt", identify: false)
   end
 
-  # The service of a new file, without storing one.
+  # The name of the service for a new file.
   def place = ActiveStorage::Blob.new.service_name
 
-  # Whether the bucket has it, encrypted.
+  # Whether the bucket contains the file, encrypted.
   def encrypted_in_bucket?(blob, text) = stored(blob.key).last != text && stored_plaintext(blob.key) == text
 end

@@ -4,8 +4,8 @@ require "net/http"
 require "socket"
 require "tmpdir"
 
-# The dummy application in a real Puma that forks its workers after it has loaded, and used, the application. Every
-# answer names its worker.
+# The dummy application in a real Puma that forks its workers after it has loaded and used the application. Every answer
+# contains the process id of its worker.
 class PumaCluster
   CONFIGURATION = <<~'RUBY'
     workers 2
@@ -31,8 +31,8 @@ class PumaCluster
   ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
 
   # @param threads [Integer] of each of the two workers
-  # @param setup [String] Ruby that is run when the application is loaded; it may put another Rack application into
-  #   the place of `application`
+  # @param setup [String] Ruby code that runs when the application is loaded; it may assign another Rack application to
+  #   `application`
   # @yieldparam cluster [PumaCluster] stopped after the block
   def self.run(threads: 3, setup: "")
     Dir.mktmpdir do |folder|
@@ -59,7 +59,7 @@ class PumaCluster
   # @return [Array<Integer>] process ids of the workers
   def workers = File.read("/proc/#{@pid}/task/#{@pid}/children").split.map(&:to_i)
 
-  # @return [Process::Status] after everything under way was answered
+  # @return [Process::Status] after all requests were answered
   def stop
     return unless @pid
 

@@ -5,7 +5,7 @@ require "net/http"
 require "socket"
 require "tmpdir"
 
-# The dummy application in a Puma of its own, whose memory and connections can be examined from outside.
+# The dummy application in its own Puma, whose memory and connections can be measured from outside.
 class PumaServer
   RACKUP = <<~'RUBY'
     require "ENVIRONMENT"
@@ -18,10 +18,10 @@ class PumaServer
     end)
   RUBY
   ENVIRONMENT = File.expand_path("../dummy/config/environment", __dir__)
-  # Seconds for the requests under way after the signal to stop.
+  # Time limit in seconds for running requests after the signal to stop.
   PATIENCE = 20
 
-  # @param setup [String] Ruby that is run when the application is loaded
+  # @param setup [String] Ruby code that runs when the application is loaded
   # @yieldparam puma [PumaServer] stopped after the block
   def self.run(threads: 16, setup: "")
     Dir.mktmpdir do |folder|
@@ -46,8 +46,8 @@ class PumaServer
   # @yieldparam http [Net::HTTP] a connection
   def connect(&) = Net::HTTP.start("127.0.0.1", @port, nil, read_timeout: 60, &)
 
-  # A visitor who sends a request and then runs the block.
-  # @yieldparam socket [TCPSocket]
+  # Opens a connection for a raw request.
+  # @return [TCPSocket]
   def socket = TCPSocket.new("127.0.0.1", @port)
 
   # @return [Integer] database connections in use
@@ -59,7 +59,7 @@ class PumaServer
   # @return [Integer] the most bytes in memory until now
   def peak = File.read("/proc/#{@pid}/status")[/^VmHWM:\s*(\d+)/, 1].to_i * 1024
 
-  # @return [Integer] connections of visitors that are open
+  # @return [Integer] open connections of clients
   def visitors
     open = %w[01 08]
     File.readlines("/proc/#{@pid}/net/tcp").drop(1).count do |line|
@@ -68,7 +68,7 @@ class PumaServer
     end
   end
 
-  # @return [Integer] temporary files without a name that are open
+  # @return [Integer] open temporary files without a name
   def temporary_files
     Dir.glob("/proc/#{@pid}/fd/*").count do |descriptor|
       File.readlink(descriptor).match?(/\(deleted\)\z/)
@@ -77,8 +77,8 @@ class PumaServer
     end
   end
 
-  # Puma up to 8.0.2 may hang in its own shutdown, when its signal handler writes into a pipe that is just being closed
-  # (puma/puma#3677).
+  # Puma up to 8.0.2 may hang in its shutdown, when its signal handler writes into a pipe that is being closed
+  # (puma/puma#3677). It is killed then.
   def stop
     Process.kill(:TERM, @pid)
     return if ended_within?(PATIENCE)
@@ -99,7 +99,7 @@ class PumaServer
     !ended.nil?
   end
 
-  # Puma reports its port, and begins to listen before that.
+  # Puma prints its port after it has begun to listen.
   def wait_for_port
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
     until (port = File.exist?(@log) && File.read(@log)[%r{Listening on http://127\.0\.0\.1:(\d+)}, 1])

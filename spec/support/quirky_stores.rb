@@ -3,9 +3,9 @@
 require "time"
 require_relative "fault_proxy"
 
-# The real S3 server with a clock that is wrong.
+# The real S3 server, but its clock is wrong.
 class SkewedStore < FaultProxy
-  # @param seconds [Integer] ahead of ours
+  # @param seconds [Integer] ahead of our clock
   def self.run(endpoint, seconds)
     proxy = new(URI(endpoint), seconds)
     yield proxy
@@ -38,7 +38,7 @@ class ChecksumRefusingStore < FaultProxy
   end
 end
 
-# The real S3 server, but it gives objects to everybody.
+# The real S3 server, but it returns objects without authentication.
 class OpenStore < FaultProxy
   def self.run(endpoint, server)
     proxy = new(URI(endpoint), server)
@@ -62,8 +62,8 @@ class OpenStore < FaultProxy
   end
 end
 
-# The real S3 server, but no part of an object may be larger than the first, and all but the last are of one size, as at
-# Cloudflare R2.
+# The real S3 server, but all parts of an upload except the last must have the same size, and the last may not be
+# larger, as at Cloudflare R2.
 class EqualPartsStore < FaultProxy
   REFUSAL = { status: 400, answer: "<Error><Code>InvalidPart</Code></Error>" }.freeze
 
@@ -103,7 +103,7 @@ end
 # The real S3 server, but requests that match a rule get another answer.
 class RefusingStore < FaultProxy
   # @param endpoint [String]
-  # @param refusal [#call] gets a request; returns nil, or what {FaultProxy#fault} takes
+  # @param refusal [#call] called with a request; returns nil, or an action of {FaultProxy#fault}
   # @yieldparam proxy [RefusingStore] stopped after the block
   def self.run(endpoint, refusal)
     proxy = new(URI(endpoint), refusal)
@@ -125,7 +125,7 @@ class RefusingStore < FaultProxy
   end
 end
 
-# The real S3 server, but it sends a checksum of the whole object with any part of it, as Ceph does.
+# The real S3 server, but it sends the checksum of the whole object with every range, as Ceph does.
 class WholeChecksumStore < FaultProxy
   def initialize(*)
     @checksums = {}
@@ -148,9 +148,9 @@ class WholeChecksumStore < FaultProxy
   end
 end
 
-# The real S3 server, but it sends the right checksum with each answer, and the line to it flips bits.
+# The real S3 server, but bits flip in transit. Each answer has the checksum of the original bytes.
 class FlippingStore < FaultProxy
-  # The number of the next bodies that are changed in transit.
+  # How many of the next bodies are changed.
   attr_accessor :flips
 
   private
@@ -168,7 +168,7 @@ class FlippingStore < FaultProxy
   end
 end
 
-# The real S3 server, but a proxy before it leaves the size out of its answers to HEAD.
+# The real S3 server behind a proxy that removes the size from answers to HEAD.
 class SizelessStore < FaultProxy
   private
 
@@ -178,7 +178,7 @@ class SizelessStore < FaultProxy
   end
 end
 
-# The real S3 server, but a proxy before it does not pass on which range is wanted.
+# The real S3 server behind a proxy that removes the range from requests.
 class RangelessStore < FaultProxy
   private
 
@@ -192,7 +192,7 @@ class RangelessStore < FaultProxy
   end
 end
 
-# The real S3 server, but from some time on it silently returns another byte of every object.
+# The real S3 server, but after {#change_byte} it returns every object with one changed byte.
 class ChangingStore < FaultProxy
   # @param position [Integer] of the byte in the stored object
   def change_byte(position)

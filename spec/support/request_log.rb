@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Passes requests to a Rack application, and records them and the beginnings of its answers.
+# Passes requests to a Rack application, and records the requests, and status and headers of the answers.
 class RequestLog
   Entry = Struct.new(:verb, :path, :range, :status, :headers)
 
@@ -15,7 +15,7 @@ class RequestLog
     [status, headers, body]
   end
 
-  # @return [Array<Entry>] since they were last cleared
+  # @return [Array<Entry>] entries since the last {#clear}
   def entries
     taken = Array.new(@entries.size) { @entries.pop }
     taken.each { |entry| @entries << entry }

@@ -4,8 +4,8 @@ require "open3"
 require "rbconfig"
 require_relative "bounded_programs"
 
-# A separate Ruby that runs some code with the gem, for effects that the specs' own process must not have. The code has
-# its argument as `input`, and `$stdin` and `$stdout` to talk with the spec.
+# A separate Ruby process that runs code with the gem, for effects that must not happen in the process of the specs. The
+# code has its arguments as the Array `input`, and exchanges lines with the spec on `$stdin` and `$stdout`.
 class RubyProcess
   LIBRARY = File.expand_path("../../lib", __dir__)
   PRELUDE = <<~'RUBY'
@@ -15,11 +15,11 @@ class RubyProcess
     input = Marshal.load($stdin.binmode)
   RUBY
 
-  # Runs the code to its end.
-  # @return [Array(String, Process::Status)] all that it printed
+  # Runs the code and waits for its end.
+  # @return [Array(String, Process::Status)] output and exit status
   def self.run(code, *input) = start(code, *input, &:result)
 
-  # @yieldparam process [RubyProcess] does not outlive the block
+  # @yieldparam process [RubyProcess] killed after the block
   def self.start(code, *input)
     process = new(code, *input)
     yield process
@@ -32,16 +32,16 @@ class RubyProcess
     @in.binmode.write(Marshal.dump(input))
   end
 
-  # @return [String, nil] the next line that it prints
+  # @return [String, nil] the next line of its output, nil at its end
   def line = @out.gets&.chomp
 
-  # Sends it a line.
+  # Sends a line to the process.
   def tell(line = "") = @in.puts(line)
 
   def signal(name) = Process.kill(name, @thread.pid)
 
-  # Waits for its end.
-  # @return [Array(String, Process::Status)] what it printed that was not read yet
+  # Waits for the end of the process.
+  # @return [Array(String, Process::Status)] the unread output, and the exit status
   def result
     printed = @out.read
     [printed, @thread.value]

@@ -3,7 +3,7 @@
 require "open3"
 require "tmpdir"
 
-# Small pictures, documents, films and recordings, made by the real tools when they are first asked for.
+# Small pictures, documents, films and recordings, created with the real tools on first use.
 module Samples
   # The text of the PDF, for searching.
   PDF_TEXT = "A will that nobody may read"
@@ -20,7 +20,7 @@ module Samples
     remember([:png, width, height]) { magick("-size", "#{width}x#{height}", "plasma:tomato-steelblue", "png:-") }
   end
 
-  # @return [String] the JPEG as a camera that was held upright writes it: lying, with a note to turn it
+  # @return [String] a JPEG as from a camera that was held upright: in landscape format, with an orientation in Exif
   def turned_jpeg(width, height)
     # Exif 2.32: one entry, the orientation (0x0112), whose value 6 says that row 0 is the right side.
     tiff = ["MM", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0].pack("a2nNnnnNnnN")
@@ -29,7 +29,7 @@ module Samples
     picture.byteslice(0, 2) + ["\xFF\xE1".b, exif.bytesize + 2].pack("a2n") + exif + picture.byteslice(2..)
   end
 
-  # @return [String] a PDF of one page of 200 by 100 points, with {PDF_TEXT} on it and with nothing compressed
+  # @return [String] an uncompressed PDF of one page of 200 by 100 points with {PDF_TEXT}
   def pdf
     page = "BT /F1 12 Tf 10 50 Td (#{PDF_TEXT}) Tj ET\n"
     pdf_of(["<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -39,8 +39,8 @@ module Samples
             "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"])
   end
 
-  # @param turned [Boolean] filmed with the telephone held upright
-  # @return [String] an MP4 of 2 seconds with a tone, 96 pixels wide and 64 high as it is stored
+  # @param turned [Boolean] whether its metadata contain a rotation, as from a phone held upright
+  # @return [String] an MP4 of 2 seconds with a tone, stored as 96 by 64 pixels
   def video(turned: false)
     remember([:video, turned]) do
       next turn(video) if turned

@@ -3,8 +3,8 @@
 require "openssl"
 require_relative "envelope_decryptor"
 
-# Computes the segment map of a stored object with OpenSSL alone, as specified in docs/format.md (3), so that the gem's
-# output is not judged by the gem's own reader.
+# Computes the segment map of a stored object with OpenSSL alone, as specified in docs/format.md (3), so that the specs
+# do not check the gem's output with the gem's own code.
 module SegmentMap
   SALT = "encrypted_s3_service/segments/v1"
   SEGMENT = 65_536
@@ -14,7 +14,7 @@ module SegmentMap
   # @param headers [Hash{String => String}] of the stored object, names in lower case
   # @param body [String] as it is stored
   # @param wrapping_key [String] 32 bytes
-  # @return [String] what `<key>.segments` has to contain
+  # @return [String] the expected content of `<key>.segments`
   def of(headers, body, wrapping_key)
     text = body.byteslice(0, body.bytesize - 16)
     data_key, descriptor = opened(headers, wrapping_key)

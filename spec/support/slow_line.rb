@@ -2,9 +2,9 @@
 
 require "socket"
 
-# A line to a server on which uploads are slow, downloads are not, and either side notices when the other hangs up.
+# A relay to a server. Uploads are slow, downloads are not. When one side closes, it closes the other side.
 class SlowLine
-  # Bytes at once, and seconds between them: some 6 MB a second.
+  # Bytes per write, and seconds between two writes: about 6 MB/s.
   CHUNK = 65_536
   PAUSE = 0.01
   private_constant :CHUNK, :PAUSE
@@ -28,10 +28,10 @@ class SlowLine
 
   def url = "http://127.0.0.1:#{@listener.addr[1]}"
 
-  # @return [Integer] bytes that the server was sent on the connection that took most of them
+  # @return [Integer] bytes sent to the server on the connection with the most
   def most_sent = @lock.synchronize { @sent.each_value.map(&:first).max.to_i }
 
-  # @return [Boolean] whether the connection that took most of them has ended
+  # @return [Boolean] whether the connection with the most sent bytes has ended
   def hung_up? = @lock.synchronize { @sent.each_value.max_by(&:first)&.last == :ended }
 
   def cut
@@ -59,18 +59,18 @@ class SlowLine
     note(client, 0, :ended)
   end
 
-  # Until one side closes; then the other side is closed too.
+  # Copies until one side closes, and then closes the other side.
   def pass(from, to)
     loop { to.write(from.readpartial(CHUNK).tap { |chunk| yield chunk.bytesize if block_given? }) }
   rescue IOError, SystemCallError
     [from, to].each { |socket| hang_up(socket) }
   end
 
-  # Closed, a socket would not wake the thread that reads from it.
+  # Closing a socket would not wake the thread that reads from it.
   def hang_up(socket)
     socket.shutdown
   rescue IOError, SystemCallError
-    # The other side has hung up.
+    # The other side has already closed the connection.
   end
 
   def note(client, bytes, state = :open)

@@ -7,8 +7,8 @@ require "open3"
 require "rbconfig"
 require "tmpdir"
 
-# A small Rails application in a folder of its own, with the same storage files as after `rails new`; its commands run
-# in processes of their own.
+# A small Rails application in its own folder, with the same storage files as after `rails new`. Its commands run in
+# their own processes.
 class SmallApp
   LIBRARY = File.expand_path("../../lib", __dir__)
   GEMFILE = ENV.fetch("BUNDLE_GEMFILE") { File.expand_path("../../Gemfile", __dir__) }
@@ -36,7 +36,7 @@ class SmallApp
         class Application < Rails::Application
           config.root = File.expand_path("..", __dir__)
           config.load_defaults 7.1
-          # Rails 8.0 warns of the former value, which later versions do not have.
+          # Rails 8.0 warns about the old default. Later versions do not have the setting.
           config.active_support.to_time_preserves_timezone = :zone if Rails.gem_version < Gem::Version.new("8.1")
           config.eager_load = false
           config.secret_key_base = "0" * 64
@@ -99,13 +99,13 @@ class SmallApp
 
   def exist?(name) = File.exist?(path(name))
 
-  # @return [Hash{String => String}] every file's bytes by its path
+  # @return [Hash{String => String}] content of every file by its path
   def files
     Dir.glob("**/*", File::FNM_DOTMATCH, base: root).select { |name| File.file?(path(name)) }
        .to_h { |name| [name, File.binread(path(name))] }
   end
 
-  # Gives it credentials with a key.
+  # Writes encrypted credentials and their key.
   # @param text [String] decrypted
   def credentials=(text)
     write("config/master.key", ActiveSupport::EncryptedFile.generate_key)
@@ -116,11 +116,11 @@ class SmallApp
   def credentials = encrypted.read.force_encoding(Encoding::UTF_8)
 
   # Runs `bin/rails`.
-  # @return [Array(String, String, Process::Status)] what it printed and said on stderr
+  # @return [Array(String, String, Process::Status)] output, error output, exit status
   def rails(*arguments, **) = ruby("bin/rails", *arguments, **)
 
-  # Runs one of its programs.
-  # @return [Array(String, String, Process::Status)] what it printed and said on stderr
+  # Runs a program of the application.
+  # @return [Array(String, String, Process::Status)] output, error output, exit status
   def ruby(program, *arguments, env: {})
     unset = { "RAILS_ENV" => nil, "RAILS_MASTER_KEY" => nil, "ENCRYPTION_KEY" => nil, "AWS_REGION" => nil }
     Open3.capture3({ **unset, "BUNDLE_GEMFILE" => GEMFILE, **env },

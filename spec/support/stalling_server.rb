@@ -2,7 +2,7 @@
 
 require "socket"
 
-# An HTTP server that takes a request and answers it later on demand, or never.
+# An HTTP server that answers a request later on demand, or never.
 class StallingServer
   NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code></Error>"
   NOT_FOUND = "HTTP/1.1 404 Not Found\r\ncontent-type: application/xml\r\n" \
@@ -27,14 +27,14 @@ class StallingServer
   def endpoint = "http://127.0.0.1:#{@listener.addr[1]}"
 
   # Waits for the head of a request.
-  # @return [String] its first line
+  # @return [String] the first line of the request
   def arrived = @arrivals.pop
 
-  # @return [Integer] requests that were not awaited yet
+  # @return [Integer] requests that {#arrived} has not returned yet
   def further_arrivals = @arrivals.size
 
   # Answers the oldest open request.
-  # @param answer [String] the whole response; it stays open when it is less than it promises
+  # @param answer [String] the whole response; if it is shorter than its Content-Length, the connection stays open
   def answer(answer = NOT_FOUND) = @answers.push(answer)
 
   def stop

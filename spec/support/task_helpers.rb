@@ -2,7 +2,7 @@
 
 # Helpers for the tasks that process all files.
 module TaskHelpers
-  # Rows of other examples.
+  # Deletes the rows of other examples.
   def forget_all_files
     require "encrypted_s3_service/maintenance/migration"
     ActiveStorage::Attachment.delete_all
@@ -11,11 +11,11 @@ module TaskHelpers
     EncryptedS3Service::Migration::FormerKey.delete_all if former_keys.table?
   end
 
-  # @return [String] the text of a file that {#create_files} has stored
+  # @return [String] the text of a file of {#create_files}
   def text_of(number) = "file #{number} of many\n" * (number % 50)
 
-  # @param name [String] the service that the rows name
-  # @param stored_in [ActiveStorage::Service] that has the files, if not that one
+  # @param name [String] the service in the rows
+  # @param stored_in [ActiveStorage::Service] the service that stores the files
   # @return [Array<String>] their keys
   def create_files(count, name, stored_in: ActiveStorage::Blob.services.fetch(name))
     keys = Array.new(count) { |number| "f#{SecureRandom.hex(10)}#{number}" }
@@ -29,12 +29,12 @@ module TaskHelpers
     keys
   end
 
-  # Services under further names, during the block.
-  # @param entries [Hash{String => Hash}] by their names, as config/storage.yml has them
+  # Adds services during the block.
+  # @param entries [Hash{String => Hash}] entries as in config/storage.yml, by the names of the services
   def resolving(entries)
     settings = Rails.configuration.encrypted_s3_service
     settings.service_resolver = ->(name) { entries[name] }
-    # They are here, on this machine.
+    # Their endpoints are on this machine, which is refused otherwise.
     settings.trusted_resolver = true
     EncryptedS3Service.instance_variable_set(:@resolved_services, nil)
     yield

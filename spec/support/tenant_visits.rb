@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# The part of an application that the generator's `--tenants` cannot write: contracts with a file each, a login, and
-# visitors of two tenants, one of which wants encryption.
+# The parts of an application that the generator does not write with `--tenants`: contracts with a file each, a login,
+# and requests of two tenants, one of which wants encryption.
 module TenantVisits
   FILES = {
     "config/routes.rb" => <<~RUBY,
@@ -34,8 +34,8 @@ module TenantVisits
         def perform = Contract.create!(pdf: { io: StringIO.new("a contract by a job"), filename: "job.txt" })
       end
     RUBY
-    # Run it by `ruby`: `bin/rails runner` counts as one request, in which the tenant would stay set. The jobs run in a
-    # worker, after the request.
+    # Run it with `ruby`. `bin/rails runner` counts as one request, for which the tenant would stay set. The jobs run in
+    # a worker, after the request.
     "visits.rb" => <<~'RUBY'
       require_relative "config/environment"
       require "action_dispatch/testing/integration"
@@ -63,7 +63,7 @@ module TenantVisits
     RUBY
   }.freeze
 
-  # @return [Hash] what visits.rb prints of services: those of each tenant's files, by the way that they came
+  # @return [Hash] the services in the output of visits.rb: those of each tenant's files, by the kind of upload
   def self.services(encrypting:, plain:)
     { encrypting: encrypting, plain: plain }.transform_values do |name|
       { form: name, job: name, block: name, direct_upload: name }

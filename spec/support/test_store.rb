@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The S3 server of this run, one bucket on it, and clients for it.
+# The S3 server of this run, with one bucket, and clients for it.
 module TestStore
   BUCKET = "specs"
   KEY = OpenSSL::Digest.digest("SHA256", "the key of the specs")
@@ -9,7 +9,7 @@ module TestStore
 
   module_function
 
-  # @return [S3Server::Base] started on first use, stopped when the run ends
+  # @return [S3Server::Base] started on first use, stopped at the end of the run
   def server
     @server ||= S3Server.start.tap { |server| server.create_bucket(BUCKET) }
   end
@@ -37,7 +37,7 @@ module TestStore
     # @return [String] a key that no other example uses
     def unique_key(name = "file") = "#{SecureRandom.hex(8)}/#{name}"
 
-    # @return [String] the same bytes for the same arguments
+    # @return [String] random bytes, always the same for the same arguments
     def random_bytes(size, seed = 1) = Random.new(seed).bytes(size)
 
     def md5(data) = [OpenSSL::Digest.digest("MD5", data)].pack("m0")
@@ -50,13 +50,13 @@ module TestStore
       [headers, body]
     end
 
-    # @return [Array(Hash, String)] as {#stored}, with only those headers that belong to the object, not to the answer
+    # @return [Array(Hash, String)] as {#stored}, with only the headers that belong to the object
     def object_itself(key)
       headers, body = stored(key)
       [headers.select { |name, _| name.match?(/\A(etag|last-modified|content-type|x-amz-meta-.*)\z/) }, body]
     end
 
-    # Stores an object's envelope with another body, or another envelope.
+    # Stores an object with the given metadata and body.
     def restore(key, headers, body)
       metadata = headers.select { |name, _| name.start_with?("x-amz-meta-") }
       status, = server.put(bucket, key, body, metadata)
@@ -67,7 +67,7 @@ module TestStore
       EnvelopeDecryptor.decrypt(*stored(key), encryption_key)
     end
 
-    # @return [Array<String>] keys, and keys of unfinished uploads, below a key's own folder
+    # @return [Array<String>] keys of objects and of unfinished uploads in the folder of the key
     def traces_of(key)
       prefix = key[%r{\A[^/]+/}]
       unfinished = server.multipart_uploads(bucket).map { |upload| upload[:key] }

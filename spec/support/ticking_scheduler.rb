@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# A fiber scheduler as small as one can be: fibers wait for an IO, for a time or for each other, by IO.select.
+# A minimal fiber scheduler: fibers wait with IO.select for an IO, for a time or for each other.
 class TickingScheduler
-  # Runs the block in a fiber of a new thread with a scheduler, beside a fiber that ticks every millisecond.
-  # @return [Array(Object, Integer)] what the block returns, and how often the other fiber ran meanwhile
+  # Runs the block in a new thread with a scheduler, in a fiber beside another one that ticks every millisecond.
+  # @return [Array(Object, Integer)] result of the block, and how often the other fiber ran meanwhile
   def self.run
     result = error = nil
     ticks = 0
@@ -58,13 +58,13 @@ class TickingScheduler
     @waiting.delete(fiber)
   end
 
-  # Called by any thread.
+  # May be called by any thread.
   def unblock(_blocker, fiber)
     @lock.synchronize { @unblocked.push(fiber) }
     @wakes.last.write_nonblock(".")
   end
 
-  # The fiber is resumed with the error where it waits.
+  # Raises the error in the waiting fiber.
   def fiber_interrupt(fiber, error) = fiber.raise(error)
 
   def close

@@ -3,9 +3,9 @@
 require "openssl"
 require "socket"
 
-# Puts TLS, with a certificate of an authority of its own, before a plain HTTP server.
+# A TLS proxy, with a certificate of its own authority, in front of a plain HTTP server.
 class TlsProxy
-  # The available certificates: subject, days from now until it ends, whether it signs itself, extensions.
+  # The available certificates: subject, validity in days from now, whether it is self-signed, extensions.
   CERTIFICATES = {
     good: ["/CN=127.0.0.1", 1, false, { "subjectAltName" => "IP:127.0.0.1" }],
     expired: ["/CN=127.0.0.1", -1, false, { "subjectAltName" => "IP:127.0.0.1" }],
@@ -93,7 +93,7 @@ class TlsProxy
       client = @tls.accept
       Thread.new(client) { connect(_1) }
     rescue OpenSSL::SSL::SSLError, SystemCallError
-      # A client that does not trust us hangs up.
+      # A client that does not trust the certificate closes the connection.
       next
     end
   end

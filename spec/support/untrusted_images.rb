@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# Since the fix of CVE-2026-66066 Active Storage does not load beside a ruby-vips older than 2.2.1, because that one
-# cannot disable libvips' loaders that are unsafe for untrusted files. libvips itself can from 8.13 on, so this adds the
-# method to an older ruby-vips, as some Debians have. Require it before `active_storage/engine`.
+# Since the fix of CVE-2026-66066, Active Storage does not load with a ruby-vips older than 2.2.1, which cannot disable
+# the loaders of libvips that are unsafe for untrusted files. libvips itself can from 8.13 on, so this adds the method
+# to an older ruby-vips, as in some Debian releases. Require it before `active_storage/engine`.
 begin
   require "nokogiri"
   require "ruby-vips"

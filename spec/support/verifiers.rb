@@ -6,7 +6,7 @@ require_relative "envelope_decryptor"
 
 # Readers of encrypted objects that share no code with the gem.
 module Verifiers
-  # Calls the Python file, with one line of JSON for each object.
+  # Calls the Python program, with one line of JSON for each object.
   class PythonVerifier
     SCRIPT = <<~PYTHON
       import base64, importlib.util, json, sys
@@ -29,7 +29,7 @@ module Verifiers
       @input, @output, = Open3.popen2(python, "-c", SCRIPT, file)
     end
 
-    # @return [String, nil] the plaintext; nil when the object is not to be read
+    # @return [String, nil] the plaintext; nil if the object is refused
     def read(metadata, body, key)
       key = { kind: "aes", base64: [key].pack("m0") }
       @input.puts(JSON.generate(metadata: metadata, body: [body].pack("m0"), key: key))
@@ -42,7 +42,7 @@ module Verifiers
   class OpenSSLVerifier
     PREFIX = "x-amz-meta-"
 
-    # @return [String, nil] the plaintext; nil when the object is not to be read
+    # @return [String, nil] the plaintext; nil if the object is refused
     def read(metadata, body, key)
       headers = metadata.transform_keys { |name| "#{PREFIX}#{name.downcase}" }
       EnvelopeDecryptor.decrypt(headers, body, key)

@@ -3,7 +3,7 @@
 require "socket"
 require "timeout"
 
-# Requests of a client that breaks the rules. Net::HTTP would correct them.
+# Requests of a client that violates the HTTP standard. Net::HTTP would correct them.
 module Wire
   # The answer: the status, the headers by their names in lower case, and the received part of the body.
   Answer = Struct.new(:status, :headers, :body)
@@ -11,10 +11,10 @@ module Wire
   module_function
 
   # @param socket [TCPSocket] closed afterwards
-  # @param request [String] bytes as they are sent
-  # @param patience [Numeric] seconds
+  # @param request [String] bytes to send
+  # @param patience [Numeric] time limit in seconds
   # @return [Answer]
-  # @raise [Timeout::Error] when no answer came
+  # @raise [Timeout::Error] if no answer arrives
   def ask(socket, request, patience: 20)
     socket.write(request)
     Timeout.timeout(patience) { read(socket) }
@@ -22,7 +22,7 @@ module Wire
     socket.close
   end
 
-  # @return [String] a request without a body of its own
+  # @return [String] a request without a body
   def request(verb, path, *headers)
     ["#{verb} #{path} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""].join("\r\n")
   end

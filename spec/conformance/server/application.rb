@@ -4,16 +4,16 @@ require "json"
 require "rack"
 require_relative "clients"
 
-# A server for the Smithy model with which Amazon tests its S3 encryption clients in all languages
-# (aws/amazon-s3-encryption-client-python, test-server/model). It uses our client. It holds keys and accepts requests
-# from anybody: for tests only.
+# A server with the Smithy model that Amazon uses to test its S3 encryption clients in all languages
+# (aws/amazon-s3-encryption-client-python, test-server/model), for our client. It receives keys and authenticates
+# nobody: for tests only.
 module ConformanceServer
   # The model's operations over HTTP (restJson1).
   class Application
     NAMESPACE = "software.amazon.encryption.s3"
     OBJECT = %r{\A/object/(?<bucket>[^/]+)/(?<key>.+?)(?<reencrypt>/reencrypt)?\z}
 
-    # Errors of the store are no refusals of the client: a case that expects a refusal must not pass because of them.
+    # Errors of the store are not refusals by the client. They must not satisfy a case that expects a refusal.
     STORE_ERRORS = [EncryptedS3Service::StoreError, EncryptedS3Service::NotFoundError].freeze
 
     def initialize(connection)
@@ -81,7 +81,7 @@ module ConformanceServer
       json(bucket: bucket, key: key, enforceRotation: enforced?(request))
     end
 
-    # The model's way to send a map in a header: `[name]:[value],[name]:[value]`.
+    # The model's format for a map in a header: `[name]:[value],[name]:[value]`.
     def context_of(request)
       pairs = request.get_header("HTTP_CONTENT_METADATA").to_s.scan(/\[([^\]]*)\]:\[([^\]]*)\]/).to_h
       pairs.empty? ? {} : { kms_encryption_context: pairs }

@@ -6,13 +6,13 @@ require "securerandom"
 require "encrypted_s3_service"
 
 module ConformanceServer
-  # A modeled error of the model: the client refuses.
+  # Reported as the model's S3EncryptionClientError.
   class Refusal < StandardError; end
 
-  # The requested clients, by id. A client of the model gets its bucket with each request, one of ours has it in its
-  # settings; so a client is made for each pair of the two.
+  # The requested clients, by id. The model names the bucket in each request, our clients have it in their settings. So
+  # there is one client for each id and bucket.
   class Clients
-    # The model's names of algorithms that can be written, and their formats.
+    # The model's names of algorithms that can be written, with their formats.
     WRITTEN = {
       "ALG_AES_256_GCM_IV12_TAG16_NO_KDF" => "v2",
       "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY" => "v3"
@@ -35,9 +35,9 @@ module ConformanceServer
       SecureRandom.uuid.tap { |id| @lock.synchronize { @configurations[id] = settings } }
     end
 
-    # @param changes [Hash{Symbol => Object}] settings that this one request has
+    # @param changes [Hash{Symbol => Object}] settings for this request only
     # @return [EncryptedS3Service::Client]
-    # @raise [KeyError] for an id that is none
+    # @raise [KeyError] if there is no client with this id
     def fetch(id, bucket, **changes)
       settings = @lock.synchronize { @configurations.fetch(id) }
       return new_client(bucket, { **settings, **changes }) if changes.any?
@@ -46,7 +46,7 @@ module ConformanceServer
     end
 
     # @param material [Hash{String => Object}] the model's KeyMaterial
-    # @return [EncryptedS3Service::Client] one that writes with this key, and reads with that of the other client
+    # @return [EncryptedS3Service::Client] writes with this key and reads with the key of the existing client
     # @raise (see #fetch)
     def fetch_with_new_key(id, bucket, material, **changes)
       former = @lock.synchronize { @configurations.fetch(id) }
@@ -83,7 +83,7 @@ module ConformanceServer
       { **key_settings(config["keyMaterial"]), **settings.compact }
     end
 
-    # Both of the model's switches are one setting here, as in Amazon's clients for Ruby, PHP, C++, Go and .NET.
+    # The model has two switches for what is one setting here, as in Amazon's clients for Ruby, PHP, C++, Go and .NET.
     def profile(config)
       legacy = config.values_at("enableLegacyUnauthenticatedModes", "enableLegacyWrappingAlgorithms").any?
       writes_v2 = [nil, "FORBID_ENCRYPT_ALLOW_DECRYPT"].include?(config["commitmentPolicy"])

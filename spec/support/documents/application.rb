@@ -6,7 +6,8 @@ require_relative "../small_app"
 require_relative "../test_store"
 
 module Documents
-  # The folder of an application that has the documents' assumptions, and the additions of one of their blocks.
+  # An application folder for the code blocks of the documents: the files that the documents assume, and those of one
+  # block.
   class Application
     BUCKET = "contracts"
     KEY = "base64:#{[OpenSSL::Digest.digest("SHA256", "the key of the documents")].pack("m0")}".freeze
@@ -101,14 +102,14 @@ module Documents
       added = files.delete("config/application.rb").to_s
       files.each { |path, text| app.write(path, text) }
       app.write("config/database.yml", DATABASE)
-      app.write("config/environment.rb", "") # the application runs already when a task asks for it
+      app.write("config/environment.rb", "") # the application is already running when a task loads it
       app.write("report.pdf", "%PDF-1.4 a report")
       app.write("config/office.pem", OpenSSL::PKey::RSA.new(2048).to_pem(OpenSSL::Cipher.new("AES-256-CBC"), "office"))
       app.write("config/recovery-key.pem", OpenSSL::PKey::RSA.new(2048).public_to_pem)
       { id: block.to_s, root: app.root, language: block.language, application: added, script: script(block) }
     end
 
-    # Settings that a document leaves to the reader's own store.
+    # Values that the documents read from the environment.
     def self.environment
       settings = TestStore.settings
       { "AWS_ENDPOINT_URL" => settings[:endpoint], "AWS_REGION" => settings[:region],
@@ -125,7 +126,7 @@ module Documents
     end
     private_class_method :credentials
 
-    # Entries of a document, beside those that its other blocks mention.
+    # The entries of a document, with the unencrypted service that other blocks mention.
     def self.storage(code) = "#{STORAGE[/\Aamazon:.*?\n\n/m]}#{code.gsub("region: eu-central-1", "region: us-east-1")}"
     private_class_method :storage
 

@@ -7,7 +7,7 @@ module Documents
     PATH_LINE = %r{\A# ((?:app|config|lib|spec|test)/[\w/.]+\.(?:rb|yml))\n?\z}
     private_constant :ROOT, :PATH_LINE
 
-    # @return [Array<CodeBlock>] those of the README and of every file in docs, in their order
+    # @return [Array<CodeBlock>] the blocks of README, UPGRADING, CONTRIBUTING and of every file in docs
     def self.all
       Dir[File.join(ROOT, "{README,UPGRADING,CONTRIBUTING}.md"), File.join(ROOT, "docs/*.md")].flat_map do |file|
         in_text(File.read(file), file.delete_prefix("#{ROOT}/"))
@@ -42,19 +42,19 @@ module Documents
 
     def to_s = "#{file}:#{line}"
 
-    # The files that the block adds to an application: a file for each comment that is a path, and for each class or
-    # module that comes first.
+    # The files that the block adds to an application. A new file begins after a comment that is a path, and with a
+    # class or module.
     # @return [Hash{String => String}] texts by path
     def files
       parts.reject { |path, _| path.nil? }.each_with_object({}) { |(path, text), files| (files[path] ||= +"") << text }
     end
 
-    # @return [String] the remaining code, to be run
+    # @return [String] the remaining code, which is run
     def script = parts.filter_map { |path, text| text if path.nil? }.join
 
     private
 
-    # @return [Array<Array(String, String)>] path (nil for code to run) and text
+    # @return [Array<Array(String, String)>] path (nil for code that is run) and text
     def parts
       path = nil
       parts = []
@@ -69,7 +69,7 @@ module Documents
       parts
     end
 
-    # A class without a path goes where Rails looks for a class of its name.
+    # A class without a path goes where Rails looks for it by its name.
     def place_of(line, last)
       name = line[/\A(?:class|module) (\w+)/, 1]
       return folder_of(line, name) + "#{name.gsub(/(?<=[a-z0-9])(?=[A-Z])/, "_").downcase}.rb" if name

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# Runs the code of documents, each block in a process of its own that has an application's folder. Rails is loaded once,
-# before the processes part.
-#
-# It reads an Array of Hashes from the standard input, and writes one of results, by id: nil, or the error.
+# Runs the code of documents, each block in its own process and with its own application folder. Rails is loaded once,
+# before the processes fork.
+# Reads an Array of Hashes from standard input, and writes a Hash to standard output: the error of each block by its id,
+# or nil.
 
 require "bundler/setup"
 require "stringio"
@@ -43,7 +43,7 @@ module DocumentNames
   def master_key = ENV.fetch("MASTER_KEY")
 end
 
-# One block in its application.
+# Runs one block in its application.
 class DocumentRun
   def initialize(block)
     @block = block
@@ -98,7 +98,7 @@ class DocumentRun
     raise "nothing encrypts" unless entries.keys.any? { |name| EncryptedS3Service.encrypts?(name) }
   end
 
-  # Tests and specs that the block has.
+  # Runs the tests and specs of the block.
   def run_tests
     tests = Dir["test/**/*_test.rb"]
     tests.each { |path| require File.expand_path(path) }

@@ -73,7 +73,7 @@ module Faults
        reading("reading step by step", LARGE) { |world| read_in_steps(world) }]
     end
 
-    # @param part [Range] what of it the operation gives out
+    # @param part [Range] the part of the file that the operation returns
     def reading(name, size, part = 0.., settings: {}, prepare: nil, &run)
       Operation.new(name: name, settings: settings, run: run,
                     prepare: prepare || ->(world) { world.put("file", world.bytes(size)) },
@@ -87,7 +87,7 @@ module Faults
         file.rewind
         world.see(file.read)
       rescue EncryptedS3Service::Error
-        # No byte of plaintext is written before the whole is authenticated.
+        # No byte of plaintext may be written before the whole object is authenticated.
         world.see("written: #{file.size} bytes") unless file.size.zero?
         raise
       end
@@ -102,7 +102,7 @@ module Faults
       reader&.close
     end
 
-    # The envelope in a file beside the object, as Amazon's clients can write it.
+    # The envelope in a file beside the object, as some of Amazon's clients write it.
     def with_instruction_file
       settings = { envelope_location: "instruction_file" }
       prepare = lambda do |world|
@@ -153,12 +153,12 @@ module Faults
 
     def rotation(name, size: SMALL, **options)
       Operation.new(
-        # A store answers when it has copied the part, and the machine may be busy.
+        # The store answers after it has copied the part. On a busy machine that takes longer.
         name: name, settings: size > LARGE ? { **World::LATER, http_read_timeout: 8 } : World::LATER,
         prepare: ->(world) { world.put("file", world.bytes(size)) },
         run: ->(world) { { outcome: world.client.rotate(world.key, **options).outcome } },
         right: lambda do |world, result|
-          # A call whose answer was lost was carried out: then the key is current when it is tried again.
+          # If only the answer was lost, the retry finds the key already current.
           %i[rotated current].include?(result.fetch(:outcome, :rotated)) &&
             world.stored?("file", world.bytes(size), World::LATER[:encryption_key])
         end
@@ -190,7 +190,7 @@ module Faults
       )
     end
 
-    # A large file stored by an older version.
+    # A large file as an older version stored it.
     def put_without_map(world)
       world.put("file", world.bytes(LARGE))
       world.server.delete(TestStore::BUCKET, world.key("file.segments"))

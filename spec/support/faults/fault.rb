@@ -2,15 +2,15 @@
 
 module Faults
   # A way in which a store or a network fails.
-  # @!attribute name [String] as the documents call it
-  # @!attribute affects [#call] gets a {Call}; whether the fault can happen to it
-  # @!attribute errors [Array<String>] classes of errors that an operation may end with
-  # @!attribute passes [Boolean, nil] whether an operation has to succeed: nil when this happens once, true always,
-  #   false never
+  # @!attribute name [String] as in the documents
+  # @!attribute affects [#call] called with a {Call}; whether the fault can happen to it
+  # @!attribute errors [Array<String>] classes of errors that an operation may raise
+  # @!attribute passes [Boolean, nil] whether the operation has to succeed: true always, false never, nil if the fault
+  #   happens only once
   Fault = Data.define(:name, :affects, :errors, :passes) do
     def initialize(name:, affects: ->(_) { true }, errors: ["TransportError"], passes: nil) = super
 
-    # @param always [Boolean] whether it happens every time
+    # @param always [Boolean] whether the fault happens every time
     # @return [Boolean] whether an operation has to succeed
     def passes?(always:) = passes.nil? ? !always : passes
 
@@ -22,13 +22,13 @@ module Faults
   SENT = ->(call) { call.sent > 1 }
   RECEIVED = ->(call) { call.received > 1 }
   OBJECT_RECEIVED = ->(call) { call.name == "GetObject" && call.received > 1 }
-  # A HEAD has no body that could say anything.
-  # Nothing authenticates a listing but TLS.
+  # Only TLS authenticates a listing.
   CHECKED_RECEIVED = ->(call) { call.received > 1 && call.name != "ListObjectsV2" }
+  # An answer to HEAD has no body, so it cannot contain an error.
   BODY_POSSIBLE = ->(call) { call.name != "HeadObject" }
   private_constant :SENT, :RECEIVED, :OBJECT_RECEIVED, :CHECKED_RECEIVED, :BODY_POSSIBLE
 
-  # The possible errors for an object that differs from the stored one.
+  # Possible errors if the received object differs from the stored one.
   DAMAGED = %w[TransportError IntegrityError TamperedError TruncatedError EnvelopeError UnwrapError ChangedError
                StoreError].freeze
 

@@ -4,11 +4,11 @@ require_relative "../fault_proxy"
 require_relative "call"
 
 module Faults
-  # The real S3 server behind a line on which one {Call} meets one {Fault}, once or every time.
+  # A proxy of the real S3 server at which one {Fault} happens to one {Call}, once or every time.
   class FaultyStore < FaultProxy
-    # A port that no other socket of this machine gets by chance, so that the store can come back to its own.
+    # Outside of the range for outgoing connections, so that the port is still free when the proxy listens again.
     PORTS = (20_000..32_000)
-    # Seconds for which connections are refused once.
+    # Seconds for which connections are refused if that happens once.
     AWAY = 0.05
     ERRORS = {
       "500" => [500, "InternalError"], "503 SlowDown" => [503, "SlowDown"], "403" => [403, "AccessDenied"],
@@ -16,7 +16,7 @@ module Faults
     }.freeze
     private_constant :AWAY, :ERRORS
 
-    # @return [Array<Call>] in the order in which they arrived
+    # @return [Array<Call>] in the order of their arrival
     attr_reader :calls
 
     # @return [Integer] how often the fault happened
@@ -40,10 +40,10 @@ module Faults
       listen
     end
 
-    # From now on the fault happens.
+    # The fault happens from now on.
     # @param fault [Fault, nil]
-    # @param call [Call] as it was recorded in a run without a fault
-    # @param always [Boolean] whether to this call and all that follow and are like it, or to this one only
+    # @param call [Call] recorded in a run without a fault
+    # @param always [Boolean] whether the fault happens to all later calls like this one too
     def arm(fault, call, always:)
       @lock.synchronize do
         @calls.clear
@@ -57,7 +57,7 @@ module Faults
     def endpoint = "http://127.0.0.1:#{@port}"
 
     def stop
-      # In this order: it may be about to listen again.
+      # First, because this thread may be about to listen again.
       @away&.kill&.join
       stop_listening
       @connections.list.each { |thread| thread.kill.join }
@@ -69,11 +69,11 @@ module Faults
       @listener = @port ? TCPServer.new("127.0.0.1", @port) : free_port
       @port = @listener.addr[1]
       over, @over = IO.pipe
-      # It would belong to the group of the connections if one of them has begun to listen again.
+      # A thread inherits the group of its creator, which may be a connection that listens again.
       @acceptor = Thread.new { accept_until(over) }.tap { |thread| ThreadGroup::Default.add(thread) }
     end
 
-    # @param over [IO] at its end when no more connections are wanted
+    # @param over [IO] readable when no more connections may be accepted
     def accept_until(over)
       until IO.select([@listener, over]).first.include?(over)
         socket = @listener.accept_nonblock(exception: false)
@@ -83,8 +83,8 @@ module Faults
       over.close
     end
 
-    # Nobody is killed: a thread that dies in `accept` leaves the connection that it has just got open, and nobody reads
-    # from it.
+    # The thread is not killed: if it were killed in `accept`, the accepted connection would stay open and nobody would
+    # read from it.
     def stop_listening
       @over.close unless @over.closed?
       @acceptor.join
@@ -106,7 +106,7 @@ module Faults
 
     def pass(call, request, socket) = read_body(socket, request) && answer_with(socket, call, *forward(request))
 
-    # @return [Array(Call, String)] and the name of the fault that it meets
+    # @return [Array(Call, String)] the call, and the name of its fault or nil
     def note(request)
       @lock.synchronize do
         call = Call.of(request, 1)
@@ -164,8 +164,8 @@ module Faults
       end
     end
 
-    # The second time it comes when the next request is already under way and takes it for its own answer. Every HTTP
-    # client notices an earlier one.
+    # The second answer is sent when the next request is under way, which takes it for its own. Every HTTP client
+    # notices an earlier one.
     def answer_twice(socket, call, head, body)
       answer_with(socket, call, head, body)
       (request = read_head(socket)) && read_body(socket, request) && answer_with(socket, call, head, body)
@@ -195,7 +195,8 @@ module Faults
       reset(socket)
     end
 
-    # Closes the connection with a reset. `later` leaves time for the sent bytes, which a reset may overtake.
+    # Closes the connection with a reset. With `later`, it first waits for the arrival of the sent bytes, which a reset
+    # discards.
     # @param after [Integer] bytes of the request that are read first
     # @return [false]
     def reset(socket, after = 0, later: false)
@@ -206,7 +207,7 @@ module Faults
       false
     end
 
-    # Sends nothing until the client has hung up.
+    # Sends nothing until the client closes the connection.
     def wait_for_end(socket)
       nil while socket.readpartial(4096)
     rescue EOFError
@@ -228,7 +229,7 @@ module Faults
        body.gsub(%r{<ETag>.*?</ETag>}, "<ETag>&quot;#{other}&quot;</ETag>")]
     end
 
-    # The received bytes differ from the sent ones. SeaweedFS compares no checksum; Amazon compares those that it gets.
+    # The store receives other bytes than were sent. SeaweedFS checks no checksum, Amazon checks those in the headers.
     def forward_damaged(request)
       return error(request, 400, "BadDigest") if request.headers.keys.grep(/\Ax-amz-checksum-|\Acontent-md5\z/).any?
 

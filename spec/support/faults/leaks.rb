@@ -3,27 +3,27 @@
 require "tmpdir"
 
 module Faults
-  # Resources that a process may leave behind: connections to stores, files without a name, threads, temporary files.
+  # Resources that a process may leak: connections to stores, files without a name, threads, temporary files.
   class Leaks
     # Seconds until the last background work has ended.
     PATIENCE = 10
 
     # @param ports [Range<Integer>] of the stores whose connections are counted
-    # @param except [Integer] the port of the server itself, to which connections are kept for the next request
+    # @param except [Integer] the port of the server itself, whose connections are reused
     def initialize(ports, except:)
       @ports = ports
       @except = except
       @before = counts
     end
 
-    # Trials by the ports of their stores, so that a remaining connection can be assigned to its trial.
+    # Trials by the ports of their stores, so that a leaked connection can be assigned to its trial.
     # @return [Hash{Integer => String}]
     def self.trials = @trials ||= {}
 
     # @param kinds [Array<Symbol>] of the resources to look for
     # @param patience [Numeric] seconds to wait for the end of background work
-    # @return [Hash{Symbol => Integer, Array<String>}] how many more there are than at the beginning, if any; of
-    #   connections, which they are
+    # @return [Hash{Symbol => Integer, Array<String>}] how many more there are than at the beginning, if any; for
+    #   connections a description of each
     def found(*kinds, patience: PATIENCE)
       kinds = @before.keys if kinds.empty?
       deadline = now + patience
@@ -47,10 +47,10 @@ module Faults
         threads: Thread.list.size, temporary_files: Dir.children(Dir.tmpdir).size }
     end
 
-    # @return [Array<String>] those from this machine to a store, as descriptors show them
+    # @return [Array<String>] connections to a store, in the form of the links in /proc/self/fd
     def connections = lines.map { |line| "socket:[#{line[9]}]" }
 
-    # @return [Array<Array<String>>] the kernel's table, see proc(5)
+    # @return [Array<Array<String>>] rows of the kernel's table, see proc(5)
     def lines
       File.readlines("/proc/net/tcp").drop(1).map(&:split).select { |line| store?(port(line[2])) }
     end

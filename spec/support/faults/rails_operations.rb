@@ -11,7 +11,7 @@ module Faults
   module RailsOperations
     SMALL = ClientOperations::SMALL
     LARGE = ClientOperations::LARGE
-    # The error that the page of an answer is about.
+    # The error that Rails answered with an error page.
     RAISED = "faults.raised"
     ActionDispatch::DebugExceptions.register_interceptor { |request, error| request.set_header(RAISED, error) }
     HOST = { protocol: "http://", host: "www.example.com" }.freeze
@@ -72,9 +72,9 @@ module Faults
       end
     end
 
-    # @yieldparam chunk [String] of the answer's body
+    # @yieldparam chunk [String] a part of the answer's body
     # @return [Hash{String => String}] the answer's headers
-    # @raise what the page of an error is about
+    # @raise the error behind a 503
     def request(url, **)
       environment = Rack::MockRequest.env_for(url, **)
       status, headers, body = Rails.application.call(environment)
@@ -147,7 +147,7 @@ module Faults
         end,
         run: ->(world) { migrate(world, from: :local, to: world.service_name) },
         right: ->(world, _) { in_service?(world, world.service_name) && world.stored?("file", world.bytes(SMALL)) },
-        # The copy exists, and the row still names the old file: the next run compares the two and continues.
+        # The copy exists, but the row still names the old service. The next run compares the two files and continues.
         partly: ->(world) { in_service?(world, "local") && world.stored?("file", world.bytes(SMALL)) }
       )
     end
@@ -158,7 +158,7 @@ module Faults
         prepare: ->(world) { blob(world, world.service.name) && world.put("file", world.bytes(SMALL)) },
         run: ->(world) { migrate(world, from: world.service_name, to: :elsewhere, delete: true) },
         right: ->(world, _) { moved?(world) && world.names == [] },
-        # The file is moved, and its old file must still be deleted.
+        # The file has been moved, but the old one is not yet deleted.
         partly: ->(world) { moved?(world) && world.stored?("file", world.bytes(SMALL)) }
       )
     end
@@ -166,11 +166,11 @@ module Faults
     def migrate(world, **) = finished(EncryptedS3Service::Migration.new(blobs: blobs(world), **).run.failures)
 
     # @param failures [Array<EncryptedS3Service::TaskRun::Failure>]
-    # @return [Hash] when nothing failed
-    # @raise [Told]
+    # @return [Hash] if nothing failed
+    # @raise [TaskFailure]
     def finished(failures)
       failed = failures.first
-      raise Told, failed.reason || "EncryptedS3Service::EnvelopeError: #{failed}" if failed
+      raise TaskFailure, failed.reason || "EncryptedS3Service::EnvelopeError: #{failed}" if failed
 
       {}
     end

@@ -4,11 +4,11 @@ require_relative "fault"
 require_relative "trial"
 
 module Faults
-  # The trials of several operations, many at once: most of the time is spent waiting.
+  # Runs the trials of several operations, many at once, because most of the time is spent waiting.
   class Survey
     # @param operations [Hash{Operation => Integer}] and their numbers
-    # @param short [Boolean] whether an operation meets every other fault only, at its first or its last call, once or
-    #   every time; which, depends on the number of the operation
+    # @param short [Boolean] whether to run only a part: every other fault, at the first or the last call, once or every
+    #   time, selected by the number of the operation
     # @param threads [Integer]
     def initialize(operations, short:, threads:)
       @operations = operations
@@ -25,7 +25,7 @@ module Faults
 
     private
 
-    # The server itself may not answer, or answer 500 to the trial's own questions, when the machine is very busy.
+    # When the machine is very busy, the server itself may time out or answer 500 to the requests of the trial.
     def result_of(trial, tries = 3)
       trial.result
     rescue Net::OpenTimeout, Net::ReadTimeout, S3Server::Error
@@ -49,7 +49,7 @@ module Faults
     end
 
     def trials_of(operation)
-      # Of calls that are alike the first and the last.
+      # The first and the last of similar calls.
       calls = Trial.calls_of(operation).group_by { |call| [call.name, call.object] }.values
                    .flat_map { |like| [like.first, like.last].uniq }
       ALL.each_with_index.flat_map do |fault, index|
@@ -58,7 +58,7 @@ module Faults
       end
     end
 
-    # @return [Array] calls, and whether the fault happens always
+    # @return [Array] calls, and whether the fault happens every time
     def chosen(calls, turn)
       return calls.product([false, true]) if calls.empty? || !@short
 

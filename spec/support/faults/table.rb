@@ -3,7 +3,7 @@
 require_relative "fault"
 
 module Faults
-  # The page docs/faults.md: made of the results of all trials, and read again to compare those of a short run with it.
+  # The page docs/faults.md: written from the results of all trials. A short run compares its results with the page.
   class Table
     PATH = File.expand_path("../../../docs/faults.md", __dir__)
     # The text in the table for an outcome.
@@ -20,7 +20,7 @@ module Faults
 
     # @param result [Trial::Result]
     # @param page [String]
-    # @return [Boolean] whether the page says that this may be the outcome
+    # @return [Boolean] whether the page lists this outcome
     def self.says?(page, result)
       part = page.split("## ").find { |section| section.start_with?(WAYS.fetch(result.always)) }
       row = part.to_s.lines.find { |line| line.start_with?("| #{result.operation} |") }

@@ -4,11 +4,11 @@ require_relative "leaks"
 require_relative "world"
 
 module Faults
-  # One operation, one fault at one of its S3 calls.
+  # One run of an operation with one fault at one of its S3 calls.
   class Trial
-    # The findings.
-    # @!attribute outcome [String] `"done"` or the name of an error's class
-    # @!attribute residue [Integer] multipart uploads without parts that are left
+    # The result of a trial.
+    # @!attribute outcome [String] `"done"` or the class of the error
+    # @!attribute residue [Integer] number of unfinished multipart uploads
     # @!attribute met [Boolean] whether the fault happened
     # @!attribute problems [Array<String>] violations of the promises
     Result = Data.define(:operation, :call, :fault, :always, :outcome, :seconds, :residue, :met,
@@ -19,19 +19,19 @@ module Faults
       end
     end
 
-    # Seconds that an operation may take: the limit in docs/operations.md for the default settings, and some for a busy
-    # machine.
+    # Limit in seconds for an operation: the one in docs/operations.md for the default settings, and some more for a
+    # busy machine.
     LONGEST = 60
-    # Seconds for background work: an abort, connections that are idle.
+    # Limit in seconds for background work, such as an abort or the closing of idle connections.
     BACKGROUND = 20
     SECRETS = [TestStore::KEY, World::LATER[:encryption_key], [TestStore::KEY].pack("m0"), TestStore::KEY.unpack1("H*"),
                "X-Amz-", "Signature", "AWS4-HMAC"].freeze
     private_constant :LONGEST, :BACKGROUND, :SECRETS
 
-    # The calls of an operation without faults: those that it makes each time.
+    # The calls that an operation always makes when there are no faults.
     # @param operation [Operation]
     # @return [Array<Call>]
-    # @raise [RuntimeError] when it does not succeed
+    # @raise [RuntimeError] if the operation does not succeed
     def self.calls_of(operation)
       others = record(operation).map(&:to_s)
       record(operation).select { |call| others.include?(call.to_s) }
@@ -39,7 +39,7 @@ module Faults
 
     # @api private
     def self.record(operation)
-      # A call that is repeated because the machine is slow does not belong to the operation.
+      # With a longer timeout, because a retry on a slow machine is not a call of the operation.
       World.open({ **operation.settings, http_read_timeout: 30 }) do |world|
         operation.prepare.call(world)
         world.store.arm(nil, nil, always: false)
@@ -78,7 +78,7 @@ module Faults
                    problems: @problems)
       end
     ensure
-      # It holds the bytes of the files.
+      # Releases the memory of the files.
       @world = nil
     end
 
@@ -101,7 +101,7 @@ module Faults
       judge_leaks
     end
 
-    # An answer to HEAD has no body that could say why.
+    # An answer to HEAD has no body with the error code.
     def expired_head? = @fault.name == "expired credentials" && @call.name == "HeadObject"
 
     def judge_outcome(outcome, error)
@@ -117,7 +117,7 @@ module Faults
     def outcome_of(error)
       case error
       when nil then "done"
-      when Told then error.message[/\A(?:EncryptedS3Service|ActiveStorage)::(\w+)/, 1] || error.message
+      when TaskFailure then error.message[/\A(?:EncryptedS3Service|ActiveStorage)::(\w+)/, 1] || error.message
       when EncryptedS3Service::Error then error.class.name.split("::").last
       when ->(other) { other.class.name.start_with?("ActiveStorage::") && other.cause } then outcome_of(error.cause)
       else error.class.name
@@ -131,30 +131,30 @@ module Faults
       problem("the message shows a secret: #{error.message}") if secrets.any? { |secret| texts.include?(secret.b) }
     end
 
-    # A migration stores an object of its own first, to see where the two services lead.
+    # A migration first stores a test object, to find out whether the services share a bucket.
     def names_object?(error) = error.message.include?(@world.folder) || error.message.include?("migration-probe-")
 
-    # The released bytes are a beginning of the expected ones, whatever follows.
+    # After an error, the returned bytes must be the beginning of the expected ones.
     def judge_bytes(error)
       return if @world.seen.empty? || error.nil?
 
       whole = @operation.expected.call(@world)
-      problem("#{@world.seen.bytesize} wrong bytes were given out") unless whole&.start_with?(@world.seen)
+      problem("#{@world.seen.bytesize} wrong bytes were returned") unless whole&.start_with?(@world.seen)
     end
 
     def judge_bucket(error, value, before)
       right = -> { @operation.right.call(@world, value || {}) }
       if error.nil?
-        problem("it says that it is done, and it is not") unless right.call
+        problem("it reported success, but it did not succeed") unless right.call
       else
         same = -> { @world.snapshot == before }
-        problem("it leaves something between before and after") unless same.call || right.call || partly?
+        problem("the bucket is neither as before nor as after a success") unless same.call || right.call || partly?
       end
       left = waited { @world.orphaned_parts }
       problem("#{left} parts are orphaned") if left.positive? && !away?
     end
 
-    # Whether the store cannot even be told to forget the parts.
+    # Whether the request to abort the upload cannot reach the store.
     def away? = @always && (@fault.name == "connection refused" || @call.name == "AbortMultipartUpload")
 
     def partly? = @operation.partly.call(@world)
@@ -164,7 +164,7 @@ module Faults
       problem("#{left} connections are open") if left.positive?
     end
 
-    # @return [Integer] the first zero, or the last number within some seconds
+    # @return [Integer] zero as soon as the block returns it, else the last number
     def waited
       deadline = now + BACKGROUND
       loop do

@@ -3,9 +3,9 @@
 require_relative "faulty_store"
 
 module Faults
-  # The resources of a trial: a folder of the bucket, a line to the store, and clients on both sides of it.
+  # The resources of a trial: a folder of the bucket, a faulty store, and clients with and without faults.
   class World
-    # Small, so that a trial is short.
+    # Small values, so that a trial is short.
     LIMITS = { http_open_timeout: 2, http_read_timeout: 3, http_idle_timeout: 0.2, retry_limit: 2,
                memory_limit: 1 << 20,
                upload: { multipart_threshold: 5 << 20, part_size: 5 << 20, concurrency: 2 } }.freeze
@@ -13,13 +13,13 @@ module Faults
     LATER = { encryption_key: "the key that follows the other one"[0, 32], encryption_key_id: "later",
               decryption_keys: { TestStore::KEY_ID => TestStore::KEY } }.freeze
 
-    # @return [String] begins the keys of all objects of the trial
+    # @return [String] prefix of the keys of all objects of the trial
     attr_reader :folder
 
     # @return [FaultyStore]
     attr_reader :store
 
-    # @return [String] decrypted bytes that the operation has given out so far
+    # @return [String] decrypted bytes that the operation has returned so far
     attr_reader :seen
 
     # Entries of storage.yml by the names of services, for `config.encrypted_s3_service.service_resolver`.
@@ -27,7 +27,7 @@ module Faults
     def self.entries = @entries ||= {}
 
     # @param settings [Hash] of the client whose requests meet faults
-    # @yieldparam world [World] gone after the block
+    # @yieldparam world [World] closed after the block
     def self.open(settings)
       world = new(settings)
       yield world
@@ -50,36 +50,36 @@ module Faults
       unfinished_uploads.each { |upload| server.abort_upload(TestStore::BUCKET, **upload) }
     end
 
-    # @return [EncryptedS3Service::Client] whose requests meet faults
+    # @return [EncryptedS3Service::Client] to whose requests faults happen
     def client = @client ||= EncryptedS3Service::Client.new(**@settings)
 
-    # @return [String] of the service whose requests meet faults
+    # @return [String] the name of {#service}
     def service_name = "line-#{folder.delete("-/")}"
 
-    # @return [ActiveStorage::Service::EncryptedS3Service] whose requests meet faults
+    # @return [ActiveStorage::Service::EncryptedS3Service] to whose requests faults happen
     def service
       self.class.entries[service_name] = { service: "EncryptedS3", **@settings }
       ActiveStorage::Blob.services.fetch(service_name)
     end
 
-    # @return [EncryptedS3Service::Client] whose requests meet none
+    # @return [EncryptedS3Service::Client] to whose requests no faults happen
     def direct = EncryptedS3Service::Client.new(**TestStore.settings(http_idle_timeout: 0.2))
 
     def server = TestStore.server
 
     def key(name = "file") = "#{folder}#{name}"
 
-    # @return [String] the same bytes for the same size and seed
+    # @return [String] random bytes, always the same for the same size and seed
     def bytes(size, seed = 1) = @kept[[size, seed]] ||= Random.new(seed).bytes(size)
 
-    # Stores a file on the good side.
+    # Stores a file, without faults.
     def put(name, data) = direct.upload(key(name), StringIO.new(data))
 
     # Collects the output of the operation.
     # @return [String] all of it
     def see(chunk) = @seen << chunk
 
-    # @return [Boolean] whether the bucket has the file, and as a whole
+    # @return [Boolean] whether the bucket contains the complete file
     def stored?(name, data, encryption_key = TestStore::KEY)
       status, headers, body = server.get(TestStore::BUCKET, key(name))
       status == 200 && EnvelopeDecryptor.decrypt(headers, body, encryption_key) == data
@@ -87,7 +87,7 @@ module Faults
       false
     end
 
-    # @return [Hash{String => Array}] all objects of the trial: their own headers, and a digest of their bodies
+    # @return [Hash{String => Array}] all objects of the trial by key: their metadata, and a digest of their bodies
     def snapshot
       server.list(TestStore::BUCKET, prefix: folder).to_h do |key|
         _status, headers, body = server.get(TestStore::BUCKET, key)
@@ -95,13 +95,13 @@ module Faults
       end
     end
 
-    # @return [Array<String>] keys below the folder, without it
+    # @return [Array<String>] keys below the folder, relative to it
     def names = server.list(TestStore::BUCKET, prefix: folder).map { |key| key.delete_prefix(folder) }.sort
 
     # @return [Array<Hash>] unfinished multipart uploads
     def unfinished_uploads = server.multipart_uploads(TestStore::BUCKET, prefix: folder)
 
-    # @return [Integer] parts that are stored of unfinished uploads
+    # @return [Integer] number of stored parts of unfinished uploads
     def orphaned_parts = unfinished_uploads.sum { |upload| server.parts(TestStore::BUCKET, **upload) }
   end
 end

@@ -4,15 +4,15 @@ require_relative "witness"
 require_relative "workload"
 
 module Kills
-  # Kills processes that do one kind of work, until the number is reached, and compares bucket and database after each.
+  # Kills processes during one kind of work, and compares bucket and database after each kill.
   class Campaign
-    # Kills of one round, after which the work is run to its end.
+    # Kills in a round. After them the work is completed.
     ROUND = 6
-    # Maximum seconds until a process is killed. Work that has an end gets about the time that it takes.
+    # Bounds in seconds of the longest time until a kill. It is adapted to the time that the work takes.
     LATEST = 0.05..1.5
     private_constant :LATEST
 
-    # The results: `kills`, `finished` (processes that were faster), `unfinished` (multipart uploads that were left),
+    # The results: `kills`, `finished` (processes that ended before the kill), `unfinished` (multipart uploads left),
     # `probes` (see {Witness#probes}) and `problems`.
     Report = Struct.new(:name, :kills, :finished, :unfinished, :probes, :problems)
 
@@ -36,16 +36,16 @@ module Kills
 
     def round
       @workload.prepare
-      @told = []
+      @reported = []
       left = ROUND
       left -= 1 while left.positive? && @report.kills < @kills && kill_one
-      note(@workload.finish, @witness.problems(needed: @workload.needed(@told)))
+      note(@workload.finish, @witness.problems(needed: @workload.needed(@reported)))
       @report.unfinished += @witness.unfinished
       @report.probes += @witness.probes
       @witness.clear
     end
 
-    # @return [Boolean] false when the work was at its end before
+    # @return [Boolean] false if the work ended before the kill
     def kill_one
       reader, writer = IO.pipe
       pid = start(writer)
@@ -54,7 +54,7 @@ module Kills
       sleep rand(0.0..@latest)
       killed = kill(pid)
       listen(reader)
-      note(@witness.problems(needed: @workload.needed(@told), stray: @workload.objects_before_rows?))
+      note(@witness.problems(needed: @workload.needed(@reported), stray: @workload.objects_before_rows?))
       adapt(killed)
       killed
     end
@@ -62,7 +62,7 @@ module Kills
     def listen(reader)
       lines = reader.read.lines(chomp: true)
       reader.close
-      @told.concat(lines.filter_map { |line| line[/\Adone (\w+)\z/, 1] })
+      @reported.concat(lines.filter_map { |line| line[/\Adone (\w+)\z/, 1] })
       note(lines.grep(/\Afailed/))
     end
 
@@ -73,19 +73,19 @@ module Kills
       @latest = (@latest * (killed ? 1.15 : 0.7)).clamp(LATEST)
     end
 
-    def start(told)
+    def start(writer)
       fork do
-        told.sync = true
-        told.puts("begun")
-        @workload.run(told)
+        writer.sync = true
+        writer.puts("begun")
+        @workload.run(writer)
       rescue StandardError => e
-        told.puts("failed #{e.full_message(highlight: false).lines.first(5).join.tr("\n", " ")}")
+        writer.puts("failed #{e.full_message(highlight: false).lines.first(5).join.tr("\n", " ")}")
       ensure
         exit!(0)
       end
     end
 
-    # @return [Boolean] whether it was still at work
+    # @return [Boolean] whether it was still running
     def kill(pid)
       Process.kill(:KILL, pid)
       Process.wait2(pid).last.signaled?

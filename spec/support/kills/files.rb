@@ -3,15 +3,15 @@
 require "zlib"
 
 module Kills
-  # Files whose content follows from their names, so that every row determines its object.
+  # Files whose content is generated from their names, so that every row determines its object.
   module Files
-    # One request, one request and a segment map, and parts.
+    # Stored in one request, in one request with a segment map, and in parts.
     SIZES = [2_000, 1_500_000, 6_000_000].freeze
 
     module_function
 
     # @param turn [Integer]
-    # @return [String] a name with a size in it
+    # @return [String] a name that contains the size
     def name(turn) = "#{SecureRandom.hex(4)}-#{SIZES[turn % SIZES.size]}.bin"
 
     # @param name [String]

@@ -13,19 +13,19 @@ module Kills
       @bucket = bucket
     end
 
-    # @param needed [Array<String>, nil] keys of files that have to be there; nil for all
+    # @param needed [Array<String>, nil] keys of files that must exist; nil for all
     # @param stray [Boolean] whether objects may have no row yet
-    # @return [Array<String>] where they do not agree
+    # @return [Array<String>] the differences
     def problems(needed: nil, stray: false)
       blobs = ActiveStorage::Blob.order(:id).to_a
       blobs.filter_map { |blob| problem_of(blob, needed.nil? || needed.include?(blob.key)) } +
         (stray ? [] : strays(blobs.map(&:key)))
     end
 
-    # @return [Integer] multipart uploads whose parts the store keeps until its lifecycle rule ends them
+    # @return [Integer] unfinished multipart uploads, which a lifecycle rule would remove
     def unfinished = TestStore.server.multipart_uploads(@bucket).size
 
-    # @return [Integer] objects that a killed migration has left, which are there to see where its services lead
+    # @return [Integer] test objects of killed migrations, which find out with them whether services share a bucket
     def probes = keys.grep(PROBE).size
 
     # Empties bucket and table.
@@ -46,7 +46,7 @@ module Kills
       "#{name_of(blob)} cannot be read: #{e.class}: #{e.message}"
     end
 
-    # The store may carry out the last request of a process that is dead, while the file is read.
+    # While the file is read, the store may still execute the last request of the killed process.
     def read(blob, tries = 3)
       blob.download
     rescue EncryptedS3Service::ChangedError

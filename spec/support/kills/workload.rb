@@ -30,18 +30,18 @@ module Kills
     def prepare; end
 
     # The work during which the process is killed.
-    # @param told [#puts] gets a line `"done KEY"` for each file that the caller was told is stored
-    def run(told); end
+    # @param output [#puts] gets a line `"done KEY"` for each file that was reported as stored
+    def run(output); end
 
     # Completes the interrupted work.
     # @return [Array<String>] the inconsistencies found
     def finish = []
 
-    # @param told [Array<String>] keys of files of which a caller was told that they are stored
-    # @return [Array<String>, nil] keys of files that have to be there; nil for all
-    def needed(_told) = nil
+    # @param reported [Array<String>] keys of the files that were reported as stored
+    # @return [Array<String>, nil] keys of files that must exist; nil for all
+    def needed(_reported) = nil
 
-    # @return [Boolean] whether an object may have no row yet, because the next run continues with it
+    # @return [Boolean] whether an object may have no row yet. The next run continues with it
     def objects_before_rows? = false
 
     private
@@ -51,25 +51,25 @@ module Kills
     def failures(run) = run.failures.map { |failure| "the second run fails: #{failure}" }
   end
 
-  # Files that the application stores. The row comes first, so a row may have no object.
+  # Uploads by the application. The row is inserted first, so it may have no object.
   class Uploads < Workload
-    def needed(told) = told
+    def needed(reported) = reported
 
-    def run(told)
+    def run(output)
       (0..).each do |turn|
         name = Files.name(turn)
         blob = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(Files.content(name)), filename: name,
                                                       service_name: "kills", identify: false)
-        told.puts("done #{blob.key}")
+        output.puts("done #{blob.key}")
       end
     end
   end
 
-  # Files that a browser sends.
+  # Uploads by a browser.
   class DirectUploads < Workload
-    def needed(told) = told
+    def needed(reported) = reported
 
-    def run(told)
+    def run(output)
       (0..).each do |turn|
         data = Files.content(name = Files.name(turn))
         row = Files.columns(name, "kills")
@@ -77,7 +77,7 @@ module Kills
         status, = Rails.application.call(request_for(blob, data))
         raise "the application answered #{status}" unless status == 204
 
-        told.puts("done #{blob.key}")
+        output.puts("done #{blob.key}")
       end
     end
 
@@ -95,7 +95,7 @@ module Kills
   class Rotations < Workload
     def prepare = Files.create(([SMALL] * 28) + [LARGE, PARTS], "kills_later", stored_in: "kills")
 
-    def run(_told) = rotate
+    def run(_output) = rotate
 
     def finish
       problems = failures(rotate)
@@ -125,7 +125,7 @@ module Kills
       rows.pluck(:key).each { |key| TestStore.server.delete(BUCKET, "#{key}.segments") }
     end
 
-    def run(_told) = index
+    def run(_output) = index
 
     def finish
       problems = index.run_failures.of(:failed, :missing).map { |failure| "the second run fails: #{failure}" }
@@ -142,7 +142,7 @@ module Kills
   class Migrations < Workload
     def prepare = Files.create(([SMALL] * 13) + [LARGE, PARTS], from)
 
-    def run(_told) = migrate
+    def run(_output) = migrate
 
     def finish
       problems = failures(migrate)
@@ -154,7 +154,7 @@ module Kills
       problems
     end
 
-    # A copy is stored before its row names it.
+    # A copy is stored before its row is changed.
     def objects_before_rows? = true
 
     private
@@ -166,7 +166,7 @@ module Kills
     def migrate = EncryptedS3Service::Migration.new(from: from, to: to, delete: true).run
   end
 
-  # Migration inside of one bucket, where every file gets a new key.
+  # Migration within one bucket, where every file gets a new key.
   class MigrationsInOneBucket < Migrations
     private
 

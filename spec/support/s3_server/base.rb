@@ -7,19 +7,19 @@ module S3Server
   # A server could not be started, or did not answer as required.
   class Error < StandardError; end
 
-  # Requests to every server: raw S3, nothing encrypted or decrypted.
+  # Plain S3 requests, which encrypt and decrypt nothing.
   class Base
     ENTITIES = { "amp" => "&", "lt" => "<", "gt" => ">", "quot" => '"', "apos" => "'" }.freeze
     private_constant :ENTITIES
 
-    # Seconds in which a server must be ready.
+    # Time limit in seconds until a server is ready.
     DEADLINE = 60
 
     # @return [String]
     attr_reader :endpoint, :access_key_id, :secret_access_key, :region
 
-    # Creates a bucket and returns once an object can really be written to it, which some servers refuse at first.
-    # A bucket that exists already is as good.
+    # Creates a bucket, if it does not exist, and waits until an object can be written to it. Some servers refuse that
+    # at first.
     def create_bucket(name)
       until_ready("creating the bucket #{name}") do
         created = request("PUT", "/#{name}")
@@ -44,11 +44,11 @@ module S3Server
     # @return (see #get)
     def delete(bucket, key) = request("DELETE", "/#{bucket}/#{key}")
 
-    # Takes all tags from an object.
-    # @param path [String] its bucket and its key, encoded
+    # Removes all tags of an object.
+    # @param path [String] bucket and key, URL-encoded
     def forget_tags(path) = request("DELETE", "/#{URI.decode_uri_component(path)}", query: { "tagging" => "" })
 
-    # @return [Array<String>] all keys, of as many pages as it takes
+    # @return [Array<String>] all keys, from all pages
     def list(bucket, prefix: "")
       keys = []
       query = { "list-type" => "2", "prefix" => prefix }
@@ -61,7 +61,7 @@ module S3Server
       end
     end
 
-    # Has a bucket keep older versions from now on.
+    # Enables versioning for a bucket.
     def keep_versions(bucket)
       xml = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
       status, _headers, body = request("PUT", "/#{bucket}", query: { "versioning" => "" }, body: xml)
@@ -122,7 +122,7 @@ module S3Server
       end
     end
 
-    # Asks again until the answer's status is 200. Only 400 is final: a starting server refuses in every other way.
+    # Retries until the status is 200. A 400 is final. A server that is starting may answer with any other status.
     def until_ready(what)
       deadline = now + DEADLINE
       loop do

@@ -6,16 +6,16 @@ require "tmpdir"
 require_relative "base"
 
 module S3Server
-  # A server that is started here, of one or more processes, which a subclass defines.
+  # A server that this process starts. A subclass defines its processes.
   class Embedded < Base
-    # One of the server's ports was taken between choosing and using it.
+    # Another program took one of the ports before the server could use it.
     class PortTaken < Error; end
 
-    # Below the kernel's range of ports for outgoing connections, so that only another server can take one first.
+    # Below the kernel's range of ports for outgoing connections, so that only another server can take one.
     PORTS = (20_000..32_000)
 
-    # Receives process groups and paths, and kills and removes them when the pipe that it reads from is closed: that
-    # happens in every kind of death of this process. Ctrl-C must not end it first.
+    # Reads process groups and paths from a pipe. When the pipe is closed, however this process has died, it kills the
+    # groups and removes the paths. It ignores Ctrl-C, so that it does not end first.
     WATCHDOG = <<~SH
       trap '' HUP INT TERM
       groups=
@@ -27,7 +27,7 @@ module S3Server
     SH
     private_constant :PORTS, :WATCHDOG
 
-    # @return [String] the folder of its data and log
+    # @return [String] the folder with its data and log
     attr_reader :dir
 
     def initialize(dir = nil)
@@ -59,9 +59,9 @@ module S3Server
     def stop
       return unless @owner == Process.pid
 
-      # Temporary data need not be closed in order.
+      # Temporary data need no orderly shutdown.
       @processes.each { |process| signal(@kept_dir ? :TERM : :KILL, process) }
-      # SeaweedFS closes its volumes but then waits for its connections to itself for ever.
+      # SeaweedFS closes its volumes, but then waits forever for its connections to itself.
       deadline = now + 4
       @processes.each { |process| process.join([deadline - now, 0].max) || (signal(:KILL, process) && process.join) }
       @processes.clear
@@ -79,9 +79,9 @@ module S3Server
       @log = File.join(@dir, "server.log")
       File.write(@log, "")
       launch
-      # Impatient, because another program that took the port in between may never answer.
+      # A short timeout, because another program that took the port may never answer.
       until_ready("starting #{self.class.name}") { request("GET", "/", patience: 2) }
-      # Its front answers before the processes behind it do, or after one of those has found its port taken.
+      # The gateway may answer before the other processes are ready, or after one of them failed for its port.
       create_bucket("s3-server-probe")
       request("DELETE", "/s3-server-probe")
     end
@@ -108,14 +108,14 @@ module S3Server
       File.exist?(path) ? path : raise(Error, "#{server} is not installed; run bin/setup")
     end
 
-    # Starts a process in a group of its own, so that Ctrl-C reaches this process alone, which then stops it.
+    # Starts a process in a group of its own, so that Ctrl-C reaches only this process, which then stops the other.
     def run(*command, env: {})
       pid = Process.spawn(env, *command, pgroup: true, in: File::NULL, %i[out err] => [@log, "a"], chdir: @dir)
       @watchdog_pipe.puts(pid)
       @processes << Process.detach(pid)
     end
 
-    # Notes a path to be removed after the server has ended.
+    # Registers a path that is removed after the server has ended.
     def leave_behind(path)
       @watchdog_pipe.puts(path)
       @leftovers << path

@@ -3,7 +3,7 @@
 require_relative "base"
 
 module S3Server
-  # A server that runs already, named by the environment.
+  # A running server, given by the environment.
   class External < Base
     def initialize
       super
@@ -15,7 +15,7 @@ module S3Server
       raise Error, "S3_ENDPOINT is set but #{e.key} is not"
     end
 
-    # It is not ours to stop.
+    # Does nothing: the server was not started here.
     def stop; end
   end
 end

@@ -7,17 +7,17 @@ require "tmpdir"
 require_relative "base"
 
 module S3Server
-  # No server but a folder for each bucket, in the form that a service with `root` uses (docs/settings.md). It is read
-  # and written here as documented, without the gem, and has the interface of a server.
+  # A folder for each bucket instead of a server, in the format of a service with `root` (docs/settings.md). It is read
+  # and written here without the gem, as documented, with the interface of a server.
   class Folder
-    # The longest key that the folder's file names contain whole.
+    # The longest key that a file name contains in full.
     LONGEST_NAME = 180
     private_constant :LONGEST_NAME
 
-    # @return [String] what specs look for where secrets must not be
+    # @return [String] a value for specs that search for secrets in output
     attr_reader :secret_access_key
 
-    # @param dir [String, nil] where the folders lie and stay; nil for a temporary folder
+    # @param dir [String, nil] the parent of the folders; nil for a temporary folder
     def initialize(dir = nil)
       @dir = dir || Dir.mktmpdir("encrypted-s3-folder-").tap { |made| at_exit { FileUtils.rm_rf(made) } }
       @secret_access_key = "a folder has no secret"
@@ -29,7 +29,7 @@ module S3Server
     # The folder is removed at exit.
     def stop; end
 
-    # Made by the first object.
+    # The folder is created with the first object.
     def create_bucket(_name) = nil
 
     # @return [Array(Integer, Hash{String => String}, String)] status, headers with lower-case names, the stored body
@@ -67,7 +67,7 @@ module S3Server
       end
     end
 
-    # @return [Hash{String => Object}] the part of a service's entry in storage.yml that says where its files are
+    # @return [Hash{String => Object}] the S3 part of a service's entry in storage.yml, which is `root` here
     def storage_yml(bucket) = { "root" => root(bucket) }
 
     # @return [String] the folder of a bucket
@@ -86,7 +86,7 @@ module S3Server
 
     def record_of(bucket, key)
       name = key.b.gsub(/[^a-z0-9_-]/n) { |byte| format("%%%02X", byte.ord) }
-      raise Error, "#{key} has a name of another form" if name.size > LONGEST_NAME
+      raise Error, "#{key} is too long for a file name" if name.size > LONGEST_NAME
 
       File.join(root(bucket), name[0, 2].ljust(2, "_"), name[2, 2].to_s.ljust(2, "_"), "#{name}.json")
     end

@@ -6,7 +6,7 @@ require_relative "embedded"
 module S3Server
   # SeaweedFS: fast, one process, close to AWS. It does not check +x-amz-content-sha256+.
   class Seaweedfs < Embedded
-    # It would take credentials and buckets from them.
+    # SeaweedFS would read credentials and buckets from them.
     OTHERS_SETTINGS = %w[AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN S3_BUCKET S3_EXTERNAL_URL].freeze
     private_constant :OTHERS_SETTINGS
 
@@ -19,7 +19,7 @@ module S3Server
       data = File.join(@dir, "data")
       FileUtils.mkdir_p(data)
       File.write(File.join(@dir, "s3.json"), identities, perm: 0o600)
-      # It makes these with any TMPDIR, and leaves them when it is killed.
+      # SeaweedFS creates these with any TMPDIR, and leaves them when it is killed.
       ports.each do |port|
         %w[master volume filer s3].each do |part|
           leave_behind("/tmp/seaweedfs-#{part}-grpc-#{port}.sock")
@@ -38,14 +38,14 @@ module S3Server
       s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = ports
       { "ip" => "127.0.0.1", "ip.bind" => "127.0.0.1", "dir" => data,
         "master.port" => master, "master.port.grpc" => master_grpc, "master.telemetry" => false,
-        # Every bucket takes up to seven volumes; with too few, writes to the next bucket fail. They grow as needed.
+        # Every bucket uses up to seven volumes. With too few, writes to the next bucket fail. Volumes grow as needed.
         "master.volumeSizeLimitMB" => 256, "volume.max" => 2000, "volume.preStopSeconds" => 0,
         "volume.port" => volume, "volume.port.grpc" => volume_grpc,
         "filer" => true, "filer.port" => filer, "filer.port.grpc" => filer_grpc,
         "filer.localSocket" => File.join(@dir, "filer.sock"),
         "s3" => true, "s3.port" => s3, "s3.port.grpc" => s3_grpc, "s3.localSocket" => File.join(@dir, "s3.sock"),
         "s3.port.iceberg" => 0, "s3.port.lance" => 0, "s3.config" => File.join(@dir, "s3.json"),
-        # As on AWS: no bucket comes into being by a write, and only an empty one can be deleted.
+        # As on AWS: a write does not create a bucket, and only an empty bucket can be deleted.
         "s3.autoCreateBucket" => false, "s3.allowDeleteBucketNotEmpty" => false,
         "s3.domainName" => "s3.localhost" }.map { |name, value| "-#{name}=#{value}" }
     end

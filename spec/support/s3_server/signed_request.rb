@@ -19,7 +19,7 @@ module S3Server
     # @param method [String] "GET", "PUT", ...
     # @param path [String] "/bucket/key", not encoded
     # @param query [Hash{String => String}]
-    # @param patience [Numeric] seconds to wait for the answer to begin or go on
+    # @param patience [Numeric] seconds to wait for the next bytes of the answer
     # @return [Array(Integer, Hash, String)] status, headers with lower-case names, body
     def call(method, path, query: {}, headers: {}, body: nil, patience: 60)
       path = encode(@endpoint.path.chomp("/") + path, keep: "/")
@@ -33,7 +33,7 @@ module S3Server
     private
 
     def defaults(body)
-      # Net::HTTP would declare a form, and would ask for compression and undo it.
+      # Otherwise Net::HTTP declares a form, and requests compressed answers and decompresses them.
       { "host" => host,
         "accept-encoding" => "identity" }.merge(body ? { "content-type" => "application/octet-stream" } : {})
     end

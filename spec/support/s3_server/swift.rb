@@ -12,7 +12,7 @@ module S3Server
     STORES = %w[account container object].freeze
     FILTERS = %w[catch_errors gatekeeper listing_formats bulk copy slo symlink].freeze
 
-    # One ring of one device for each kind of store. Done in one process: Swift's own command takes nine.
+    # One ring with one device for each kind of store, in one process. Swift's command would take nine.
     RINGS = <<~PYTHON
       import sys
       from swift.common.ring import RingBuilder
@@ -24,9 +24,9 @@ module S3Server
           builder.get_ring().save(name + '.ring.gz')
     PYTHON
 
-    # Swift logs to syslog or nowhere; this adds a file. It also lets one metadata entry have the 2 KB that S3 allows
-    # for all of them: a data key under an RSA key needs more than 256 bytes, and Swift reads that setting from
-    # /etc/swift only.
+    # Swift logs only to syslog; this adds a file. It also raises the limit for one metadata entry to the 2 KB that S3
+    # allows for all entries: a data key wrapped with an RSA key needs more than 256 bytes, and Swift reads that setting
+    # only from /etc/swift.
     LOG_MODULE = <<~PYTHON
       import logging
       from swift.common import constraints
@@ -91,7 +91,7 @@ module S3Server
         "app:proxy-server" => { use: "egg:swift#proxy", account_autocreate: true },
         "filter:tempauth" => { use: "egg:swift#tempauth", "user_test_#{user}": "#{secret_access_key} .admin" },
         "filter:s3api" => { use: "egg:swift#s3api", location: region, storage_domain: "s3.localhost" },
-        # There is no memcached; port 9 refuses at once, and Swift does without.
+        # There is no memcached. Port 9 refuses connections at once, and Swift continues without a cache.
         "filter:cache" => { use: "egg:swift#memcache", memcache_servers: "127.0.0.1:9",
                             error_suppression_limit: 1_000_000_000 },
         "filter:versioned_writes" => { use: "egg:swift#versioned_writes", allow_object_versioning: true } }

@@ -3,11 +3,11 @@
 module Soak
   # Regular measurements of the workers of a cluster.
   class Samples
-    # The measurements: the unit, and the permitted increase from the first third to the last, in shares and absolutely.
+    # The measurements: unit, and permitted increase from the first third to the last, as a share and absolute.
     SERIES = {
       resident_set: ["MiB", 0.10, 24], descriptors: ["", 0.10, 6], threads: ["", 0.10, 3], connections: ["", 0.10, 6]
     }.freeze
-    # TCP connections in use, as proc(5) has it.
+    # TCP connections in use, see proc(5).
     ESTABLISHED = "01"
     private_constant :ESTABLISHED
 
@@ -39,8 +39,8 @@ module Soak
     # @return [Array<Array<Float>>] values of one series, a list for each worker
     def of(series) = @pids.map { |pid| @values.fetch([series, pid]) }
 
-    # @param besides [Integer] MiB that the resident set may have grown besides, while the allocator still grows
-    # @return [Array<String>] which series grew
+    # @param besides [Integer] additional MiB by which the resident set may grow, while the allocator still grows
+    # @return [Array<String>] a message for each series that grew too much
     def grown(besides: 0)
       SERIES.flat_map do |series, (unit, share, number)|
         number += besides if series == :resident_set
@@ -73,7 +73,7 @@ module Soak
       end
     end
 
-    # @return [Array<String>] as descriptors show them
+    # @return [Array<String>] connections to the store, in the form of the links in /proc/self/fd
     def store_connections
       File.readlines("/proc/net/tcp").drop(1).map(&:split)
           .select { |line| line[2].end_with?(":#{@port}") && line[3] == ESTABLISHED }

@@ -4,14 +4,14 @@ require "json"
 require "net/http"
 
 module Soak
-  # A visitor who stores files of mixed sizes, reads them whole and in ranges, and deletes them, while their keys are
-  # rotated.
+  # A client that stores files of mixed sizes, reads them whole and in ranges, rotates the keys of some, and deletes
+  # them.
   class Visitor
-    # One request, one request and a segment map, and parts.
+    # Stored in one request, in one request with a segment map, and in parts.
     SIZES = [2_000, 60_000, 700_000, 3_000_000, 20_000_000].freeze
-    # How often each of {SIZES} is chosen.
+    # Relative frequency of each of {SIZES}.
     WEIGHTS = [40, 30, 20, 8, 2].freeze
-    # The additional code for the application of the cluster.
+    # Additional code for the application of the cluster.
     SETUP = <<~'RUBY'
       rotate = lambda do |blob|
         ActiveStorage::Blob.services.fetch(:rotated).client.rotate(blob.key)
@@ -30,7 +30,7 @@ module Soak
       end
     RUBY
 
-    # @return [Hash{String => Integer}] how often it did what
+    # @return [Hash{String => Integer}] number of requests by kind
     attr_reader :done
 
     # @param cluster [PumaCluster]
@@ -41,9 +41,9 @@ module Soak
       @done = Hash.new(0)
     end
 
-    # @param deadline [Float] of the monotonic clock
+    # @param deadline [Float] on the monotonic clock
     # @return [self]
-    # @raise [RuntimeError] when an answer is not what it has to be
+    # @raise [RuntimeError] if an answer is wrong
     def run(deadline)
       @cluster.connect { |http| visit(http) } while Process.clock_gettime(Process::CLOCK_MONOTONIC) < deadline
       self
