@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
 module Bench
-  # The services to compare. Each is an Active Storage service; nothing else of its libraries is loaded into its
-  # process.
+  # The services to compare. Each is an Active Storage service in its own process, into which no library of the others
+  # is loaded.
   module Contenders
     # In the order of the report.
     ALL = { "gem" => "this gem", "reference" => "EncryptionV2 client", "plain" => "S3Service, not encrypted" }.freeze
 
-    # The same for everyone; it encrypts random bytes in a server of this machine.
+    # The same key for all. It only encrypts random bytes on a server on this machine.
     KEY = "an encryption key of 32 bytes..."
-    # S3Service sends files in parts, ten at once, only from 100 MB on. This gem does it from here on.
+    # S3Service sends files in parts, ten at once, only from 100 MB on. This is the threshold of this gem.
     PLAIN = { upload: { multipart_threshold: 16 << 20 } }.freeze
     private_constant :KEY, :PLAIN
 
@@ -25,7 +25,7 @@ module Bench
 
     # @param name [String] "gem" or "plain"
     # @param settings [Hash{Symbol => Object}] as for {build}
-    # @return [Hash{Symbol => Object}] the entry of storage.yml for it
+    # @return [Hash{Symbol => Object}] its entry of storage.yml
     def configuration(name, settings)
       return { service: "EncryptedS3", **settings, encryption_key: KEY } if name == "gem"
 
@@ -38,7 +38,7 @@ module Bench
       require "active_storage/service/encrypted_s3_service"
     end
 
-    # As in an application, which has loaded all of these extensions.
+    # Loads all of these extensions, as an application does.
     # @return [void]
     def load_rails
       require "active_support/all"

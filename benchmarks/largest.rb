@@ -4,8 +4,8 @@
 #
 #   script/env bundle exec ruby -I lib benchmarks/largest.rb [BYTES]
 #
-# The file is sparse and the server discards the body, so that neither disk nor memory must hold it. The server makes
-# the same ciphertext again when it is read. Every byte is encrypted, sent, received and checked.
+# The file is sparse and the server discards the body, so that neither disk nor memory has to hold it. When it is read,
+# the server generates the same ciphertext again. Every byte is encrypted, sent, received and checked.
 
 require "tempfile"
 require "encrypted_s3_service"
@@ -13,7 +13,7 @@ require_relative "bench/gauges"
 require_relative "bench/memory_server"
 
 module Bench
-  # The three steps, each with its time and memory.
+  # Runs the three steps, and prints time and memory of each.
   class Largest
     KEY = "an encryption key of 32 bytes..."
     RANGE = 64 << 10

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# The program of bin/bench: compares the gem with the alternatives and writes the results. It judges nothing: its exit
-# status says only whether it could measure.
+# The program behind bin/bench: compares the gem with the alternatives and writes the results. It does not judge them:
+# the exit status only reports whether it could measure.
 
 require "fileutils"
 require_relative "bench/options"
@@ -12,7 +12,7 @@ require_relative "bench/works"
 
 # The comparison of this gem with other Active Storage services.
 module Bench
-  # From the command line to the files.
+  # Runs the measurements and writes the files.
   class Command
     ROOT = File.expand_path("..", __dir__)
     private_constant :ROOT
@@ -24,7 +24,7 @@ module Bench
 
     # @return [void]
     def run
-      # The server and the workers must be stopped however the program ends.
+      # Raises Interrupt, so that the server and the workers are stopped.
       %w[TERM HUP].each { |name| Signal.trap(name) { Thread.main.raise(Interrupt) } }
       return join if @options.join
 
@@ -48,7 +48,7 @@ module Bench
       write(Report.new(results), folder)
     end
 
-    # Kept at once, in case the run is ended.
+    # Saved after each work, in case the run is interrupted.
     def keep(results)
       parts.keep(results) if @options.part
     end
@@ -61,10 +61,10 @@ module Bench
       File.write(markdown, report.to_markdown)
       File.write(File.join(folder, "results.svg"), report.to_svg)
       puts report.to_markdown
-      warn "written: #{markdown.delete_prefix("#{ROOT}/")} and results.svg beside it"
+      warn "written: #{markdown.delete_prefix("#{ROOT}/")} and results.svg"
     end
 
-    # Only complete results may replace those that are kept.
+    # Only complete results replace those in the repository.
     def folder = @options.complete? ? File.join(ROOT, "benchmarks") : File.join(ROOT, "tmp", "benchmarks")
   end
 end

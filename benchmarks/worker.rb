@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# A contender's process. It boots once, then does each work in a child of its own, without leftovers of other works. The
-# child does a round for each line "round" and answers with the cost of the round.
+# The process of a contender. It boots once, and then does each work in its own child process, without leftovers of
+# other works. The child does a round for each line "round" and answers with its cost.
 
 require "English"
 require "json"
@@ -10,7 +10,7 @@ require_relative "bench/performance"
 require_relative "bench/work"
 require_relative "contenders"
 
-# In a worker's process.
+# Functions of a worker's process.
 module Bench
   module_function
 
@@ -26,7 +26,7 @@ module Bench
     performance.clean_up
   end
 
-  # @return [Hash{Symbol => Numeric}]
+  # Numeric}] => @return [Hash{Symbol => Numeric}] count, seconds and bytes of a round => Numeric}]
   def cost(performance, memory)
     GC.start
     stall = Gauges::Stall.new

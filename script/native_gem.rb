@@ -5,14 +5,13 @@ require "tmpdir"
 require "rbconfig"
 require "rubygems/package"
 
-# Builds a gem for this platform that holds the compiled extension for several Rubies, each in a folder of its own,
-# where the gem looks for it. Its users need neither Rust nor a compiler.
-#
-# The result depends on the C library of this machine: it runs with this version and later ones, and the build says
-# which. Release builds are made where that is an old one.
+# Builds a gem for this platform that contains the compiled extension for several Rubies, each in its own folder, where
+# the gem looks for it. Its users need neither Rust nor a compiler.
+# The extension requires at least the version of the C library of this machine, which the build prints. Build releases
+# on a machine with an old one.
 class NativeGem
   NAME = "encrypted_s3_service"
-  # A profile of its own in Cargo.toml, made for size where speed does not matter.
+  # A profile in Cargo.toml that optimizes for size where speed does not matter.
   PROFILE = "native"
   OLDEST_RUBY = Gem::Version.new("3.2")
   # From this version on RubyGems distinguishes the platforms of glibc and musl.
@@ -25,9 +24,9 @@ class NativeGem
   Ruby = Struct.new(:path, :minor)
 
   # @param specification [Gem::Specification]
-  # @param folder [String] where the package goes
-  # @param extensions [Hash{String => String}] files of the package that are elsewhere: their paths by those in it
-  # @return [String] its path
+  # @param folder [String] for the package
+  # @param extensions [Hash{String => String}] paths of files from elsewhere, by their paths in the package
+  # @return [String] path of the package
   def self.pack(specification, folder, extensions = {})
     FileUtils.mkdir_p(folder)
     path = File.expand_path(specification.file_name, folder)
@@ -38,7 +37,7 @@ class NativeGem
     path
   end
 
-  # A package has the modes of its files, which depend on the umask of who checked them out.
+  # Sets the mode. Otherwise the package has the modes of the checkout, which depend on the user's umask.
   def self.copy(from, to)
     FileUtils.mkdir_p(File.dirname(to))
     FileUtils.cp(from, to)
@@ -46,25 +45,25 @@ class NativeGem
   end
   private_class_method :copy
 
-  # Folders of this machine that error messages would show.
+  # Folders of this machine that would appear in panic messages.
   # @return [Hash{String => String}] folders, and their replacements
   def self.build_paths
     { File.expand_path(ENV.fetch("CARGO_HOME", "~/.cargo")) => "cargo", Dir.pwd => NAME }
   end
 
-  # @return [String] the compiler flags that keep those folders out of the extension
+  # @return [String] compiler flags that replace these folders in the extension
   def self.rustflags = build_paths.map { |from, to| "--remap-path-prefix=#{from}=#{to}" }.join(" ")
 
-  # @param specification [Gem::Specification] that of the source gem
+  # @param specification [Gem::Specification] the source gem's
   # @param names [Array<String>] names or paths of Rubies
   def initialize(specification, names: ENV.fetch("RUBIES", "").split)
     @specification = specification
     @rubies = rubies(names.empty? ? names_in_path : names)
-    raise "There is no Ruby >= #{OLDEST_RUBY} to build for. Name one in RUBIES." if @rubies.empty?
+    raise "No Ruby >= #{OLDEST_RUBY} found. Name one in RUBIES." if @rubies.empty?
   end
 
-  # @param folder [String] where the package goes
-  # @return [String] its path
+  # @param folder [String] for the package
+  # @return [String] path of the package
   def build(folder)
     libraries = @rubies.to_h { |ruby| [ruby.minor, compile(ruby)] }
     libraries.each_value { |library| refuse_build_paths(library) }
@@ -92,10 +91,10 @@ class NativeGem
   def about(name)
     code = "puts RbConfig.ruby, RUBY_VERSION"
     said = Bundler.with_unbundled_env { IO.popen([name, "-rrbconfig", "-e", code], &:read) }
-    said.empty? ? raise("#{name} is not a Ruby that runs.") : said.lines(chomp: true)
+    said.empty? ? raise("#{name} is not a working Ruby.") : said.lines(chomp: true)
   end
 
-  # By the same extconf.rb and Makefile that an installation uses.
+  # Compiles with the same extconf.rb and Makefile as an installation.
   # @return [String] path of the extension
   def compile(ruby)
     puts "compiling for Ruby #{ruby.minor} (#{ruby.path})"
@@ -112,9 +111,9 @@ class NativeGem
 
   def rb_sys = Gem.loaded_specs.fetch("rb_sys").full_require_paths
 
-  # Bundler's variables are for the Ruby that runs this. RubyGems sets SOURCE_DATE_EPOCH where it installs a gem, and
-  # rb_sys takes it for a sign of that. The flags of C crates are not in CFLAGS, because make replaces that one by
-  # Ruby's: AWS-LC would be compiled again for each Ruby, with debug information.
+  # Bundler's variables are for the Ruby that runs this. RubyGems sets SOURCE_DATE_EPOCH when it installs a gem, and
+  # rb_sys uses it to detect that. The flags of C crates are not in CFLAGS, because make replaces CFLAGS with Ruby's:
+  # AWS-LC would be compiled again for each Ruby, with debug information.
   def environment(ruby)
     { "RUBY" => ruby.path, "RUBYOPT" => nil, "RUBYLIB" => nil, "SOURCE_DATE_EPOCH" => nil,
       "RB_SYS_CARGO_PROFILE" => PROFILE,
@@ -127,7 +126,7 @@ class NativeGem
   def refuse_build_paths(library)
     bytes = File.binread(library)
     found = self.class.build_paths.keys.find { |path| bytes.include?("#{path}/") }
-    raise "#{library} has paths of this machine in it, such as #{found}." if found
+    raise "#{library} contains paths of this machine, such as #{found}." if found
   end
 
   def target(minor) = "lib/#{NAME}/#{minor}/#{NAME}.#{RbConfig::CONFIG["DLEXT"]}"
@@ -143,10 +142,10 @@ class NativeGem
     end
   end
 
-  # An extension is for one minor version of Ruby.
+  # An extension works with one minor version of Ruby only.
   def rubies_served(minors) = [">= #{minors.first}", "< #{Gem::Version.new("#{minors.last}.0").bump}.dev"]
 
-  # @return [Gem::Platform] with the C library, which RubyGems leaves away where it is glibc
+  # @return [Gem::Platform] with the C library, which RubyGems omits for glibc
   def platform
     Gem::Platform.new("#{RbConfig::CONFIG["target_cpu"]}-#{os}")
   end
@@ -165,7 +164,7 @@ class NativeGem
     end
   end
 
-  # @return [String] the newest version that a symbol of the extension has
+  # @return [String] the newest version of a symbol that the extension needs
   def glibc(library)
     File.binread(library).scan(/GLIBC_(\d+\.\d+)/).flatten.max_by { |version| Gem::Version.new(version) }
   end

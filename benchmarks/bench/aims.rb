@@ -3,14 +3,14 @@
 require_relative "format"
 
 module Bench
-  # The gem's aims, and whether they were reached.
+  # The performance aims of the gem, and whether they were reached.
   class Aims
-    # An aim and its verdict on one server: `text`, and `misses`, which are works with their values.
+    # The result for one aim on one server: `text`, and `misses`, the works that miss it with their values.
     Verdict = Struct.new(:text, :misses)
 
     MEMORY = 48 << 20
     STALL = 0.010
-    # A part of 64 KiB is in two segments of 64 KiB, or in three with the unaligned end of the request.
+    # An unaligned range of 64 KiB is in two segments of 64 KiB, or in three with the unaligned end of the request.
     MOVED = 192 << 10
     private_constant :MEMORY, :STALL, :MOVED
 
@@ -19,7 +19,7 @@ module Bench
       @results = results
     end
 
-    # @return [Array<Verdict>] of the aims for which the works have values
+    # @return [Array<Verdict>] for the aims that apply to these works
     def verdicts = [*downloads, *parts, *uploads, *operations].compact
 
     private
@@ -46,7 +46,7 @@ module Bench
 
     def uploads
       up = works { |work| work.kind == :upload && work.large? && work.contenders.include?("plain") }
-      # A file sent in one request is as fast as one connection.
+      # A file that is sent in one request is limited by the rate of one connection.
       line = @results.server == "line" ? up.select { |work| work.size > LARGE } : []
       [ratio("uploads at latency take at most the time of plain", line, "plain", :wall, 1.0),
        ratio("uploads at latency need at most the memory of plain", line, "plain", :growth, 1.0),
@@ -61,7 +61,7 @@ module Bench
 
     def works(&) = @results.works.select(&)
 
-    # @return [Hash{Work => Work}] uploads and the MD5 of the same bytes
+    # @return [Hash{Work => Work}] uploads, each with the work that computes the MD5 of as many bytes
     def digested
       digests = works { |work| work.kind == :digest && work.digest == "md5" }
       works { |work| work.kind == :upload && work.contenders.include?("plain") }

@@ -5,10 +5,10 @@ require_relative "format"
 require_relative "../contenders"
 
 module Bench
-  # The results as a picture: a group of bars for each work and quantity, the longest of each group at full length.
+  # The results as a chart: a group of bars for each work and quantity, of which the longest has full length.
   class Chart
     COLUMNS = { wall: "time", cpu: "CPU", growth: "memory growth", stall: "longest stall" }.freeze
-    # The least value of a full bar: smaller differences do not matter.
+    # The smallest value of a bar with full length, because smaller differences do not matter.
     LEAST = { growth: 16 << 20, stall: 0.01 }.freeze
     BAR = 9
     PITCH = BAR + 2
@@ -19,7 +19,7 @@ module Bench
     MARGIN = 24
     private_constant :COLUMNS, :LEAST, :BAR, :PITCH, :GROUP, :LABELS, :COLUMN, :FULL, :MARGIN
 
-    # Follows the viewer's preference. The chart has its own background, so that it is legible on any page.
+    # Follows the viewer's color scheme. The chart has its own background, so that it is legible on any page.
     STYLE = <<~CSS
       .page { fill: #ffffff } text { fill: #1f2328; font: 12px system-ui, -apple-system, "Segoe UI", sans-serif }
       .title { font-size: 15px; font-weight: 600 } .head { font-weight: 600 } .value { font-size: 9.5px; fill: #59636e }

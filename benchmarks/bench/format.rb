@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Numbers for people.
+  # Formats numbers for reading.
   module Format
     TIMES = { 1 => "s", 1e-3 => "ms", 1e-6 => "µs" }.freeze
     SIZES = { 1 << 30 => "GiB", 1 << 20 => "MiB", 1 << 10 => "KiB" }.freeze
@@ -41,7 +41,7 @@ module Bench
     def ratio(value) = value ? digits(value) : "–"
 
     # @api private
-    # @return [String] three digits at most, as far as there are more before the point
+    # @return [String] with at most three digits, or all digits of the integer part
     def digits(value)
       return value.round.to_s if value >= 100
 

@@ -3,7 +3,7 @@
 module Bench
   # Measures the cost of a round in this process.
   module Gauges
-    # The longest time another Ruby thread had to wait beyond the millisecond it wanted to sleep.
+    # The longest time for which another Ruby thread had to wait after its sleep of one millisecond.
     class Stall
       NAP = 0.001
       private_constant :NAP
@@ -11,7 +11,7 @@ module Bench
       def initialize
         @longest = 0.0
         @thread = Thread.new { watch }
-        # It must be in its loop before the work begins.
+        # The thread must be in its loop before the work begins.
         sleep 0.005
         @longest = 0.0
       end
@@ -41,17 +41,16 @@ module Bench
     # @return [Float] seconds
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
-    # @return [Float] seconds that all threads of this process have computed, those that Ruby does not know included
+    # @return [Float] CPU seconds of all threads of this process, including those that Ruby does not know
     def cpu = Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID)
 
     # @return [Integer] bytes of memory that this process has now
     def resident = memory("VmRSS")
 
-    # @return [Integer] the most that it ever had, or since {forget_peak}
+    # @return [Integer] the peak in bytes, since the start or since {forget_peak}
     def peak = memory("VmHWM")
 
-    # Linux keeps the peak unless it is told not to; where that is not allowed, the peak of booting stays in it, which
-    # is little.
+    # Resets the peak. Where Linux does not permit that, the peak includes that of the start, which is small.
     # @return [void]
     def forget_peak
       File.write("/proc/self/clear_refs", "5")

@@ -4,7 +4,7 @@ require "active_storage/version"
 require "etc"
 
 module Bench
-  # The machine of the measurements, without details that identify its owner.
+  # Facts about the machine of the measurements, without details that identify its owner.
   module Machine
     module_function
 

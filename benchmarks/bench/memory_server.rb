@@ -6,16 +6,16 @@ require_relative "../../spec/support/s3_server"
 require_relative "../../spec/support/s3_server/embedded"
 
 module Bench
-  # The server that keeps everything in memory. Real servers are slower than any of the clients with large files, and
-  # with both on the same cores it would be they that are measured.
+  # A server that keeps everything in memory. Real servers are slower than any of the clients with large files. On the
+  # same cores, a benchmark would measure them.
   class MemoryServer < S3Server::Embedded
     # The network between a client and the server.
     #
     # - `latency`: milliseconds before each request is answered
     # - `up`, `down`: bytes per second that each connection carries to the server and back; nil is no limit
     Line = Data.define(:latency, :up, :down) do
-      # The values with which Amazon's own transfer manager for Rust reckons
-      # (awslabs/aws-s3-transfer-manager-rs: median time to the first byte, and the rates of a connection).
+      # The values that Amazon's transfer manager for Rust assumes (awslabs/aws-s3-transfer-manager-rs: median time to
+      # the first byte, and the rates of a connection).
       # @return [Line]
       def self.of_amazon = new(latency: 30, up: 20_000_000, down: 90_000_000)
 
@@ -27,9 +27,9 @@ module Bench
     TARGET = File.join(ROOT, "target", "memory_server")
     private_constant :ROOT, :TARGET
 
-    # @param discard [String, nil] bodies of keys that begin so are thrown away
+    # @param discard [String, nil] bodies of keys with this prefix are discarded
     # @param line [Line]
-    # @param zeros [String, nil] Base64 of a wrapping key, with which bodies that were thrown away can be read, if their
+    # @param zeros [String, nil] wrapping key in Base64, with which discarded bodies can be read again, if their
     #   plaintext was zeros
     # @return [MemoryServer] started
     def self.start(discard: nil, line: Line.none, zeros: nil)
@@ -50,7 +50,7 @@ module Bench
       @line = line
     end
 
-    # @return [Hash{Symbol => Integer}] `requests`, and bytes `received` and `sent` with all heads, since the start
+    # @return [Hash{Symbol => Integer}] `requests`, and bytes `received` and `sent` since the start, including all heads
     def moved = JSON.parse(Net::HTTP.get(URI("#{endpoint}/-/moved")), symbolize_names: true)
 
     private

@@ -3,20 +3,20 @@
 require "optparse"
 
 module Bench
-  # The options of the command line.
+  # The command line options.
   class Options
     SERVERS = %w[memory line rails seaweedfs].freeze
 
-    # @return [Array<String>] of SERVERS
+    # @return [Array<String>] a part of SERVERS
     attr_reader :servers
 
-    # @return [Regexp, nil] works whose titles match are done
+    # @return [Regexp, nil] only works with matching titles are done
     attr_reader :only
 
-    # @return [Boolean] whether the results are added to earlier ones with this option
+    # @return [Boolean] whether the results are saved for `--join`
     attr_reader :part
 
-    # @return [Boolean] whether nothing is measured, and the parts are reported together
+    # @return [Boolean] whether nothing is measured, and the saved parts are reported together
     attr_reader :join
 
     # @param arguments [Array<String>]
@@ -28,10 +28,10 @@ module Bench
       raise OptionParser::NeedlessArgument, rest.first unless rest.empty?
     end
 
-    # @return [Boolean] small files and few rounds, to see that it works
+    # @return [Boolean] small files and few rounds, to test the benchmark
     def quick? = @quick
 
-    # @return [Boolean] everything is done, so that the results are worth keeping
+    # @return [Boolean] whether the results are complete, and replace the published ones
     def complete? = !quick? && (join || (only.nil? && servers == SERVERS))
 
     private
@@ -43,10 +43,10 @@ module Bench
           @servers = names.each { |name| SERVERS.include?(name) || raise(OptionParser::InvalidArgument, name) }
         end
         options.on("--latency", "the same as --server line") { @servers = ["line"] }
-        options.on("--quick", "smaller files and fewer rounds, to see that it works") { @quick = true }
-        options.on("--part", "measure a part of everything, and keep it for --join") { @part = true }
-        options.on("--join", "report what was measured with --part") { @join = true }
-        options.on("--only PATTERN", Regexp, "only works whose titles match, such as '1 KiB|GiB up'") do |pattern|
+        options.on("--quick", "smaller files and fewer rounds, to test the benchmark") { @quick = true }
+        options.on("--part", "save the results for --join") { @part = true }
+        options.on("--join", "report the results that were saved with --part") { @join = true }
+        options.on("--only PATTERN", Regexp, "only works with matching titles, such as '1 KiB|GiB up'") do |pattern|
           @only = pattern
         end
       end

@@ -6,8 +6,8 @@ require_relative "results"
 require_relative "work"
 
 module Bench
-  # Keeps the rounds of works that were measured in several runs, until all of them are reported together. A work that
-  # is measured again replaces its earlier results.
+  # Saves the rounds of works that were measured in several runs, until all of them are reported together. If a work is
+  # measured again, the new results replace the earlier ones.
   class Parts
     # @param folder [String]
     def initialize(folder)
@@ -38,7 +38,7 @@ module Bench
 
     private
 
-    # Everything that identifies a work.
+    # All values that identify a work.
     def key(work) = JSON.generate(work.to_h)
 
     def path(server) = File.join(@folder, "#{server}.json")

@@ -4,9 +4,9 @@ require "stringio"
 require "tempfile"
 
 module Bench
-  # One work as one contender does it, in the contender's own process.
+  # One work of one contender, in the contender's own process.
   class Performance
-    # Of a range that is read.
+    # Bytes of a range.
     RANGE = 64 << 10
     private_constant :RANGE
 
@@ -17,9 +17,9 @@ module Bench
 
     # @param service [ActiveStorage::Service]
     # @param work [Work]
-    # @param key [String] of the objects, of which each thread has its own
-    # @param path [String] of a file with the bytes
-    # @param checksum [String] of them, as Active Storage has it
+    # @param key [String] prefix of the keys of the objects, of which each thread has one
+    # @param path [String] of a file with the content
+    # @param checksum [String] checksum of the content, in the format of Active Storage
     def initialize(service, work, key:, path:, checksum:)
       @service = service
       @work = work
@@ -29,7 +29,7 @@ module Bench
       @content = File.binread(path) if work.small?
     end
 
-    # Stores the objects to read. In a child, so that this process' memory does not grow by it.
+    # Stores the objects for reading, in a child process, so that the memory of this process does not grow.
     # @return [void]
     def prepare
       child = fork { @work.threads.times { |number| upload(number) } }
@@ -37,8 +37,8 @@ module Bench
       raise "the object could not be stored" unless $CHILD_STATUS.success?
     end
 
-    # Opens connections and loads code, with little of the work itself. A range is read, because the figures are for an
-    # object that was partly read before.
+    # Opens connections and loads code, with as little work as possible. Reads a range, because the figures are for an
+    # object that was read before in part.
     # @return [void]
     def warm_up
       return repeat(0.1) if @work.small?
@@ -47,10 +47,10 @@ module Bench
       @service.exist?("none")
     end
 
-    # @return [Integer] how often it was done
+    # @return [Integer] the number of operations
     def round = repeat(@work.seconds)
 
-    # Objects that were read stay: other works read them, too.
+    # Deletes uploaded objects. Objects for reading are kept, because other works read them too.
     # @return [void]
     def clean_up
       @work.threads.times { |number| @service.delete("#{@key}-#{number}") } if @work.kind == :upload
@@ -96,7 +96,7 @@ module Bench
       @service.open("#{@key}-#{number}", checksum: @checksum) { |file| check(file.size) }
     end
 
-    # The time to the first bytes of a stream.
+    # Reads the first bytes of a stream.
     def first(number)
       @service.download("#{@key}-#{number}") { |chunk| return check_chunk(chunk) }
       raise "no chunk"

@@ -43,7 +43,7 @@ module Bench
     MARKDOWN
     private_constant :SERVERS, :HEAD
 
-    # @param all [Array<Results>] one for each server
+    # @param all [Array<Results>] the results of each server
     def initialize(all)
       @all = all
     end
@@ -53,7 +53,7 @@ module Bench
       HEAD + table([["Machine", ""], *Machine.facts]) + @all.map { |results| section(results) }.join
     end
 
-    # @return [String] a picture of the same
+    # @return [String] the same as a chart
     def to_svg = Chart.new(@all, SERVERS).to_svg
 
     private
@@ -98,7 +98,7 @@ module Bench
       end.join
     end
 
-    # The first row is the head; all columns but the first are numbers.
+    # The first row is the head. All columns except the first contain numbers.
     def table(rows)
       head, *body = rows
       numbers = head.size > 2 ? "--:" : "---"

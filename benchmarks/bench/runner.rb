@@ -8,7 +8,7 @@ require_relative "worker_process"
 require_relative "../contenders"
 
 module Bench
-  # Has all contenders do all works on one server.
+  # Measures all works of all contenders on one server.
   class Runner
     BUCKET = "benchmarks"
     private_constant :BUCKET
@@ -84,7 +84,7 @@ module Bench
       rounds
     end
 
-    # A process of its own for each round.
+    # Each round has its own process.
     def cold_rounds(work)
       in_turns(work) do |name|
         @workers[name].begin(task(work, name))
@@ -95,15 +95,14 @@ module Bench
     def in_turns(work)
       rounds = work.contenders.to_h { |name| [name, []] }
       work.rounds.times do |number|
-        # The contenders rotate, so that none is always first, or always after the same one.
+        # The order rotates, so that no contender is always first or always after the same one.
         work.contenders.rotate(number).each { |name| rounds[name] << yield(name) }
         @progress.print(".")
       end
       rounds
     end
 
-    # @return [Hash{Symbol => Numeric}] the cost of a round; with the bytes and requests at the server, if it counts
-    #   them
+    # @return [Hash{Symbol => Numeric}] the cost of a round, with the bytes and requests if the server counts them
     def counted(name)
       return @workers[name].round unless @server.respond_to?(:moved)
 
@@ -128,7 +127,7 @@ module Bench
       end
     end
 
-    # @return [String] as Active Storage has it in the database
+    # @return [String] in the format of Active Storage
     def checksum(path, digest)
       @checksums[[path, digest]] ||= begin
         base64 = OpenSSL::Digest.new(digest).file(path).base64digest

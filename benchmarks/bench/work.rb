@@ -3,22 +3,22 @@
 require_relative "../contenders"
 
 module Bench
-  # Bytes from which on a file is large.
+  # Minimum size of a large file in bytes.
   LARGE = 8 << 20
 
-  # One thing that contenders do.
+  # A kind of operation that is measured.
   #
   # - `kind`: a key of WORDS
   # - `size`: bytes of the object
-  # - `threads`: how many do it at the same time
+  # - `threads`: the number of threads that do it at the same time
   # - `seconds`: the minimum duration of a round; the work is repeated until then
   # - `rounds`: the number of rounds for the medians
   # - `cold`: whether each round is one operation in a process that has read nothing of the object before
-  # - `writer`: the contender whose object is read by those that can; nil means that each reads its own
+  # - `writer`: the contender that writes the object for all that can decrypt it; nil means that each reads its own
   # - `digest`: the digest of the uploads' checksums, a key of DIGESTS
   # - `contenders`: those that take part
   Work = Data.define(:kind, :size, :threads, :seconds, :rounds, :cold, :writer, :digest, :contenders) do
-    # Has the values that most works have.
+    # With the default values of most works.
     def initialize(kind:, size:, seconds:, rounds:, threads: 1, cold: false, writer: nil, digest: "md5",
                    contenders: Contenders::ALL.keys)
       super
@@ -33,20 +33,20 @@ module Bench
       cold ? "#{words}, first time" : words
     end
 
-    # @return [Boolean] dominated by the cost of a request rather than that of a byte
+    # @return [Boolean] whether the cost per request exceeds that per byte
     def small? = size < LARGE && %i[upload download].include?(kind)
 
-    # @return [Boolean] a whole file of some size
+    # @return [Boolean] whether it processes a whole large file
     def large? = size >= LARGE && %i[upload download open].include?(kind)
 
-    # @return [Boolean] done by a Rails application
+    # @return [Boolean] whether a Rails application does it
     def rails? = %i[attach blob_open redirected proxied].include?(kind)
 
-    # @return [Boolean] the object has to be there before
+    # @return [Boolean] whether the object must exist before
     def reads? = %i[download open range first].include?(kind)
 
     # @param contender [String]
-    # @return [String] of the object, of which each thread has its own
+    # @return [String] prefix of the keys of the objects, of which each thread has one
     def key(contender)
       return "#{contender}/#{title.tr(" ,'!", "-")}" unless reads?
 
@@ -54,10 +54,10 @@ module Bench
     end
 
     # @param contender [String]
-    # @return [String] the contender who stores what this one reads
+    # @return [String] the contender that stores the object for this one
     def owner(contender) = writer && contender != "plain" ? writer : contender
 
-    # @return [String] the size for people
+    # @return [String] the size, such as "8 MiB"
     def amount
       unit, bytes = { "GiB" => 1 << 30, "MiB" => 1 << 20, "KiB" => 1 << 10 }.find { |_, scale| size >= scale }
       "#{size / bytes} #{unit}"

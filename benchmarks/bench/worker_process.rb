@@ -4,9 +4,9 @@ require "json"
 require "rbconfig"
 
 module Bench
-  # A worker as its parent sees it.
+  # Controls a worker from the parent process.
   class WorkerProcess
-    # Longest time that anything may take, in seconds.
+    # Time limit for every answer, in seconds.
     PATIENCE = 300
     WORKER = File.expand_path("../worker.rb", __dir__)
     private_constant :PATIENCE, :WORKER
@@ -20,13 +20,13 @@ module Bench
     def initialize(name, settings, rails: false)
       @name = name
       library = File.expand_path("../../lib", __dir__)
-      # A group of its own, because it has children.
+      # Its own process group, because it has children.
       @pipe = IO.popen([RbConfig.ruby, "-I", library, WORKER], "r+", pgroup: true)
       @pipe.sync = true
       tell(name: name, settings: settings, rails: rails)
     end
 
-    # Makes it store the files that will be read.
+    # Stores the files for reading.
     # @param task [Hash{Symbol => Object}] the work, and the arguments of Performance
     # @return [void]
     def prepare(task)
@@ -34,7 +34,7 @@ module Bench
       answer
     end
 
-    # Has it begin with a work, and waits until it is ready.
+    # Begins a work, and waits until the worker is ready.
     # @param task [Hash{Symbol => Object}] the work, and the arguments of Performance
     # @return [void]
     def begin(task)

@@ -4,16 +4,16 @@ require "active_storage/version"
 require_relative "work"
 
 module Bench
-  # Everything that is done.
+  # All works.
   module Works
-    # A round's length and how many there are; the largest files need no more than three of theirs.
+    # Duration and number of rounds. Three rounds are enough for the largest files.
     SHORT = { seconds: 0.1, rounds: 2 }.freeze
     LONG = { seconds: 0.4, rounds: 5 }.freeze
     LARGEST = { seconds: 0.6, rounds: 3 }.freeze
     # One operation each.
     ONCE = { seconds: 0, rounds: 3 }.freeze
     MEBIBYTE = 1 << 20
-    # Those that take part where the reference, which fetches the whole object over one connection, would take minutes.
+    # Without the reference, where it would take minutes because it downloads whole objects over one connection.
     QUICK = %w[gem plain].freeze
     private_constant :SHORT, :LONG, :LARGEST, :ONCE, :MEBIBYTE, :QUICK
 
@@ -79,8 +79,8 @@ module Bench
       end
     end
 
-    # With Rails around it. The plain service has no redirected link that ends at the server; it is measured by Rails'
-    # proxy in both rows.
+    # In a Rails application. No redirected link of the plain service ends at the application, so it is measured with
+    # Rails' proxy in both rows.
     # @api private
     def rails(quick)
       many = { seconds: quick ? 0.3 : 1, rounds: quick ? 2 : 5 }

@@ -4,7 +4,7 @@ require "active_storage/service/s3_service"
 
 # Rails' framework for attached files. A service's class must be in this module.
 module ActiveStorage
-  # Client-side encryption as one writes it by hand: Rails' S3 service over Amazon's own encryption client.
+  # Client-side encryption without a library for it: Rails' S3 service over Amazon's own encryption client.
   # rubocop:disable Style/ClassAndModuleChildren -- Rails names its services Service::S3Service
   class Service::ReferenceService < Service::S3Service
     # @param encryption_key [String] of 32 bytes
@@ -17,21 +17,21 @@ module ActiveStorage
       )
     end
 
-    # The checksum is of the plaintext, which this client refuses to be told.
+    # The client does not accept the checksum, which is that of the plaintext.
     def upload(key, io, checksum: nil, content_type: nil, **)
       instrument :upload, key: key, checksum: checksum do
         @encryption_client.put_object(bucket: bucket.name, key: key, body: io, content_type: content_type)
       end
     end
 
-    # There are no ranges of encrypted objects: the whole file is the only chunk.
+    # The client cannot read ranges, so the whole file is the only chunk.
     def download(key)
       return instrument(:download, key: key) { whole(key) } unless block_given?
 
       instrument(:streaming_download, key: key) { yield whole(key) }
     end
 
-    # Downloads everything for a part of it.
+    # Downloads the whole file for any range of it.
     def download_chunk(key, range)
       instrument(:download_chunk, key: key, range: range) { whole(key).byteslice(range) }
     end

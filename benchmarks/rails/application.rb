@@ -12,7 +12,7 @@ require "action_controller/railtie"
 require_relative "../contenders"
 
 module Bench
-  # The smallest Rails application that stores files, as it would run in production.
+  # A minimal Rails application that stores files, in production mode.
   class Application < Rails::Application
     DATABASE = <<~YAML
       production:
@@ -23,9 +23,9 @@ module Bench
     YAML
     private_constant :DATABASE
 
-    # Starts it with one service.
-    # @param folder [String] of its database
-    # @param configuration [Hash] its entry of storage.yml
+    # Starts the application with one service.
+    # @param folder [String] for its files
+    # @param configuration [Hash] the entry of the service in storage.yml
     # @return [ActiveStorage::Service]
     def self.boot(folder, configuration)
       config.root = folder
@@ -36,7 +36,7 @@ module Bench
       ActiveStorage::Blob.service
     end
 
-    # @return [Hash{String => Hash}] the service, and the same with checksums by SHA-256 where Rails lets it have them
+    # @return [Hash{String => Hash}] the service, and the same with SHA-256 checksums if this Rails supports them
     def self.entries(entry)
       asks = ActiveStorage::Service.method_defined?(:compute_checksum)
       sha256 = { "bench_sha256" => { **entry, "default_digest_type" => "sha256" } }

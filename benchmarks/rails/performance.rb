@@ -6,9 +6,9 @@ require_relative "application"
 require_relative "visitors"
 
 module Bench
-  # One work as a Rails application does it.
+  # One work in a Rails application.
   class RailsPerformance < Performance
-    # Requests at once, and threads of Puma.
+    # The number of concurrent requests, and of threads of Puma.
     VISITORS = 4
     THREADS = 5
     private_constant :VISITORS, :THREADS
@@ -18,7 +18,7 @@ module Bench
     def self.service(contender, settings)
       require "encrypted_s3_service" if contender == "gem"
       folder = Dir.mktmpdir("bench-rails-")
-      at_exit { FileUtils.rm_rf(folder) } # Children leave without it.
+      at_exit { FileUtils.rm_rf(folder) } # Not in children: they leave with exit!.
       Application.boot(folder, Contenders.configuration(contender, settings))
     end
 
@@ -56,7 +56,7 @@ module Bench
 
     def io = StringIO.new(@content)
 
-    # The visitors are a separate process, and are started before this one has loaded what they do not need.
+    # The visitors are a separate process. It is forked before this one has loaded Puma, which it does not need.
     def serve
       @visitors = Visitors.new(VISITORS, @work.size)
       require "puma"
@@ -66,14 +66,14 @@ module Bench
       @visitors.begin(port, link)
     end
 
-    # The plain service has no redirected link that ends here.
+    # No redirected link of the plain service ends at this application.
     def link
       redirected = @work.kind == :redirected && @service.class.name.include?("Encrypted")
       helper = redirected ? :rails_service_blob_path : :rails_service_blob_proxy_path
       Rails.application.routes.url_helpers.public_send(helper, @blob.signed_id, @blob.filename)
     end
 
-    # Each worker makes its tables when it first needs them.
+    # Creates the tables of this worker on first use.
     def with_database
       connection = ActiveRecord::Base.connection
       create_tables(connection) unless connection.table_exists?(:active_storage_blobs)

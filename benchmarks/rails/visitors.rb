@@ -4,10 +4,10 @@ require "json"
 require "net/http"
 
 module Bench
-  # A process that requests the same file from a server again and again, so that its CPU time is not counted as the
+  # Requests the same file from a server again and again, in its own process, so that its CPU time is not counted as the
   # server's.
   class Visitors
-    # @param number [Integer] requests at once
+    # @param number [Integer] concurrent requests
     # @param size [Integer] bytes of the file
     def initialize(number, size)
       @number = number
@@ -29,8 +29,8 @@ module Bench
     # @return [void]
     def begin(port, path) = @orders.puts(JSON.generate([port, path]))
 
-    # @param seconds [Float] how long at least
-    # @return [Integer] how often the file came
+    # @param seconds [Float] minimum duration
+    # @return [Integer] the number of received files
     def visit(seconds)
       @orders.puts(seconds)
       Integer(@answers.gets || raise("the visitors failed, see above"))

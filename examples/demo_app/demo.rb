@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# What bin/demo runs: stores files through the demo application and checks what the bucket holds of them; or, with
-# --serve, leaves the application running.
+# The program behind bin/demo: stores files through the demo application and checks their objects in the bucket. With
+# --serve, it leaves the application running.
 
 require_relative "demo/console"
 require_relative "demo/workplace"
@@ -10,7 +10,7 @@ require_relative "demo/workplace"
 module Demo
   # Starts the servers, runs the command, and always cleans up.
   class Command
-    # @param serve [Boolean] whether the application is to be left running
+    # @param serve [Boolean] whether the application is left running
     def initialize(serve:)
       @serve = serve
       @console = Console.new
@@ -30,7 +30,7 @@ module Demo
 
     private
 
-    # Ctrl-C raises Interrupt already. What else ends a program is to clean up as well.
+    # Ctrl-C already raises Interrupt. Other signals must clean up too.
     def endings = %w[TERM HUP].each { |name| Signal.trap(name) { Thread.main.raise(Interrupt) } }
 
     def demonstrate(workplace)

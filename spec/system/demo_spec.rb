@@ -141,7 +141,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
       })
     JAVASCRIPT
     upload(file("First.txt", "first"), file("Second.txt", "bytes"))
-    expect(page).to have_css("[role=alert]", text: "Second.txt was not stored, and nothing of it was kept")
+    expect(page).to have_css("[role=alert]", text: "Second.txt was not stored, and no part of it remains")
     expect(page).to have_css("[data-state=done]", text: "First.txt").and have_css("[data-state=failed]", text: "Second")
     expect((objects - before).size).to eq(1)
     expect(complaints).to contain_exactly(include("422"))
@@ -192,7 +192,7 @@ RSpec.describe "The demo application's page", browser: true, order: :defined do
     expect(ciphertext).not_to include("the same text")
     expect(objects_of.fetch("Plain Pages").map(&:last)).to eq(["the same text for both"])
 
-    expect(card("Letter of Plain.txt").find(".theirs")).to have_text("readable by whoever has the bucket")
+    expect(card("Letter of Plain.txt").find(".theirs")).to have_text("readable by everybody with access to the bucket")
     expect(card("Letter of Plain.txt").find(".theirs")).to have_text("text/plain").and have_text("no envelope")
     expect(bytes_shown("Letter of Plain.txt", ".theirs")).to eq(bytes_shown("Letter of Plain.txt", ".ours"))
     expect(page).to have_no_text("Letter of Berg.txt")

@@ -1,5 +1,5 @@
-//! The network that a client on the same machine does not have: every request waits before it is answered, and every
-//! connection carries only so many bytes in a second.
+//! A simulation of a network, for a client on the same machine: every answer is delayed, and the rate of every
+//! connection is limited.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The most bytes that are written at once on a connection with a limited rate.
+/// The maximum number of bytes that are written at once on a connection with a limited rate.
 const STEP: usize = 64 * 1024;
 
-/// The time by which a connection may fall behind its rate and catch up. Timers are late by a millisecond or two, which
-/// would otherwise slow down the connection.
+/// The time that a connection may catch up after it has fallen behind its rate. Timers are late by a millisecond or
+/// two, which would otherwise slow down the connection.
 const CATCHING_UP: Duration = Duration::from_millis(10);
 
 /// The properties of all connections.
@@ -23,16 +23,16 @@ const CATCHING_UP: Duration = Duration::from_millis(10);
 pub struct Line {
     /// The delay of each answer.
     pub latency: Duration,
-    /// Bytes per second from the client; `None` means as fast as it goes.
+    /// Bytes per second from the client; `None` means no limit.
     pub up: Option<u64>,
-    /// Bytes per second to the client.
+    /// Bytes per second to the client; `None` means no limit.
     pub down: Option<u64>,
 }
 
-/// How much went over all connections since the server started.
+/// The traffic of all connections since the server started.
 #[derive(Debug, Default)]
 pub struct Moved {
-    /// Requests, without those for these numbers.
+    /// Requests, except those for these numbers.
     pub requests: AtomicU64,
     /// Bytes from clients, heads of requests included.
     pub received: AtomicU64,
@@ -49,7 +49,7 @@ impl Moved {
     }
 }
 
-/// A connection that keeps to its rates and counts its bytes.
+/// A connection with limited rates, which counts its bytes.
 #[derive(Debug)]
 pub struct Connection {
     socket: TcpStream,
@@ -115,7 +115,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// One direction of a connection.
+/// The rate of one direction of a connection.
 #[derive(Debug)]
 struct Pace {
     limit: Option<Limit>,
@@ -125,7 +125,7 @@ struct Pace {
 struct Limit {
     /// Bytes per second.
     rate: f64,
-    /// When the bytes so far have passed.
+    /// When all bytes so far have been sent at this rate.
     free: Instant,
     waiting: Pin<Box<Sleep>>,
 }
@@ -140,7 +140,7 @@ impl Pace {
         self.limit.is_some()
     }
 
-    /// Waits until the bytes so far have passed.
+    /// Waits until all bytes so far have been sent at this rate.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(limit) = &mut self.limit else { return Poll::Ready(()) };
         if limit.free <= Instant::now() {
@@ -150,7 +150,7 @@ impl Pace {
         limit.waiting.as_mut().poll(cx)
     }
 
-    /// Notes that `count` bytes were moved.
+    /// Records that `count` bytes were moved.
     fn spend(&mut self, count: usize) {
         let Some(limit) = &mut self.limit else { return };
         let earliest = Instant::now().checked_sub(CATCHING_UP).unwrap_or(limit.free);

@@ -5,15 +5,15 @@
 //!
 //! - `MEMORY_SERVER_PORT`: on 127.0.0.1; default 0, any free one
 //! - `MEMORY_SERVER_ACCESS_KEY_ID`, `MEMORY_SERVER_SECRET_ACCESS_KEY`: required
-//! - `MEMORY_SERVER_DISCARD`: bodies of keys that begin so are counted and thrown away, for uploads larger than memory
-//! - `MEMORY_SERVER_ZEROS`: Base64 of the wrapping key of a client that encrypts zeros; such bodies are made again when
-//!   they are read
+//! - `MEMORY_SERVER_DISCARD`: prefix of keys whose bodies are counted and discarded, for uploads larger than memory
+//! - `MEMORY_SERVER_ZEROS`: Base64 of the wrapping key of a client that encrypts zeros; such bodies are generated again
+//!   when they are read
 //! - `MEMORY_SERVER_LATENCY`: milliseconds before each request is answered; default 0
-//! - `MEMORY_SERVER_UP`, `MEMORY_SERVER_DOWN`: bytes per second that each connection carries from and to the client;
-//!   default: as fast as it goes
+//! - `MEMORY_SERVER_UP`, `MEMORY_SERVER_DOWN`: bytes per second of each connection from and to the client; default: no
+//!   limit
 //!
-//! It prints its address when it is ready, and ends when it is killed. `GET /-/moved` answers, without a signature, how
-//! many requests and bytes there were so far.
+//! It prints its address when it is ready, and runs until it is killed. `GET /-/moved` returns the number of requests
+//! and bytes so far, without a signature.
 
 mod line;
 mod objects;
@@ -91,6 +91,6 @@ async fn serve(socket: TcpStream, s3: S3Service, line: Line, moved: Arc<Moved>) 
         }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    // A client that goes away is no fault of the server.
+    // A client that closes the connection is not an error of the server.
     let _ = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(connection), answers).await;
 }

@@ -13,7 +13,7 @@ use s3s::{S3Result, s3_error};
 /// Bytes kept from the end of a discarded body: an encrypted object's tag.
 const TAIL: usize = 16;
 
-/// The bytes of an object or a part, as they arrived; without chunks if they were discarded.
+/// The bytes of an object or a part, in the chunks in which they arrived, or without chunks if they were discarded.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
     /// Each with the position after its last byte.
@@ -25,7 +25,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// Reads a body to its end and keeps it, or only its length.
+    /// Reads a whole body and keeps it, or only its length and tail.
     pub async fn receive(body: Option<StreamingBlob>, keep: bool) -> S3Result<Self> {
         let mut content = Self::default();
         let Some(mut body) = body else { return Ok(content) };
@@ -49,7 +49,7 @@ impl Content {
         }
     }
 
-    /// Appends the bytes of another; nothing is copied.
+    /// Appends another content, without copying bytes.
     pub fn append(&mut self, other: Self) {
         let length = self.length + other.length;
         self.tail = other.tail;
@@ -64,7 +64,7 @@ impl Content {
         self.chunks.is_empty() && self.length > 0
     }
 
-    /// The bytes in `range`, which lies inside; nothing is copied.
+    /// The bytes in `range`, without copying them. The range must lie inside.
     pub fn part(&self, range: &Range<u64>) -> Vec<Bytes> {
         let first = self.chunks.partition_point(|(end, _)| *end <= range.start);
         let wanted = self.chunks[first..].iter().map(|(end, chunk)| (end - chunk.len() as u64, *end, chunk));
@@ -77,12 +77,12 @@ impl Content {
             .collect()
     }
 
-    /// The same as a body.
+    /// The bytes in `range` as a body.
     pub fn read(&self, range: &Range<u64>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + use<> {
         stream::iter(self.part(range).into_iter().map(Ok))
     }
 
-    /// The same as content of its own.
+    /// The bytes in `range` as new content.
     pub fn copy(&self, range: &Range<u64>) -> Self {
         let mut copy = Self::default();
         for chunk in self.part(range) {
@@ -97,15 +97,15 @@ impl Content {
 pub struct Object {
     /// Its bytes.
     pub content: Content,
-    /// The client's description, which is returned unchanged.
+    /// The client's headers, which are returned unchanged.
     pub description: Description,
-    /// Another one for each write.
+    /// Different for each write.
     pub etag: ETag,
     /// When it was written.
     pub modified: SystemTime,
 }
 
-/// A client's description of an object.
+/// The headers of a client that describe an object.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     /// The headers `x-amz-meta-…`.
@@ -121,7 +121,7 @@ impl Object {
     }
 }
 
-/// A multipart upload on its way.
+/// An unfinished multipart upload.
 #[derive(Debug)]
 pub struct Upload {
     /// The key of the future object.
@@ -132,7 +132,7 @@ pub struct Upload {
     pub parts: BTreeMap<i32, (ETag, Content)>,
 }
 
-/// Everything.
+/// All data of the server.
 #[derive(Debug, Default)]
 pub struct Buckets {
     /// Objects by bucket and key.
@@ -153,12 +153,12 @@ impl Buckets {
     }
 }
 
-/// An ETag that no other write has. It is not an MD5, because computing one would cost more than everything else here.
+/// A unique ETag. It is not an MD5, because computing that would cost more than everything else here.
 pub fn next_etag() -> ETag {
     ETag::Strong(format!("memory-{:016x}", next_number()))
 }
 
-/// A number that nothing else has had.
+/// A unique number.
 pub fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -15,7 +15,7 @@ fn answer<T>(output: T) -> Answer<T> {
     Ok(S3Response::new(output))
 }
 
-/// The server.
+/// The server's operations.
 #[derive(Debug)]
 pub struct Memory {
     buckets: Mutex<Buckets>,
@@ -24,7 +24,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// An empty one; `discard` is the prefix of keys whose bodies are thrown away. With `zeros` they can be read.
+    /// An empty server. `discard` is the prefix of keys whose bodies are discarded. With `zeros` they can be read.
     pub fn new(discard: Option<String>, zeros: Option<Zeros>) -> Self {
         Self { buckets: Mutex::default(), discard, zeros }
     }
@@ -34,7 +34,7 @@ impl Memory {
     }
 
     fn keeps(&self, key: &str) -> bool {
-        // The segment map beside an object is small.
+        // The segment map of an object is small.
         key.ends_with(".segments") || !self.discard.as_ref().is_some_and(|prefix| key.starts_with(prefix))
     }
 
@@ -124,7 +124,7 @@ impl S3 for Memory {
                 let metadata = object.description.metadata.clone().unwrap_or_default();
                 StreamingBlob::wrap(zeros.read(&metadata, object.content.tail.clone(), length, range.clone())?)
             }
-            None => return Err(s3_error!(InvalidObjectState, "its body was thrown away")),
+            None => return Err(s3_error!(InvalidObjectState, "its body was discarded")),
         };
         let described = |_| format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
         answer(GetObjectOutput {

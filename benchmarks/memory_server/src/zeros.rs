@@ -1,5 +1,5 @@
-//! Discarded bodies that can be made again: those of objects that a client encrypted from zeros, under a wrapping key
-//! that the server has. So an object of 64 GiB can be written and read without storing it.
+//! Discarded bodies that can be generated again: those of objects that a client encrypted from zeros with a known
+//! wrapping key. So an object of 64 GiB can be written and read without storing it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use ctr::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use futures::{Stream, stream};
 use s3s::{S3Result, s3_error};
 
-/// Bytes that are made at once.
+/// Bytes that are generated at once.
 const STEP: u64 = 256 * 1024;
 /// The content algorithm of format V2, to which its wrapped keys are bound.
 const ALGORITHM: &str = "AES/GCM/NoPadding";
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Zeros {
 }
 
 impl Zeros {
-    /// Takes the key in Base64.
+    /// `key` is in Base64.
     pub fn new(key: &str) -> Result<Self, String> {
         let bytes: [u8; 32] = decode(key).and_then(|key| key.try_into().ok()).ok_or("a key has 32 bytes in Base64")?;
         Ok(Self(Aes256Gcm::new(&Key::<Aes256Gcm>::from(bytes))))
@@ -66,7 +66,7 @@ impl Zeros {
         }))
     }
 
-    /// The keystream of an object, from its first byte on. GCM uses the block before it for the tag.
+    /// The keystream of an object from its first byte on. GCM uses the block before for the tag.
     fn cipher(&self, metadata: &HashMap<String, String>) -> Option<Ctr32BE<Aes256>> {
         let entry = |name: &str| metadata.get(name).and_then(|value| decode(value));
         let (wrapped, nonce) = (entry("x-amz-key-v2")?, entry("x-amz-iv")?);

@@ -14,7 +14,7 @@ require "action_view/railtie"
 require "encrypted_s3_service"
 
 module DemoApp
-  # A page to upload files on, which are stored encrypted or not, as the customer has it.
+  # A page to upload files, which are stored encrypted or not, depending on the customer.
   class Application < Rails::Application
     config.root = File.expand_path("..", __dir__)
     config.load_defaults 7.1
@@ -25,9 +25,9 @@ module DemoApp
     config.log_level = :info
     config.paths.add "log", with: ENV.fetch("DEMO_LOG", "log/#{Rails.env}.log")
 
-    # Customers whose files are encrypted have another one: app/models/organisation.rb.
+    # Customers with encryption have another service: app/models/organisation.rb.
     config.active_storage.service = :amazon
-    # Shown when they are opened, as pictures and PDFs are.
+    # Shown in the browser, like pictures and PDFs.
     config.active_storage.content_types_allowed_inline += %w[video/mp4 video/webm audio/mpeg audio/ogg text/plain]
     # Active Storage's jobs run immediately, so that a deleted file is removed from the bucket when the page says so.
     config.active_job.queue_adapter = :inline

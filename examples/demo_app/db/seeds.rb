@@ -1,5 +1,5 @@
 # frozen_string_literal: true
 
-# The two customers. Whoever has not chosen yet is the first one.
+# The two customers. A new session uses the first one.
 Organisation.find_or_create_by!(name: "Berg & Söhne", encrypted: true)
 Organisation.find_or_create_by!(name: "Plain Pages", encrypted: false)

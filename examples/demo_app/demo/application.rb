@@ -9,18 +9,18 @@ require_relative "workplace"
 module Demo
   # The Rails application, running in this process and served by Puma.
   class Application
-    # Where it listens: on this machine only, since everybody who can reach it may read every file.
+    # Only reachable from this machine, because everybody who can reach it may read every file.
     HOST = "127.0.0.1"
-    # The port of a page that is to be looked at, unless it is taken.
+    # The port with --serve, unless it is taken.
     PORT = 3000
 
     # @return [String]
     attr_reader :url
 
     # @param workplace [Workplace]
-    # @param serve [Boolean] whether people will look at it, who expect the usual port
+    # @param serve [Boolean] whether to prefer the usual port
     # @return [Application]
-    # @raise [Workplace::Error] when the port that is asked for is taken
+    # @raise [Workplace::Error] if the port in PORT is invalid or taken
     def self.boot(workplace, serve:)
       ENV.update(workplace.environment)
       require_relative "../config/environment"
@@ -30,7 +30,7 @@ module Demo
       new(serve ? [PORT, 0] : [0])
     end
 
-    # @param ports [Array<Integer>] to be tried, unless the environment names one
+    # @param ports [Array<Integer>] ports to try, unless PORT is set
     def initialize(ports)
       @puma = Puma::Server.new(Rails.application, Puma::Events.new, min_threads: 1, max_threads: 5,
                                                                     log_writer: Puma::LogWriter.null)
@@ -49,14 +49,14 @@ module Demo
       number = Integer(text, 10, exception: false)
       return number if number&.between?(0, 65_535)
 
-      raise Workplace::Error, "PORT must be a port's number, not #{text.inspect}"
+      raise Workplace::Error, "PORT must be a port number from 0 to 65535, not #{text.inspect}"
     end
 
     def listen(ports)
       port, *others = ports
       @puma.add_tcp_listener(HOST, port)
     rescue Errno::EADDRINUSE, Errno::EACCES => e
-      raise Workplace::Error, "Port #{port} cannot be used (#{e.message}); set PORT to another one." if others.empty?
+      raise Workplace::Error, "Port #{port} cannot be used (#{e.message}); set PORT to another port." if others.empty?
 
       listen(others)
     end

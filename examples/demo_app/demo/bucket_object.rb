@@ -6,21 +6,21 @@ require "openssl"
 module Demo
   # The object of one file in the bucket, read with an ordinary S3 client.
   class BucketObject
-    # The metadata entries of Amazon's EncryptionV2 envelope, and the one that binds an object to its key in the bucket;
-    # there must be no other.
+    # Metadata of Amazon's EncryptionV2 envelope, and the entry that binds an object to its key in the bucket. There
+    # must be no other.
     ENVELOPE = %w[x-amz-cek-alg x-amz-iv x-amz-key-v2 x-amz-matdesc x-amz-tag-len x-amz-wrap-alg
                   x-amz-unencrypted-content-length encrypted-s3-place].freeze
-    # Bytes the authentication tag adds.
+    # Bytes of the authentication tag.
     TAG = 16
-    # Bytes that may be looked through; how many pieces of a file are searched for depends on it.
+    # Limit of bytes to search, from which the number of pieces of a file follows.
     EFFORT = 5_000_000_000
     WINDOW = 1 << 20
     PREFIX = "x-amz-meta-"
     private_constant :EFFORT, :WINDOW, :PREFIX
 
     # @param workplace [Workplace]
-    # @param sample [Sample] what was stored
-    # @param blob [ActiveStorage::Blob] as what it was stored
+    # @param sample [Sample] the stored file
+    # @param blob [ActiveStorage::Blob] its blob
     def initialize(workplace, sample, blob)
       @workplace = workplace
       @sample = sample
@@ -29,7 +29,7 @@ module Demo
       raise Workplace::Error, "the bucket answered #{status} for #{blob.key}" unless status == 206
     end
 
-    # @return [Hash{String => String}] what is to be shown
+    # @return [Hash{String => String}] the facts to print
     def facts
       { "object key" => @blob.key, "content type" => @headers["content-type"],
         "size" => "#{Units.exact(size)} bytes (the file has #{Units.exact(@sample.size)})",
@@ -40,7 +40,7 @@ module Demo
     # @param checks [Checks]
     # @return [void]
     def check(checks)
-      checks.add("size: the file's and #{TAG} bytes of authentication", problem_of_size)
+      checks.add("size: the file and a tag of #{TAG} bytes", problem_of_size)
       checks.add("metadata: only the envelope's #{metadata.size} entries", problem_of_metadata)
       checks.add("type: not in key, headers or metadata", problem_of(@sample.content_type))
       checks.add("checksums of the contents: not in key, headers or metadata", problem_of(*checksums))
@@ -52,7 +52,7 @@ module Demo
     def check_body(checks)
       pieces = @sample.pieces(piece_count)
       found = search(pieces + names)
-      checks.add("contents: none of #{Units.exact(pieces.size)} pieces of 16 bytes from all over the file is in it",
+      checks.add("contents: none of #{Units.exact(pieces.size)} pieces of 16 bytes of the file is in the body",
                  ("#{(found & pieces).first.inspect} is" if found.intersect?(pieces)))
       checks.add("file name: not in key, headers, metadata or body", problem_of_name(found))
     end
@@ -71,7 +71,7 @@ module Demo
     def problem_of_metadata
       others = metadata.keys - ENVELOPE
       missing = %w[x-amz-cek-alg x-amz-iv x-amz-key-v2 encrypted-s3-place] - metadata.keys
-      return "#{others.join(", ")} is there as well" if others.any?
+      return "#{others.join(", ")} is unexpected" if others.any?
 
       "#{missing.join(", ")} is missing" if missing.any?
     end
@@ -81,14 +81,14 @@ module Demo
       inside.any? ? "#{inside.first} is in the body" : problem_of(*names)
     end
 
-    # Header values and the key may hold the words in capitals or small letters.
+    # Compares without case, because header values and the key may change it.
     def problem_of(*words)
       text = [@blob.key, *@headers.to_a.flatten].join("\n").b.downcase
       word = words.find { |candidate| text.include?(candidate.b.downcase) }
-      "#{word.inspect} is there" if word
+      "#{word.inspect} was found" if word
     end
 
-    # The name as it is, without its ending, and in the forms that headers would have it in.
+    # The name, with and without its extension, and both as encoded in headers.
     def names
       whole = @sample.filename
       words = [whole, File.basename(whole, ".*")]
@@ -104,7 +104,7 @@ module Demo
     def piece_count = (EFFORT / @sample.size).clamp(4, [@sample.size / 16, 4096].min)
 
     # Searches the body for all the words at once, with only a window of it in memory.
-    # @return [Array<String>] those that are in it
+    # @return [Array<String>] the words that were found
     def search(words)
       keep = words.map(&:bytesize).max - 1
       window = String.new(encoding: Encoding::BINARY)
@@ -125,7 +125,7 @@ module Demo
         remaining -= chunk.bytesize
         yield chunk, remaining.zero?
       end
-      raise Workplace::Error, "#{remaining} bytes of #{@blob.key} did not come" unless remaining.zero?
+      raise Workplace::Error, "#{remaining} bytes of #{@blob.key} are missing" unless remaining.zero?
     end
   end
 end

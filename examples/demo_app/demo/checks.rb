@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Demo
-  # Checks that are printed one by one, and remembered.
+  # Checks that are printed one by one. Failures are collected.
   class Checks
     # @return [Array<String>] what failed, with the reasons
     attr_reader :failures
@@ -18,8 +18,8 @@ module Demo
       @failures = []
     end
 
-    # @param name [String] what must be so
-    # @param problem [String, nil] nil when it is so
+    # @param name [String] the expectation
+    # @param problem [String, nil] nil if it is met
     # @return [void]
     def add(name, problem)
       @count += 1
@@ -27,7 +27,7 @@ module Demo
       @console.check(name, problem)
     end
 
-    # Does something that ends in checks; when it raises, that is what failed.
+    # Runs a block that adds checks. If it raises, that is a failed check.
     # @param name [String]
     # @return [void]
     def attempt(name)

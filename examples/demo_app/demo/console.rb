@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Demo
-  # What is printed, and how: in colour and with a moving line on a terminal, plainly elsewhere.
+  # Prints the output: on a terminal with colours and a progress line, otherwise without.
   class Console
     COLOURS = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }.freeze
     private_constant :COLOURS
@@ -35,13 +35,13 @@ module Demo
     end
 
     # @param name [String] what was checked
-    # @param problem [String, nil] why it failed, if it did
+    # @param problem [String, nil] the reason if it failed
     # @return [void]
     def check(name, problem)
       say(problem ? "    #{paint("✗ #{name}: #{problem}", :red)}" : "    #{paint("✓", :green)} #{name}")
     end
 
-    # Replaces the line that moves; only on a terminal.
+    # Replaces the progress line; only for terminals.
     # @param text [String]
     # @return [void]
     def moving(text) = @out.print("\r\e[K#{text}")
@@ -57,7 +57,7 @@ module Demo
     # @return [String]
     def paint(text, colour) = @colourful ? "\e[#{COLOURS.fetch(colour)}m#{text}\e[0m" : text
 
-    # Prints columns as wide as their content; all but the first are aligned right.
+    # Prints columns as wide as their content; all except the first are right-aligned.
     # @param rows [Array<Array<String>>] the first one is the heading
     # @return [void]
     def table(rows)

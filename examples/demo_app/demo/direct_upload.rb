@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Demo
-  # Stores a file as a browser does whose form says `direct_upload: true`.
+  # Stores a file as a browser does with `direct_upload: true` in the form.
   class DirectUpload
     NAME = "From a browser.txt"
     TYPE = "text/plain"
@@ -9,7 +9,7 @@ module Demo
 
     # @param workplace [Workplace]
     # @param visitor [Visitor]
-    # @param url [String] the application's
+    # @param url [String] of the application
     def initialize(workplace, visitor, url)
       @workplace = workplace
       @visitor = visitor
@@ -38,8 +38,8 @@ module Demo
 
       blob = JSON.parse(answer.body)
       address = blob["direct_upload"]["url"]
-      checks.add("announced: the file is to be sent to the application, not to S3",
-                 ("it is to be sent to #{URI(address).host}" unless address.start_with?("#{@url}/")))
+      checks.add("announced: the upload URL is the application's, not S3's",
+                 ("it is at #{URI(address).host}" unless address.start_with?("#{@url}/")))
       blob
     end
 
@@ -47,12 +47,12 @@ module Demo
       code = send_file(blob, data).code
       left = in_bucket(blob)[0] == 200
       checks.add("#{what} than announced: refused, nothing is in the bucket",
-                 ("it is answered #{code}#{", and stored" if left}" if code != "422" || left))
+                 ("the answer is #{code}#{", and stored" if left}" if code != "422" || left))
     end
 
     def store(checks, blob)
       code = send_file(blob, @data).code
-      checks.add("sent: the application takes the file", ("it is answered #{code}" unless code == "204"))
+      checks.add("sent: the application accepts the file", ("the answer is #{code}" unless code == "204"))
       _, headers, body = in_bucket(blob)
       encrypted = headers.key?("x-amz-meta-x-amz-key-v2") && body.bytesize == @data.bytesize + BucketObject::TAG
       checks.add("in the bucket: encrypted", ("it is not" if !encrypted || body.include?(@data[0, 16])))
@@ -60,7 +60,7 @@ module Demo
 
     def attach(checks, blob)
       code = @visitor.submit("/documents", "files[]" => blob["signed_id"]).code
-      checks.add("the form names the file: it is attached", ("it is answered #{code}" unless code == "302"))
+      checks.add("the form contains the file: it is attached", ("the answer is #{code}" unless code == "302"))
       file = Document.newest_first.first.file
       same = file.key == blob["key"] && file.download == @data.b
       checks.add("read back: byte for byte", ("it has other bytes" unless same))

@@ -3,7 +3,7 @@
 require "zlib"
 
 module Demo
-  # Writes a picture and a document, so that neither need be shipped.
+  # Generates a picture and a document, so that none has to be shipped.
   module Drawing
     SIGNATURE = "\x89PNG\r\n\x1a\n".b
     SKY = [[28, 25, 70], [190, 70, 110], [250, 190, 110]].freeze
@@ -13,7 +13,7 @@ module Demo
 
     module_function
 
-    # @return [String] a PNG of a sun that sets over the sea
+    # @return [String] a PNG of a sunset at sea
     def png(width, height)
       rows = Array.new(height) do |y|
         "\0".b << Array.new(width) { |x| colour(x.fdiv(width), y.fdiv(height)) }.flatten.pack("C*")
@@ -36,7 +36,7 @@ module Demo
                 "<< /Title (#{title}) >>"])
     end
 
-    # Pixels differ a little from run to run, so that the file does.
+    # Pixels vary a little, so that each run has a different file.
     def colour(across, down)
       return SUN if down < 0.6 && Math.hypot((across - 0.5) * 4 / 3, down - 0.5) < 0.12
 

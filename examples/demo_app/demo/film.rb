@@ -5,9 +5,9 @@ require "tempfile"
 require_relative "drawing"
 
 module Demo
-  # Makes a film and a recording with ffmpeg, in the formats that all browsers play.
+  # Creates a film and a recording with ffmpeg, in formats that all browsers play.
   module Film
-    # Seconds that the film takes.
+    # Duration of the film in seconds.
     LENGTH = 12
     # The view moves down by a quarter of the picture, and a bar below shows the progress of the film.
     FILTERS = "[0]crop=640:360:0:'120*(1-t/#{LENGTH})',fps=25[view];" \
@@ -16,8 +16,8 @@ module Demo
 
     module_function
 
-    # @param path [String] of the MP4 to be written
-    # @return [Boolean] whether there is an ffmpeg that could
+    # @param path [String] of the MP4 to write
+    # @return [Boolean] whether ffmpeg could write it
     def sunset(path)
       Tempfile.create(%w[sunset .png], binmode: true) do |picture|
         picture.write(Drawing.png(640, 480))
@@ -31,8 +31,8 @@ module Demo
       end
     end
 
-    # @param path [String] of the MP3 to be written
-    # @return [Boolean] whether there is an ffmpeg that could
+    # @param path [String] of the MP3 to write
+    # @return [Boolean] whether ffmpeg could write it
     def tone(path)
       ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=4,afade=out:duration=4:curve=exp",
              "-c:a", "libmp3lame", path)

@@ -1,10 +1,9 @@
 # frozen_string_literal: true
 
 module Demo
-  # Checks what links do beside giving the whole file: ranges, as players ask for them, what a browser has already, and
-  # thumbnails.
+  # Checks what links do besides whole downloads: ranges, as players request them, conditional requests, and thumbnails.
   class Links
-    # How pictures begin: WebP, as the thumbnails are, and PNG and JPEG, as what they are made of.
+    # The first bytes of pictures: WebP for thumbnails, PNG and JPEG for their originals.
     PICTURES = ["RIFF", "\x89PNG".b, "\xFF\xD8\xFF".b].freeze
     private_constant :PICTURES
 
@@ -33,7 +32,7 @@ module Demo
     def urls = Rails.application.routes.url_helpers
 
     def check_ranges(sample, path, checks)
-      name = "link, ranges: the first bytes, some in the middle, the last ones, from there to the end; none beyond it"
+      name = "link, ranges: at the start, in the middle, the last bytes, open-ended; refused beyond the end"
       checks.attempt(name) do
         checks.add(name, problem_of_ranges(sample, path))
       end
@@ -42,10 +41,10 @@ module Demo
     def problem_of_ranges(sample, path)
       ranges(sample.size).each do |range, bytes|
         answer = @visitor.get(path, "range" => range)
-        return "#{range} is not answered as it must be" unless right?(answer, sample, bytes)
+        return "#{range} has a wrong answer" unless right?(answer, sample, bytes)
       end
       beyond = @visitor.get(path, "range" => "bytes=#{sample.size}-").code
-      "a range beyond the end is answered #{beyond}" unless beyond == "416"
+      "the answer to a range beyond the end is #{beyond}" unless beyond == "416"
     end
 
     def ranges(size)
@@ -60,18 +59,18 @@ module Demo
     end
 
     def check_versions(path, checks)
-      name = "link, again: 304 to a browser that has the file; 404 when the address was changed"
+      name = "link, again: 304 for a browser that has the file; 404 for a changed link"
       checks.attempt(name) do
         address = @visitor.address(path)
         etag = @visitor.get(address, "range" => "bytes=0-0")["etag"]
         codes = [@visitor.get(address, "if-none-match" => etag).code, @visitor.get(address.sub(/--./, "--x")).code]
-        checks.add(name, ("it is answered #{codes.join(" and ")}" unless codes == %w[304 404]))
+        checks.add(name, ("the answers are #{codes.join(" and ")}" unless codes == %w[304 404]))
       end
     end
 
     def check_thumbnail(document, checks)
       kind = { "i" => "a variant", "v" => "a picture of the film", "a" => "a preview of the first page" }
-      name = "thumbnail (#{kind.fetch(document.file.content_type[0])}): comes by link, lies in the bucket encrypted"
+      name = "thumbnail (#{kind.fetch(document.file.content_type[0])}): served by its link, encrypted in the bucket"
       checks.attempt(name) do
         path = urls.rails_representation_path(document.file.representation(:thumbnail), only_path: true)
         checks.add(name, problem_of_thumbnail(@visitor.get(path), document))
@@ -80,7 +79,7 @@ module Demo
 
     def problem_of_thumbnail(answer, document)
       return "the application answered #{answer.code}" unless answer.code == "200"
-      return "it is no picture" unless answer.body.b.start_with?(*PICTURES)
+      return "it is not a picture" unless answer.body.b.start_with?(*PICTURES)
 
       blobs = document.reload.made_from_it.keys
       return "the bucket does not have it" unless blobs.any? { |blob| opened(blob) == answer.body.b }
@@ -89,7 +88,7 @@ module Demo
       "#{open_to_all.first.key} is not encrypted" if open_to_all.any?
     end
 
-    # Amazon's own client opens it.
+    # The file, decrypted by Amazon's own client.
     def opened(blob) = @aws.get_object(bucket: @workplace.bucket, key: blob.key).body.read.b
 
     def encrypted?(blob)

@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
 module Demo
-  # Makes the first uploads of two requests wait for each other, so that both requests are sure to be under way at once.
+  # Makes the first uploads of two requests wait for each other, so that both requests run at the same time.
   class Meeting
-    # Seconds to wait for the other.
+    # Seconds to wait for the other request.
     PATIENCE = 10
-    # What Active Storage sends when a service begins to upload.
+    # The notification of Active Storage for an upload to a service.
     EVENT = "service_upload.active_storage"
     private_constant :PATIENCE, :EVENT
 
-    # Looks after the uploads while the block runs.
+    # Synchronizes the uploads while the block runs.
     # @yield
-    # @return [Boolean] whether the two have met
+    # @return [Boolean] whether both were waiting at the same time
     def self.hold
       meeting = new
       subscription = ActiveSupport::Notifications.subscribe(EVENT, meeting)
@@ -30,7 +30,7 @@ module Demo
     # @return [Boolean]
     def held? = @arrived.size == 2
 
-    # Called in the thread of the request before it uploads.
+    # Called in the thread of the request before the upload.
     # @return [void]
     def start(*)
       @lock.synchronize do

@@ -3,17 +3,17 @@
 require_relative "units"
 
 module Demo
-  # One transfer: how far it is, how fast it is, and at the end how long it took.
+  # Shows the progress and the speed of a transfer, and at the end its duration.
   class Progress
     # Cells of the bar.
     WIDTH = 28
     # Seconds between two drawings of the line.
     INTERVAL = 0.1
-    # Bytes from which on a transfer takes long enough for steps to be printed where nothing can move.
+    # Minimum size in bytes of a transfer whose steps are printed if there is no terminal.
     LARGE = 16 << 20
     private_constant :WIDTH, :INTERVAL, :LARGE
 
-    # @return [Float] seconds the transfer took, nil before it is finished
+    # @return [Float] duration in seconds, nil before the end
     attr_reader :seconds
 
     # @param console [Console]
@@ -41,7 +41,7 @@ module Demo
       @console.terminal? ? draw(bytes) : step(bytes)
     end
 
-    # Prints the line that stays.
+    # Prints the final line.
     # @param note [String, nil]
     # @return [void]
     def finish(note = nil, seconds: now - @started)

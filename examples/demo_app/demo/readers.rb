@@ -4,9 +4,9 @@ require "openssl"
 require_relative "progress"
 
 module Demo
-  # The ways a stored file is read back. Each gives it piece by piece, so that it is never in memory as a whole.
+  # The ways to read a stored file. Each yields it in pieces, so that it is never in memory as a whole.
   class Readers
-    # Bytes that are read of a temporary file at once.
+    # Bytes that are read from a temporary file at once.
     READ_SIZE = 1 << 20
     private_constant :READ_SIZE
 
@@ -19,11 +19,11 @@ module Demo
       @console = console
     end
 
-    # Reads a file in every way and checks that each gives the bytes that were stored.
+    # Reads a file in every way and checks that it has the stored bytes.
     # @param sample [Sample]
     # @param document [Document]
     # @param checks [Checks]
-    # @return [Hash{Symbol => Float}] seconds each of them took
+    # @return [Hash{Symbol => Float}] duration of each way in seconds
     def check(sample, document, checks)
       ways = { download: "Active Storage, download", open: "Active Storage, open",
                http: "HTTP, link", proxy: "HTTP, proxy route", aws: "Aws::S3::EncryptionV2" }
@@ -34,7 +34,7 @@ module Demo
       end.to_h
     end
 
-    # @return [Aws::S3::EncryptionV2::Client] which knows the key
+    # @return [Aws::S3::EncryptionV2::Client] with the key
     def aws_client
       @aws_client ||= Aws::S3::EncryptionV2::Client.new(
         client: @workplace.aws, encryption_key: @workplace.key, key_wrap_schema: :aes_gcm,
@@ -66,7 +66,7 @@ module Demo
       end
     end
 
-    # Nothing is heard of the file until all of it is there.
+    # There is no progress until the whole file is downloaded.
     def open(document, _progress, &)
       document.file.open { |file| each_piece(file, &) }
     end
@@ -91,7 +91,7 @@ module Demo
       end
     end
 
-    # A visitor gets the type and the name, which the bucket does not have.
+    # A visitor receives the type and the name, which are not in the bucket.
     def check_response(response, blob)
       name = ERB::Util.url_encode(blob.filename.to_s)
       raise Workplace::Error, "the application answered #{response.code}" unless response.code == "200"
@@ -116,9 +116,9 @@ module Demo
       yield buffer while file.read(READ_SIZE, buffer)
     end
 
-    # A file that reports each write.
+    # A file that calls a block for each write.
     class WatchedFile < File
-      # @yieldparam bytes [Integer] of each write
+      # @yieldparam bytes [Integer] written bytes
       # @return [void]
       def watch(&block) = @watcher = block
 

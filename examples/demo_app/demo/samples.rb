@@ -22,11 +22,11 @@ module Demo
     end
   end
 
-  # Makes the files: real ones, and never the same twice.
+  # Creates the files, with different content in each run.
   class Samples
     # Bytes of the large file.
     LARGE = 200_000_000
-    # What each line of the text says, besides a number.
+    # Lines of the text, which are numbered.
     LINES = ["Dear Zoë, this letter is nobody's business but yours.",
              "The key is under the third flower pot — don't tell.",
              "We met at half past seven, and nobody noticed."].freeze
@@ -50,7 +50,7 @@ module Demo
       make("Measurements.csv", "text/csv") do |file|
         random = Random.new
         file << "measurement\n"
-        # Whole lines of 61 bytes, about a megabyte of them at a time.
+        # Whole lines of 61 bytes, about a megabyte at a time.
         file << [random.bytes(45 * 16_384)].pack("m45") while file.size < LARGE - 1_000_000
         file << [random.bytes(45 * 16_384)].pack("m45")[0, LARGE - file.size]
       end

@@ -12,9 +12,9 @@ require_relative "units"
 require_relative "visitor"
 
 module Demo
-  # What there is to see.
+  # The demonstration: stores files, checks them, and prints the results.
   class Show
-    # The notification that the service sends while it uploads.
+    # The notification of the service during an upload.
     PROGRESS_EVENT = "transfer_progress.encrypted_s3_service"
     private_constant :PROGRESS_EVENT
 
@@ -38,16 +38,16 @@ module Demo
     def serve
       samples = @samples.small
       samples.each { |sample| store(sample) }
-      # The text and the picture, so that the bucket can be seen to hold them as they are.
+      # The text and the picture without encryption too, to show the difference in the bucket.
       samples.first(2).each { |sample| store(sample, Organisation.find_by!(encrypted: false)) }
-      # So that the first visitor sees what was made of them, in the bucket as well.
+      # Creates the thumbnails, so that the first visitor sees them and their objects.
       files = Document.all.map(&:file).select(&:representable?)
       files.each { |file| file.representation(:thumbnail).processed }
       @console.say("\n  The upload page is at #{@console.paint(@web.url, :bold)}. Ctrl-C stops everything.\n\n")
       sleep
     end
 
-    # Stores files, shows what the bucket holds of them, and reads them back.
+    # Stores files, prints and checks their objects, and reads them back.
     # @return [Integer] the exit status
     def prove
       @samples.small.each { |sample| prove_one(sample) }
@@ -93,14 +93,14 @@ module Demo
     end
 
     def prove_direct_upload
-      @console.title("Direct upload  as Active Storage's JavaScript does it, request by request")
+      @console.title("Direct upload  the requests of Active Storage's JavaScript")
       checks = Checks.new(@console, "Direct upload")
       checks.attempt("direct upload") { DirectUpload.new(@workplace, @visitor, @web.url).check(checks) }
       @failures.concat(checks.failures)
     end
 
     def prove_customers
-      @console.title("Two customers  one whose files are encrypted, one whose are not, at the same time")
+      @console.title("Two customers  one with encryption and one without, at the same time")
       checks = Checks.new(@console, "Two customers")
       checks.attempt("two customers") { TwoCustomers.new(@workplace, @web.url).check(checks) }
       @failures.concat(checks.failures)
@@ -115,13 +115,13 @@ module Demo
           customer.document_ids.each { |id| @visitor.submit("/documents/#{id}", "_method" => "delete") }
         end
         left = @workplace.server.list(@workplace.bucket)
-        checks.add("the bucket is empty: thumbnails and previews are gone as well",
+        checks.add("the bucket is empty: thumbnails and previews are deleted too",
                    ("#{left.size} objects are left" if left.any?))
       end
       @failures.concat(checks.failures)
     end
 
-    # Active Storage computes a checksum before it uploads. That time is not the upload's.
+    # Active Storage computes a checksum before the upload. That time is not included.
     def upload(sample)
       progress = seconds = nil
       timing = ->(event) { seconds = event.duration / 1000 }
@@ -145,7 +145,7 @@ module Demo
       @console.title("Summary")
       @console.table(@rows)
       memory = peak_memory
-      @console.say("\n  Peak memory of this process, with Rails and the AWS client in it: #{memory}") if memory
+      @console.say("\n  Peak memory of this process, including Rails and the AWS client: #{memory}") if memory
       @console.say
       @failures.empty? ? @console.say("  #{@console.paint("All checks passed.", :green)}") : complain
       @failures.empty? ? 0 : 1
@@ -156,7 +156,7 @@ module Demo
       @failures.each { |failure| @console.failure("    #{failure}") }
     end
 
-    # Only Linux tells.
+    # Only available on Linux.
     def peak_memory
       kilobytes = File.read("/proc/self/status")[/^VmHWM:\s+(\d+) kB/, 1]
       Units.bytes(kilobytes.to_i * 1024) if kilobytes

@@ -3,14 +3,14 @@
 require_relative "meeting"
 
 module Demo
-  # A customer whose files are encrypted and one whose are not, who use the same application and bucket at once.
+  # A customer with encryption and one without use the same application and bucket at the same time.
   class TwoCustomers
-    # Files that each of them sends in one request.
+    # Files that each customer sends in one request.
     FILES = 4
     private_constant :FILES
 
     # @param workplace [Workplace]
-    # @param url [String] the application's
+    # @param url [String] of the application
     def initialize(workplace, url)
       @workplace = workplace
       @text = "What both customers store. #{SecureRandom.hex}\n" * 40
@@ -21,13 +21,13 @@ module Demo
     # @param checks [Checks]
     # @return [void]
     def check(checks)
-      checks.add("#{FILES} files of one text from each, in requests that overlap: all are stored", problem_of_storing)
+      checks.add("#{FILES} files with the same text from each, concurrently: all are stored", problem_of_storing)
       checks.add("#{@encrypted.name}: all are ciphertext in the bucket",
                  problem_of(@encrypted) { |headers, body| ciphertext?(headers, body) })
-      checks.add("#{@plain.name}: all are the text itself in the bucket",
+      checks.add("#{@plain.name}: all are plaintext in the bucket",
                  problem_of(@plain) { |headers, body| plaintext?(headers, body) })
-      checks.add("each of them reads its own files, byte for byte", problem_of_reading)
-      checks.add("each of them sees and deletes only its own", problem_of_others)
+      checks.add("each reads its own files, byte for byte", problem_of_reading)
+      checks.add("each sees and deletes only its own files", problem_of_others)
       checks.add("a direct upload that names the plain service: refused with 403", problem_of_choosing)
     end
 
@@ -40,7 +40,7 @@ module Demo
       end
       return "the requests did not overlap" unless met
 
-      "they are answered #{codes.join(" and ")}" unless codes == %w[302 302]
+      "the answers are #{codes.join(" and ")}" unless codes == %w[302 302]
     end
 
     def send_files(visitor)
@@ -51,7 +51,7 @@ module Demo
 
     # @yieldparam headers [Hash] of an object
     # @yieldparam body [String]
-    # @yieldreturn [Boolean] whether it is as it must be
+    # @yieldreturn [Boolean] whether the object is right
     def problem_of(customer)
       right = documents(customer).count do |document|
         _, headers, body = @workplace.server.get(@workplace.bucket, document.file.key)
@@ -73,7 +73,7 @@ module Demo
           visitor.get(path).body.b == @text.b
         end
       end
-      "#{wrong.size} files are not as they were" if wrong.any?
+      "#{wrong.size} files have other bytes" if wrong.any?
     end
 
     def urls = Rails.application.routes.url_helpers
@@ -82,10 +82,10 @@ module Demo
       others = { @encrypted => @plain, @plain => @encrypted }
       @visitors.each do |customer, visitor|
         foreign = documents(others.fetch(customer)).first
-        return "the page of #{customer.name} has the other's" if visitor.get("/").body.include?(foreign.file.key)
+        return "#{customer.name} sees a file of the other" if visitor.get("/").body.include?(foreign.file.key)
 
         code = visitor.submit("/documents/#{foreign.id}", "_method" => "delete").code
-        return "#{customer.name} deleting the other's is answered #{code}" unless code == "404"
+        return "the answer to deleting a file of the other is #{code}" unless code == "404"
       end
       nil
     end
@@ -94,7 +94,7 @@ module Demo
       blob = { filename: "a.txt", content_type: "text/plain", byte_size: 1, checksum: "DMF1ucDxtqgxw5niaXcmYQ==" }
       answer = @visitors.fetch(@encrypted).post_json("/rails/active_storage/direct_uploads?service_name=amazon",
                                                      { blob: blob })
-      "it is answered #{answer.code}" unless answer.code == "403"
+      "the answer is #{answer.code}" unless answer.code == "403"
     end
   end
 end

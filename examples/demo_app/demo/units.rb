@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Demo
-  # Numbers as people read them.
+  # Formats numbers for reading.
   module Units
     MEGABYTE = 1_000_000.0
     private_constant :MEGABYTE
@@ -21,7 +21,7 @@ module Demo
     # @return [String]
     def time(seconds) = seconds < 1 ? "#{(seconds * 1000).round} ms" : "#{seconds.round(2)} s"
 
-    # @return [String, nil] nil where so little was moved that a speed says nothing
+    # @return [String, nil] nil if too few bytes were moved for a useful speed
     def speed(bytes, seconds)
       "#{(bytes / MEGABYTE / seconds).round} MB/s" if bytes >= MEGABYTE && seconds.positive?
     end

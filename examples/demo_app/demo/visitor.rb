@@ -4,13 +4,13 @@ require "json"
 require "net/http"
 
 module Demo
-  # Somebody who uses the application by HTTP as a browser does: follows redirects and keeps the session's cookie.
+  # An HTTP client that behaves like a browser: it follows redirects and stores the session's cookie.
   class Visitor
-    # More than that is a circle.
+    # Limit of redirects in a row.
     REDIRECTS = 3
     private_constant :REDIRECTS
 
-    # @param url [String] the application's
+    # @param url [String] of the application
     def initialize(url)
       @url = url
       @cookies = {}
@@ -20,7 +20,7 @@ module Demo
     # @param headers [Hash{String => String}]
     # @yieldparam response [Net::HTTPResponse] the last one, whose body can be read piece by piece
     # @return [Net::HTTPResponse] with its body, unless the block has read it
-    # @raise [Workplace::Error] when it redirects for ever
+    # @raise [Workplace::Error] after too many redirects
     def get(path, headers = {}, &block)
       REDIRECTS.times do
         response = request(Net::HTTP::Get, path, headers) do |answer|
@@ -29,11 +29,11 @@ module Demo
         path = response["location"]
         return response unless response.is_a?(Net::HTTPFound)
       end
-      raise Workplace::Error, "the application redirects again and again"
+      raise Workplace::Error, "the application redirects more than #{REDIRECTS} times"
     end
 
     # @param path [String] that redirects
-    # @return [String] where to
+    # @return [String] the target
     def address(path) = request(Net::HTTP::Get, path, {})["location"]
 
     # @param path [String] or a URL
@@ -54,22 +54,22 @@ module Demo
     # Sends files by a form of the application's page.
     # @param path [String]
     # @param field [String]
-    # @param files [Array<Array(String, String)>] names and contents of texts
+    # @param files [Array<Array(String, String)>] names and contents of text files
     # @return [Net::HTTPResponse]
     def send_files(path, field, files)
       parts = files.map { |name, data| [field, data, { filename: name, content_type: "text/plain" }] }
       request(Net::HTTP::Post, path, {}, [["authenticity_token", csrf_token], *parts])
     end
 
-    # Chooses who one is.
+    # Selects the customer of the session.
     # @param organisation [Organisation]
-    # @return [Visitor] itself
+    # @return [self]
     def become(organisation)
       submit("/organisation", "_method" => "patch", "id" => organisation.id.to_s)
       self
     end
 
-    # Sends what a script of the application's page sends.
+    # Sends JSON, as a script of the application's page does.
     # @param path [String]
     # @param value [Object]
     # @return [Net::HTTPResponse]
@@ -86,7 +86,7 @@ module Demo
 
     def request(kind, path, headers, data = nil, &)
       uri = URI.join(@url, path)
-      # An answer that ends too early must not be waited for.
+      # Otherwise an answer that is cut off would end only after the timeout.
       message = kind.new(uri, { "connection" => "close", "cookie" => cookie, **headers }.compact)
       data.is_a?(Array) ? message.set_form(data, "multipart/form-data") : message.body = data
       response = Net::HTTP.start(uri.host, uri.port, nil) { |http| http.request(message, &) }

@@ -6,13 +6,13 @@ require "securerandom"
 require_relative "../../../spec/support/s3_server"
 
 module Demo
-  # What the demonstration takes place in: an S3 server with a new bucket, an encryption key, and a folder for all
-  # files, which is gone afterwards.
+  # The resources of the demonstration: an S3 server with a new bucket, an encryption key, and a folder for all files,
+  # which is deleted afterwards.
   class Workplace
-    # Something about this machine keeps the demonstration from running.
+    # The demonstration cannot run on this machine.
     class Error < StandardError; end
 
-    # Where the folders of runs are.
+    # The parent of the folders of all runs.
     PARENT = File.expand_path("../../../tmp/demo", __dir__)
     private_constant :PARENT
 
@@ -34,7 +34,7 @@ module Demo
       workplace = new
       yield workplace
     ensure
-      # A second Ctrl-C must not keep it from being cleaned up.
+      # A second Ctrl-C must not interrupt the clean-up.
       %w[INT TERM HUP].each { |name| Signal.trap(name, "IGNORE") }
       workplace&.close
     end
@@ -52,16 +52,16 @@ module Demo
       FileUtils.mkdir_p(@dir)
       @server = S3Server.start
       @server.create_bucket(@bucket)
-      # What this process and its libraries make from now on is to vanish with the rest.
+      # Temporary files of this process and its libraries are deleted with the folder.
       ENV["TMPDIR"] = @dir
     end
 
-    # @return [Hash{String => String}] what is to be shown
+    # @return [Hash{String => String}] the facts to print
     def facts
       { "S3 server" => "#{@server.class.name.split("::").last}, #{@server.endpoint}", "Bucket" => "#{@bucket}, new" }
     end
 
-    # @return [Hash{String => String}] what the application's configuration files read
+    # @return [Hash{String => String}] environment variables for the application's configuration files
     def environment
       { "S3_ENDPOINT" => @server.endpoint, "S3_REGION" => @server.region, "S3_BUCKET" => @bucket,
         "S3_ACCESS_KEY_ID" => @server.access_key_id, "S3_SECRET_ACCESS_KEY" => @server.secret_access_key,
@@ -69,7 +69,7 @@ module Demo
         "DEMO_DATABASE" => path("demo.sqlite3"), "DEMO_LOG" => path("demo.log"), "RAILS_ENV" => "development" }
     end
 
-    # @return [Aws::S3::Client] an ordinary client that knows nothing of encryption
+    # @return [Aws::S3::Client] an ordinary client without encryption
     def aws
       @aws ||= Aws::S3::Client.new(endpoint: @server.endpoint, region: @server.region, force_path_style: true,
                                    access_key_id: @server.access_key_id, secret_access_key: @server.secret_access_key)
@@ -89,7 +89,7 @@ module Demo
 
     private
 
-    # A run that was killed could not remove its own.
+    # Removes the folders of runs that were killed.
     def remove_leftovers
       Dir.glob(File.join(PARENT, "run-*")).each do |folder|
         Process.kill(0, Integer(folder[/\d+\z/], 10))
@@ -100,7 +100,7 @@ module Demo
       end
     end
 
-    # A server that the demo did not start keeps the objects unless they are removed.
+    # A server that the demo did not start would keep the objects.
     def empty_bucket
       @server.list(@bucket).each { |key| @server.delete(@bucket, key) }
       aws.delete_bucket(bucket: @bucket)

@@ -1,5 +1,5 @@
-// What the upload form does beside Active Storage's own script: lists the chosen files, takes dropped ones, and shows how
-// far each of them is. Without scripts the form sends its files itself.
+// Extends Active Storage's script for the upload form: lists the chosen files, accepts dropped ones, and shows the
+// progress of each. Without JavaScript the form sends its files itself.
 const form = document.querySelector("form.upload")
 const input = form.querySelector("input[type=file]")
 const button = form.querySelector("input[type=submit]")
@@ -23,7 +23,7 @@ function row(file) {
   item.querySelector(".size").textContent = size(file.size)
   const progress = item.querySelector("progress")
   progress.setAttribute("aria-label", `Upload of ${file.name}`)
-  // Nobody tells how far a form is that the browser sends by itself.
+  // There is no progress of a form that the browser sends itself.
   progress.hidden = !input.dataset.directUploadUrl
   return item
 }
@@ -50,7 +50,7 @@ function dragged(event) {
   drop.classList.toggle("over", event.type === "dragover")
   if (event.type !== "drop") return
 
-  // Those that were chosen before stay.
+  // Keeps the files that were chosen before.
   const files = new DataTransfer()
   for (const file of [...input.files, ...event.dataTransfer.files]) files.items.add(file)
   input.files = files.files
@@ -61,7 +61,7 @@ input.addEventListener("change", listChosen)
 for (const type of ["dragover", "dragleave", "drop"]) drop.addEventListener(type, dragged)
 
 form.addEventListener("direct-uploads:start", () => {
-  // All files are sent again after one has failed; those that were stored then are not to be attached twice.
+  // After a failure all files are sent again. Those that were stored must not be attached twice.
   for (const stored of form.querySelectorAll(`input[type=hidden][name="${input.name}"]`)) stored.remove()
   document.querySelector(".notice")?.remove()
   button.disabled = true
@@ -77,7 +77,7 @@ form.addEventListener("direct-upload:error", (event) => {
   event.preventDefault()
   const { file, error } = event.detail
   show(file, "failed", 0)
-  problem.textContent = `${file.name} was not stored, and nothing of it was kept. ${error}`
+  problem.textContent = `${file.name} was not stored, and no part of it remains. ${error}`
   problem.hidden = false
   state.textContent = ""
 })
@@ -89,7 +89,7 @@ form.addEventListener("direct-uploads:end", () => {
   form.removeAttribute("aria-busy")
 })
 
-// A picture that cannot be made gives way to the ending of the file's name.
+// Shows the file's extension instead of a picture that cannot be created.
 function withoutPicture(image) {
   image.hidden = true
 }

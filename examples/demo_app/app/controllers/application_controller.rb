@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# What all controllers have in common.
+# Superclass of all controllers.
 class ApplicationController < ActionController::Base
   include FindsOrganisation
-  # After what finds the organisation, whose service each action then runs with.
+  # After FindsOrganisation, because each action runs with the service of the organisation.
   include EncryptedS3Service::Controller
 end

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# The one page there is.
+# The only page: lists, stores and deletes files.
 class DocumentsController < ApplicationController
-  # Files on the page.
+  # Maximum number of files on the page.
   LIMIT = 50
 
   # Lists the files of the customer.
@@ -12,7 +12,7 @@ class DocumentsController < ApplicationController
     list
   end
 
-  # Stores the files of a form, or takes those that the browser has stored already.
+  # Stores the files of a form, or attaches those that the browser has already uploaded.
   # @return [void]
   def create
     documents = (chosen_files.presence || [nil]).map { |file| store(file) }
@@ -23,7 +23,7 @@ class DocumentsController < ApplicationController
     render :index, status: :unprocessable_entity
   end
 
-  # Deletes a file, and what was made from it.
+  # Deletes a file, with its thumbnail and preview.
   # @return [void]
   def destroy
     document = Current.organisation.documents.find(params[:id])
@@ -34,7 +34,7 @@ class DocumentsController < ApplicationController
 
   private
 
-  # Anything else that may be sent under this name is not what the form sends.
+  # Ignores any other value, which the form does not send.
   def chosen_files
     Array(params[:files]).filter_map do |file|
       case file

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# The switch on the page: which customer one is.
+# The switch on the page that selects the customer.
 class OrganisationsController < ApplicationController
-  # Makes the session another customer's. An application with logins would not let people choose.
+  # Changes the customer of the session. An application with logins must not offer this.
   # @return [void]
   def update
     session[:organisation_id] = Organisation.find(params[:id]).id

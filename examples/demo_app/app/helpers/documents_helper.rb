@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
-# Small parts of the page.
+# Helpers for the page.
 module DocumentsHelper
-  # Characters of a text that are shown in place of a picture.
+  # Number of characters of a text that are shown instead of a picture.
   EXCERPT = 320
 
   # @param document [Document]
-  # @return [ActiveSupport::SafeBuffer] what a page can show of it: the film, the recording, a picture, how the text
-  #   begins, or else the ending of its name
+  # @return [ActiveSupport::SafeBuffer] the file on the page: a video or audio player, a picture, the beginning of a
+  #   text, or else the extension of the file name
   def media(document)
     file = document.file
     if file.video? then film(file)
@@ -20,8 +20,9 @@ module DocumentsHelper
 
   # @param file [ActiveStorage::Attached::One, ActiveStorage::VariantWithRecord, ActiveStorage::Preview]
   # @param options [Hash] of the route
-  # @return [String] an encrypted file's link, which redirects to where this application decrypts it. Rails' own service
-  #   would redirect to S3, which the content security policy forbids; its files come by Active Storage's proxy route
+  # @return [String] path of an encrypted file's link, which redirects to this application, where the file is decrypted.
+  #   Rails' own service would redirect to S3, which the content security policy forbids; its files use Active Storage's
+  #   proxy route
   def file_path(file, **options)
     return rails_storage_proxy_path(file, **options) unless EncryptedS3Service.encrypts?(file.blob.service_name)
 
@@ -37,7 +38,7 @@ module DocumentsHelper
   def readable_size(bytes) = bytes < 1024 ? exact_size(bytes) : number_to_human_size(bytes)
 
   # @param blob [ActiveStorage::Blob]
-  # @return [Array<String>] its type, its size, and what its analysis found out
+  # @return [Array<String>] type and size, and dimensions and duration if known
   def facts(blob)
     width, height, duration = blob.metadata.values_at("width", "height", "duration")
     [blob.content_type, readable_size(blob.byte_size), ("#{width.to_i} × #{height.to_i}" if width && height),
@@ -62,7 +63,7 @@ module DocumentsHelper
     link_to(safe_join([image, ending(file)]), file_path(file))
   end
 
-  # Below a picture it is seen only if that cannot be made.
+  # Visible below a picture only if the picture cannot be created.
   def ending(file)
     tag.span(file.filename.extension.presence&.first(5) || "file", class: "ending", aria: { hidden: true })
   end

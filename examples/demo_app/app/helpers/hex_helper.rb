@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-# Bytes for people to look at.
+# Shows bytes.
 module HexHelper
   # @param data [String] binary
   # @param width [Integer] bytes in a line
-  # @param label [String] what they are, for those who do not see where they stand
+  # @param label [String] the accessible name
   # @return [ActiveSupport::SafeBuffer] offset, hexadecimal bytes and printable characters, line by line
   def hex_dump(data, width, label:)
     lines = data.b.scan(/.{1,#{width}}/mn).each_with_index.map do |piece, line|
@@ -12,7 +12,7 @@ module HexHelper
                  piece.unpack1("H*").scan(/../).join(" ").ljust((width * 3) - 1),
                  tag.span(printable(piece), class: "characters")], "  ")
     end
-    # It can be wider than the page, and then is scrolled, which must be possible without a mouse.
+    # With tabindex, because the dump can be wider than the page, and scrolling it must be possible without a mouse.
     tag.pre(safe_join(lines, "\n"), class: "hex", tabindex: 0, role: "region", aria: { label: label })
   end
 

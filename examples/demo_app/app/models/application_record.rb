@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What all models have in common.
+# Superclass of all models.
 class ApplicationRecord < ActiveRecord::Base
   primary_abstract_class
 end

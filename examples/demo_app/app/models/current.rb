@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What a request is about.
+# The customer of the current request.
 class Current < ActiveSupport::CurrentAttributes
   attribute :organisation
 end

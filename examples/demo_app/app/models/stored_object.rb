@@ -2,10 +2,10 @@
 
 require "aws-sdk-s3"
 
-# What the bucket holds of a file, as anybody sees it who has the bucket but not the encryption key: fetched by an
+# The object of a file as everybody sees it who can read the bucket but does not have the encryption key: read with an
 # ordinary S3 client.
 class StoredObject
-  # Bytes that are fetched of the body.
+  # Bytes of the body that are read.
   BEGINNING = 64
 
   # @return [String]
@@ -19,9 +19,9 @@ class StoredObject
 
   class << self
     # @param blob [ActiveStorage::Blob]
-    # @return [StoredObject, nil] nil when the bucket has no such object or cannot be asked
+    # @return [StoredObject, nil] nil if the bucket has no such object or does not answer
     def of(blob)
-      # Of nothing there are no first bytes, and asking for them is an error.
+      # A range of an empty object is an error.
       range = "bytes=0-#{BEGINNING - 1}" if blob.byte_size.positive?
       new(blob.key, client.get_object(bucket: settings["bucket"], key: blob.key, range: range))
     rescue Aws::Errors::ServiceError, Seahorse::Client::NetworkingError
@@ -50,6 +50,6 @@ class StoredObject
     @beginning = response.body.read.b
   end
 
-  # @return [Boolean] whether it has the envelope that encrypted files have
+  # @return [Boolean] whether it has the envelope of an encrypted file
   def encrypted? = metadata.key?("x-amz-key-v2")
 end

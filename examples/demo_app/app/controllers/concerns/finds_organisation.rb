@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Finds the customer of a request, in the application's controllers and in Active Storage's. A real application would
-# use the login; the demo uses a switch on the page.
+# Finds the customer of a request, in the controllers of the application and of Active Storage. A real application would
+# use the login. The demo uses a switch on the page.
 module FindsOrganisation
   extend ActiveSupport::Concern
 
