@@ -100,7 +100,7 @@ RSpec.describe EncryptedS3Service::Client, "reading what was changed in the buck
   it "advises to copy the metadata, too, where a copy lacks them" do
     server.put(bucket, key, stored(key).last)
     expect { client.download(key) }
-      .to raise_error(EncryptedS3Service::EnvelopeError, /#{key}.*copy it again together with them/)
+      .to raise_error(EncryptedS3Service::EnvelopeError, /#{key}.*copy it again with its metadata/)
   end
 
   it "refuses an object of another key" do

@@ -30,7 +30,7 @@ RSpec.describe EncryptedS3Service::Client, "instruction files" do
   it "are not read otherwise, and the error names the setting" do
     put_by_aws
     expect { new_client.download(key) }
-      .to raise_error(EncryptedS3Service::EnvelopeError, /envelope_location is instruction_file/) { |e|
+      .to raise_error(EncryptedS3Service::EnvelopeError, /envelope_location: instruction_file/) { |e|
         expect(e.code).to eq("missing-envelope")
       }
   end

@@ -73,7 +73,7 @@ RSpec.describe EncryptedS3Service::Client, "and the segment maps beside large ob
     it "does not replace a file of the application under the map's key" do
       server.put(bucket, sidecar, "a file of the application", {})
       expect(upload(large)).to include(indexed: false)
-      expect(log.string).to include("its segment map is not", "left alone")
+      expect(log.string).to include("its segment map is not", "was not changed")
       expect(stored(sidecar).last).to eq("a file of the application")
       expect(client.download(key)).to be_bytes(large)
     end

@@ -70,20 +70,20 @@ RSpec.describe EncryptedS3Service::Client, "over TLS" do
   describe "names the setting and the file when it refuses" do
     def der = OpenSSL::X509::Certificate.new(@proxy.authority).to_der
 
-    # A certificate that is whole as PEM and broken inside.
+    # A certificate with valid PEM around broken DER.
     def broken = "-----BEGIN CERTIFICATE-----\n#{[der[0..-20]].pack("m")}-----END CERTIFICATE-----\n"
 
     bundles = {
       "an empty file" => [->(_) { "\n" }, "is empty"],
-      "a file of anything" => [->(_) { "no certificate" }, "holds no certificate in PEM"],
+      "a file of anything" => [->(_) { "no certificate" }, "contains no certificate in PEM"],
       "a certificate in DER" => [lambda(&:der), "is a certificate in DER; convert it to PEM"],
       "a private key" => [->(_) { OpenSSL::PKey::EC.generate("prime256v1").to_pem },
-                          "holds a private key and no certificate"],
+                          "contains a private key but no certificate"],
       "a broken certificate" => [lambda(&:broken), "certificate number 1 of the file is broken"],
-      "a broken one behind a good one" => [->(spec) { spec.other_authority + spec.broken },
-                                           "certificate number 2 of the file is broken"],
-      "base64 that is none" => [->(_) { "-----BEGIN CERTIFICATE-----\n@@@@\n-----END CERTIFICATE-----\n" },
-                                "certificate number 1 of the file is broken"]
+      "a broken one after a good one" => [->(spec) { spec.other_authority + spec.broken },
+                                          "certificate number 2 of the file is broken"],
+      "invalid base64" => [->(_) { "-----BEGIN CERTIFICATE-----\n@@@@\n-----END CERTIFICATE-----\n" },
+                           "certificate number 1 of the file is broken"]
     }
     bundles.each do |what, (content, message)|
       it "#{what}, in a bundle" do

@@ -14,8 +14,8 @@ use crate::{Error, ErrorKind, Result};
 /// Buffers of at least this many bytes are mapped.
 const MAPPED: usize = 256 * 1024;
 
-/// New memory is populated before it is written, in steps of this many bytes. Otherwise Linux allocates each page when
-/// it is first written, which takes 50% longer. Huge pages are not an alternative: Ruby disables them for its process.
+/// Memory is populated before it is written, in steps of this many bytes. Otherwise Linux allocates each page on its
+/// first write, which takes 50% longer. Huge pages are not an alternative: Ruby disables them for its process.
 #[cfg(target_os = "linux")]
 const STEPS: std::ops::RangeInclusive<usize> = 64 * 1024..=512 * 1024;
 

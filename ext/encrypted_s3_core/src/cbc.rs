@@ -27,7 +27,7 @@ pub type Iv = [u8; BLOCK_LEN];
 pub struct Opener {
     /// The key schedule; on the heap, like all keys.
     cipher: Box<Decryptor<Aes256>>,
-    /// The last block of plaintext so far, which holds the padding if no other follows.
+    /// The last block of plaintext so far, which has the padding if no other follows.
     last: Zeroizing<[u8; BLOCK_LEN]>,
     /// Whether the key is the unwrapped data key, and not a random substitute.
     genuine: bool,

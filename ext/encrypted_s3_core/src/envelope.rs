@@ -236,7 +236,7 @@ impl Envelope {
             [true, false, false] => v1::Envelope::read(&entries).map(Self::V1),
             [false, true, false] => v2::Envelope::read(&entries).map(Self::V2),
             [false, false, true] => v3::Envelope::read(&entries).map(Self::V3),
-            [false, false, false] => Err(missing("the instruction file holds no wrapped data key")),
+            [false, false, false] => Err(missing("the instruction file contains no wrapped data key")),
             _ => Err(confusion("wrapped data keys of several formats")),
         }
     }
@@ -294,9 +294,9 @@ impl Envelope {
 fn join(object: Entries, instruction_file: Option<&[u8]>) -> Result<Entries> {
     let Some(file) = instruction_file else {
         return Err(missing(
-            "its metadata holds no wrapped data key, and no instruction file was read (those are read where \
-             envelope_location is instruction_file). If it is a copy, the tool that made it has left out the \
-             metadata: copy it again together with them",
+            "its metadata contains no wrapped data key, and no instruction file was read (they are read with \
+             `envelope_location: instruction_file`). If the object is a copy, it was copied without its metadata: \
+             copy it again with its metadata",
         ));
     };
     let file = Entries::from_instruction_file(file)?;

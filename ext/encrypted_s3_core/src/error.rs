@@ -44,7 +44,7 @@ pub enum ErrorKind {
     FormatConfusion,
     /// The commitment policy requires key commitment and the object has none.
     CommitmentRequired,
-    /// The object is in a legacy form and reading those is not switched on.
+    /// The object is in a legacy form and reading legacy forms is not enabled.
     LegacyDisabled,
     /// The data key was wrapped by another kind of key than the configured ones.
     KeyMismatch,

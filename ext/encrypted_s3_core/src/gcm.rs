@@ -36,10 +36,10 @@ pub type Nonce = [u8; NONCE_LEN];
 /// The authentication tag: it proves that no byte of the message was changed after it was encrypted.
 pub type Tag = [u8; TAG_LEN];
 
-/// The implementation that is used unless a type says otherwise.
+/// The default implementation.
 #[cfg(feature = "aws-lc")]
 pub type DefaultBackend = AwsLc;
-/// The implementation that is used unless a type says otherwise.
+/// The default implementation.
 #[cfg(not(feature = "aws-lc"))]
 pub type DefaultBackend = RustCrypto;
 

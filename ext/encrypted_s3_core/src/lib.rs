@@ -3,7 +3,7 @@
 //! This crate knows S3 and cryptography, but not Ruby. Its guarantees:
 //!
 //! - No plaintext is returned before it has been authenticated. Legacy objects have no authentication tag: they are
-//!   read only if this is switched on, and not before their padding has been checked.
+//!   read only if this is enabled, and not before their padding has been checked.
 //! - A data key, a nonce and the ciphertext made with them are used for one object only.
 //! - Secrets are wiped from memory when they are dropped, and print as `[redacted]`.
 

@@ -94,8 +94,7 @@ impl Claim {
         match (entries.next(), entries.next()) {
             (None, _) if binding == PlaceBinding::Require => Err(required()),
             (None, _) => Ok(Self(None)),
-            // Refused before the data key is used: an answer that depends on the data key would tell an attacker more
-            // about it.
+            // Refused before the data key is used: an answer that depends on the data key would reveal more about it.
             (Some(_), _) if is_legacy => Err(misplaced()),
             (Some((_, value)), None) => decode(value).map(|value| Self(Some(value))).ok_or_else(misplaced),
             (Some(_), Some(_)) => Err(misplaced()),

@@ -155,7 +155,7 @@ async fn verify(
             return Err(Error::new(ErrorKind::Changed, "the object was replaced meanwhile").for_object(key));
         };
     }
-    let message = format!("the store said that it replaced the metadata, but {problem}");
+    let message = format!("the store reported that it replaced the metadata, but {problem}");
     Err(Error::new(ErrorKind::NotRotated, message).for_object(key))
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn put_body(
 
 /// The error for another object under the key of a map.
 pub(crate) fn taken(sidecar: &str) -> Error {
-    let message = "another object, or the segment map of a later version, is stored under this key. It was left alone";
+    let message = "another object, or the segment map of a later version, is stored under this key. It was not changed";
     Error::new(ErrorKind::Rejected, message).for_object(sidecar)
 }
 

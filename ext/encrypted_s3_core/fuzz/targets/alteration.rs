@@ -9,9 +9,9 @@ pub fn alter(good: &[u8], input: &[u8]) -> Vec<u8> {
     }
     let mut bytes = good.to_vec();
     for step in rest.as_chunks::<4>().0 {
-        let [what, high, low, value] = *step;
+        let [operation, high, low, value] = *step;
         let at = usize::from(u16::from_be_bytes([high, low])) % (bytes.len() + 1);
-        match what % 4 {
+        match operation % 4 {
             0 if at < bytes.len() => bytes[at] ^= value,
             1 => bytes.insert(at, value),
             2 if at < bytes.len() => drop(bytes.remove(at)),

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encrypted_s3_core::envelope::decode_header;
 
-/// Reads the input as a header, and as a text that a store returns as a header.
+/// Decodes the input as a header, and as a text that a store encodes in a header.
 pub fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let decoded = decode_header(&text);
@@ -14,17 +14,17 @@ pub fn run(input: &[u8]) {
         assert_eq!(decoded, text, "text without an encoded word stays as it is");
     }
     for word in [in_base64(&as_s3_sees(&text)), in_q(&as_s3_sees(&text))] {
-        assert_eq!(decode_header(&word), text, "what S3 makes of a text is undone: {word}");
+        assert_eq!(decode_header(&word), text, "the encoding of S3 is undone: {word}");
     }
     // Some stores encode once. Text that might be Latin-1 is then ambiguous, and is not tested.
     if text.chars().any(|char| u32::from(char) > 0xff) {
         for word in [in_base64(&text), in_q(&text)] {
-            assert_eq!(decode_header(&word), text, "what other stores make of a text is undone: {word}");
+            assert_eq!(decode_header(&word), text, "the encoding of other stores is undone: {word}");
         }
     }
 }
 
-/// S3 reads the bytes as Latin-1.
+/// Returns the text as S3 encodes it: it takes the bytes for Latin-1.
 fn as_s3_sees(text: &str) -> String {
     text.bytes().map(char::from).collect()
 }

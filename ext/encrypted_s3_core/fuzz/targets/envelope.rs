@@ -1,7 +1,7 @@
 //! Envelopes in metadata and in instruction files.
 //!
-//! The input is lines of metadata, `name: value`, an empty line, for the second target an instruction file and another
-//! empty line, and the body. So the corpus is readable and the fuzzer can move lines.
+//! The input consists of lines of metadata, `name: value`, an empty line, for the second target an instruction file and
+//! another empty line, and the body. So the corpus is readable and the fuzzer can move lines.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::vectors;
 use crate::support::{Now as _, decrypt, with_policy};
 
-/// The longest message about an envelope, in bytes. The author of an envelope must not be able to fill the logs.
+/// The longest message about an envelope, in bytes. Anybody who can write to the bucket could otherwise fill the logs.
 const LONGEST_MESSAGE: usize = 1000;
 
 /// An envelope in the object's metadata.
@@ -39,12 +39,12 @@ fn check(entries: &[(String, String)], file: Option<&[u8]>, body: &[u8]) {
     }
     for stricter in opened.windows(2) {
         if let [Ok(one), other] = stricter {
-            let other = other.as_ref().expect("what a stricter policy opens, a laxer one opens");
+            let other = other.as_ref().expect("a laxer policy opens every object that a stricter one opens");
             assert_eq!(one.format, other.format, "an object has one format under every policy");
         }
     }
     if let Some(Ok(strict)) = opened.first() {
-        assert_eq!(strict.format, Format::V3, "nothing else commits to its key");
+        assert_eq!(strict.format, Format::V3, "only V3 commits to its key");
     }
     for opened in opened.into_iter().flatten() {
         gives_known_plaintext_only(opened, body);
@@ -73,12 +73,12 @@ fn describes_itself(opened: &Result<Opened>) {
     }
 }
 
-/// An object that opens cannot be made without a key, so a result must be the plaintext of one of the vectors.
+/// No object that opens can be made without a key, so the result must be the plaintext of one of the vectors.
 fn gives_known_plaintext_only(opened: Opened, body: &[u8]) {
     let is_authenticated = !opened.content_key.is_legacy();
     if let (Ok(plaintext), true) = (decrypt(opened.content_key, body, &[]), is_authenticated) {
         let digest: String = Sha256::digest(&plaintext).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert!(vectors::plaintexts().contains(&digest), "a plaintext that nobody encrypted: {plaintext:?}");
+        assert!(vectors::plaintexts().contains(&digest), "not the plaintext of a vector: {plaintext:?}");
     }
 }
 

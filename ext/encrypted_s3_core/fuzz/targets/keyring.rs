@@ -1,7 +1,7 @@
 //! Wrapped data keys of every kind.
 //!
-//! The input: the number of an object, the length of a material description and that description, and the changes of
-//! the wrapped key.
+//! The input consists of the number of an object, the length of a material description and that description, and the
+//! changes of the wrapped key.
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -57,9 +57,9 @@ pub fn run(input: &[u8]) {
 
     if altered == good {
         let plaintext = opened.and_then(|opened| decrypt(opened.content_key, &vector.body(), &[]));
-        assert_eq!(plaintext.unwrap(), vectors::bytes(&vector.json["plaintext_base64"]), "it is as it was written");
+        assert_eq!(plaintext.unwrap(), vectors::bytes(&vector.json["plaintext_base64"]), "the plaintext is unchanged");
     } else if let Ok(Opened { content_key, .. }) = opened {
-        assert!(content_key.is_legacy(), "a wrapped key that nobody wrapped was opened");
+        assert!(content_key.is_legacy(), "a changed wrapped key was unwrapped");
     }
 }
 
@@ -101,7 +101,7 @@ fn envelopes(vector: &Vector, is_of_kms: bool) -> Envelopes {
     Envelopes { keyring: envelopes.keyring.clone().with_kms(Arc::new(kms)), ..envelopes }
 }
 
-/// Requests to KMS run in tasks.
+/// Runs in a runtime, because requests to KMS run in tasks.
 fn open(envelopes: &Envelopes, metadata: &Map<String, Value>, file: Option<&[u8]>) -> Result<Opened> {
     thread_local! {
         static RUNTIME: RefCell<Runtime> = RefCell::new(Builder::new_current_thread().build().unwrap());

@@ -1,5 +1,5 @@
 //! The fuzz targets. Each takes any bytes and panics if its property is violated, in addition to the compiler's checks.
-//! The fuzzers run them (`script/fuzz`), and so do the tests of the crate, over the kept corpus (`tests/fuzz.rs`).
+//! The fuzzers run them (`script/fuzz`), and so do the tests of the crate, over the stored corpus (`tests/fuzz.rs`).
 
 mod alteration;
 mod encodings;
@@ -11,7 +11,7 @@ mod recovery;
 mod segments;
 mod vectors;
 
-/// A part of the crate that reads input which a person with write access to the bucket controls.
+/// A part of the crate whose input anybody who can write to the bucket controls.
 pub struct Target {
     /// Also the name of its folder in `corpus`.
     pub name: &'static str,

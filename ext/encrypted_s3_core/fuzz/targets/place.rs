@@ -1,6 +1,6 @@
 //! The entry that binds an object to its key.
 //!
-//! The input: the length of a key and that key, and the changes of the entry of the object "an object".
+//! The input consists of the length of a key and that key, and the changes of the entry of the object "an object".
 
 use std::sync::OnceLock;
 

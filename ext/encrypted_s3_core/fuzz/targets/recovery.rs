@@ -1,4 +1,4 @@
-//! The entry by which recovery keys open an object. The input describes changes of its bytes, or of its text.
+//! The entry for recovery keys. The input describes changes of its bytes, or of its text.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ struct Object {
     entries: Entries,
 }
 
-/// A recovery key opens the object by its own entry only. The application's key ignores the entry.
+/// A recovery key opens the object by its unchanged entry only. The application's key ignores the entry.
 pub fn run(input: &[u8]) {
     let Some((mode, alteration)) = input.split_first() else { return };
     let object = object();

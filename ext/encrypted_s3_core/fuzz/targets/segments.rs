@@ -40,7 +40,7 @@ fn objects() -> &'static [Object; 2] {
     })
 }
 
-/// Always the same, because the corpus depends on it.
+/// Constant, because the corpus depends on it.
 fn key(format: u8) -> ContentKey {
     let data_key = DataKey::from_bytes(&[format + 1; 32]).unwrap();
     if format == 0 { ContentKey::v2(data_key, [3; 12]) } else { ContentKey::v3(data_key, [4; 28]).unwrap() }
@@ -50,17 +50,17 @@ fn plaintext() -> Vec<u8> {
     (0..TEXT_LEN).map(|at| at.to_le_bytes()[0]).collect()
 }
 
-/// A stored map is read if its header is right. It vouches for a segment if that segment's tag is unchanged. The input:
-/// the object, and the changes of its map.
+/// A stored map is read if its header is right. It accepts a segment if that segment's tag is unchanged. The input
+/// consists of the object, and the changes of its map.
 pub fn sidecar(input: &[u8]) {
     let Some((which, alteration)) = input.split_first() else { return };
     let (format, object) = (which % 2, &objects()[usize::from(which % 2)]);
     let altered = alter(&object.sidecar, alteration);
     let map = Map::read(&altered, &key(format), TEXT_LEN as u64);
     let is_right = altered.len() == object.sidecar.len() && altered.starts_with(&object.sidecar[..HEADER_LEN]);
-    assert_eq!(map.is_ok(), is_right, "the header vouches for the map");
+    assert_eq!(map.is_ok(), is_right, "the header decides whether the map is read");
     let Ok(map) = map else { return };
-    assert_eq!(map.to_sidecar().as_ref(), Some(&altered), "what was read is what is written again");
+    assert_eq!(map.to_sidecar().as_ref(), Some(&altered), "the map is written as it was read");
     let mut reader: SegmentReader = Arc::new(map).reader(&key(format), TEXT_LEN as u64).unwrap();
     for number in 0..COUNT {
         let tag = |sidecar: &[u8]| sidecar[HEADER_LEN..].chunks(16).nth(number).unwrap().to_vec();
@@ -69,8 +69,8 @@ pub fn sidecar(input: &[u8]) {
     }
 }
 
-/// A segment is opened if it is unchanged and the part of the map holds its tag. The input: the object, the number of a
-/// segment, the first and the last number of the part of the map, and the changes of the segment.
+/// A segment is opened if it is unchanged and the part of the map has its tag. The input consists of the object, the
+/// number of a segment, the first and the last number of the part of the map, and the changes of the segment.
 pub fn segment(input: &[u8]) {
     let [which, number, first, end, alteration @ ..] = input else { return };
     let (format, object) = (which % 2, &objects()[usize::from(which % 2)]);

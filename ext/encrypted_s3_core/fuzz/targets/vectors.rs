@@ -14,7 +14,7 @@ pub struct Vector {
     pub json: Value,
 }
 
-/// All vectors that contain their body, by name. Those with separate files are large and would test the same.
+/// All vectors that contain their body, by name. Those with separate files are large and would not test anything else.
 pub fn all() -> &'static HashMap<String, Vector> {
     static ALL: OnceLock<HashMap<String, Vector>> = OnceLock::new();
     ALL.get_or_init(|| {

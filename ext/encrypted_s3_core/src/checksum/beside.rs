@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 /// take longer.
 const INLINE: usize = 1024 * 1024;
 
-/// The rest goes to the digesting thread in blocks of this size.
+/// The rest is sent to the digesting thread in blocks of this size.
 const BLOCK: usize = 256 * 1024;
 
 /// Blocks that may wait for the digesting thread.

@@ -192,8 +192,8 @@ fn unbound() -> Error {
     Error::new(
         ErrorKind::PlaceRequired,
         format!(
-            "the object has no metadata entry `{}`, so nothing says whether it was written under that key. Rotation \
-             (`rails encrypted_s3_service:rotate`) binds it to the key that it has now",
+            "the object has no metadata entry `{}`, so it is unknown whether it was written under that key. Rotation \
+             (`rails encrypted_s3_service:rotate`) binds it to its present key",
             place::ENTRY,
         ),
     )

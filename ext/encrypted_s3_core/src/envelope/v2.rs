@@ -18,7 +18,7 @@ const GCM: &str = "AES/GCM/NoPadding";
 const CBC: [&str; 2] = ["AES/CBC/PKCS5Padding", "AES/CBC/PKCS7Padding"];
 /// The length of the tag in bits, as in the entry.
 const TAG_BITS: &str = "128";
-const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS says another length");
+const _: () = assert!(TAG_LEN * 8 == 128, "TAG_BITS is not the length of the tag");
 
 /// V2 authenticates only the body.
 pub(super) const NO_AAD: &[u8] = b"";

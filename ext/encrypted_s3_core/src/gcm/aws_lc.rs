@@ -96,8 +96,8 @@ impl keystream::Backend for Keystream {
 
 /// A context that may not be initialised yet, owned by this value alone.
 ///
-/// Freeing it wipes key schedule, hash key and state: `EVP_CIPHER_CTX_free` goes through `OPENSSL_free`, which
-/// cleanses.
+/// Freeing it wipes key schedule, hash key and state: `EVP_CIPHER_CTX_free` uses `OPENSSL_free`, which zeroes the
+/// memory.
 struct Owned(NonNull<EVP_CIPHER_CTX>);
 
 // SAFETY: a context is plain memory without ties to the thread that made it, and `Owned` is its only owner; every later

@@ -114,7 +114,7 @@ impl Keyring {
     /// The keys in KMS that may unwrap a data key of this `context`: first the key that the object names, last the
     /// entry for any key.
     fn kms_keys_for(&self, wrapped: &WrappedKey<'_>, context: &Context) -> Result<Vec<(&Key, &KmsKey)>> {
-        // Readers of the first clients had no context to compare.
+        // Readers of the legacy wrap configured no context, so there is none to compare.
         let given = (wrapped.wrap == Wrap::KmsContext).then(|| context.given());
         let in_kms = self.keys().filter_map(|key| match &key.key {
             KeyMaterial::Kms(kms) => Some((key, kms)),
@@ -168,8 +168,7 @@ fn note(first: &mut Option<Error>, error: Error) -> Result<()> {
 fn other_context(context: &Context) -> Error {
     // Anybody who can write to the bucket chooses these names: show only a part of them, and escape it.
     let names: String = context.given().names().collect::<Vec<_>>().join(", ").chars().take(200).collect();
-    let has =
-        if names.is_empty() { "has no entries of its own".to_owned() } else { format!("has the entries {names:?}") };
+    let has = if names.is_empty() { "has no entries".to_owned() } else { format!("has the entries {names:?}") };
     Error::new(
         ErrorKind::ContextMismatch,
         format!("its encryption context differs from `kms_encryption_context`: it {has}"),

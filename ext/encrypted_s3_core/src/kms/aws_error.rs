@@ -39,7 +39,7 @@ impl Request {
     }
 }
 
-/// Whether KMS says that another key than the given one wrapped the data key.
+/// Whether KMS answers that another key than the given one wrapped the data key.
 pub(super) fn is_of_another_key<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     error.code() == Some("IncorrectKeyException")
 }

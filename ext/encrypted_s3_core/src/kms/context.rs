@@ -1,4 +1,4 @@
-//! Encryption contexts: pairs of names and texts that KMS binds to a wrapped data key and records in its log.
+//! Encryption contexts: pairs of strings that KMS binds to a wrapped data key and records in its log.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

@@ -44,7 +44,7 @@ pub(super) async fn rotate(
     let object = NewObject { key: file.to_owned(), content_type, metadata, ..NewObject::default() };
     task::run(store.replace(object, new.clone(), &found.etag)).await?;
     if verify && fetch(store, key, file).await?.1 != new {
-        let message = "the store said that it replaced the instruction file, but does not show the new one. \
+        let message = "the store reported that it replaced the instruction file, but it returns another one. \
                        Do not remove the old key";
         return Err(Error::new(ErrorKind::NotRotated, message).for_object(key));
     }

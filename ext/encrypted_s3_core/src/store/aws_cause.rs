@@ -154,9 +154,9 @@ fn tls(error: &TlsError) -> Finding {
 const BUNDLE: &str = "Set `ssl_ca_bundle` to the certificate of the authority that issued it";
 const RENEW: &str = "Renew the certificate, or check this machine's clock";
 const ISSUE: &str = "Issue a certificate with this name in subjectAltName, or use the right name in `endpoint`";
-const OWN_AUTHORITY: &str = "Make the store a certificate of its own with CA:FALSE (openssl req -x509 -addext \
-                             basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:name) and give it by \
-                             `ssl_ca_bundle`";
+const OWN_AUTHORITY: &str = "Create a certificate of the store with CA:FALSE (openssl req -x509 -addext \
+                             basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:name) and set \
+                             `ssl_ca_bundle` to it";
 
 fn certificate(error: &CertificateError) -> Finding {
     let day = |time: u64| match i64::try_from(time).map(|time| DateTime::from_secs(time).fmt(Format::DateTime)) {

@@ -142,8 +142,8 @@ impl Copying<'_> {
         self.subject.error(ErrorKind::Access, message).with_source(error)
     }
 
-    /// The object's tags, if the store says that it has some. Ceph does not copy tags with an object whose metadata are
-    /// replaced. If the permission to read them is missing, the store copies them.
+    /// The object's tags, if the store reports any. Ceph does not copy tags with an object whose metadata are replaced.
+    /// If the permission to read them is missing, the store copies them.
     async fn known_tags(&self, head: &HeadObjectOutput) -> Result<Option<String>> {
         if head.tag_count.unwrap_or_default() == 0 {
             return Ok(None);

@@ -183,14 +183,14 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
 /// Amazon sends the region of the bucket in a header or in the body of the error.
 fn wrong_region(problem: &str, response: &HttpResponse, subject: &Subject) -> Error {
     let body = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
-    let told = response.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| {
+    let named = response.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| {
         let (_, rest) = body.split_once("<Region>")?;
         rest.split_once("</Region>").map(|(region, _)| region.to_owned())
     });
     let plausible = |region: &String| {
         (1..=40).contains(&region.len()) && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let problem = match told.filter(plausible) {
+    let problem = match named.filter(plausible) {
         Some(region) => format!("{problem}; the bucket is in another region: set `region` to {region:?}"),
         None => format!("{problem}; the bucket is not in the configured region; check `region` and `endpoint`"),
     };

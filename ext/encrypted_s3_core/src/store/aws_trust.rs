@@ -79,7 +79,7 @@ fn file(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let refuse = |why: &str| Error::new(ErrorKind::Configuration, format!("{setting}: {}: {why}", path.display()));
     let bytes = fs::read(path).map_err(|error| refuse(&format!("cannot be read ({})", error.kind())))?;
     let certificates = certificates(&bytes).map_err(|why| refuse(&why))?;
-    if certificates.is_empty() { Err(refuse(what_else(&bytes))) } else { Ok(certificates) }
+    if certificates.is_empty() { Err(refuse(other_content(&bytes))) } else { Ok(certificates) }
 }
 
 /// All PEM files of a folder, with any name. Other files are skipped, as OpenSSL skips files without a hash as their
@@ -117,18 +117,18 @@ fn certificates(bytes: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>
     Ok(found)
 }
 
-fn what_else(bytes: &[u8]) -> &'static str {
+fn other_content(bytes: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         "is empty"
     } else if bytes.starts_with(&[0x30]) {
         "is a certificate in DER; convert it to PEM (openssl x509 -inform der -in FILE -out FILE.pem)"
     } else if text.contains("PRIVATE KEY-----") {
-        "holds a private key and no certificate"
+        "contains a private key but no certificate"
     } else if text.contains("-----BEGIN TRUSTED CERTIFICATE-----") {
         "is in OpenSSL's own form; convert it to PEM (openssl x509 -in FILE -out FILE.pem)"
     } else {
-        "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+        "contains no certificate in PEM (-----BEGIN CERTIFICATE-----)"
     }
 }
 

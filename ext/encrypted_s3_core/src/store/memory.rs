@@ -103,14 +103,6 @@ impl MemoryStore {
         self.lock().bytes_read
     }
 
-    /// Stores an object and its body unchanged, with the entity tag of the object under its key.
-    pub fn replace_silently(&self, object: NewObject, body: impl Into<Bytes>) {
-        let mut state = self.lock();
-        if let Some(held) = state.objects.get_mut(&object.key) {
-            (held.body, held.object) = (body.into(), object);
-        }
-    }
-
     /// The stored object and its body.
     pub fn object(&self, key: &str) -> Option<(NewObject, Bytes)> {
         self.lock().objects.get(key).cloned().map(|held| (held.object, held.body))
@@ -122,7 +114,7 @@ impl MemoryStore {
     }
 
     /// Like [`replace`](Self::replace), but the object keeps its entity tag.
-    pub fn replace_unnoticed(&self, object: NewObject, body: impl Into<Bytes>) {
+    pub fn replace_keeping_etag(&self, object: NewObject, body: impl Into<Bytes>) {
         let mut state = self.lock();
         let former = state.objects.get(&object.key).map(|held| held.etag.clone());
         let key = object.key.clone();

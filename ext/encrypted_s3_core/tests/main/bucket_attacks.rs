@@ -122,7 +122,7 @@ impl Bucket {
 
     fn put(&self, object: NewObject, body: impl Into<Bytes>) {
         if self.case.keeps_etag {
-            self.memory.replace_unnoticed(object, body)
+            self.memory.replace_keeping_etag(object, body)
         } else {
             self.memory.replace(object, body)
         }

@@ -44,6 +44,8 @@ pub(super) struct Location {
 }
 
 impl Location {
+    /// Returns the location of the files of the object `key`.
+    ///
     /// # Errors
     /// `Rejected` for a key that S3 would reject as well.
     pub(super) fn of(root: &Path, key: &str) -> Result<Self> {

@@ -133,7 +133,7 @@ impl Folder {
         fs::create_dir_all(&location.folder).map_err(|error| failed("make", &location.folder, error))?;
         body.persist(&path).map_err(|error| failed("write", &path, error.error))?;
         if let Err(error) = self.write_record(location, record) {
-            // The record decides the outcome.
+            // The result does not depend on this: a body without a record belongs to no object.
             let _ = fs::remove_file(&path);
             return Err(error);
         }
