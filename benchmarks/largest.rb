@@ -4,7 +4,7 @@
 #
 #   script/env bundle exec ruby -I lib benchmarks/largest.rb [BYTES]
 #
-# The file is sparse and the server discards the body, so that neither disk nor memory has to hold it. When it is read,
+# The file is sparse and the server discards the body, so that it needs neither disk nor memory. When it is read,
 # the server generates the same ciphertext again. Every byte is encrypted, sent, received and checked.
 
 require "tempfile"

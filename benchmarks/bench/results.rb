@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Bench
-  # The measurements on one server.
+  # The measurements with one server.
   class Results
-    # The quantities. For each of them less is better. Not every server counts the last two.
+    # For each quantity less is better. Not every server counts the last two.
     QUANTITIES = %i[wall cpu growth stall requests moved].freeze
 
     # @return [String] the server's name
@@ -32,7 +32,7 @@ module Bench
       @values[work] = rounds.transform_values do |costs|
         QUANTITIES.to_h do |name|
           values = costs.filter_map { |cost| cost[name] }
-          # What a process has grown stays with it, so only the last of its rounds tells.
+          # A process does not shrink, so only the last of its rounds counts.
           [name, name == :growth && !work.cold ? values.last : median(values)]
         end
       end
@@ -41,7 +41,7 @@ module Bench
     # @param work [Work]
     # @param contender [String]
     # @param quantity [Symbol] of QUANTITIES
-    # @return [Numeric, nil] the median of the rounds; seconds per operation, requests, or bytes; nil when it was not
+    # @return [Numeric, nil] the median of the rounds in seconds per operation, requests, or bytes; nil if it was not
     #   measured
     def value(work, contender, quantity) = @values.fetch(work).dig(contender, quantity)
 

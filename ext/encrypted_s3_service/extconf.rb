@@ -9,7 +9,7 @@ fips = enable_config("fips", !["", "0"].include?(ENV.fetch("ENCRYPTED_S3_SERVICE
 problems = Toolchain.new(File.expand_path("../../Cargo.toml", __dir__), fips: fips).problems
 unless problems.empty?
   abort ["encrypted_s3_service cannot be built here:", *problems.map { |line| "- #{line}" },
-         "On Linux and macOS there are gems that need none of this; see \"Install\" in the README."].join("\n")
+         "The compiled gems for Linux and macOS need none of this; see \"Install\" in the README."].join("\n")
 end
 
 create_rust_makefile("encrypted_s3_service/encrypted_s3_service") do |builder|

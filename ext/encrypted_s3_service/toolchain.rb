@@ -4,10 +4,10 @@ require "open3"
 require "rbconfig"
 require "rubygems"
 
-# Looks, before minutes are spent on building, whether this machine has what the extension is built with, and says what
-# is missing in one line each with the command that brings it.
+# Checks before the build, which takes minutes, whether this machine has the required tools. Reports each missing tool
+# in one line, with the command that installs it.
 class Toolchain
-  # Where libclang lies, as clang-sys looks for it, which rb-sys uses.
+  # Paths of libclang. rb-sys uses clang-sys, which searches the same ones.
   LIBCLANG = [
     "{/usr,}/lib*/{,*/,*/*/,*/*/*/}libclang{,-*}.{so*,dylib}", "/usr/local/{lib*,llvm*/lib*,opt/llvm*/lib*}/libclang*",
     "/opt/{local,homebrew}/{libexec/llvm-*/lib,opt/llvm*/lib,lib}/libclang*",
@@ -15,10 +15,10 @@ class Toolchain
     "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang*"
   ].freeze
 
-  # What the FIPS build of aws-lc is built with besides: how each program is asked for its version.
+  # Additional programs for the FIPS build of aws-lc, with the commands that print their versions.
   FIPS_PROGRAMS = { cmake: %w[cmake --version], go: %w[go version] }.freeze
 
-  # What brings a C compiler, libclang, cmake and Go, by the words that /etc/os-release has for the system.
+  # Commands that install a C compiler, libclang, cmake and Go, by the name of the system in /etc/os-release.
   PACKAGES = {
     /debian|ubuntu/ => { compiler: "apt-get install build-essential", libclang: "apt-get install libclang-dev",
                          cmake: "apt-get install cmake", go: "apt-get install golang-go" },
@@ -38,17 +38,17 @@ class Toolchain
 
   RUSTUP = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 
-  # @param manifest [String] path of the workspace's Cargo.toml, which says what version of Rust is needed
-  # @param fips [Boolean] whether aws-lc's FIPS build is wanted, which takes cmake and Go
+  # @param manifest [String] path of the workspace's Cargo.toml, which contains the required version of Rust
+  # @param fips [Boolean] whether to build aws-lc for FIPS, which needs cmake and Go
   def initialize(manifest, fips: false)
     @manifest = manifest
     @fips = fips
   end
 
-  # @return [Array<String>] a line for each thing that is missing or too old
+  # @return [Array<String>] a line for each tool that is missing or too old
   def problems
     found = [cargo_problem, compiler_problem, make_problem, libclang_problem, *fips_problems].compact
-    # Without cargo nothing can be asked of it.
+    # This check needs cargo.
     found.empty? ? [crates_problem].compact : found
   end
 
@@ -57,13 +57,13 @@ class Toolchain
   def cargo_problem
     said, works = ask("cargo", "--version")
     return "Rust (cargo) is not installed. Get it: #{RUSTUP}" unless said
-    # rustup's cargo is there before any Rust is.
+    # rustup installs its cargo before any version of Rust.
     return "cargo does not run (#{said.lines.first&.strip}). Get it: rustup default stable" unless works
 
     version = said[/^cargo (\d+\.\d+\.\d+)/, 1] || "0"
     return if Gem::Version.new(version) >= Gem::Version.new(oldest_rust)
 
-    "Rust #{oldest_rust} or later is needed, and this is #{version}. Get it: rustup update stable"
+    "Rust #{oldest_rust} or later is needed, but this is #{version}. Get it: rustup update stable"
   end
 
   def oldest_rust = File.read(@manifest)[/^rust-version = "([\d.]+)"/, 1]
@@ -72,10 +72,10 @@ class Toolchain
     program = ENV.fetch("CC", "cc").split.first
     return if output(program, "--version")
 
-    "There is no C compiler (#{program}), which aws-lc is built with. Get it: #{package(:compiler)}"
+    "There is no C compiler (#{program}), which is needed to build aws-lc. Get it: #{package(:compiler)}"
   end
 
-  # As RubyGems finds it.
+  # Finds make as RubyGems does.
   def make_problem
     program = (ENV["MAKE"] || ENV["make"] || "make").split.first
     return if output(program, "--version") || RbConfig::CONFIG["host_os"].include?("mswin")
@@ -89,15 +89,15 @@ class Toolchain
     return if libclang_gem? || output("llvm-config", "--prefix")
     return unless Dir.glob(LIBCLANG).empty?
 
-    "libclang is not installed, or not where it is looked for (LIBCLANG_PATH names its folder). " \
+    "libclang is not installed, or not in a known folder (then set LIBCLANG_PATH to its folder). " \
       "Get it: #{package(:libclang)}"
   end
 
-  # A folder or the library itself. bindgen would look nowhere else, and fail after minutes.
+  # The path may be a folder or the library itself. bindgen would search only there, and fail after minutes.
   def named_libclang_problem(path)
     return if File.file?(path) || Dir.glob("{lib,}clang*.{so*,dylib,dll}", base: path).any?
 
-    "LIBCLANG_PATH names #{path}, where there is no libclang. Name the folder that has it, or get it: " \
+    "LIBCLANG_PATH is #{path}, where there is no libclang. Set it to the folder of libclang, or get it: " \
       "#{package(:libclang)}"
   end
 
@@ -105,14 +105,14 @@ class Toolchain
     return [] unless @fips
 
     FIPS_PROGRAMS.reject { |_, command| output(*command) }.map do |name, _|
-      "There is no #{name}, which the FIPS build of aws-lc is built with. Get it: #{package(name)}"
+      "There is no #{name}, which is needed to build aws-lc for FIPS. Get it: #{package(name)}"
     end
   end
 
-  # rb_sys uses this gem where it is installed.
+  # rb_sys uses this gem if it is installed.
   def libclang_gem? = Gem::Specification.find_all_by_name("libclang").any?
 
-  # Asks for the crates of this machine alone, and for none that are there.
+  # Downloads missing crates, only those for this machine.
   def crates_problem
     fetch = ["cargo", "fetch", "--locked", "--manifest-path", @manifest, *target]
     return if output(*fetch, "--offline")
@@ -121,7 +121,7 @@ class Toolchain
     return if status.success?
 
     "The crates cannot be downloaded (#{said.lines.grep(/error|Caused|: /).last&.strip}). " \
-      "Let cargo reach crates.io, by HTTPS_PROXY where there is a proxy, or install a gem that is compiled already: " \
+      "Give cargo access to crates.io, if necessary with HTTPS_PROXY, or install a compiled gem: " \
       "gem install encrypted_s3_service"
   end
 
@@ -141,13 +141,13 @@ class Toolchain
     File.read(release).scan(/^ID(?:_LIKE)?=(.*)$/).join(" ")
   end
 
-  # @return [String, nil] nil when the program is not there or fails
+  # @return [String, nil] output of the program; nil if it is missing or fails
   def output(*command)
     said, works = ask(*command)
     said if works
   end
 
-  # @return [Array(String, Boolean), nil] what the program says and whether it ends well; nil when it is not there
+  # @return [Array(String, Boolean), nil] output of the program and whether it succeeded; nil if it is missing
   def ask(*command)
     said, status = Open3.capture2e(*command)
     [said, status.success?]

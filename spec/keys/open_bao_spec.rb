@@ -94,7 +94,7 @@ RSpec.describe EncryptedS3Service::OpenBao do
       use_open_bao(namespace: "nowhere")
       expect(error_of do
                unwrapped
-             end).to be_a(EncryptedS3Service::ConfigurationError).and have_attributes(message: /the namespace does not exist/)
+             end).to be_a(EncryptedS3Service::ConfigurationError).and have_attributes(message: /namespace does not/)
     end
 
     it "are those about a token without permission, and an invalid one" do

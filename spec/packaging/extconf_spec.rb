@@ -75,7 +75,7 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
     program("cc", "exit 0")
     empty = File.join(@folder, "build")
     expect(complaints(LIBCLANG_PATH: empty))
-      .to match([/\A- LIBCLANG_PATH names #{empty}, where there is no libclang.*get it: \S+ \S+/])
+      .to match([/\A- LIBCLANG_PATH is #{empty}, where there is no libclang.*get it: \S+ \S+/])
   end
 
   it "requires the make that MAKE names" do
@@ -87,7 +87,7 @@ RSpec.describe "ext/encrypted_s3_service/extconf.rb" do
   it "names the required version of Rust and the installed one" do
     cargo("1.60.0")
     program("cc", "exit 0")
-    expect(complaints).to eq(["- Rust #{oldest} or later is needed, and this is 1.60.0. Get it: rustup update stable"])
+    expect(complaints).to eq(["- Rust #{oldest} or later is needed, but this is 1.60.0. Get it: rustup update stable"])
   end
 
   it "requires the compiler that CC names" do

@@ -1,9 +1,9 @@
-"""Amazon's S3 encryption client for Python, for the specs: with a key in KMS as it is, or with a static AES or RSA key.
+"""Amazon's S3 encryption client for Python, for the specs: with a key in KMS, or with a static AES or RSA key.
 
-The client itself wraps data keys by KMS only and names every wrap so. Its keyring is replaceable, and what it calls the
-wrap is set right before the request is sent; everything else of the format is the client's own. Takes JSON
-requests on standard input, one a line, and answers each with a line of JSON on standard output: loading the client takes
-longer than most requests do.
+The client itself wraps data keys only with KMS, and writes that as the wrapping algorithm. For static keys its keyring is
+replaced, and the name of the algorithm is corrected before the request is sent. Everything else is the client's code.
+Reads JSON requests from standard input, one on each line, and answers each with a line of JSON on standard output,
+because loading the client takes longer than most requests.
 """
 import base64
 import json
@@ -28,7 +28,7 @@ OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
 
 
 class StaticKeyring(S3Keyring):
-    """Wraps by AES/GCM or RSA-OAEP-SHA1, as the other languages' clients do with a key of one's own."""
+    """Wraps with AES/GCM or RSA-OAEP-SHA1, as the clients of other languages do with static keys."""
 
     def __init__(self, request):
         pem = request.get("private_key_pem")
@@ -65,7 +65,7 @@ class StaticKeyring(S3Keyring):
 
 
 def name_the_wrap(request):
-    """The handler that names the wrap as the format has it for such a key."""
+    """The handler that sets the name of the wrapping algorithm for a static key."""
     rsa = "private_key_pem" in request
 
     def handler(params, **_):
@@ -79,7 +79,7 @@ def name_the_wrap(request):
 
 
 def keyring(request):
-    """The client's own for a key in KMS, else the one from here."""
+    """The client's own keyring for a key in KMS, else ours."""
     if "kms_key_id" not in request:
         return StaticKeyring(request)
 

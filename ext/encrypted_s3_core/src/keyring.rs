@@ -35,7 +35,7 @@ const ID_ENTRY: &str = "key_id";
 #[derive(Debug)]
 pub struct Key {
     /// Stored with every object written under this key: 1 to 128 printable ASCII characters. `None` stores nothing, as
-    /// the official clients do by default. Not for keys in KMS, which have ids of their own.
+    /// the official clients do by default. Not for keys in KMS, which have their own ids.
     pub id: Option<String>,
     /// The key itself.
     pub key: KeyMaterial,

@@ -1,9 +1,9 @@
-//! The short form of fuzzing: every target over its seeds, the kept corpus (`fuzz/corpus`) and a number of mutations of
+//! A short form of fuzzing: runs every target with its seeds, the saved corpus (`fuzz/corpus`) and some mutations of
 //! them. `script/fuzz` is the long form.
 //!
 //! `FUZZ_RUNS` is the number of mutations for each target, and `FUZZ_SEED` the start of the generator.
 //!
-//! This is a binary of its own, because `script/fuzz` uses the same targets and this one builds in seconds.
+//! This is a separate binary, because it builds in seconds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::fs;
@@ -16,9 +16,9 @@ mod support;
 #[path = "../fuzz/targets/mod.rs"]
 mod targets;
 
-/// Mutations of each target. Some decrypt with RSA each time.
+/// Mutations for each target. Some targets decrypt with RSA each time.
 const RUNS: u64 = 4_000;
-/// A lost corpus would pass silently.
+/// The minimum size of a corpus, because the test would pass without one.
 const LEAST: usize = 5;
 
 #[test]
@@ -35,7 +35,7 @@ fn every_target_holds_for_its_seeds_its_corpus_and_mutations() {
     }
 }
 
-/// The seeds and the kept corpus.
+/// The seeds and the saved corpus.
 fn inputs(target: &targets::Target) -> Vec<Vec<u8>> {
     let mut inputs = (target.seeds)();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name);

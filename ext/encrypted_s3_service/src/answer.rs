@@ -10,7 +10,7 @@ pub fn call<T: Send>(ruby: &Ruby, future: impl Future<Output = CoreResult<T>> + 
     gvl::wait(ruby, future)?.map_err(|error| error::raised(ruby, &error))
 }
 
-/// Waits for requests that run in a task of their own.
+/// Waits for requests that run in their own task.
 pub fn request<T: Send + 'static>(
     ruby: &Ruby,
     requests: impl Future<Output = CoreResult<T>> + Send + 'static,
@@ -18,7 +18,7 @@ pub fn request<T: Send + 'static>(
     gvl::wait(ruby, task::run(requests))
 }
 
-/// Waits for requests that run in a task of their own. Raises their error.
+/// Waits for requests that run in their own task. Raises their error.
 pub fn answered<T: Send + 'static>(
     ruby: &Ruby,
     requests: impl Future<Output = CoreResult<T>> + Send + 'static,

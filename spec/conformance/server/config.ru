@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# Runs the server by itself, against the store that the environment names, as for Amazon's own suite:
+# Runs the server alone, such as for Amazon's own suite, with the store in the environment:
 #   S3_ENDPOINT=… S3_ACCESS_KEY_ID=… S3_SECRET_ACCESS_KEY=… S3_REGION=… puma -b tcp://127.0.0.1:8101 config.ru
-# KMS_ENDPOINT names another AWS KMS than Amazon's.
+# KMS_ENDPOINT selects another KMS than Amazon's.
 require_relative "application"
 
 run ConformanceServer::Application.new(

@@ -1,4 +1,4 @@
-//! Digests on a thread of their own.
+//! Digests on a separate thread.
 //!
 //! A digest cannot be computed in parallel, and MD5 is several times slower than everything else in a transfer, so a
 //! large object gets a thread for it.

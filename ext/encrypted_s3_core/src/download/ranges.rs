@@ -94,7 +94,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// Called before a range is returned; `is_ready` tells whether it has arrived already.
+    /// Called before a range is returned; `is_ready` is whether it has already arrived.
     fn step(&mut self, is_ready: bool, most: usize) {
         if std::mem::replace(&mut self.began, true) {
             self.ahead = if is_ready { self.ahead.saturating_sub(1) } else { (self.ahead * 2).clamp(1, most) };

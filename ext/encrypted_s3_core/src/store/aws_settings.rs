@@ -60,7 +60,7 @@ pub enum RetryMode {
     /// With growing pauses.
     #[default]
     Standard,
-    /// The same, and requests are held back while the store reports too many.
+    /// The same, and requests are delayed while the store throttles them.
     Adaptive,
 }
 

@@ -88,7 +88,7 @@ impl MemoryStore {
         self.lock().held_back.remove(operation);
     }
 
-    /// Cuts off each of the next bodies after so many bytes; `usize::MAX` lets one pass whole.
+    /// Cuts off each of the next bodies after this number of bytes; `usize::MAX` does not cut it.
     pub fn cut(&self, after: impl IntoIterator<Item = usize>) {
         self.lock().cuts.extend(after);
     }

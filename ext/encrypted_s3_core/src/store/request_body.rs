@@ -214,8 +214,8 @@ impl Future for Request {
 impl Drop for Request {
     fn drop(&mut self) {
         let (Some(answer), Some(sending)) = (self.answer.take(), &self.sending) else { return };
-        // As soon as nobody waits for the answer, hyper asks for no piece any more. So the wait goes on until hyper
-        // has met the error.
+        // Hyper stops reading the body when the future of the answer is dropped. So the future is kept until hyper has
+        // received the error.
         if let (true, Ok(runtime)) = (sending.give_up(), Handle::try_current()) {
             runtime.spawn(tokio::time::timeout(CLOSING, answer));
         }

@@ -1,5 +1,5 @@
-//! Attacks by a person who can write to the bucket. A download must return the stored bytes, or the error that names
-//! the problem: each attack of `docs/format.md`, 5.1, on a whole store.
+//! Attacks with write access to the bucket: each attack of `docs/format.md`, 5.1, on a whole store. A download must
+//! return the stored bytes, or the error for the attack.
 //!
 //! Each attack is tried `BUCKET_ATTACKS` times (200 by default) with random sizes, places and corruptions.
 
@@ -25,7 +25,7 @@ mod maps;
 mod objects;
 
 const PARTS: PartPlan = PartPlan { multipart_threshold: 8 << 20, part_size: 8 << 20, concurrency: 2 };
-/// Larger objects are read by their maps.
+/// Larger objects are read by segments.
 const LIMIT: u64 = 100_000;
 const TAG: usize = 16;
 const KEY: &str = "films/a";
@@ -39,7 +39,7 @@ struct Case {
     sizes: [usize; 3],
     /// Whether the object was read before the attack, so that its map may be in memory.
     is_known: bool,
-    /// Whether the store shows the former entity tag for the replacement.
+    /// Whether the replacement has the entity tag of the former object.
     keeps_etag: bool,
     /// The ends of the part that is read.
     part: [Index; 2],
@@ -60,9 +60,9 @@ fn case() -> impl Strategy<Value = Case> {
 /// The required result for a reader.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
-    /// The bytes that were stored: the object is whole, only its map is not.
+    /// The stored bytes, because only the map was changed.
     Right,
-    /// The stored bytes, if they were not touched; otherwise one of these errors, and always for the whole object.
+    /// The stored bytes if the part was not changed; otherwise, and for the whole object, one of these errors.
     RightOr(&'static [ErrorKind]),
     /// One of these errors.
     Refused(&'static [ErrorKind]),
@@ -71,11 +71,11 @@ enum Verdict {
 }
 
 const CHANGED: Verdict = Verdict::RightOr(&[ErrorKind::Auth]);
-// A part that begins after the end that the store shows is refused before anything is read.
+// A part after the end of the changed object is refused before anything is read.
 const RESIZED: Verdict = Verdict::Refused(&[ErrorKind::Auth, ErrorKind::Truncated, ErrorKind::InvalidRange]);
 const MISPLACED: Verdict = Verdict::Refused(&[ErrorKind::Misplaced]);
 
-/// The attacker's material: the bucket, with everything that was ever in it.
+/// What the attacker has: the bucket with all its former objects.
 struct Bucket {
     memory: MemoryStore,
     envelopes: Envelopes,
@@ -171,7 +171,7 @@ fn swap(bytes: &mut [u8], length: usize, a: usize, b: usize) {
     }
 }
 
-/// Compares the result of one read with the required result. `is_touched` says whether the part must be refused.
+/// Compares the result of one read with the required result. If `is_touched`, the part must be refused.
 fn judge(
     read: Result<Vec<u8>, Error>,
     verdict: Verdict,
@@ -266,7 +266,7 @@ fn change(bucket: &Bucket, change: impl Fn(&mut Vec<u8>) -> Option<Range<usize>>
     Some(Done { touched, ..Done::new(CHANGED) })
 }
 
-/// Changes the map. A wrong map may only cost readers time.
+/// Changes the map. A wrong map may only make reads slower.
 fn change_map(bucket: &Bucket, change: impl Fn(&mut Vec<u8>)) -> Option<Done> {
     let mut map = bucket.body(SIDECAR)?;
     change(&mut map);

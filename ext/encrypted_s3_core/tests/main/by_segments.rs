@@ -59,12 +59,12 @@ impl Bucket {
         upload.write(&text(size)).await.unwrap();
         upload.finish().await.unwrap();
         let (object, body) = memory.object(KEY).unwrap();
-        // Each test describes the map beside the object.
+        // Each test stores the map that it needs.
         memory.delete(&format!("{KEY}.segments")).await.unwrap();
         Self { memory, object, body }
     }
 
-    /// The map that belongs beside the object.
+    /// The correct map of the object.
     fn sidecar(&self) -> Vec<u8> {
         let entries = self.object.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let key = keys().open(KEY, entries, None).now().unwrap().content_key;
@@ -79,7 +79,7 @@ impl Bucket {
         self.memory.replace(object, sidecar);
     }
 
-    /// Whether this is beside the object, or soon will be.
+    /// Whether this map is stored, or will be soon.
     async fn has_beside(&self, sidecar: &[u8]) -> bool {
         for _ in 0..50 {
             if self.memory.object(&format!("{KEY}.segments")).is_some_and(|(_, body)| body == sidecar) {
@@ -195,7 +195,7 @@ async fn each_chunk_of_a_stream_is_fetched_by_one_request() {
 #[tokio::test]
 async fn concurrent_readers_share_one_pass() {
     let bucket = Bucket::with(SIZE).await;
-    // No map is kept, so that they can get it only from the download that makes it.
+    // In the first case no map is cached, so that they can get it only from the download that computes it.
     for memory in [0, MAP_MEMORY] {
         let before = bucket.memory.bytes_read();
         let plan = DownloadPlan { maps: Some(Arc::new(Maps::new(memory))), ..plan() };
@@ -298,7 +298,7 @@ async fn a_segment_changed_between_the_passes_is_refused() {
     }
 }
 
-/// CopyObject can do this. The segments still fit the map, but would decrypt to something else.
+/// CopyObject can do this. The segments still match the map, but would decrypt to other bytes.
 #[tokio::test]
 async fn a_changed_nonce_under_the_same_entity_tag_is_refused() {
     let bucket = Bucket::with(SIZE).await;

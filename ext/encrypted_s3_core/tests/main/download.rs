@@ -42,7 +42,7 @@ async fn stored(size: usize) -> (MemoryStore, NewObject, Bytes) {
     (memory, object, body)
 }
 
-/// Large enough for every object to be one request and to stay in memory.
+/// Large enough to read every object in one request and keep it in memory.
 const WHOLE: DownloadPlan = DownloadPlan {
     ranges: RangePlan { size: 1 << 24, concurrency: 2 },
     memory_limit: 1 << 24,
@@ -51,7 +51,7 @@ const WHOLE: DownloadPlan = DownloadPlan {
     map_settings: None,
 };
 
-/// Small enough for most objects to be several requests.
+/// Small enough to read most objects in several requests.
 const PIECEMEAL: DownloadPlan = DownloadPlan {
     ranges: RangePlan { size: 30_011, concurrency: 3 },
     memory_limit: 1 << 24,

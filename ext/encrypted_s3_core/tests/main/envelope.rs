@@ -107,7 +107,7 @@ proptest! {
         prop_assert_eq!(object.kind(), Some(expected));
     }
 
-    /// For any combination of known entries, nothing panics and nothing opens without a key.
+    /// For any combination of known entries, nothing panics and nothing is decrypted without a key.
     #[test]
     fn any_mixture_of_entries_is_refused(entries in vec((select(&NAMES[..]), select(&VALUES[..])), 0..12), file in proptest::option::of(any::<[u8; 40]>())) {
         let entries: Entries = entries.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -201,7 +201,7 @@ fn two_objects_with_the_same_plaintext_share_no_bytes() {
     for name in ["x-amz-key-v2", "x-amz-iv"] {
         assert_ne!(objects[0].bytes(name), objects[1].bytes(name));
     }
-    // The nonce of the wrap is fresh as well: it is the first 12 bytes of the wrapped key.
+    // The nonce of the wrap is fresh too: it is the first 12 bytes of the wrapped key.
     let wrap_nonces = [0, 1].map(|i: usize| objects[i].bytes("x-amz-key-v2")[..12].to_vec());
     assert!(wrap_nonces[0] != wrap_nonces[1] && wrap_nonces[0] != objects[0].bytes("x-amz-iv"));
     // Equal blocks would mean a keystream used twice, within an object or in both.
@@ -276,7 +276,7 @@ fn each_changed_entry_has_its_own_error() {
     assert_eq!(object.kind(), Some(ErrorKind::MissingEnvelope));
 }
 
-/// The second wrapped key opens the body too, so a reader that uses either of them would read the object.
+/// The second wrapped key is valid too, so a reader that uses either of them would read the object.
 #[test]
 fn an_envelope_has_exactly_one_wrapped_key() {
     let v2 = Object::new(b"plaintext", &[]);

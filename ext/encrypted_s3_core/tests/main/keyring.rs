@@ -99,7 +99,7 @@ fn the_error_names_a_key_that_is_not_configured() {
     let wrong = open(&envelopes(vec![key(Some("2019-key"), &[2; 32])]), &entries, None).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::Unwrap);
     assert!(!wrong.to_string().contains("decryption_keys"), "{wrong}");
-    // A description with anything but ASCII in it comes back from S3 encoded.
+    // S3 returns a description with non-ASCII characters encoded.
     *value(&mut entries, "x-amz-matdesc") = r#"=?UTF-8?Q?{"key=5Fid":"2018-key","a":"=C3=83=C2=A9"}?="#.to_owned();
     let encoded = open(&under(&[2; 32]), &entries, None).unwrap_err();
     assert!(encoded.to_string().contains("\"2018-key\""), "{encoded}");

@@ -55,7 +55,7 @@ fn pairs(entries: &Entries) -> impl Iterator<Item = (&str, &str)> + Clone {
     entries.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-/// The id of the key that opens it.
+/// The id of the key that unwraps the data key.
 async fn open(envelopes: &Envelopes, entries: &Entries) -> Result<String> {
     let opened = envelopes.open("a key", pairs(entries), None).await?;
     Ok(opened.key.unwrap().id.unwrap())

@@ -1,4 +1,4 @@
-//! Reading CBC objects: plaintext is returned only after the whole object was checked, and every defect is the same
+//! Reading CBC objects: plaintext is returned only after the whole object was checked, and all defects cause the same
 //! error.
 
 use std::collections::HashSet;

@@ -1,5 +1,5 @@
-//! Recovery keys: a data key that is wrapped once more. The keys and the objects of another writer come from a program in
-//! another language, which was written from `docs/format.md`.
+//! Recovery keys, with which a data key is wrapped a second time. Keys and objects of another writer are from a program
+//! in another language, which was written from `docs/format.md`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ fn writer(policy: Policy, keys: &[usize]) -> Envelopes {
     Envelopes { recovery: Recovery::for_writing(keys).expect("few"), ..with_policy(policy, vec![key(None, &[2; 32])]) }
 }
 
-/// Has only one recovery key that the objects are for.
+/// A reader with only one of the objects' recovery keys.
 fn reader(at: usize) -> Envelopes {
     let recovery = Recovery::for_reading(private(at)).expect("private");
     Envelopes { recovery, ..with_policy(Policy::default(), vec![key(None, &[9; 32])]) }

@@ -1,4 +1,4 @@
-//! Rotation leaves the body unchanged, the new key opens it, and the old key is no longer needed.
+//! Rotation does not change the body, the new key decrypts it, and the old key is no longer needed.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::support::{
 
 static PEM: LazyLock<String> = LazyLock::new(|| rsa_pem(2048));
 
-/// The private key of a vector with an RSA key of so many bits, in PEM.
+/// The private key of a vector with an RSA key of this size, in PEM.
 fn rsa_pem(bits: usize) -> String {
     let path = format!("{}/../../spec/vectors/rb-v2-rsa{bits}-100.json", env!("CARGO_MANIFEST_DIR"));
     let vector: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -84,7 +84,7 @@ fn the_wrapped_key_has_the_specified_name_and_the_length_of_the_modulus() {
         let (mut v2, _) = sealed(&envelopes(vec![writer]));
         assert_eq!(value(&mut v2, "x-amz-wrap-alg"), "RSA-OAEP-SHA1");
         assert_eq!(STANDARD.decode(value(&mut v2, "x-amz-key-v2")).unwrap().len(), bits / 8);
-        // S3 holds 2 KB of metadata.
+        // S3 allows 2 KB of metadata.
         assert!(v2.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() < 1024);
     }
     let (mut v3, _) = sealed(&with_policy(committing(), vec![public(None)]));

@@ -11,7 +11,7 @@ use proptest::sample::Index;
 
 use crate::segments::{Object, bytes, format, size};
 
-/// The action of a person who can write to the bucket.
+/// An action of an attacker with write access to the bucket.
 #[derive(Clone, Debug)]
 enum Attack {
     FlipBody(Index),
@@ -197,8 +197,8 @@ proptest! {
         let is_whole = object.body == original.body && object.id == original.id && object.data_key == original.data_key;
         let has_other_envelope = object.id == other.id && object.data_key == other.data_key;
         match read {
-            // An exchanged object is detected by its place, not by its content. Here the bytes must belong to
-            // the envelope.
+            // An exchanged object is detected by its place entry, not by its content. Here the bytes must match the
+            // envelope.
             Ok(read) if has_other_envelope => {
                 let text = bytes(sizes.1);
                 let part = wanted.start.min(text.len())..wanted.end.min(text.len());

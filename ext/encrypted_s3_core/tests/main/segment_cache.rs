@@ -1,4 +1,4 @@
-//! The maps that are kept, and the objects for which they are used.
+//! The cached maps, and the objects for which they are used.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use crate::support::{kind, pieces};
 
 mod legacy;
 
-/// An object in a bucket, with the map beside it, and its opened envelope.
+/// An object in a bucket, with its map and its opened envelope.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub data_key: [u8; 32],
@@ -60,7 +60,7 @@ impl Object {
         Arc::new(map).reader(&self.key(), self.text_len()?)
     }
 
-    /// Checks the whole object and makes a map.
+    /// Checks the whole object and computes a map.
     pub fn checked(&self, purpose: Purpose) -> Result<Map> {
         let length = usize::try_from(self.text_len()?).unwrap();
         let mut checking = Checking::start(&self.key(), purpose)?;
@@ -129,7 +129,7 @@ proptest! {
         let layout = Layout::of(size as u64);
         let bytes = layout.bytes_of(layout.segments_of(wanted.start as u64..wanted.end as u64));
         prop_assert!(bytes.end - bytes.start <= (wanted.len() + 2 * SEGMENT_LEN) as u64);
-        // Only those segments are kept.
+        // Other segments are overwritten.
         for (at, byte) in object.body.iter_mut().enumerate() {
             if !bytes.contains(&(at as u64)) {
                 *byte ^= 0xff;
@@ -261,8 +261,8 @@ fn a_part_of_a_map_cannot_be_stored() {
     assert_eq!(part.to_sidecar(), None);
 }
 
-/// A store may keep the entity tag while an attacker changes the metadata: the ciphertext would match the map and
-/// decrypt to something else.
+/// An attacker may change the metadata without the entity tag. The ciphertext would match the map, but decrypt to other
+/// bytes.
 #[test]
 fn a_map_belongs_to_one_envelope() {
     for purpose in [Purpose::Memory, Purpose::Storing] {

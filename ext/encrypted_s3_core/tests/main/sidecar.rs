@@ -1,4 +1,4 @@
-//! `<key>.segments`, the object that an upload stores beside another: storing, using, replacing and deleting it.
+//! The segment map that an upload stores as `<key>.segments`: storing, using, replacing and deleting it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ fn body(memory: &MemoryStore, key: &str) -> Bytes {
     memory.object(key).unwrap().1
 }
 
-/// Reads the whole object by the map that is stored beside it; `None` when that is not the object's map.
+/// Reads the whole object with its stored map; `None` if that is not the object's map.
 fn read_by_map(memory: &MemoryStore, envelopes: &Envelopes) -> Option<Vec<u8>> {
     let (object, body) = memory.object(KEY)?;
     let metadata: Vec<_> = object.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -211,7 +211,7 @@ async fn objects_cannot_have_the_key_of_a_map() {
     let error = begun.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains(SIDECAR), "{error}");
-    // Ends like the key of a map, but belongs to no object.
+    // Like the key of a map, but of no object.
     Upload::begin(Arc::new(memory), &keyring(7), PLAN, ".segments", UploadOptions::default()).now().unwrap();
 }
 

@@ -118,7 +118,7 @@ pub fn decrypt(key: ContentKey, body: &[u8], lengths: &[usize]) -> Result<Vec<u8
     Ok(plaintext)
 }
 
-/// The private key in a PEM file of the traditional kind (PKCS#1), which the crate takes as PKCS#8.
+/// The private key in a PEM file with PKCS#1, converted to PKCS#8 for the crate.
 pub fn rsa_private(pem: &str) -> RsaKey {
     let lines = pem.lines().filter(|line| !line.starts_with("-----"));
     let pkcs1 = STANDARD.decode(lines.collect::<String>()).unwrap();

@@ -192,7 +192,7 @@ async fn upload(store: Arc<AwsStore>, size: usize) -> (encrypted_s3_core::Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_connection_is_not_an_error() {
-    // 5 MiB a second, never silent for long; the limit is one second.
+    // 5 MiB/s with short pauses; the limit without progress is one second.
     let (store, requests) = serve(|mut request: Request| async move {
         while request.take(256 * 1024).await? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! An uploaded object opens to the written bytes, and a failed upload stores nothing.
+//! An uploaded object decrypts to the written bytes, and a failed upload stores nothing.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn keyring() -> Envelopes {
     Keyring::new(vec![Key { id: Some("k".into()), key }]).unwrap().into()
 }
 
-/// Bytes that differ everywhere, so that a lost, duplicated or moved part is noticed.
+/// Bytes without repetition, so that a lost, duplicated or moved part is detected.
 fn plaintext(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i ^ (i >> 8) ^ (i >> 17)) as u8).collect()
 }

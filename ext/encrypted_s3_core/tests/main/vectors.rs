@@ -140,7 +140,7 @@ async fn instruction_files_are_read_only_if_configured() {
     at_least(9, 3, refused);
 }
 
-/// Like Java's `reEncryptInstructionFile`: in V3 the object's own entries stay, and with them the commitment.
+/// Like Java's `reEncryptInstructionFile`: in V3 the object keeps its own entries, including the commitment.
 #[test]
 fn a_rewrapped_instruction_file_opens_the_object_with_the_new_key() {
     let mut rewrapped = 0;
@@ -164,7 +164,7 @@ fn a_rewrapped_instruction_file_opens_the_object_with_the_new_key() {
     at_least(5, 3, rewrapped);
 }
 
-/// V1 must not report a wrong key as such: it fails like a damaged body.
+/// In V1 a wrong key must cause the same error as a damaged body.
 #[test]
 fn wrong_keys_open_nothing() {
     for vector in Vector::all().iter().filter(|vector| vector.is_valid() && vector.expected_error().is_none()) {
@@ -175,7 +175,7 @@ fn wrong_keys_open_nothing() {
     }
 }
 
-/// The bodies of other formats and keys are GCM as well, V3 with additional data.
+/// The bodies of other formats and keys are also GCM, in V3 with additional data.
 fn decrypts_every_gcm_body<B: Backend>() {
     let mut decrypted = 0;
     for vector in Vector::all().iter().filter(|vector| vector.is_valid()) {

@@ -1,4 +1,4 @@
-//! Attacks on the map beside an object. They may only cost readers time.
+//! Attacks on the map of an object. They may only make reads slower.
 
 use super::*;
 

@@ -14,7 +14,7 @@ async fn a_range_fetches_only_the_header_and_its_tags_of_a_map_too_large_to_keep
     // The map is requested together with the object if the part is far enough in it, otherwise when the size is known.
     for (tags, first) in [(4, 3 * SEGMENT + 9), (4, 12 * SEGMENT + 9), (20, 12 * SEGMENT), (1, 19 * SEGMENT)] {
         let plan = few_tags(tags);
-        // No map is kept, so that the second read makes the same requests as the first.
+        // No map is cached, so that the second read makes the same requests as the first.
         for _ in 0..2 {
             let (requests, bytes) = (bucket.memory.calls("get"), bucket.memory.bytes_read() as usize);
             assert!(bucket.range(&plan, first, 100).await.unwrap() == text(SIZE)[first..first + 100]);
@@ -76,7 +76,7 @@ async fn a_changed_object_or_map_is_noticed_with_partly_fetched_maps() {
         wrong[at] ^= 1;
         bucket.put_beside(wrong);
         assert!(bucket.range(&plan, first, 100).await.unwrap() == text(SIZE)[first..first + 100], "at {at}");
-        // An object that does not begin like a map is left as it is.
+        // An object that does not begin like a map is not replaced.
         assert_eq!(bucket.has_beside(&right).await, at != 0, "at {at}");
         bucket.put_beside(right[..tag_of_12].to_vec());
         assert!(bucket.range(&plan, first, 100).await.unwrap() == text(SIZE)[first..first + 100]);

@@ -25,7 +25,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
-    /// Reading, skipping, interrupting and rotating in any order gives the bytes of the object, in order.
+    /// Reading, skipping, interrupting and rotating in any order returns the bytes of the object, in order.
     #[test]
     fn any_sequence_of_steps_returns_the_bytes_in_order(
         size in prop_oneof![1..300_000usize, Just(SIZE), Just(4 * SEGMENT)],

@@ -1,4 +1,4 @@
-//! The map that is stored beside an object: it saves readers a pass, and a wrong one does no harm.
+//! The stored map of an object: it saves readers a pass over the object, and a wrong one does no harm.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Downloads into a file: all of the object at the position of the file, or nothing.
+//! Downloads into a file: write the whole object at the position of the file, or nothing.
 
 use super::*;
 
@@ -41,7 +41,7 @@ async fn a_file_gets_the_whole_object() {
     }
 }
 
-/// A file that holds "before ", "before " and "after", or "before " and is only appended to; positioned behind "before ".
+/// A file with "before " and `after`, positioned after "before ". With `append`, it is positioned at its end.
 fn begun_file(after: &str, append: bool) -> tempfile::NamedTempFile {
     let named = tempfile::NamedTempFile::new().unwrap();
     named.as_file().write_all(b"before ").unwrap();

@@ -62,7 +62,7 @@ fn long_instruction_files_are_refused() {
 fn a_duplicate_name_in_an_instruction_file_is_refused() {
     let envelopes = Envelopes { instruction_file_suffix: Some(".instruction".into()), ..under(&[1; 32]) };
     let (_, entries) = envelopes.seal("a").now().unwrap();
-    // The entry of the place stays with the object.
+    // The place entry stays in the object's metadata.
     let envelope = entries.iter().filter(|(name, _)| name != ENTRY);
     let pairs: Vec<_> = envelope.map(|(name, value)| format!("{name:?}:{value:?}")).collect();
     let file = |pairs: &[String]| format!("{{{}}}", pairs.join(","));

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn an_upload_holds_no_more_parts_than_documented() {
-    // In a process of its own, because other tests use memory too.
+    // In its own process, because other tests use memory too.
     let mut test = std::process::Command::new(std::env::current_exe().unwrap());
     let ended = test.args(["--ignored", "--exact", "upload::parts::parts_that_an_upload_holds"]).output().unwrap();
     let said = String::from_utf8_lossy(&ended.stdout);

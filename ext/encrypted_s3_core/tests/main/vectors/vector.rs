@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Entries, decrypt, key, rsa_private, with_policy};
 
-/// The number in this repository. A folder with missing vectors would pass silently.
+/// The number of vectors. Without it, the tests would pass with a folder where vectors are missing.
 pub const TOTAL: usize = 94;
 
 /// The KMS key of the vectors that have one.
@@ -100,7 +100,7 @@ impl Vector {
         Context::new(given.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned()))).unwrap()
     }
 
-    /// A KMS that opens the vector's wrapped key, in its own context only.
+    /// A KMS that unwraps the vector's data key, only in the vector's context.
     pub fn kms(&self) -> MemoryKms {
         let (kms, key) = (MemoryKms::new(), &self.json["key"]);
         let metadata = self.entries();
