@@ -13,7 +13,7 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.2"
   spec.required_rubygems_version = ">= 3.3.11"
 
-  # The documents, too: the README, messages and comments lead to them.
+  # Including the documents, to which the README, messages and comments refer.
   spec.files = Dir[
     "exe/*", "lib/**/*.{rb,rake,tt,erb}", "lib/generators/**/USAGE", "app/**/*.rb", "config/**/*.{rb,yml}",
     "sig/**/*.rbs", "ext/**/*.{rs,rb,toml}", "Cargo.toml", "Cargo.lock", "rustfmt.toml",
@@ -27,7 +27,7 @@ Gem::Specification.new do |spec|
   spec.metadata["rubygems_mfa_required"] = "true"
 
   spec.add_dependency "activestorage", ">= 7.1"
-  # Ruby 4.0 does not count it among the gems that need no mention any more.
+  # No longer a default gem in Ruby 4.0.
   spec.add_dependency "logger", ">= 1.4.2"
   spec.add_dependency "railties", ">= 7.1"
   spec.add_dependency "rb_sys", "~> 0.9"

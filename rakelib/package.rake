@@ -10,8 +10,8 @@ namespace :package do
     FileUtils.rm_rf(folder)
     package = NativeGem.pack(Gem::Specification.load("encrypted_s3_service.gemspec"), folder)
 
-    # Outside of the bundle, as an application has it. RubyGems builds in its own way and compiles our crates again; the
-    # others, which take minutes, are those of this checkout.
+    # Outside of the bundle, as in an application. RubyGems compiles our crates again. The others, which take minutes,
+    # are taken from this checkout.
     home = File.join(folder, "home")
     ours = ENV.slice("SOURCE_DATE_EPOCH", "MAKEFLAGS", "RB_SYS_CARGO_TARGET_DIR", "RB_SYS_GLOBAL_RUSTFLAGS")
     environment = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(File::PATH_SEPARATOR), **ours }

@@ -4,7 +4,7 @@ require_relative "rails_helper"
 require_relative "support/encrypted_objects"
 require_relative "support/samples"
 
-# Helpers of the specs of Active Storage's features.
+# Helpers for the specs of Active Storage's features.
 module ActiveStorageFeatures
   # @return [ActiveStorage::Blob] uploaded through the dummy application's encrypted service
   def blob_of(data, filename, **)
@@ -19,13 +19,13 @@ module ActiveStorageFeatures
     blob
   end
 
-  # @return [Hash] as a form gives a file to an attribute
+  # @return [Hash] an attachable file, for an attribute
   def attachable(data, filename) = { io: StringIO.new(data), filename: filename }
 
-  # @return [Array(Integer, Integer)] width and height of a picture, as ImageMagick sees it
+  # @return [Array(Integer, Integer)] width and height of a picture, according to ImageMagick
   def dimensions(picture) = identify(picture, "%w %h").split.map(&:to_i)
 
-  # @return [String] what ImageMagick calls its format
+  # @return [String] ImageMagick's name of its format
   def format_of(picture) = identify(picture, "%m")
 
   def identify(picture, format)

@@ -11,7 +11,7 @@ ActiveRecord::Schema.verbose = false
 load Rails.root.join("db/schema.rb")
 
 RSpec.configure do |config|
-  # Attachments upload after the commit, which a surrounding transaction would delay for ever.
+  # Attachments are uploaded after the commit, which never happens inside a surrounding transaction.
   config.use_transactional_fixtures = false
   config.include ActiveJob::TestHelper
   config.include ActiveSupport::Testing::TimeHelpers

@@ -26,6 +26,6 @@ RSpec.configure do |config|
 
   config.include TestStore::Helpers
 
-  # A transfer that hangs must fail one example and not hang the whole run.
+  # A transfer that hangs must fail one example, not stop the whole run.
   config.around { |example| Timeout.timeout(example.metadata.fetch(:patience, 120)) { example.run } }
 end

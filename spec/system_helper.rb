@@ -7,12 +7,12 @@ require_relative "support/samples"
 
 Capybara.app = RequestLog.new(Rails.application)
 
-# Helpers of the specs with the dummy application in a browser.
+# Helpers for the specs with the dummy application in a browser.
 module SystemHelpers
   # @return [Array<RequestLog::Entry>]
   def requests = Capybara.app.entries
 
-  # @return [ActiveStorage::Blob] stored encrypted, as what its name's ending and its bytes say
+  # @return [ActiveStorage::Blob] stored encrypted, with the type that follows from its name and its bytes
   def blob_of(data, filename) = ActiveStorage::Blob.create_and_upload!(io: StringIO.new(data), filename: filename)
 
   # @return [String] the path of a file's link, which redirects to the address of the service
