@@ -40,6 +40,22 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret) { expect_to_work }
   end
 
+  it "uses the endpoint and the region of the environment or a profile too, unless the settings have their own" do
+    elsewhere = { endpoint: nil, region: nil }
+    with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret, "AWS_REGION" => server.region) do
+      %w[AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3].each do |name|
+        with_environment(name => server.endpoint) { expect_to_work(**elsewhere) }
+        with_environment(name => "http://127.0.0.1:9") { expect_to_work }
+      end
+    end
+    Tempfile.create("config") do |file|
+      file.write("[profile spec]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\n" \
+                 "region = #{server.region}\nendpoint_url = #{server.endpoint}\n")
+      file.flush
+      with_environment("AWS_CONFIG_FILE" => file.path) { expect_to_work(**elsewhere, profile: "spec") }
+    end
+  end
+
   it "uses those of a profile, from AWS_PROFILE or the setting, with its region" do
     Tempfile.create("credentials") do |file|
       file.write("[spec]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\nregion = #{server.region}\n")

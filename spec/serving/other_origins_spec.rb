@@ -144,6 +144,15 @@ RSpec.describe "Pages of other origins", type: :request do
       end
     end
 
+    it "may be listed with the default port, which browsers leave out" do
+      with(cors_origins: ["https://shop.example.com:443", "http://Shop.example.com:80", "https://example.com:80"]) do
+        %w[https://shop.example.com http://shop.example.com https://example.com].each do |origin|
+          get url, headers: { "Origin" => origin }
+          expect(allowed_origin).to eq(origin.include?("shop") ? origin : nil)
+        end
+      end
+    end
+
     it "are not allowed to send cookies" do
       ask_first(upload_url, "PUT")
       expect(response.headers).not_to have_key("access-control-allow-credentials")

@@ -9,6 +9,10 @@ module EncryptedS3Service
       # Response headers that scripts may read.
       EXPOSED = %w[Accept-Ranges Content-Disposition Content-Length Content-Range ETag].join(", ").freeze
 
+      # Ports that are not part of an origin, by scheme.
+      DEFAULT_PORTS = { "http" => ":80", "https" => ":443" }.freeze
+      private_constant :DEFAULT_PORTS
+
       # Rails' own controllers, to which the links in a page lead.
       RAILS_CONTROLLERS = %w[Blobs Representations].flat_map do |kind|
         %w[Redirect Proxy].map { |way| "ActiveStorage::#{kind}::#{way}Controller" }
@@ -37,8 +41,11 @@ module EncryptedS3Service
         def allows?(entry, origin)
           return Regexp.new("\\A(?:#{entry.source})\\z", entry.options).match?(origin) if entry.is_a?(Regexp)
 
-          entry == "*" || entry.casecmp?(origin)
+          entry == "*" || as_sent(entry).casecmp?(origin)
         end
+
+        # Browsers leave the default port out.
+        def as_sent(entry) = entry.delete_suffix(DEFAULT_PORTS.fetch(entry[/\A[a-z]+/i].to_s.downcase, ""))
       end
 
       # Rack application for preflight requests (`OPTIONS`).
