@@ -59,6 +59,22 @@ RSpec.describe EncryptedS3Service::Tenant do
     expect([firm.s3_service_name, firm.encrypts_files?]).to eq([nil, false])
   end
 
+  it "accepts conditions like Rails' callbacks: a lambda without parameters, which runs on the tenant, and lists" do
+    firms = [
+      tenant(name: "a") { encrypts_files_with :encrypted, if: -> { storage_service == "a" } },
+      tenant(name: "a") { encrypts_files_with :encrypted, if: [:new_record?, -> { name == "a" }, :name.to_proc] },
+      tenant(name: "a") { encrypts_files_with -> { "encrypted" if name == "a" }, unless: %i[persisted? encrypted] }
+    ]
+    expect(firms.map(&:s3_service_name)).to all(eq(:encrypted))
+    firms.first.name = firms.second.name = "b"
+    firms.third.encrypted = true
+    expect(firms.map(&:s3_service_name)).to all(be_nil)
+    [true, nil, [], [:encrypted?, nil], { encrypted: true }].each do |condition|
+      expect { tenant { encrypts_files_with :encrypted, if: condition } }
+        .to raise_error(ArgumentError, /`if:` of encrypts_files_with must be the name of a method, a Proc/)
+    end
+  end
+
   it "sets another attribute, or none, if the class says so" do
     person = tenant { encrypts_files_with :encrypted, current: "Current.person" }
     nobody = tenant { encrypts_files_with :encrypted, current: false }

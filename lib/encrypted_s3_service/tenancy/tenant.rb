@@ -43,6 +43,22 @@ module EncryptedS3Service
         raise ConfigurationError, "#{tenant.class} is used as a tenant but does not include " \
                                   "EncryptedS3Service::Tenant."
       end
+
+      # A wrong condition would raise only when the first file is stored.
+      # @param conditions [Hash] see {ClassMethods#encrypts_files_with}
+      # @return [void]
+      # @raise [ArgumentError] for other conditions than `if:` and `unless:`, and for other kinds of them
+      # @api private
+      def check_conditions(conditions)
+        conditions.assert_valid_keys(:if, :unless)
+        conditions.each do |word, condition|
+          all = condition.is_a?(Array) ? condition : [condition]
+          next if all.any? && all.all? { |one| one.is_a?(Symbol) || one.is_a?(String) || one.respond_to?(:call) }
+
+          raise ArgumentError, "`#{word}:` of encrypts_files_with must be the name of a method, a Proc, or an Array " \
+                               "of these, not #{condition.inspect}."
+        end
+      end
     end
 
     included do
@@ -59,20 +75,20 @@ module EncryptedS3Service
       #     encrypts_files_with(if: :encrypted?, &:storage_service)  # one per tenant; the method returns a name
       #
       # @param service [Symbol, String, Proc, nil] a name in `config/storage.yml`, or a Proc that receives the tenant
-      #   and returns one
+      #   and returns one. A Proc without parameters runs on the tenant, as in Rails' callbacks
       # @param current [String, false, nil] the attribute that {Tenant#with_s3_settings} sets, for example
       #   "Current.user"; false for none, nil for `config.encrypted_s3_service.current_tenant`
-      # @param conditions [Hash] `if:` and `unless:`, each a method name of the tenant or a Proc that receives the
-      #   tenant: whether its files are encrypted
+      # @param conditions [Hash] `if:` and `unless:`, each a method name of the tenant, a Proc like `service`, or an
+      #   Array of these: whether its files are encrypted
       # @param block [Proc] used as `service`
       # @return [void]
       # @raise [ConfigurationError] when no service is given
-      # @raise [ArgumentError] for other conditions than `if:` and `unless:`
+      # @raise [ArgumentError] for other conditions than `if:` and `unless:`, and for other kinds of them
       def encrypts_files_with(service = nil, current: nil, **conditions, &block)
         service ||= block
         raise ConfigurationError, "encrypts_files_with of #{name} needs a service." if service.nil?
 
-        conditions.assert_valid_keys(:if, :unless)
+        Tenant.check_conditions(conditions)
         CurrentTenant.new(current) if current
         self.encrypted_s3_declaration = Declaration.new(service:, conditions:, current:)
       end
@@ -101,7 +117,7 @@ module EncryptedS3Service
       return unless encrypts_files?
 
       service = s3_declaration.service
-      name = service.respond_to?(:call) ? service.call(self) : service
+      name = service.respond_to?(:call) ? s3_result_of(service) : service
       # The default service could store these files in plaintext.
       raise ConfigurationError, "The files of #{s3_label} must be encrypted, but no service is given." if name.blank?
 
@@ -112,13 +128,19 @@ module EncryptedS3Service
     # @return [Boolean] whether {ClassMethods#encrypts_files_with} applies to this tenant
     # @raise [ConfigurationError] when the class does not declare a service
     def encrypts_files?
-      s3_declaration.conditions.all? do |word, condition|
-        met = condition.respond_to?(:call) ? condition.call(self) : send(condition)
-        word == :if ? met : !met
+      s3_declaration.conditions.all? do |word, conditions|
+        met = Array.wrap(conditions).map { |condition| s3_result_of(condition) }
+        word == :if ? met.all? : met.none?
       end
     end
 
     private
+
+    def s3_result_of(source)
+      return send(source) unless source.respond_to?(:call)
+
+      source.is_a?(Proc) && source.arity.zero? ? instance_exec(&source) : source.call(self)
+    end
 
     def s3_declaration
       self.class.encrypted_s3_declaration or
