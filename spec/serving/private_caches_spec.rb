@@ -162,8 +162,8 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
   end
 
   describe "excludes the responses of Rails' proxies" do
-    def failing(status)
-      get rails_storage_proxy_path(@blob)
+    def failing(status, **headers)
+      get rails_storage_proxy_path(@blob), headers: headers
       expect([response.status, response.body]).to eq([status, ""])
       expect(cache_control).to eq(["no-cache"])
       expect(response.headers.to_h.keys.map(&:downcase)).not_to include("etag", "content-disposition")
@@ -183,6 +183,7 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
         failing(409)
         public_service.delete(@blob.key)
         failing(404)
+        failing(404, "Range" => "bytes=0-1")
       end
       failing(503)
     end

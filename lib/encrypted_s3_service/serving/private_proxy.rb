@@ -67,6 +67,11 @@ module EncryptedS3Service
 
           Connections.release
           super
+        rescue ActiveStorage::FileNotFoundError
+          raise unless encrypted?(blob)
+
+          expires_now
+          head :not_found
         end
 
         # Rails holds all requested bytes in memory at once, and its versions before the releases of spring 2026 have
