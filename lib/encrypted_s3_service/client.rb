@@ -5,6 +5,7 @@ require_relative "configuration"
 require_relative "errors"
 require_relative "garbage"
 require_relative "reader"
+require_relative "text"
 
 module EncryptedS3Service
   # Stores and reads encrypted objects in one bucket, or in one folder, without Rails. A client can be shared by threads
@@ -197,9 +198,14 @@ module EncryptedS3Service
     # @raise [NotFoundError]
     # @raise [TruncatedError] when it is too short for an encrypted object
     # @raise [Error]
-    def stat(key)
-      head = keyless.head(object_key(key))
-      raise NotFoundError, "There is no object #{key.inspect}." unless head
+    def stat(key) = stat_and_envelope(key).first
+
+    # @param key [String] UTF-8
+    # @return [Array(Stat, Rewrap::Envelope)] both from one HEAD request
+    # @raise (see #stat)
+    # @api private
+    def stat_and_envelope(key)
+      head = keyless.head(object_key(key)) or raise NotFoundError, "There is no object #{key.inspect}."
 
       # Objects that were stored under such a key before there were segment maps have an envelope.
       refuse_segment_map(key) if head[:format].nil? && segment_map?(key)
@@ -208,7 +214,7 @@ module EncryptedS3Service
         raise TruncatedError, "The object #{key.inspect} is too short to be an encrypted object."
       end
 
-      Stat.new(**head.slice(*Stat.members))
+      [Stat, Envelope].map { |facts| facts.new(**head.slice(*facts.members)) }
     end
 
     # Reads an object's metadata: its envelope and other entries. They are not authenticated.
@@ -364,12 +370,7 @@ module EncryptedS3Service
       raise ArgumentError, "A key must be a String, not #{key.class}." unless key.is_a?(String)
       raise ArgumentError, "A key must not be empty." if key.empty?
 
-      text = key.encoding == Encoding::BINARY ? key.dup.force_encoding(Encoding::UTF_8) : key.encode(Encoding::UTF_8)
-      raise ArgumentError, "A key must be valid UTF-8." unless text.valid_encoding?
-
-      configuration.prefix.key(text)
-    rescue EncodingError
-      raise ArgumentError, "A key must be valid UTF-8."
+      configuration.prefix.key(Text.utf8(key) || raise(ArgumentError, "A key must be valid UTF-8."))
     end
 
     # @return [String] the key in the bucket of a new object

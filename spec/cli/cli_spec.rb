@@ -179,6 +179,32 @@ RSpec.describe "The command encrypted_s3_service" do
       [[], options].each { |more| expect(succeed("decrypt", "body", *more, env: env)).to be_bytes(data) }
     end
 
+    # Names of files are bytes on Linux. Other systems refuse these.
+    it "takes files with names of any bytes, and the object's key only in UTF-8", if: RUBY_PLATFORM.include?("linux") do
+      name = "caf\xE9"
+      File.binwrite(name, data)
+      ["C", "C.UTF-8"].each do |locale|
+        env = { "LC_ALL" => locale, "LANG" => nil }
+        succeed("encrypt", name, "-o", "#{name}.enc", "--object-key", "café", "--force", env: env)
+        decrypt = ["decrypt", "#{name}.enc", "-o", "#{name}.dec", "--force", "--object-key"]
+        succeed(*decrypt, "café", env: env)
+        expect(File.binread("#{name}.dec")).to be_bytes(data)
+        expect(fail_with(1, *decrypt, "cafe", env: env)).to include("cafe")
+        expect(fail_with(2, *decrypt, name, env: env)).to include("--object-key must be valid UTF-8")
+        expect(fail_with(1, "decrypt", "s3://files/#{name}", env: env)).to include("A key must be valid UTF-8")
+      end
+    end
+
+    it "writes bytes as they are, whatever RUBYOPT says of encodings" do
+      aws_writes
+      take_out
+      ["-E UTF-8:UTF-8", "-E ISO-8859-1:UTF-8"].each do |option|
+        succeed("decrypt", "body", "-o", "plain", "--force", env: { "RUBYOPT" => option })
+        expect(File.binread("plain")).to be_bytes(data)
+        expect(succeed("decrypt", "body", env: { "RUBYOPT" => option })).to be_bytes(data)
+      end
+    end
+
     it "quotes nothing of a storage.yml with a Ruby error" do
       ['<%= ENV["ENCRYPTION_KEY" %>', "<% if true %>", '<%= raise LoadError, "hush" %>'].each do |wrong|
         File.write("storage.yml", "files:\n  bucket: x\n  encryption_key: hush#{wrong}\n")

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "open3"
 require "pathname"
 
 RSpec.describe EncryptedS3Service::Configuration, "with root" do
@@ -16,6 +17,29 @@ RSpec.describe EncryptedS3Service::Configuration, "with root" do
       expect(settings.inspect).to include("/srv/files")
     end
     expect(configuration(root: "files").root).to eq(File.join(Dir.pwd, "files"))
+  end
+
+  # There, names of folders are bytes.
+  it "may be in a folder with a name that is not ASCII, in the locale C too" do
+    Dir.mktmpdir do |folder|
+      Dir.mkdir("#{folder}/ü")
+      code = <<~'RUBY'
+        require "encrypted_s3_service"
+        key = "schl\u00FCssel"
+        ["files", "f\u00FCr", Pathname.pwd.join("path"), "#{Dir.pwd}/bytes"].each do |root|
+          client = EncryptedS3Service::Client.new(root: root, encryption_key: "k" * 32)
+          client.upload(key, StringIO.new("text"))
+          names = [key, key.b, key.dup.force_encoding("US-ASCII")]
+          puts "#{client.configuration.root.encoding} #{names.map { |name| client.download(name) }}"
+        end
+      RUBY
+      library = File.expand_path("../../lib", __dir__)
+      output, status = Open3.capture2e({ "LC_ALL" => "C" }, RbConfig.ruby, "-I", library, "-rstringio", "-rpathname",
+                                       "-e", code, chdir: "#{folder}/ü")
+      expect(status).to be_success, output
+      expect(output.lines(chomp: true)).to eq([%(UTF-8 ["text", "text", "text"])] * 4)
+      expect(Dir.children("#{folder}/ü")).to match_array(%w[files für path bytes])
+    end
   end
 
   ["~/files", "~", "file:///srv/files", "s3://files/a"].each do |root|

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "optparse"
+require_relative "../text"
 
 module EncryptedS3Service
   class CLI
@@ -83,13 +84,16 @@ module EncryptedS3Service
       def initialize(arguments)
         @key_files = []
         @settings = {}
-        rest = parser.permute(arguments)
+        rest = parser.permute(arguments.map { |argument| in_utf8(argument) })
         read_arguments(rest) unless @text
       rescue OptionParser::ParseError => e
         raise Error, e.message
       end
 
       private
+
+      # In any locale. The name of a file may have other bytes, which OptionParser takes only as binary text.
+      def in_utf8(argument) = Text.utf8(argument) || argument.b
 
       def read_arguments(rest)
         name = rest.shift
@@ -189,6 +193,8 @@ module EncryptedS3Service
           @instruction_file = value
         end
         parser.on("--object-key KEY", "the key of a local object in its bucket, to check or bind it") do |value|
+          raise Error, "--object-key must be valid UTF-8" if value.encoding == Encoding::BINARY
+
           @object_key = value
         end
         parser.on("--from KEY", "rebind: the key under which the object was written") { |value| @from = value }

@@ -19,7 +19,9 @@ module EncryptedS3Service
         # The name of the file is not part of it, because that may already have the maximum length.
         partial = File.join(File.dirname(path), ".encrypted_s3_service.#{SecureRandom.hex(6)}.part")
         # Until the file is complete, only its owner can read it.
-        File.open(partial, File::RDWR | File::CREAT | File::EXCL | File::BINARY, 0o600) do |file|
+        File.open(partial, File::RDWR | File::CREAT | File::EXCL, 0o600) do |file|
+          # File::BINARY would not prevent a conversion to Encoding.default_internal.
+          file.binmode
           yield file
           file.chmod(0o666 & ~File.umask)
           file.fsync

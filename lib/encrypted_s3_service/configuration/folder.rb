@@ -25,7 +25,7 @@ module EncryptedS3Service
                                  "<%= Rails.root.join(\"storage/encrypted\") %>")
         end
         refuse(settings, FOREIGN)
-        File.absolute_path(root).freeze
+        File.absolute_path(root, Text.utf8(Dir.pwd)).freeze
       end
 
       # @param settings [Options] an entry, or its settings under `upload`

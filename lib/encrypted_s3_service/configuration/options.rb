@@ -2,6 +2,7 @@
 
 require_relative "confidential"
 require_relative "../errors"
+require_relative "../text"
 require_relative "foreign_names"
 
 module EncryptedS3Service
@@ -61,11 +62,7 @@ module EncryptedS3Service
         text = value.is_a?(String) || value.is_a?(Symbol)
         refuse name, "must be a String#{quoting(value)}, not #{value.class}" unless text
 
-        text = value.to_s.encode(Encoding::UTF_8)
-        refuse name, "must be valid UTF-8 without line breaks" if !text.valid_encoding? || text.match?(/[\0\r\n]/)
-        text.dup.freeze
-      rescue EncodingError
-        refuse name, "must be valid UTF-8 without line breaks"
+        text(name, value.to_s)
       end
 
       # @return [String, nil] any text; messages never quote it
@@ -79,7 +76,7 @@ module EncryptedS3Service
       # @return [String, nil] a path, which can be given as a Pathname
       def path(name)
         value = raw(name)
-        value.respond_to?(:to_path) ? value.to_path.dup.freeze : string(name)
+        value.respond_to?(:to_path) ? text(name, value.to_path) : string(name)
       end
 
       # @return [Boolean]
@@ -134,6 +131,13 @@ module EncryptedS3Service
       end
 
       private
+
+      def text(name, value)
+        text = Text.utf8(value)
+        return text.freeze if text && !text.match?(/[\0\r\n]/)
+
+        refuse name, "must be valid UTF-8 without line breaks"
+      end
 
       def public_attributes = { within: @within, given: @given.keys }
 
