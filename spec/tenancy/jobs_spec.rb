@@ -96,6 +96,24 @@ RSpec.describe EncryptedS3Service::Job do
     expect(made(name)).to eq(%w[encrypted encrypted])
   end
 
+  it "has no customer in a retry if it had none and has set one itself" do
+    [TenantJob, ActiveJob::Base].each do |base|
+      organisation = customer
+      job = stub_const("WanderingJob", Class.new(base) do
+        retry_on TenantJob::Hiccup, wait: 0
+        define_method(:perform) do |name|
+          TenantJob.make(name)
+          Current.organisation = organisation
+          raise TenantJob::Hiccup if executions == 1
+        end
+      end)
+      execute(data_of(job.new("#{base} #{name}")))
+      expect(enqueued_jobs.last["encrypted_s3_service"].to_h).to eq({})
+      execute(enqueued_jobs.last.except(:job, :args, :queue))
+      expect(ActiveStorage::Blob.where(filename: "#{base} #{name}").pluck(:service_name)).to eq(%w[local local])
+    end
+  end
+
   it "looks up no record when a dashboard deserializes it" do
     data = customer.with_s3_settings { data_of(TenantJob.new(name)) }
     customer.destroy!

@@ -48,12 +48,12 @@ module EncryptedS3Service
     # tenant's block.
     # @return [void]
     def capture_s3_tenant
-      @s3_captured = s3_capture unless @s3_carried || !s3_tenant_carried?
+      @s3_captured = @s3_found || s3_capture unless @s3_carried || !s3_tenant_carried?
     end
 
     # @return [Object] the job's result
     def perform_now
-      return super unless @s3_carried
+      return s3_perform_as_found { super } unless @s3_carried
 
       entered = false
       begin
@@ -79,6 +79,15 @@ module EncryptedS3Service
       return name == "ActiveStorage::MirrorJob" if name.start_with?("ActiveStorage::")
 
       EncryptedS3Service.settings.carry_tenant_in_jobs
+    end
+
+    # A job without a tenant may set one itself, for example each tenant in turn. Its retry must not begin with that
+    # one, but as this attempt began.
+    def s3_perform_as_found
+      @s3_found = JobContext.capture_leniently if s3_tenant_carried?
+      yield
+    ensure
+      @s3_found = nil
     end
 
     def s3_capture = s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently
