@@ -6,6 +6,8 @@ namespace :encrypted_s3_service do
     require "encrypted_s3_service"
 
     $stdout.puts EncryptedS3Service::EncryptionKey.generate
+    # Ruby ignores errors of the last write when the process ends, for example on a full disk.
+    $stdout.flush
     warn <<~ADVICE
 
       This key is not stored anywhere. Put it into the credentials (bin/rails credentials:edit):
@@ -32,6 +34,7 @@ namespace :encrypted_s3_service do
     name = ENV["TRANSIT_KEY"].presence or abort "Name the transit key that encrypts the new key: TRANSIT_KEY=name"
 
     puts custodian.wrap(SecureRandom.bytes(EncryptedS3Service::EncryptionKey::SIZE), key: name)
+    $stdout.flush
   rescue EncryptedS3Service::Error => e
     abort e.message
   end

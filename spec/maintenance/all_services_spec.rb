@@ -153,6 +153,22 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       end
     end
 
+    it "stop the run with the first one that is not in the file because the disk is full",
+       if: File.exist?("/dev/full") do
+      missing_blobs(3)
+      expect { command(FAILURES: "/dev/full", CONCURRENCY: "1").rotate }
+        .to raise_error(EncryptedS3Service::FileError, %r{FAILURES: cannot write the file: No space.*/dev/full.*blob})
+    end
+
+    it "are retried by queries with the ids of one batch each, however many there are" do
+      missing_blobs(1200)
+      ids = ActiveStorage::Blob.ids
+      File.write(path, ids.map { |id| "#{id}\tfailed\tblob #{id}\n" }.join)
+      asked = queries { command(RETRY: path, CONCURRENCY: "16").audit }
+      expect(output.string).to include("\n1200 objects missing:\n")
+      expect(asked.map { |sql| sql[/IN \(.*?\)/].to_s.count(",") + 1 }.max).to eq(500)
+    end
+
     it "show no control characters of keys at a terminal" do
       missing_blobs(1)
       ActiveStorage::Blob.update_all(key: "gone\e[2J\r")

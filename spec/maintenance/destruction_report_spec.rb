@@ -200,6 +200,42 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(run(REPORT: "other", REPORT_SIGNING_KEY: pair.private_to_pem)).to be(true)
   end
 
+  def write_with_limit(report, bytes)
+    process = fork do
+      # Without this, the limit kills the process. With it, the write fails.
+      trap("XFSZ", "IGNORE")
+      Process.setrlimit(:FSIZE, bytes)
+      report.write("report")
+      exit!(0)
+    rescue EncryptedS3Service::FileError => e
+      $stderr.reopen(File::NULL)
+      File.write("said", e.message)
+      exit!(3)
+    end
+    Process.wait2(process).last.exitstatus
+  end
+
+  it "is written whole or not at all, so that it can be written again" do
+    store(1)
+    destroy("1")
+    report = described_class.new(signature: EncryptedS3Service::ReportSignature.new(pair.private_to_pem)).run
+    # Enough for the first file and its signature, and not for the page.
+    expect(write_with_limit(report, JSON.pretty_generate(report.to_h).bytesize + 1)).to eq(3)
+    expect(File.read("said")).to match(/\AThe report cannot be written: File too large/)
+    expect(Dir.children(".")).to eq(["said"])
+    expect(report.write("report").size).to eq(4)
+  end
+
+  it "is refused before anything is tried, if it cannot be written" do
+    store(1)
+    destroy("1")
+    File.symlink("nowhere", "there.html.sig")
+    expect(EncryptedS3Service::UnreadableFiles).not_to receive(:new)
+    { "there" => /there.html.sig already exists/, "no/report" => /there is no folder no/ }.each do |path, message|
+      expect { run(REPORT: path) }.to raise_error(EncryptedS3Service::FileError, message)
+    end
+  end
+
   it "can cover one service" do
     [1, 2].each { |tenant| store(tenant) }
     destroy("1")

@@ -290,6 +290,38 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       end
     end
 
+    it "get no copies if the database may only be read" do
+      blob = blob_of("data", "a.txt", service_name: "local")
+      migrate = -> { described_class.new(from: :local, to: :encrypted).run }
+      refusal = /active_storage_blobs cannot be changed \(ActiveRecord::\w+.*may write/
+      ActiveRecord::Base.while_preventing_writes do
+        expect(&migrate).to raise_error(EncryptedS3Service::ConfigurationError, refusal)
+        expect(described_class.new(from: :local, to: :encrypted, dry_run: true).run).to have_attributes(moved: 1)
+      end
+      ActiveStorage::Blob.connection.execute("PRAGMA query_only = 1")
+      expect(&migrate).to raise_error(EncryptedS3Service::ConfigurationError, refusal)
+      expect(server.list(bucket)).not_to include(blob.key)
+    ensure
+      ActiveStorage::Blob.connection.execute("PRAGMA query_only = 0")
+    end
+
+    it "get no further copies when the database has become read-only" do
+      stub_const("#{described_class}::BATCH", 2)
+      keys = Array.new(5) { |number| blob_of("data", "#{number}.txt", service_name: "local").key }
+      connection = ActiveStorage::Blob.connection
+      failover = lambda do |*, payload|
+        # A test file comes before the copies.
+        connection.execute("PRAGMA query_only = 1") if keys.include?(payload[:key])
+      end
+      ActiveSupport::Notifications.subscribed(failover, "service_upload.active_storage") do
+        expect { described_class.new(from: :local, to: :encrypted, concurrency: 1).run }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /cannot be changed/)
+      end
+      expect((server.list(bucket) & keys).size).to eq(2)
+    ensure
+      connection.execute("PRAGMA query_only = 0")
+    end
+
     it "must exist and be different" do
       expect { migrate(to: :nowhere) }.to raise_error(EncryptedS3Service::ConfigurationError, /no service "nowhere"/)
       expect { migrate(to: "local") }.to raise_error(EncryptedS3Service::ConfigurationError, /same service, local/)

@@ -68,6 +68,16 @@ RSpec.describe "The tasks in a Rails application" do
     end
   end
 
+  # Ruby writes the rest of a short output when it exits, and ignores errors of this write.
+  it "fail if their output cannot be written, however short it is", if: File.exist?("/dev/full") do
+    %w[generate_key unreadable].each do |task|
+      library = File.expand_path("../../lib", __dir__)
+      process = spawn(RbConfig.ruby, "-rbundler/setup", "-I", library, "-S", "rake", "encrypted_s3_service:#{task}",
+                      chdir: File.expand_path("../dummy", __dir__), out: "/dev/full", err: File::NULL)
+      expect(Process.wait2(process).last.exitstatus).to eq(1), task
+    end
+  end
+
   it "are listed with a description" do
     output, = rake("-T", "encrypted_s3_service")
     expect(output).to match(/encrypted_s3_service:doctor +# Test the/).and match(/:generate_key +# Print a new/)

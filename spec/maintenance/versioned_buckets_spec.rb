@@ -112,6 +112,21 @@ RSpec.describe "Tasks in a bucket that keeps versions", :active_storage do
       expect(JSON.parse(File.read("report.json"))["files"][0]["result"]).to eq("opened")
     end
 
+    it "requests the metadata of each object once, and the state of the bucket once" do
+      FaultProxy.run(server.endpoint) do |proxy|
+        place[:endpoint] = proxy.endpoint
+        3.times { store("text") }
+        destroy_key
+        requests = lambda do
+          of_bucket = proxy.requests.select { |request| request.target.end_with?("?versioning") }
+          [proxy.requests("HeadObject"), of_bucket].map(&:size)
+        end
+        before = requests.call
+        expect(report.first).to be(true)
+        expect(requests.call.zip(before).map { |after, first| after - first }).to eq([3, 1])
+      end
+    end
+
     it "does not prove it if the versions cannot be listed, and names the missing permissions" do
       FaultProxy.run(server.endpoint) do |proxy|
         place[:endpoint] = proxy.endpoint

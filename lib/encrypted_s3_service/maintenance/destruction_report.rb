@@ -32,7 +32,22 @@ module EncryptedS3Service
     CONCURRENCY = 4
     # Blobs per query.
     BATCH = 500
-    private_constant :BATCH
+    # Suffixes of the files that {#write} writes.
+    SUFFIXES = %w[.json .html].flat_map { |suffix| [suffix, "#{suffix}#{ReportSignature::SUFFIX}"] }.freeze
+    private_constant :BATCH, :SUFFIXES
+
+    # To be called before {#run}, which may take hours.
+    # @param path [String] the beginning of the four paths
+    # @return [void]
+    # @raise [FileError] when one of the files exists, or its folder cannot be written
+    def self.check(path)
+      there = SUFFIXES.map { |suffix| "#{path}#{suffix}" }.find { |name| File.exist?(name) || File.symlink?(name) }
+      raise FileError, "#{there} already exists." if there
+
+      folder = File.dirname(path)
+      raise FileError, "The report cannot be written: there is no folder #{folder}." unless File.directory?(folder)
+      raise FileError, "The report cannot be written into #{folder}." unless File.writable?(folder)
+    end
 
     # @param files [UnreadableFiles] the files to try
     # @param signature [ReportSignature] with the private key
@@ -75,25 +90,33 @@ module EncryptedS3Service
         signing_key: @signature.fingerprint, services: services, files: files }
     end
 
-    # Writes the report and its signatures.
+    # Writes the report and its signatures: all four files or none.
     # @param path [String] the beginning of the four paths
     # @return [Array<String>] the paths
-    # @raise [FileError] when one of them exists
+    # @raise [FileError] when one of them exists, or cannot be written
     def write(path)
-      json = "#{JSON.pretty_generate(to_h)}\n"
-      page = Page.new(to_h, OpenSSL::Digest.hexdigest("SHA256", json)).to_s
-      contents = { ".json" => json, ".html" => page }.flat_map do |suffix, text|
-        [["#{path}#{suffix}", text], ["#{path}#{suffix}#{ReportSignature::SUFFIX}", @signature.sign(text)]]
+      self.class.check(path)
+      written = []
+      SUFFIXES.zip(contents) do |suffix, content|
+        File.open("#{path}#{suffix}", File::WRONLY | File::CREAT | File::EXCL, 0o600) do |file|
+          written << file.path
+          file.binmode.write(content)
+        end
       end
-      there = contents.map(&:first).find { |name| File.exist?(name) }
-      raise FileError, "#{there} already exists." if there
-
-      contents.each { |name, text| File.binwrite(name, text, perm: 0o600) }.map(&:first)
+      written
     rescue SystemCallError => e
+      File.delete(*written)
       raise FileError, "The report cannot be written: #{e.message}"
     end
 
     private
+
+    # In the order of {SUFFIXES}.
+    def contents
+      json = "#{JSON.pretty_generate(to_h)}\n"
+      page = Page.new(to_h, OpenSSL::Digest.hexdigest("SHA256", json)).to_s
+      [json, page].flat_map { |text| [text, @signature.sign(text)] }
+    end
 
     # Runs in several threads.
     def try(blob)

@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
 require "encrypted_s3_service"
+require_relative "task_run/chosen_blobs"
 require_relative "task_run/failures"
 require_relative "task_run/progress"
+require_relative "task_run/rows"
 require_relative "task_run/workers"
 
 module EncryptedS3Service
@@ -97,7 +99,7 @@ module EncryptedS3Service
     def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, confirm: AGREED, dry_run: false,
                    repair_checksums: false, concurrency: CONCURRENCY, failures: nil, output: nil)
       @endpoints = Endpoints.new(from, to)
-      @blobs = blobs
+      @blobs = TaskRun::ChosenBlobs.of(blobs)
       @delete = delete
       @confirm = confirm
       @dry_run = dry_run
@@ -109,9 +111,10 @@ module EncryptedS3Service
     end
 
     # @return [Result]
-    # @raise [ConfigurationError] when the table of former keys is needed and cannot be created
+    # @raise [ConfigurationError] when the database is read-only, or the table of former keys is needed and cannot be
+    #   created
     def run
-      FormerKeys.prepare if !@dry_run && (@delete || @endpoints.shared?)
+      prepare unless @dry_run
       announce_new_keys if @endpoints.shared?
       moved = pass(@dry_run ? "to be moved" : "moved", @endpoints.from_name, @copy)
       @delete ? result(moved, **remove(moved)) : result(moved)
@@ -128,6 +131,12 @@ module EncryptedS3Service
       def self.begin = new(0, 0, 0)
     end
     private_constant :Pass
+
+    # Before any file is copied, because each copy would be in vain.
+    def prepare
+      TaskRun::Rows.require_writable
+      FormerKeys.prepare if @delete || @endpoints.shared?
+    end
 
     def announce_new_keys
       @progress.say("#{@endpoints.from_name} and #{@endpoints.to_name} store files in the same place: each file " \
@@ -164,10 +173,12 @@ module EncryptedS3Service
       result = Pass.begin
       @progress.begin(verb, @blobs.where(service_name: name))
       each_group do |ids|
+        # After a failover the database may be read-only for some time. Each further copy would be in vain.
+        TaskRun::Rows.require_writable unless @dry_run
         work(blobs_of(ids, name), step, result)
         step.finish(ids)
       end
-      each_purged { |formers| work(formers, step.method(:purged), result) } if purged && whole_table?
+      each_purged { |formers| work(formers, step.method(:purged), result) } if purged && @blobs.all?
       result
     ensure
       @progress.finish
@@ -186,7 +197,7 @@ module EncryptedS3Service
     # Relatives come before their originals: a relation that filters by the service of a blob then finds a picture as
     # long as one of its variants is not moved yet.
     def each_group(&)
-      @blobs.in_batches(of: BATCH) do |batch|
+      @blobs.in_batches(BATCH) do |batch|
         Relatives.generations(batch.ids).reverse_each(&)
       end
     end
@@ -200,8 +211,6 @@ module EncryptedS3Service
         yield formers.reject { |former| there.include?(former.blob_id) }
       end
     end
-
-    def whole_table? = @blobs.to_sql == ActiveStorage::Blob.all.to_sql
 
     def count(result, item, outcome)
       case outcome

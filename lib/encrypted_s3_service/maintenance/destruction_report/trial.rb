@@ -42,19 +42,13 @@ module EncryptedS3Service
       private
 
       def latest(key)
-        stat = stat(key) or return { result: Results::GONE, tries: [] }
-
-        recovery_keys = @part.client.envelope(key).recovery
+        stat, envelope = @part.client.stat_and_envelope(key)
         { stored_bytes: stat.size, etag: stat.etag, format: stat.format, key_id: stat.key_id,
-          **tried(recovery_keys) { |client| client.reader(key).close } }
+          **tried(envelope.recovery) { |client| client.reader(key).close } }
+      rescue NotFoundError
+        { result: Results::GONE, tries: [] }
       rescue Error => e
         untried(e)
-      end
-
-      def stat(key)
-        @part.client.stat(key)
-      rescue NotFoundError
-        nil
       end
 
       def older_versions(key)

@@ -35,6 +35,7 @@ module EncryptedS3Service
         mention_services(indexing.selection, tallies)
         tallies.sort.each { |name, tally| @output.puts("#{name}: #{words(tally)}") }
         list(indexing.run_failures)
+        @output.flush
         indexing.run_failures.count.zero? && indexing.selection.unknown.empty?
       end
 

@@ -29,6 +29,8 @@ module EncryptedS3Service
         mention_plan(result)
         mention_older_versions if result.removed.positive?
         list(result)
+        # Ruby ignores errors of the last write when the process ends, for example on a full disk.
+        @output.flush
         result.failed.zero? && result.confirmed
       end
 

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/chosen_blobs"
 require_relative "../task_run/failures"
 require_relative "../task_run/progress"
 require_relative "../task_run/rate_limit"
@@ -39,7 +40,7 @@ module EncryptedS3Service
       # @raise [KeyDestroyedError]
       def initialize(service, blobs, concurrency:, rate:, failures:, output:)
         @selection = ServiceSelection.new(service)
-        @blobs = selection.among(blobs)
+        @blobs = TaskRun::ChosenBlobs.of(selection.among(blobs))
         @workers = TaskRun::Workers.new(concurrency)
         @pace = TaskRun::RateLimit.new(rate)
         @progress = TaskRun::Progress.new(output)
@@ -56,8 +57,8 @@ module EncryptedS3Service
       # @return [void]
       def each(verb, step, moving: false)
         @progress.begin(verb, @blobs, moving: moving)
-        @blobs.find_in_batches(batch_size: BATCH) do |batch|
-          @workers.each(items_of(batch), step) do |item, findings|
+        @blobs.in_batches(BATCH, load: true) do |batch|
+          @workers.each(items_of(batch.to_a), step) do |item, findings|
             findings = [Finding.failed(item.blob.id, findings)] if findings.is_a?(Exception)
             yield item.blob.service_name, findings
             note(findings, moving ? item.blob.byte_size : 0)

@@ -32,6 +32,7 @@ module EncryptedS3Service
         @report.rotation(tallies, rotation.run_failures, dry_run: switches[:dry_run])
         mention_older_versions(tallies) unless switches[:dry_run]
         mention_untracked
+        @output.flush
         rotation.run_failures.count.zero? && rotation.selection.unknown.empty?
       end
 
@@ -41,6 +42,7 @@ module EncryptedS3Service
         audit = Audit.new(service, **common).run
         @report.services(audit.selection, audit.counts.keys)
         @report.audit(audit)
+        @output.flush
         audit.well?
       end
 

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../../errors"
+require_relative "chosen_blobs"
 require_relative "failures"
 require_relative "workers"
 
@@ -64,13 +65,13 @@ module EncryptedS3Service
       end
 
       # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
-      # @return [ActiveRecord::Relation] those listed in the file `RETRY`, or all without it
+      # @return [ChosenBlobs] those listed in the file `RETRY`, or all without it
       # @raise [ConfigurationError]
       def retried(blobs)
-        path = text("RETRY") or return blobs
+        path = text("RETRY") or return ChosenBlobs.of(blobs)
 
         # Read first, because FAILURES may name the same file.
-        blobs.where(id: Failures.ids_in(path))
+        ChosenBlobs.new(blobs, Failures.ids_in(path))
       end
 
       private
@@ -79,7 +80,7 @@ module EncryptedS3Service
       # it. Files would fail after the `timeout` of config/database.yml.
       def sqlite_blocks_threads?
         ActiveRecord.version < Gem::Version.new("8.0") &&
-          ActiveRecord::Base.connection_db_config.adapter.to_s.start_with?("sqlite")
+          ActiveStorage::Blob.connection_db_config.adapter.to_s.start_with?("sqlite")
       end
     end
   end

@@ -39,7 +39,8 @@ module EncryptedS3Service
         @path = path
         @kept = Hash.new { |kinds, kind| kinds[kind] = [] }
         @counts = Hash.new(0)
-        @file = File.open(path, "w", 0o600) if path
+        # Each line is written at once.
+        @file = File.open(path, "wb", 0o600).tap { |file| file.sync = true } if path
       rescue SystemCallError => e
         raise ConfigurationError, "FAILURES: cannot write the file #{path}: #{e.message}"
       end
@@ -47,13 +48,11 @@ module EncryptedS3Service
       # @param failure [Failure]
       # @param kind [Symbol]
       # @return [void]
+      # @raise [FileError] when the file cannot be written any more
       def add(failure, kind = :failed)
         @counts[kind] += 1
         @kept[kind] << failure if @kept[kind].size < KEPT
-        return unless @file
-
-        @file.puts("#{failure.blob_id}\t#{kind}\t#{failure.to_s.gsub(/[[:cntrl:]]/, "?")}")
-        @file.flush
+        write("#{failure.blob_id}\t#{kind}\t#{failure.to_s.gsub(/[[:cntrl:]]/, "?")}") if @file
       end
 
       # @param kinds [Array<Symbol>]
@@ -74,6 +73,15 @@ module EncryptedS3Service
         File.foreach(path, chomp: true).filter_map { |line| line[/\A[^\t]+/] }.uniq
       rescue SystemCallError => e
         raise ConfigurationError, "RETRY: cannot read the file #{path}: #{e.message}"
+      end
+
+      private
+
+      # The run ends, because nobody would know which other files failed. It can be repeated at any time.
+      def write(line)
+        @file.write("#{line}\n")
+      rescue SystemCallError => e
+        raise FileError, "FAILURES: cannot write the file: #{e.message}. The run stopped at: #{line.tr("\t", " ")}"
       end
     end
   end

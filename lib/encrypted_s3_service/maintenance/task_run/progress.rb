@@ -55,7 +55,7 @@ module EncryptedS3Service
       def say(text) = @output&.puts(text)
 
       # @param verb [String] names the action on each file
-      # @param blobs [ActiveRecord::Relation] the blobs to process, without their relatives
+      # @param blobs [ChosenBlobs] the blobs to process, without their relatives
       # @param moving [Boolean] whether their bytes are moved, so that the time also depends on the size
       # @return [void]
       def begin(verb, blobs, moving: true)
@@ -113,7 +113,7 @@ module EncryptedS3Service
       delegate :size, :duration, :counted, :printable, to: :class
 
       def expected(blobs)
-        [blobs.count, @moving ? blobs.sum(:byte_size) : 0]
+        [blobs.count, @moving ? blobs.bytes : 0]
       end
 
       def show

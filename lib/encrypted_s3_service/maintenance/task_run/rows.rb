@@ -14,6 +14,17 @@ module EncryptedS3Service
         ActiveStorage::Blob.connection_pool.with_connection { ActiveStorage::Blob.uncached(&) }
       end
 
+      # A statement that changes nothing is refused like any other by a database, a role or a user that may only read.
+      # @return [void]
+      # @raise [ConfigurationError] when rows cannot be changed
+      def require_writable
+        connected { ActiveStorage::Blob.where("1 = 0").update_all("byte_size = byte_size") }
+      rescue ActiveRecord::ActiveRecordError => e
+        raise ConfigurationError, "The rows of #{ActiveStorage::Blob.table_name} cannot be changed " \
+                                  "(#{[e.class, *e.cause&.class].join(", ")}). Run the task with a database, role " \
+                                  "and user that may write."
+      end
+
       # @param blob [ActiveStorage::Blob]
       # @return [Boolean] whether its row exists and names the same service and key
       def there?(blob)

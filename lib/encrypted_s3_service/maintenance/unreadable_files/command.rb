@@ -22,7 +22,9 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def run
         path = @environment.text("REPORT")
-        path ? report(path) : list
+        done = path ? report(path) : list
+        @output.flush
+        done
       end
 
       private
@@ -41,6 +43,7 @@ module EncryptedS3Service
       end
 
       def report(path)
+        DestructionReport.check(path)
         report = DestructionReport.new(files, signature: signature,
                                               concurrency: @environment.concurrency(DestructionReport::CONCURRENCY)).run
         @output.puts(*report.write(path))
