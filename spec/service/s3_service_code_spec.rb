@@ -94,6 +94,24 @@ RSpec.describe "Code that knows S3Service" do
     end
   end
 
+  it "stores nothing if a body has another MD5 than the caller says" do
+    written = service.bucket.object(unique_key)
+    expect { written.put(body: "a text", content_md5: md5("another")) }.to raise_error(ActiveStorage::IntegrityError)
+    expect(written.exists?).to be(false)
+    written.put(body: "a text", content_md5: md5("a text"), content_type: "text/plain")
+    expect(written.get.body.read).to eq("a text")
+  end
+
+  it "is not given, and does not replace or delete, another version than it asks for" do
+    kept = object.get.body.read
+    calls = [-> { object.get(version_id: "1") }, -> { object.get(if_match: "x") { |chunk| chunk } },
+             -> { object.get(part_number: 2) }, -> { object.head(version_id: "1") },
+             -> { object.download_file("file", version_id: "1") }, -> { object.put(body: "x", if_none_match: "*") },
+             -> { object.upload_file(__FILE__, if_none_match: "*") }, -> { object.delete(version_id: "1") }]
+    calls.each { |call| expect(&call).to raise_error(unsupported, /has no option \w+ of Object#\w+\. It is not/) }
+    expect(object.get(version_id: nil).body.read).to eq(kept)
+  end
+
   it "deletes" do
     object.delete
     expect(object.exists?).to be(false)

@@ -51,7 +51,15 @@ module EncryptedS3Service
         tag_count website_redirect_location
       ].to_h { |name| [name, "the store is not asked. Active Storage keeps the properties of a file in its blob"] }
     }.freeze
-    private_constant :INSTEAD
+
+    # Options of Aws::S3::Object that choose another version or a part, or make a request depend on a version. Without
+    # them another object would be read, replaced or deleted. Options of other kinds (types, metadata, checksums of the
+    # ciphertext) are ignored, because the store does not get them.
+    DECISIVE = %i[
+      version_id part_number if_match if_none_match if_modified_since if_unmodified_since if_match_last_modified_time
+      if_match_size
+    ].freeze
+    private_constant :INSTEAD, :DECISIVE
 
     # @return [String]
     attr_reader :key
@@ -94,7 +102,11 @@ module EncryptedS3Service
 
     # @return [Client::Stat] size, entity tag, format and key id
     # @raise [ActiveStorage::FileNotFoundError]
-    def head(**) = @service.stat(key)
+    # @raise [UnsupportedOperationError] for an option that chooses a version or depends on one
+    def head(**options)
+      refuse_decisive(:head, options)
+      @service.stat(key)
+    end
 
     # @return [self]
     # @raise [ActiveStorage::FileNotFoundError]
@@ -108,7 +120,9 @@ module EncryptedS3Service
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
     # @raise [InvalidRangeError] when the range is not one range within the object
-    def get(response_target: nil, range: nil, **, &block)
+    # @raise [UnsupportedOperationError] for an option that chooses a version or a part, or depends on a version
+    def get(response_target: nil, range: nil, **options, &block)
+      refuse_decisive(:get, options)
       stat = head
       block ? each_chunk(range, stat, &block) : body = read_to(response_target, range, stat)
       Output.new(body: body, content_length: body.respond_to?(:size) ? body.size : stat.size,
@@ -119,26 +133,38 @@ module EncryptedS3Service
     # @return [Boolean] true
     # @raise [ActiveStorage::FileNotFoundError]
     # @raise [ActiveStorage::IntegrityError]
-    def download_file(path, **)
+    # @raise [UnsupportedOperationError] for an option that chooses a version or a part, or depends on a version
+    def download_file(path, **options)
+      refuse_decisive(:download_file, options)
       read_to(path, nil, nil)
       true
     end
 
     # @param path [String, Pathname, IO] where to read the plaintext
     # @return [Boolean] true
-    def upload_file(path, **)
+    # @raise [UnsupportedOperationError] for an option that depends on a version
+    def upload_file(path, **options)
+      refuse_decisive(:upload_file, options)
       path.respond_to?(:read) && !path.is_a?(Pathname) ? @service.upload(key, path) : upload_path(path)
       true
     end
 
     # @param body [String, IO] the plaintext
+    # @param content_md5 [String, nil] Base64 of the MD5 of the plaintext; not sent to the store
     # @return [void]
-    def put(body: "", **)
-      @service.upload(key, body.respond_to?(:read) ? body : StringIO.new(body.to_s))
+    # @raise [ActiveStorage::IntegrityError] when the body has another MD5; nothing is stored then
+    # @raise [UnsupportedOperationError] for an option that depends on a version
+    def put(body: "", content_md5: nil, **options)
+      refuse_decisive(:put, options)
+      @service.upload(key, body.respond_to?(:read) ? body : StringIO.new(body.to_s), checksum: content_md5)
     end
 
     # @return [void]
-    def delete(**) = @service.delete(key)
+    # @raise [UnsupportedOperationError] for an option that chooses a version or depends on one
+    def delete(**options)
+      refuse_decisive(:delete, options)
+      @service.delete(key)
+    end
 
     INSTEAD.each do |method, instead|
       # @raise [UnsupportedOperationError] always
@@ -151,6 +177,13 @@ module EncryptedS3Service
     def inspect = "#<#{self.class.name} bucket_name=#{bucket_name.inspect} key=#{key.inspect}>"
 
     private
+
+    def refuse_decisive(method, options)
+      name = DECISIVE.find { |option| !options[option].nil? } or return
+
+      raise UnsupportedOperationError, "EncryptedS3 has no option #{name} of Object##{method}. It is not ignored, because " \
+                                       "it can ask for another object. Remove it, or use the tools of your store."
+    end
 
     def upload_path(path) = File.open(path, "rb") { |file| @service.upload(key, file) }
 
