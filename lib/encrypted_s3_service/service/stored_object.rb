@@ -181,8 +181,9 @@ module EncryptedS3Service
     def refuse_decisive(method, options)
       name = DECISIVE.find { |option| !options[option].nil? } or return
 
-      raise UnsupportedOperationError, "EncryptedS3 has no option #{name} of Object##{method}. It is not ignored, because " \
-                                       "it can ask for another object. Remove it, or use the tools of your store."
+      raise UnsupportedOperationError, "EncryptedS3 has no option #{name} of Object##{method}. It is not ignored, " \
+                                       "because it can ask for another object. Remove it, or use the tools of your " \
+                                       "store."
     end
 
     def upload_path(path) = File.open(path, "rb") { |file| @service.upload(key, file) }
