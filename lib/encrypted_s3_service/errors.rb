@@ -32,7 +32,7 @@ module EncryptedS3Service
     # signed URL or a part of a file.
     # @param error [Exception]
     # @return [String] the class, and the message of errors of this gem, of Active Storage and of the operating system.
-    #   Of others the class of the cause: `ActiveRecord::StatementInvalid` says nothing without it
+    #   Of others also the class of the cause, without which `ActiveRecord::StatementInvalid` explains nothing
     # @api private
     def self.describe(error)
       known = error.is_a?(Error) || error.is_a?(SystemCallError) ||

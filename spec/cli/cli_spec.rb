@@ -299,7 +299,7 @@ RSpec.describe "The command encrypted_s3_service" do
         .to match(/^format: +V1 \(legacy/).and match(/^plaintext: +300000 bytes, as its writer noted$/)
         .and match(/^place: +not bound/)
       AwsClients.plain.put_object(bucket: bucket, key: key, body: "plain")
-      expect(fail_with(1, "inspect", address, *connection)).to include("holds no envelope")
+      expect(fail_with(1, "inspect", address, *connection)).to include("contains no envelope")
     end
 
     it "prints no control characters" do

@@ -106,10 +106,10 @@ RSpec.describe EncryptedS3Service::Client do
 
     [5..2, 0...0, (2**70).., 200..300].each do |likely|
       it "starts at the beginning, also with the hint #{likely.inspect}" do
-        told = client.reader(key, likely: likely)
-        expect(told.read(100)).to be_bytes(random_bytes(100))
+        hinted = client.reader(key, likely: likely)
+        expect(hinted.read(100)).to be_bytes(random_bytes(100))
       ensure
-        told&.close
+        hinted&.close
       end
     end
   end

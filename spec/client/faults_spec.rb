@@ -207,8 +207,8 @@ RSpec.describe EncryptedS3Service::Client, "before a store that fails" do
         # Its request is forwarded now, and the interrupt comes before the answer or after it.
         thread.kill.join
         stored = direct.exist?(key) && direct.download(key) == data
-        told = log.string.include?("the object is stored")
-        expect(thread.value ? true : told).to eq(stored)
+        warned = log.string.include?("the object is stored")
+        expect(thread.value ? true : warned).to eq(stored)
       ensure
         EncryptedS3Service.logger = before
       end

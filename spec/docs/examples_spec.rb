@@ -33,11 +33,11 @@ RSpec.describe "The code in the documents" do
     server.create_bucket("files")
     new_client(bucket: "files", encryption_key: Documents::Application::KEY, encryption_key_id: nil)
       .upload("reports/1", StringIO.new("%PDF-1.4 a report"))
-    told = in_application.zip(@apps).map { |block, app| Documents::Application.prepare(app, block) }
+    inputs = in_application.zip(@apps).map { |block, app| Documents::Application.prepare(app, block) }
     runner = File.expand_path("../support/documents/runner.rb", __dir__)
     output, errors, = Open3.capture3({ **Documents::Application.environment, "RAILS_ENV" => "development" },
                                      RbConfig.ruby, "-I", SmallApp::LIBRARY, runner,
-                                     stdin_data: Marshal.dump(told), binmode: true)
+                                     stdin_data: Marshal.dump(inputs), binmode: true)
     @results = output.empty? ? Hash.new(errors) : Marshal.load(output) # rubocop:disable Security/MarshalLoad
   end
 

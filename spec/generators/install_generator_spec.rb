@@ -341,7 +341,7 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     before = app.files.except("log/all.log")
     output, = app.rails("destroy", "encrypted_s3_service:install", "--key=environment")
     expect(output).to match(/keep +config.storage\.yml: it has no entry that this generator writes/)
-      .and match(/keep +#{initializer}, which has settings of its own/)
+      .and match(/keep +#{initializer}, which has its own settings/)
     expect(app.files.except("log/all.log")).to eq(before)
   end
 

@@ -36,10 +36,10 @@ RSpec.describe "A link to a file of any kind", type: :request do
       .each do |type|
         get url = stored_as(type)
         expect(response.headers["content-type"]).to eq(type)
-        told = %w[content-type content-length content-disposition etag content-security-policy]
-        whole = response.headers.to_h.slice(*told)
+        names = %w[content-type content-length content-disposition etag content-security-policy]
+        whole = response.headers.to_h.slice(*names)
         head url
-        expect(response.headers.to_h.slice(*told)).to eq(whole)
+        expect(response.headers.to_h.slice(*names)).to eq(whole)
         expect(response.body).to be_empty
       end
   end

@@ -158,7 +158,7 @@ impl Policy {
         ))
     }
 
-    /// Checks that a legacy object may be read; `reason` says why it counts as legacy.
+    /// Checks that a legacy object may be read; `reason` is why it counts as legacy.
     ///
     /// # Errors
     /// [`ErrorKind::LegacyDisabled`].

@@ -35,7 +35,7 @@ impl Target {
     /// # Safety
     /// There must be room for `bytes`.
     unsafe fn fill(&mut self, bytes: &[u8]) {
-        // SAFETY: the caller says that there is room; new memory of a string and a Rust slice do not overlap.
+        // SAFETY: the caller guarantees that there is room; new memory of a string and a Rust slice do not overlap.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0, bytes.len()) }
     }
 }

@@ -45,7 +45,7 @@ fn seal(ruby: &Ruby, settings: RHash, name: String, from: i32, to: i32) -> Resul
     Ok((sealed.bytes, ruby.hash_from_iter(sealed.metadata)))
 }
 
-/// The keys. Those in KMS are reached as the settings say.
+/// The keys in the settings, including those in KMS.
 fn envelopes(ruby: &Ruby, settings: RHash) -> Result<Envelopes, Error> {
     let envelopes = options::envelopes(ruby, settings)?;
     let (connection, kms) = (options::connection(ruby, settings)?, options::kms(ruby, settings)?);

@@ -22,7 +22,7 @@ const MAX_WORKERS: usize = 4;
 /// `EncryptedS3Service::InternalError` when the system cannot start threads.
 pub fn get(ruby: &Ruby) -> Result<&'static Runtime, Error> {
     // The error is built after the lock is released: it allocates Ruby objects, the garbage collector may run and free
-    // clients, and freeing a client asks for the runtime.
+    // clients, and freeing a client needs the runtime.
     started_or_built().map_err(|error| {
         crate::error::named(ruby, "InternalError", &format!("cannot start threads for transfers: {}", error.kind()))
     })

@@ -9,7 +9,7 @@ use crate::answer::call;
 use crate::handle::Handle;
 use crate::{binary, error, file, gvl};
 
-/// How long `abort` waits for the store to confirm. The abort goes on in the background after that.
+/// How long `abort` waits for the store to confirm. After that the abort continues in the background.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
 
 /// An object being written; see [`CoreUpload`].

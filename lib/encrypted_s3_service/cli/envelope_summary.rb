@@ -61,7 +61,7 @@ module EncryptedS3Service
       def refuse_unclear
         return if @formats.one?
 
-        reason = @formats.empty? ? "holds no envelope, or it is in an instruction file" : "mixes several formats"
+        reason = @formats.empty? ? "contains no envelope, or it is in an instruction file" : "mixes several formats"
         raise EnvelopeError, "#{@place}: the metadata #{reason}"
       end
 

@@ -23,7 +23,7 @@ module EncryptedS3Service
           name.to_sym
         end
 
-        # @return [Boolean] whether Active Storage asks the service for checksums, as Rails does from 8.2 on
+        # @return [Boolean] whether Active Storage calls the service for checksums, as from Rails 8.2 on
         def chosen_by_service? = ActiveStorage::Service.method_defined?(:compute_checksum)
 
         private

@@ -23,14 +23,14 @@ module EncryptedS3Service
         # @return [Boolean] whether keys can also be placeholders, for example while an image is built
         def placeholders? = dummy? || (rails? && rake?)
 
-        # @return [Boolean] whether Rails' own variable says that there are no secrets
+        # @return [Boolean] whether Rails' own variable is set, with which there are no secrets
         def dummy? = ENV.key?("SECRET_KEY_BASE_DUMMY")
 
         private
 
         def rails? = defined?(::Rails.application) && !::Rails.application.nil?
 
-        # GitHub, GitLab and others say `true`, Woodpecker and Drone their own name.
+        # GitHub, GitLab and others set `true`, Woodpecker and Drone their own name.
         def ci? = !ENV["CI"].to_s.strip.downcase.match?(/\A(0|false|no|off)?\z/)
 
         # `bin/rails assets:precompile` is a Rake task; a server is not.

@@ -91,7 +91,7 @@ module EncryptedS3Service
     # The id of such a key is its ARN.
     def in_kms(value, settings, setting)
       name = %i[encryption_key_id encryption_key_passphrase].find { |other| settings.raw(other) }
-      settings.refuse name, "is not for keys in AWS KMS, which have ids of their own" if name
+      settings.refuse name, "is not for keys in AWS KMS, which have their own ids" if name
 
       KmsKey.parse(value, **@kms, setting: setting)
     end

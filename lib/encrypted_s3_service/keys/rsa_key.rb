@@ -68,7 +68,7 @@ module EncryptedS3Service
       refuse FOREIGN[labels.first] if FOREIGN.key?(labels.first)
       encrypted = RsaKey.encrypted?(text)
       check_passphrase(encrypted, passphrase)
-      # Without any passphrase OpenSSL would ask for one on the terminal.
+      # Without a passphrase OpenSSL would prompt for one on the terminal.
       OpenSSL::PKey.read(pem, passphrase || "")
     rescue OpenSSL::PKey::PKeyError
       refuse encrypted ? "cannot be decrypted: is #{@passphrase_setting} right?" : "is not a readable key in PEM"

@@ -3,7 +3,7 @@
 require_relative "../errors"
 
 module EncryptedS3Service
-  # A key that a configuration gives as a value or as the path of a file.
+  # A key in a configuration, given as a value or as the path of a file.
   # @api private
   module KeySource
     # The prefix of the path of a file.

@@ -4,7 +4,7 @@ require "openssl"
 
 module EncryptedS3Service
   # The digest of the checksums of new files, as in Rails' S3Service from 8.2 on (the setting `default_digest_type`).
-  # Older Rails computes an MD5 and asks no service.
+  # Older Rails always computes an MD5.
   module DigestType
     # Digests by the setting's values.
     DIGESTS = { md5: OpenSSL::Digest::MD5, sha256: OpenSSL::Digest::SHA256 }.freeze
@@ -16,9 +16,9 @@ module EncryptedS3Service
     # @return [Class] the OpenSSL::Digest of {#default_digest_type}
     def default_digest_class = DIGESTS.fetch(default_digest_type)
 
-    # Answers for a Rails that asks the service for the checksum of a new file.
+    # Methods for a Rails that calls the service for the checksum of a new file.
     module Answers
-      # @param io [IO] at its beginning, where it is left
+      # @param io [IO] at its beginning, to which it is rewound
       # @param options [Hash{Symbol => Object}] see ActiveStorage::Service#compute_checksum
       # @return [String] Base64 of the digest; unless it is an MD5, with the digest's name and a colon before it
       def compute_checksum(io, **options)

@@ -5,7 +5,7 @@ require "securerandom"
 
 module EncryptedS3Service
   module Serving
-    # The parts of a file that a request asks for, and the headers and body that send them (RFC 9110, section 14).
+    # The parts of a file that a request selects, and the headers and body with them (RFC 9110, section 14).
     class ByteRanges
       # Defaults of Active Storage's settings, which its releases before spring 2026 do not have.
       LIMITS = { streaming_max_ranges: 1, streaming_chunk_max_size: 100 << 20 }.freeze

@@ -7,7 +7,7 @@ module EncryptedS3Service
     module Refusals
       extend ActiveSupport::Concern
 
-      # Seconds after which a client may ask again.
+      # Seconds after which a client may retry.
       RETRY_AFTER = 5
       private_constant :RETRY_AFTER
 

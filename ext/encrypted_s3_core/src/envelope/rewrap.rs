@@ -59,7 +59,7 @@ impl Replaceable {
     }
 
     /// The entries that change when the writing key wraps the data key, which `used` has unwrapped; none when `used` is
-    /// the writing key and the envelope says so.
+    /// the writing key, according to the envelope.
     async fn rewrap(&self, keyring: &Keyring, key: &ContentKey, used: Option<&KeyUse>) -> Result<Vec<Changed>> {
         let (Some((wrapped, entries)), Some(used)) = (self.wrapped(), used) else { return Ok(Vec::new()) };
         if used.is_writing && keyring.describes_writing_key(&wrapped) {

@@ -89,7 +89,7 @@ fn proxy(reason: &str) -> Option<Finding> {
         "unexpected end of file" | "proxy response headers too long" => {
             "the proxy's answer is not that of an HTTP proxy"
         }
-        // The next cause says why the proxy was not reached.
+        // The next cause is why the proxy was not reached.
         _ => return None,
     };
     Some(Finding::new("proxy", cause, PROXY))

@@ -99,7 +99,7 @@ fn digest(settings: &ConnectionSettings) -> [u8; 32] {
 /// Peculiarities of a store that were found in its answers.
 #[derive(Debug, Default)]
 pub(super) struct Quirks {
-    /// It refuses requests that ask for a checksum (Backblaze B2).
+    /// It refuses requests for a checksum (Backblaze B2).
     pub(super) refuses_checksum_mode: AtomicBool,
     /// It answers 412 to the right entity tag (a SeaweedFS of 2025).
     pub(super) denies_if_match: AtomicBool,

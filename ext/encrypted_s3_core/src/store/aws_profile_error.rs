@@ -122,7 +122,7 @@ pub(super) fn details(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut is_answer = false;
     for cause in aws_cause::chain(error).take(10) {
-        // The first only says that there are no credentials; the other repeats the code and the text of a service.
+        // The first only reports that there are no credentials; the other repeats the code and the text of a service.
         if (cause.is::<CredentialsError>() && cause.source().is_some()) || cause.is::<ErrorMetadata>() {
             continue;
         }

@@ -24,7 +24,7 @@ use super::patience::Attempt;
 
 /// Maximum bytes of one piece. The progress of a body in one piece could not be measured.
 const PIECE: u64 = 64 * 1024;
-/// Maximum bytes that hyper holds. Its own limit is 408 KiB, at which it does not ask for more.
+/// Maximum bytes that hyper holds. Its own limit is 408 KiB, at which it stops reading.
 const HELD: u64 = 4 * PIECE;
 /// Bytes of the last piece. It is small, so that the system has room for it: hyper must write it to close the
 /// connection.

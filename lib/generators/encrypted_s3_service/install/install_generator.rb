@@ -115,7 +115,7 @@ module EncryptedS3Service
         return template("initializer.rb", INITIALIZER) if File.read(path(INITIALIZER)) == rendered("initializer.rb.tt")
 
         # Without these settings the files of tenants would go to the default service.
-        say_status(:keep, "#{INITIALIZER}, which has settings of its own", :blue)
+        say_status(:keep, "#{INITIALIZER}, which has its own settings", :blue)
       end
 
       # @return [void]
