@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Text that the core takes, which knows UTF-8 only.
+  # Converts text for the core, which accepts only UTF-8.
   # @api private
   module Text
-    # Encodings that say nothing of the text. In the locale C, Ruby has names of folders, arguments and variables of the
-    # environment in these.
+    # Encodings of text whose real encoding is unknown. In the locale C, Ruby uses them for names of folders, arguments
+    # and environment variables.
     BYTES = [Encoding::BINARY, Encoding::US_ASCII].freeze
     private_constant :BYTES
 

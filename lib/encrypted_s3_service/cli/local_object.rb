@@ -17,7 +17,7 @@ module EncryptedS3Service
       # @param recovery_key [String, nil] DER of a private recovery key used instead of the configured keys
       def initialize(path, configuration, metadata: nil, instruction_file: nil, object_key: nil, recovery_key: nil)
         @path = path
-        # The core takes names in UTF-8. A path is only for messages there.
+        # The core accepts only UTF-8. It uses a path only in messages.
         @name = object_key || path.dup.force_encoding(Encoding::UTF_8).scrub("?")
         @configuration = configuration
         @recovery_key = recovery_key

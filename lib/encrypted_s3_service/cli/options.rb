@@ -92,7 +92,7 @@ module EncryptedS3Service
 
       private
 
-      # In any locale. The name of a file may have other bytes, which OptionParser takes only as binary text.
+      # Works in every locale. The name of a file may have other bytes, which OptionParser accepts only as binary text.
       def in_utf8(argument) = Text.utf8(argument) || argument.b
 
       def read_arguments(rest)

@@ -36,10 +36,10 @@ module EncryptedS3Service
     SUFFIXES = %w[.json .html].flat_map { |suffix| [suffix, "#{suffix}#{ReportSignature::SUFFIX}"] }.freeze
     private_constant :BATCH, :SUFFIXES
 
-    # To be called before {#run}, which may take hours.
+    # Call it before {#run}, which may take hours.
     # @param path [String] the beginning of the four paths
     # @return [void]
-    # @raise [FileError] when one of the files exists, or its folder cannot be written
+    # @raise [FileError] if one of the files exists, or its folder cannot be written
     def self.check(path)
       there = SUFFIXES.map { |suffix| "#{path}#{suffix}" }.find { |name| File.exist?(name) || File.symlink?(name) }
       raise FileError, "#{there} already exists." if there
@@ -93,7 +93,7 @@ module EncryptedS3Service
     # Writes the report and its signatures: all four files or none.
     # @param path [String] the beginning of the four paths
     # @return [Array<String>] the paths
-    # @raise [FileError] when one of them exists, or cannot be written
+    # @raise [FileError] if one of them exists, or cannot be written
     def write(path)
       self.class.check(path)
       written = []

@@ -111,7 +111,7 @@ module EncryptedS3Service
     end
 
     # @return [Result]
-    # @raise [ConfigurationError] when the database is read-only, or the table of former keys is needed and cannot be
+    # @raise [ConfigurationError] if the database is read-only, or the table of former keys is needed and cannot be
     #   created
     def run
       prepare unless @dry_run
@@ -132,7 +132,7 @@ module EncryptedS3Service
     end
     private_constant :Pass
 
-    # Before any file is copied, because each copy would be in vain.
+    # Fails before any file is copied, because the rows could not be changed afterwards.
     def prepare
       TaskRun::Rows.require_writable
       FormerKeys.prepare if @delete || @endpoints.shared?
@@ -173,7 +173,7 @@ module EncryptedS3Service
       result = Pass.begin
       @progress.begin(verb, @blobs.where(service_name: name))
       each_group do |ids|
-        # After a failover the database may be read-only for some time. Each further copy would be in vain.
+        # After a failover the database may be read-only for some time. Further copies would be useless.
         TaskRun::Rows.require_writable unless @dry_run
         work(blobs_of(ids, name), step, result)
         step.finish(ids)

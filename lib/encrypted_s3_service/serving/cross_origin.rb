@@ -44,7 +44,7 @@ module EncryptedS3Service
           entry == "*" || as_sent(entry).casecmp?(origin)
         end
 
-        # Browsers leave the default port out.
+        # Browsers omit the default port.
         def as_sent(entry) = entry.delete_suffix(DEFAULT_PORTS.fetch(entry[/\A[a-z]+/i].to_s.downcase, ""))
       end
 

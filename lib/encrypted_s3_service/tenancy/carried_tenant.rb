@@ -81,8 +81,8 @@ module EncryptedS3Service
       EncryptedS3Service.settings.carry_tenant_in_jobs
     end
 
-    # A job without a tenant may set one itself, for example each tenant in turn. Its retry must not begin with that
-    # one, but as this attempt began.
+    # A job without a tenant may set one itself, for example each tenant in turn. Its retry must begin like this
+    # attempt, not with that tenant.
     def s3_perform_as_found
       @s3_found = JobContext.capture_leniently if s3_tenant_carried?
       yield

@@ -44,7 +44,7 @@ module EncryptedS3Service
                                   "EncryptedS3Service::Tenant."
       end
 
-      # A wrong condition would raise only when the first file is stored.
+      # Without this check, a wrong condition would raise only when the first file is stored.
       # @param conditions [Hash] see {ClassMethods#encrypts_files_with}
       # @return [void]
       # @raise [ArgumentError] for other conditions than `if:` and `unless:`, and for other kinds of them

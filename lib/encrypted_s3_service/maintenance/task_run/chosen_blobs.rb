@@ -2,12 +2,12 @@
 
 module EncryptedS3Service
   module TaskRun
-    # The blobs of a run: a relation, or those of its blobs whose ids a file lists. A query with all ids is repeated for
-    # each batch, so that a run over 200,000 listed blobs would spend most of its time in the database. Here each query
-    # has the ids of its batch only.
+    # The blobs of a run: a relation, or those of its blobs whose ids are listed in a file. Each query has only the ids
+    # of its batch. With all ids in every query, a run over 200,000 listed blobs would spend most of its time in the
+    # database.
     # @api private
     class ChosenBlobs
-      # Ids per query that counts.
+      # Ids per counting query.
       SLICE = 500
       private_constant :SLICE
 
@@ -16,13 +16,13 @@ module EncryptedS3Service
       def self.of(blobs) = blobs.is_a?(self) ? blobs : new(blobs)
 
       # @param relation [ActiveRecord::Relation] of ActiveStorage::Blob
-      # @param ids [Array<String>, nil] nil takes all blobs of the relation
+      # @param ids [Array<String>, nil] nil for all blobs of the relation
       def initialize(relation, ids = nil)
         @relation = relation
         @ids = ids
       end
 
-      # @param conditions [Array] as ActiveRecord::Relation#where takes them
+      # @param conditions [Array] as for ActiveRecord::Relation#where
       # @return [ChosenBlobs] fewer blobs
       def where(*conditions) = self.class.new(@relation.where(*conditions), @ids)
 

@@ -39,7 +39,7 @@ module EncryptedS3Service
         @path = path
         @kept = Hash.new { |kinds, kind| kinds[kind] = [] }
         @counts = Hash.new(0)
-        # Each line is written at once.
+        # Writes each line immediately.
         @file = File.open(path, "wb", 0o600).tap { |file| file.sync = true } if path
       rescue SystemCallError => e
         raise ConfigurationError, "FAILURES: cannot write the file #{path}: #{e.message}"
@@ -48,7 +48,7 @@ module EncryptedS3Service
       # @param failure [Failure]
       # @param kind [Symbol]
       # @return [void]
-      # @raise [FileError] when the file cannot be written any more
+      # @raise [FileError] if the file can no longer be written
       def add(failure, kind = :failed)
         @counts[kind] += 1
         @kept[kind] << failure if @kept[kind].size < KEPT
@@ -77,7 +77,7 @@ module EncryptedS3Service
 
       private
 
-      # The run ends, because nobody would know which other files failed. It can be repeated at any time.
+      # The run ends, because later failures could not be recorded. It can be repeated at any time.
       def write(line)
         @file.write("#{line}\n")
       rescue SystemCallError => e

@@ -14,15 +14,15 @@ module EncryptedS3Service
         ActiveStorage::Blob.connection_pool.with_connection { ActiveStorage::Blob.uncached(&) }
       end
 
-      # A statement that changes nothing is refused like any other by a database, a role or a user that may only read.
+      # Runs a statement that changes nothing. A database, role or user with read access only refuses it.
       # @return [void]
-      # @raise [ConfigurationError] when rows cannot be changed
+      # @raise [ConfigurationError] if rows cannot be changed
       def require_writable
         connected { ActiveStorage::Blob.where("1 = 0").update_all("byte_size = byte_size") }
       rescue ActiveRecord::ActiveRecordError => e
         raise ConfigurationError, "The rows of #{ActiveStorage::Blob.table_name} cannot be changed " \
                                   "(#{[e.class, *e.cause&.class].join(", ")}). Run the task with a database, role " \
-                                  "and user that may write."
+                                  "and user with write access."
       end
 
       # @param blob [ActiveStorage::Blob]
