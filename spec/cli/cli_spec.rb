@@ -273,6 +273,8 @@ RSpec.describe "The command encrypted_s3_service" do
     it "refuses paths that are not files" do
       expect(fail_with(1, "encrypt", "nothing", "-o", "body")).to include("No such file")
       expect(fail_with(1, "encrypt", ".", "-o", "body")).to include(". is not a file")
+      expect(fail_with(1, "encrypt", "plain", "-o", "away/body"))
+        .to include("away/body.metadata.json cannot be written: there is no folder away")
       expect(Dir.children(".")).to eq(["plain"])
     end
   end

@@ -45,6 +45,9 @@ module EncryptedS3Service
       # Replacing a device or a pipe by a file would damage the system: `-o /dev/null --force`, as root.
       def refuse_special(path)
         raise FileError, "the name of the file to write is empty" if path.empty?
+
+        folder = File.dirname(path)
+        raise FileError, "#{path} cannot be written: there is no folder #{folder}" unless File.directory?(folder)
         return if !File.exist?(path) || File.file?(path)
 
         raise FileError, "#{path} is not an ordinary file. Without --output, or with -, the standard output is used"
