@@ -114,7 +114,14 @@ RSpec.describe EncryptedS3Service::Client, "whose store cannot be reached" do
       client = new_client(secret_access_key: "wrong", retry_limit: 0)
       expect { client.upload("a", StringIO.new("x")) }.to raise_error(EncryptedS3Service::AccessError) { |e|
         expect([e.status, e.store_code, e.cause]).to eq([403, "SignatureDoesNotMatch", nil])
+        expect(e.message).to match(/the store answered 403 SignatureDoesNotMatch \(request id/)
       }
+    end
+
+    it "the status alone of a refusal that has no code, as every one of a HEAD request" do
+      client = new_client(secret_access_key: "wrong", retry_limit: 0)
+      expect { client.exist?("a") }
+        .to raise_error(EncryptedS3Service::AccessError, /the store answered 403 \(request id/)
     end
 
     it "those of a missing bucket and a missing object" do

@@ -86,7 +86,7 @@ fn answer(code: Option<&str>, response: &HttpResponse, request: &Request) -> Err
     let status = response.status().as_u16();
     let code = code.unwrap_or_default();
     let request_id = response.headers().get("x-amzn-requestid").unwrap_or("none");
-    let problem = format!("AWS KMS answered {status} {code} (request id {request_id})");
+    let problem = format!("AWS KMS answered {} (request id {request_id})", aws_error::status_and_code(status, code));
     let error = |kind, advice: &str| request.error(kind, &format!("{problem}{advice}"));
     let failure = match code {
         "AccessDeniedException" | "NotAuthorizedException" => error(

@@ -134,7 +134,7 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
     let status = response.status().as_u16();
     let code = code.unwrap_or_default();
     let request_id = response.headers().get("x-amz-request-id").unwrap_or("none");
-    let problem = format!("the store answered {status} {code} (request id {request_id})");
+    let problem = format!("the store answered {} (request id {request_id})", status_and_code(status, code));
     let error = match (status, code) {
         (_, "NoSuchBucket") => Error::new(
             ErrorKind::BucketNotFound,
@@ -178,6 +178,11 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
         _ => subject.error(ErrorKind::Rejected, &problem),
     };
     error.with_answer(status, code)
+}
+
+/// The status and the error code of an answer. The answer to a HEAD request has no body, and so no code.
+pub(crate) fn status_and_code(status: u16, code: &str) -> String {
+    if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
 }
 
 /// Amazon sends the region of the bucket in a header or in the body of the error.
