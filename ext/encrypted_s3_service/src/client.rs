@@ -13,15 +13,13 @@ use encrypted_s3_core::rotate::{RotateOptions, Rotation, rotate};
 use encrypted_s3_core::store::{AwsStore, ConnectionSettings, ObjectHead, ObjectStore};
 use encrypted_s3_core::upload::{PartPlan, Upload as CoreUpload, UploadOptions};
 use encrypted_s3_core::{ErrorKind, sidecar};
-use magnus::{
-    Class, DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, Symbol, TypedData, function, method,
-};
+use magnus::{DataTypeFunctions, Error, Module, Object, RHash, RModule, Ruby, Symbol, TypedData, function, method};
 
 use crate::answer::{call, request};
 use crate::download::{self, Download};
 use crate::store::{Store, StoreSettings};
 use crate::upload::Upload;
-use crate::{connections, error, file, kms, maps, options, process, runtime, survey};
+use crate::{class, connections, error, file, kms, maps, options, process, runtime, survey};
 
 /// A bucket or a folder, and the keys of its objects. Several threads may use it at once, and it can be used after a
 /// fork.
@@ -58,8 +56,7 @@ impl DataTypeFunctions for Client {}
 
 /// Defines the class.
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
-    let class = native.define_class("Client", ruby.class_object())?;
-    class.undef_default_alloc_func();
+    let class = class::define::<Client>(ruby, native, "Client")?;
     class.define_singleton_method("new", function!(Client::new, 1))?;
     class.define_singleton_method("written_format", function!(written_format, 1))?;
     class.define_singleton_method("recovery_fingerprints", function!(recovery_fingerprints, 1))?;

@@ -1,11 +1,11 @@
 //! `EncryptedS3Service::Native::Download`: one object being read.
 
 use encrypted_s3_core::download::{CHUNK, Download as CoreDownload, Used};
-use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
+use magnus::{DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
 use crate::answer::call;
 use crate::handle::Handle;
-use crate::{binary, error};
+use crate::{binary, class, error};
 
 /// An object being read; see [`CoreDownload`].
 #[derive(TypedData)]
@@ -23,8 +23,7 @@ impl DataTypeFunctions for Download {
 
 /// Defines the class.
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
-    let class = native.define_class("Download", ruby.class_object())?;
-    class.undef_default_alloc_func();
+    let class = class::define::<Download>(ruby, native, "Download")?;
     class.define_method("read", method!(Download::read, 0))?;
     class.define_method("read_up_to", method!(Download::read_up_to, 1))?;
     class.define_method("skip", method!(Download::skip, 1))?;

@@ -8,6 +8,7 @@
 
 mod answer;
 mod binary;
+mod class;
 mod client;
 mod connections;
 mod download;

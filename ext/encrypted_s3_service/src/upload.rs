@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use encrypted_s3_core::upload::{Index, Upload as CoreUpload};
-use magnus::{Class, DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
+use magnus::{DataTypeFunctions, Error, Module, RHash, RModule, RString, Ruby, TypedData, method};
 
 use crate::answer::call;
 use crate::handle::Handle;
-use crate::{binary, error, file, gvl};
+use crate::{binary, class, error, file, gvl};
 
 /// How long `abort` waits for the store to confirm. After that the abort continues in the background.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
@@ -27,8 +27,7 @@ impl DataTypeFunctions for Upload {
 
 /// Defines the class.
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
-    let class = native.define_class("Upload", ruby.class_object())?;
-    class.undef_default_alloc_func();
+    let class = class::define::<Upload>(ruby, native, "Upload")?;
     class.define_method("write", method!(Upload::write, 1))?;
     class.define_method("write_file", method!(Upload::write_file, 3))?;
     class.define_method("finish", method!(Upload::finish, 0))?;
