@@ -85,7 +85,7 @@ RSpec.describe EncryptedS3Service::Doctor do
     end
 
     it "warns if they cannot be read" do
-      expect(examine_with("GetObject", denied)).to match(["warning", /cannot be read.*s3:GetObject/])
+      expect(examine_with("GetObject", denied)).to match(["warning", /unreadable.*s3:GetObject/])
     end
 
     it "reports that they cannot be deleted" do

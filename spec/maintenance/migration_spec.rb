@@ -293,7 +293,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
     it "get no copies if the database may only be read" do
       blob = blob_of("data", "a.txt", service_name: "local")
       migrate = -> { described_class.new(from: :local, to: :encrypted).run }
-      refusal = /active_storage_blobs cannot be changed \(ActiveRecord::\w+.*may write/
+      refusal = /active_storage_blobs cannot be changed \(ActiveRecord::\w+.*write access/
       ActiveRecord::Base.while_preventing_writes do
         expect(&migrate).to raise_error(EncryptedS3Service::ConfigurationError, refusal)
         expect(described_class.new(from: :local, to: :encrypted, dry_run: true).run).to have_attributes(moved: 1)
