@@ -16,9 +16,7 @@ RSpec.describe EncryptedS3Service::Client, "when several threads use it for the 
 
   it "does not hang" do
     RubyProcess.start(code, TestStore.settings, unique_key) do |process|
-      printed = Thread.new { process.result }
-      expect(printed.join(30)).to be_truthy, "It still waits."
-      expect(printed.value.first).to eq("a text\n" * 4)
+      expect(process.result(within: 30).first).to eq("a text\n" * 4)
     end
   end
 end

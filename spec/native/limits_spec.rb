@@ -19,14 +19,9 @@ RSpec.describe EncryptedS3Service::Client, "where the system refuses threads", i
     end
   RUBY
 
-  def printed_within(seconds, process)
-    reader = Thread.new { process.result }
-    reader.join(seconds) ? reader.value : raise("It still waits.")
-  end
-
   (1..6).each do |limit|
     it "fails at once with a limit of #{limit} processes, and works when it is raised" do
-      printed, status = RubyProcess.start(code, limit) { |process| printed_within(20, process) }
+      printed, status = RubyProcess.start(code, limit) { |process| process.result(within: 20) }
       expect(status).to be_success, printed
       first, second = printed.lines
       # Nothing listens there.

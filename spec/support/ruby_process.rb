@@ -2,6 +2,7 @@
 
 require "open3"
 require "rbconfig"
+require "timeout"
 require_relative "bounded_programs"
 
 # A separate Ruby process that runs code with the gem, for effects that must not happen in the process of the specs. The
@@ -41,10 +42,11 @@ class RubyProcess
   def signal(name) = Process.kill(name, @thread.pid)
 
   # Waits for the end of the process.
+  # @param within [Numeric, nil] seconds; nil waits as long as the example may take
   # @return [Array(String, Process::Status)] the unread output, and the exit status
-  def result
-    printed = @out.read
-    [printed, @thread.value]
+  # @raise [Timeout::Error] when it has not ended by then
+  def result(within: nil)
+    Timeout.timeout(within, Timeout::Error, "The process still runs.") { [@out.read, @thread.value] }
   end
 
   def stop

@@ -77,29 +77,27 @@ module EncryptedS3Service
         # Rails holds all requested bytes in memory at once, and its versions before the releases of spring 2026 have
         # no limit (CVE-2026-33174). The limits are those of {ByteRanges}, for one range as well.
         # @return [Boolean]
-        def too_much?(blob, range_header)
-          return false unless encrypted?(blob)
+        def too_much?(file, range_header)
+          return false unless encrypted?(file)
 
-          blob = blob.blob if blob.respond_to?(:blob)
-          ranges = Rack::Utils.get_byte_ranges(range_header, blob.byte_size) || []
+          ranges = Rack::Utils.get_byte_ranges(range_header, blob_of(file).byte_size) || []
           ranges.size > ByteRanges.limit(:streaming_max_ranges) ||
             ranges.sum(&:size) > ByteRanges.limit(:streaming_chunk_max_size)
         end
 
-        def encrypted?(blob)
-          PrivateProxy.encrypted?((blob.respond_to?(:blob) ? blob.blob : blob).service)
-        end
+        def encrypted?(file) = PrivateProxy.encrypted?(blob_of(file).service)
 
-        # @param blob [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
-        def keep_private(blob)
-          blob = blob.blob if blob.respond_to?(:blob)
-          return unless PrivateProxy.private?(blob.service)
+        def keep_private(file)
+          return unless PrivateProxy.private?(blob_of(file).service)
 
           response.headers.merge!(FileHeaders::UNBUFFERED)
           control = response.cache_control
           control.merge!(max_age: 0, must_revalidate: true) if control.empty? && response.headers["Cache-Control"].nil?
           control[:public] = false
         end
+
+        # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
+        def blob_of(file) = file.respond_to?(:blob) ? file.blob : file
       end
 
       # The expiry of a blob's signed id, which is stored in the message only (ActiveSupport::Messages::Metadata).
