@@ -21,7 +21,7 @@ module EncryptedS3Service
     def self.rails_configurations
       Engine.require_active_storage
       entries = Engine::StorageFile.entries
-      raise ConfigurationError, "There is no config/storage.yml, or it is empty." if entries.empty?
+      raise ConfigurationError, "There is no #{Engine::StorageFile.path}, or it is empty." if entries.empty?
 
       entries
     end
@@ -75,7 +75,7 @@ module EncryptedS3Service
       return parts_of(only, ours) if only && !ours.key?(only)
 
       if ours.empty?
-        raise ConfigurationError, "There is no entry with `service: EncryptedS3` in config/storage.yml. Add one with " \
+        raise ConfigurationError, "There is no entry with `service: EncryptedS3` in storage.yml. Add one with " \
                                   "`bin/rails generate encrypted_s3_service:install`."
       end
       only ? ours.slice(only) : ours
@@ -87,7 +87,7 @@ module EncryptedS3Service
       parts = service ? ServiceParts.new(service).encrypted : []
       return parts.to_h { |part| [part.name.to_s, options_of(part)] } if parts.any?
 
-      raise ConfigurationError, "There is no EncryptedS3 service #{name.inspect}. config/storage.yml has " \
+      raise ConfigurationError, "There is no EncryptedS3 service #{name.inspect}. storage.yml has " \
                                 "#{ours.empty? ? "none" : ours.keys.join(", ")}."
     end
 

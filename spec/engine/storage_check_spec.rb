@@ -66,6 +66,18 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       .to match([/The service `enc` of config.storage.yml is wrong: buckett/, false])
   end
 
+  it "names the environment's own file where there is one" do
+    files = { "config/storage/production.yml" => storage("buckett" => "x") }
+    expect(boot({}, env: production, files: files))
+      .to match([%r{`enc` of config/storage/production.yml is wrong: buckett}, false])
+
+    files = { "config/storage/production.yml" => storage({}),
+              "config/initializers/storage.rb" => "Rails.application.config.encrypted_s3_service.tenant_keys = " \
+                                                  "{ other: ->(_tenant) { 'k' * 32 } }" }
+    expect(boot({}, env: production, files: files))
+      .to match([%r{`other`, which is not in config/storage/production.yml}, false])
+  end
+
   it "evaluates the file once, and leaves it to Active Storage" do
     text = "#{storage({})}<% File.write(Rails.root.join('log/times'), 'x', mode: 'a') %>\n"
     code = "puts ActiveStorage::Blob.services.fetch(:enc).name, Rails.root.join('log/times').read"

@@ -300,6 +300,13 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install" do
     expect(app.read("config/environments/production.rb")).to include("service = :encrypted_amazon")
   end
 
+  it "says which environments do not read config/storage.yml" do
+    app.write("config/storage/production.yml", "local:\n  service: Disk\n  root: storage\n")
+    expect(install("--key=environment"))
+      .to include("In production, Rails reads config/storage/production.yml instead of config/storage.yml. Copy the " \
+                  "entry `encrypted_amazon` into it")
+  end
+
   it "does not make a service the default that is not in storage.yml" do
     production = "Rails.application.configure do\nend\n"
     app.write("config/environments/production.rb", production)

@@ -63,7 +63,7 @@ RSpec.describe "The tasks in a Rails application" do
     it "lists the existing services when the given name is unknown" do
       _output, errors, status = rake("encrypted_s3_service:doctor", "SERVICE=local")
       expect(status.exitstatus).to eq(1)
-      expect(errors).to include('There is no EncryptedS3 service "local". config/storage.yml has encrypted, ')
+      expect(errors).to include('There is no EncryptedS3 service "local". storage.yml has encrypted, ')
       expect(errors).not_to include("doctor.rb:")
     end
   end

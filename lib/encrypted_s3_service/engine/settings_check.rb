@@ -78,7 +78,7 @@ module EncryptedS3Service
         return if entries.nil? || entries.key?(name.to_sym)
 
         known = entries.empty? ? "has none" : "has #{entries.keys.join(", ")}"
-        refuse setting, "names the service `#{name}`, which is not in config/storage.yml. The file #{known}"
+        refuse setting, "names the service `#{name}`, which is not in #{StorageFile.path}. The file #{known}"
       end
 
       # @return [Module, nil] nil when it exists but is not loaded

@@ -35,15 +35,15 @@ module EncryptedS3Service
         raise unless Configuration::Tolerance.tolerated?
 
         # The file's own code raises for a missing secret (`ENV.fetch`, `credentials.x!`).
-        warn "config/storage.yml cannot be read here (#{e.class.name})."
+        warn "#{StorageFile.path} cannot be read here (#{e.class.name})."
         {}
       end
 
       def check(name, entry)
         problem = problem_of(entry)
-        warn "The service `#{name}` of config/storage.yml cannot be used: #{problem}." if problem
+        warn "The service `#{name}` of #{StorageFile.path} cannot be used: #{problem}." if problem
       rescue ConfigurationError => e
-        raise ConfigurationError, "The service `#{name}` of config/storage.yml is wrong: #{e.message}"
+        raise ConfigurationError, "The service `#{name}` of #{StorageFile.path} is wrong: #{e.message}"
       end
 
       # @return [String, nil] the missing setting, if that is tolerated

@@ -29,6 +29,13 @@ module EncryptedS3Service
           options.service_configurations = Configuration::Redacted.wrap(configured) if configured
         end
 
+        # @return [String] the file that Rails reads, relative to the application's folder: the environment's own file
+        #   if there is one (`config/storage/production.yml`), otherwise `config/storage.yml`
+        def path
+          own = "config/storage/#{::Rails.env}.yml"
+          ::Rails.root.join(own).exist? ? own : "config/storage.yml"
+        end
+
         # @param entry [Object]
         # @return [Boolean] whether `service:` is EncryptedS3 in any spelling that Rails accepts
         def ours?(entry) = entry.is_a?(Hash) && entry[:service].to_s.underscore == "encrypted_s3"
@@ -36,9 +43,8 @@ module EncryptedS3Service
         private
 
         def parse
-          files = ["config/storage/#{::Rails.env}.yml", "config/storage.yml"].map { |name| ::Rails.root.join(name) }
-          file = files.find(&:exist?)
-          ActiveSupport::ConfigurationFile.parse(file) if file
+          file = ::Rails.root.join(path)
+          ActiveSupport::ConfigurationFile.parse(file) if file.exist?
         end
       end
     end

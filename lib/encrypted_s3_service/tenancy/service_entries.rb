@@ -34,8 +34,9 @@ module EncryptedS3Service
     # @raise [ConfigurationError] when a part does not exist, or the mirror contains itself
     def parts(name, within = [])
       name = name.to_sym
-      raise ConfigurationError, "config/storage.yml: the mirror `#{name}` contains itself." if within.include?(name)
-      raise ConfigurationError, "config/storage.yml has no service `#{name}`#{belonging(within)}." unless self[name]
+      file = Engine::StorageFile.path
+      raise ConfigurationError, "#{file}: the mirror `#{name}` contains itself." if within.include?(name)
+      raise ConfigurationError, "#{file} has no service `#{name}`#{belonging(within)}." unless self[name]
       return [name] unless mirror?(name)
 
       self[name].values_at(:primary, :mirrors).flatten.compact.flat_map { |part| parts(part, [*within, name]) }.uniq

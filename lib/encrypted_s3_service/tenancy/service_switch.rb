@@ -104,7 +104,7 @@ module EncryptedS3Service
 
       def known_services
         names = Rails.configuration.active_storage.service_configurations.to_h.keys
-        names.empty? ? "none is configured" : "config/storage.yml has #{names.join(", ")}"
+        names.empty? ? "none is configured" : "#{Engine::StorageFile.path} has #{names.join(", ")}"
       end
     end
 

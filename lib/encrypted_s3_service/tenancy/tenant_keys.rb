@@ -94,7 +94,9 @@ module EncryptedS3Service
       # @raise [ConfigurationError] when it does not exist or does not encrypt completely
       # @api private
       def check_entry(base, entries)
-        raise ConfigurationError, "tenant_keys: there is no service #{base} in config/storage.yml." unless entries[base]
+        unless entries[base]
+          raise ConfigurationError, "tenant_keys: there is no service #{base} in #{Engine::StorageFile.path}."
+        end
 
         part = entries.parts(base).find { |name| !entries.encrypts?(name) }
         return unless part

@@ -15,8 +15,9 @@ module EncryptedS3Service
       # @raise [ConfigurationError]
       def fetch(name)
         ActiveStorage::Blob.services.fetch(name) do
-          raise ConfigurationError, "There is no service #{name.to_s.inspect}, neither in config/storage.yml nor " \
-                                    "from config.encrypted_s3_service (service_resolver, tenant_keys)."
+          raise ConfigurationError, "There is no service #{name.to_s.inspect}, neither in " \
+                                    "#{Engine::StorageFile.path} nor from " \
+                                    "config.encrypted_s3_service (service_resolver, tenant_keys)."
         end
       end
 

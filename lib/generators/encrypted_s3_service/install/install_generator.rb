@@ -139,6 +139,7 @@ module EncryptedS3Service
         show_tenant_steps if options[:tenants]
         return if installed?
 
+        show_other_files
         files = environments.empty? ? "config/environments/*.rb" : files_by_hand.join(", ")
         default = "set `#{default_line}` in #{files}, then " unless files.empty?
         say "\nNext: #{default}run `bin/rails encrypted_s3_service:doctor`."
@@ -150,6 +151,14 @@ module EncryptedS3Service
       end
 
       private
+
+      # Rails reads only this file in its environment (ActiveStorage::Engine).
+      def show_other_files
+        Dir.glob("config/storage/*.yml", base: destination_root).sort.each do |file|
+          say "\nIn #{File.basename(file, ".yml")}, Rails reads #{file} instead of #{STORAGE}. Copy the entry " \
+              "`#{options[:name]}` into it, if that environment uses the service."
+        end
+      end
 
       def show_custody
         say <<~TEXT
