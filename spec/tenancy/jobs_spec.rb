@@ -269,6 +269,21 @@ RSpec.describe EncryptedS3Service::Job do
       expect(stored(variant.key).last).not_to start_with(png)
     end
 
+    it "mirror a file whose customer is deleted, or was unknown, when the job runs" do
+      blobs = [other_customer, customer].map do |organisation|
+        organisation.with_s3_settings do
+          EncryptedS3Service.with_service(:mirrored) { store("of #{organisation.name}") }
+        end
+      end
+      other_customer.destroy!
+      Current.organisation = "no record"
+      blobs << EncryptedS3Service.with_service(:mirrored) { store("of nobody") }
+      Current.reset
+      perform_enqueued_jobs(only: ActiveStorage::MirrorJob)
+      local = ActiveStorage::Blob.services.fetch(:local)
+      expect(blobs.map { |blob| local.download(blob.key) }).to eq(["of plain", "of encrypted", "of nobody"])
+    end
+
     def minimal_pdf
       "%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" \
         "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

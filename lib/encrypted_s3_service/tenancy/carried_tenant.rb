@@ -73,13 +73,18 @@ module EncryptedS3Service
     # Whether the job must not be performed without its tenant.
     def s3_tenant_required? = false
 
-    # Jobs of Active Storage use the service in their blob's row. Only the mirror job has no row, see {MirrorJobs}.
+    # Jobs of Active Storage use the service in their blob's row. Only the mirror job has no row. It carries
+    # the service and no tenant, see {MirrorJobs}.
     def s3_tenant_carried?
-      name = self.class.name.to_s
-      return name == "ActiveStorage::MirrorJob" if name.start_with?("ActiveStorage::")
+      return s3_mirrors? if s3_name.start_with?("ActiveStorage::")
 
       EncryptedS3Service.settings.carry_tenant_in_jobs
     end
+
+    # The class is compared by name, because an application without Active Storage does not have it.
+    def s3_mirrors? = s3_name == "ActiveStorage::MirrorJob"
+
+    def s3_name = self.class.name.to_s
 
     # A job without a tenant may set one itself, for example each tenant in turn. Its retry must begin like this
     # attempt, not with that tenant.
@@ -90,7 +95,12 @@ module EncryptedS3Service
       @s3_found = nil
     end
 
-    def s3_capture = s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently
+    # The tenant may be deleted before a file is mirrored.
+    def s3_capture
+      return JobContext.capture_service if s3_mirrors?
+
+      s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently
+    end
 
     def s3_without_context(error, &)
       # The callback in {Job} raises it again, before the job runs and where Active Job rescues it.

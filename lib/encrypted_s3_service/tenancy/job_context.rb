@@ -29,6 +29,9 @@ module EncryptedS3Service
         new("unknown" => e.class.name)
       end
 
+      # @return [JobContext] the service of the current block, for a job that works on a file there and needs no tenant
+      def capture_service = new(chosen(ServiceSwitch.choice))
+
       private
 
       def chosen(choice) = choice ? service(choice.service) : {}

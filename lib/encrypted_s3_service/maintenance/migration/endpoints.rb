@@ -46,7 +46,6 @@ module EncryptedS3Service
 
       # Whether both services store files in the same place, so that a copy under the same key would overwrite its
       # source and deleting the old file would delete the new one. This is found by the settings and by storing and
-      # deleting a small test file, because settings do not show aliases of hosts and links between folders. A wrong
       # deleting a small test file, because settings do not show aliases of hosts and links between folders. If the
       # result is true by mistake, files only get new keys.
       # @raise [StandardError] when the new service cannot store files
