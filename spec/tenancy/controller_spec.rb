@@ -74,6 +74,38 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
     expect([place, Current.organisation]).to eq(["local", nil])
   end
 
+  describe "in a handler of rescue_from" do
+    def rescuing(tenant, action)
+      Class.new(ActionController::Base) do
+        include EncryptedS3Service::Controller
+
+        rescue_from(StandardError) { |error| render plain: "#{ActiveStorage::Blob.service.name} #{error.message}" }
+        define_method(:show, &action)
+        define_method(:s3_tenant) { tenant }
+        private :s3_tenant
+      end
+    end
+
+    it "keeps the customer of the action" do
+      controller = rescuing(customer, -> { raise "a mistake" })
+      expect([answer_of(controller), place]).to eq(["encrypted a mistake", "local"])
+      expect(controller.action_methods).to eq(Set["show"])
+    end
+
+    it "stores nothing if the customer's service cannot be found" do
+      lost = customer.tap { |one| one.define_singleton_method(:s3_service_name) { :lost } }
+      controller = rescuing(lost, -> { head :ok })
+      expect { answer_of(controller) }.to raise_error(EncryptedS3Service::ConfigurationError, /no .* service :lost/)
+      controller.rescue_from(StandardError) { |error| render plain: error.class.name.demodulize }
+      expect(answer_of(controller)).to eq("ConfigurationError")
+    end
+
+    it "uses the default for an action without a customer" do
+      controller = rescuing(nil, -> { EncryptedS3Service.with_service(:nowhere) { head :ok } })
+      expect(answer_of(controller)).to start_with("local There is no Active Storage service :nowhere")
+    end
+  end
+
   # The answer of an action to a request of the encrypted customer, in a controller of the spec's own.
   def answer_of(controller)
     environment = Rack::MockRequest.env_for("/", "HTTP_X_ORGANISATION" => customer.id.to_s)

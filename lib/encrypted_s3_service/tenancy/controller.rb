@@ -16,8 +16,8 @@ module EncryptedS3Service
   # {Controller.include_in}.
   #
   # A streaming action (ActionController::Live) runs with its callbacks in its own thread and keeps its service to the
-  # end, even when the request's thread is already serving another request. So does a body that is generated after the
-  # action, see {LateBodies}.
+  # end, even when the request's thread is already serving another request. So do the handlers of `rescue_from`, and a
+  # body that is generated after the action, see {LateBodies}.
   module Controller
     extend ActiveSupport::Concern
 
@@ -39,13 +39,28 @@ module EncryptedS3Service
       [*concerns, self].each { |concern| base.include(concern) unless base.include?(concern) }
     end
 
+    # A handler of `rescue_from` runs when the callback around the action has ended. It keeps the service of the action.
+    # Public as in ActiveSupport::Rescuable, and therefore not an action.
+    #
+    # @return [Object, nil] as ActiveSupport::Rescuable#rescue_with_handler
+    # @api private
+    def rescue_with_handler(...)
+      ServiceSwitch.with(@s3_choice || ServiceSwitch.choice) { super }
+    end
+
     private
 
     # The callback around each action.
-    def set_active_storage_service(&)
+    def set_active_storage_service
       tenant = s3_tenant
-      Tenant.apply(tenant, &)
+      Tenant.apply(tenant) do
+        @s3_choice = ServiceSwitch.choice
+        yield
+      end
       LateBodies.generate_for(tenant, response_body) unless tenant.nil? || is_a?(ActionController::Live)
+    rescue ConfigurationError => e
+      @s3_choice = ServiceSwitch::Choice.new(error: e) unless defined?(@s3_choice)
+      raise
     end
 
     # The tenant of this request. It can be overridden.
