@@ -27,7 +27,8 @@ RSpec.describe "A client that lies about its file", type: :request do
       "an exponent" => { byte_size: "1e9" },
       "a size in a list" => { byte_size: [1] }, "a size in an object" => { byte_size: { a: 1 } },
       "no name" => { filename: nil }, "a name in a list" => { filename: ["a"] },
-      "a number for a name" => { filename: 5 },
+      "a number for a name" => { filename: 5 }, "an empty name" => { filename: "" },
+      "a name of blanks" => { filename: " \r\n" },
       "a name of a megabyte" => { filename: "a" * 1_000_000 }, "a name with NUL" => { filename: "a\0b" },
       "a type of a megabyte" => { content_type: "a/#{"b" * 1_000_000}" }, "a type with NUL" => { content_type: "a/\0" },
       "no checksum" => { checksum: nil }, "an empty checksum" => { checksum: "" },
@@ -72,6 +73,12 @@ RSpec.describe "A client that lies about its file", type: :request do
         expect(rows { announce(changes) }).to eq(1), changes.inspect
         expect(response).to have_http_status(:ok)
       end
+    end
+
+    it "is accepted with a number that is too large for Ruby" do
+      text = { blob: truth.merge(metadata: { "custom" => { "a" => "number" } }) }.to_json.sub('"number"', "1e999")
+      added = rows { post rails_direct_uploads_path, params: text, headers: { "Content-Type" => "application/json" } }
+      expect([response.status, added]).to eq([200, 1])
     end
 
     it "cannot choose the key, the service or the tenant of the blob" do

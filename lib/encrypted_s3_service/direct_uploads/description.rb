@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "json"
-
 module EncryptedS3Service
   module DirectUploads
     # Checks the entries of a client's description of a file: their types and sizes. Active Storage accepts any value. A
@@ -46,6 +44,8 @@ module EncryptedS3Service
           refuse("`filename` must be a string.") unless name.is_a?(String)
           refuse("`filename` must have at most #{NAME_LIMIT} bytes.") if name.bytesize > NAME_LIMIT
           refuse("`filename` must not contain a NUL character.") if name.include?("\0")
+          # Rails cannot make a link to such a file, so every page that shows it would fail.
+          refuse("`filename` must not be blank.") if ActiveStorage::Filename.new(name).to_s.empty?
         end
 
         def check_word(entry, value, optional: false)
@@ -65,7 +65,8 @@ module EncryptedS3Service
         end
 
         def check_metadata(metadata)
-          return if metadata.nil? || JSON.generate(metadata).bytesize <= METADATA_LIMIT
+          # As the column stores it. Unlike JSON.generate, it accepts Infinity, which a number like 1e999 becomes.
+          return if metadata.nil? || ActiveSupport::JSON.encode(metadata).bytesize <= METADATA_LIMIT
 
           refuse("`metadata` must have at most #{METADATA_LIMIT} bytes.")
         end
