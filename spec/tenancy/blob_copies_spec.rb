@@ -191,14 +191,35 @@ RSpec.describe EncryptedS3Service::BlobCopy do
     expect_copy(contract.template.blob, template)
   end
 
-  it "leave no plaintext when a client has just uploaded them to the wrong service" do
-    direct = ActiveStorage::Blob.create_before_direct_upload!(
-      filename: "a.txt", byte_size: text.bytesize, checksum: md5(text), content_type: "text/plain", service_name: :local
-    )
-    direct.service.upload(direct.key, StringIO.new(text))
-    contract = perform_enqueued_jobs { Contract.create!(template: direct.signed_id) }
-    expect_copy(contract.template.blob, direct)
-    expect([ActiveStorage::Blob.exists?(direct.id), direct.service.exist?(direct.key)]).to eq([false, false])
+  describe "when a client has just uploaded them to the wrong service" do
+    let(:direct) do
+      announced = { filename: "a.txt", byte_size: text.bytesize, checksum: md5(text), content_type: "text/plain" }
+      ActiveStorage::Blob.create_before_direct_upload!(**announced, service_name: :local).tap do |blob|
+        blob.service.upload(blob.key, StringIO.new(text))
+      end
+    end
+
+    def expect_only_copy(model)
+      record = perform_enqueued_jobs { model.create!(template: direct.signed_id) }
+      expect_copy(record.template.blob, direct)
+      expect([ActiveStorage::Blob.exists?(direct.id), direct.service.exist?(direct.key)]).to eq([false, false])
+    end
+
+    it "leave no plaintext" do
+      expect_only_copy(Contract)
+    end
+
+    it "leave no plaintext if the record is in another database" do
+      stub_const("ElsewhereRecord", Class.new(ActiveRecord::Base) { self.abstract_class = true })
+      ElsewhereRecord.establish_connection(adapter: "sqlite3", database: ":memory:")
+      ElsewhereRecord.connection.create_table(:memos, force: true)
+      stub_const("Memo", Class.new(ElsewhereRecord) do
+        has_one_attached :template, service: :encrypted, copy_attached_blobs: true
+      end)
+      expect_only_copy(Memo)
+    ensure
+      ElsewhereRecord.remove_connection
+    end
   end
 
   describe "in a rich text" do

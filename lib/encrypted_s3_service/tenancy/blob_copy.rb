@@ -30,9 +30,9 @@ module EncryptedS3Service
         demanded = RequiredService.demanded(record, attribute)
         return if demanded.nil? || blob.service_name == demanded.to_s || attached?(record, attribute, blob)
 
-        return new(blob, demanded) unless record.respond_to?(:encrypted_s3_copies)
+        return new(blob, demanded, record.class) unless record.respond_to?(:encrypted_s3_copies)
 
-        record.encrypted_s3_copies[blob.id] ||= new(blob, demanded)
+        record.encrypted_s3_copies[blob.id] ||= new(blob, demanded, record.class)
       end
 
       # @param record [ActiveRecord::Base]
@@ -59,7 +59,9 @@ module EncryptedS3Service
 
     # @param source [ActiveStorage::Blob]
     # @param service_name [Symbol]
-    def initialize(source, service_name)
+    # @param model [Class] class of the record to which the copy is attached
+    def initialize(source, service_name, model)
+      @model = model
       # Loaded again, because identifying the blob changes the object.
       @source = ActiveStorage::Blob.find(source.id).tap(&:identify_without_saving)
       same = @source.slice(:content_type, :byte_size, :checksum).symbolize_keys
@@ -75,7 +77,7 @@ module EncryptedS3Service
     def store
       return if @stored
 
-      TransactionEnd.await(ActiveStorage::Blob, committed: method(:finish), rolledback: method(:discard))
+      await_end
       @stored = true
       file = StoredFile.new(@source)
       @blob.upload_without_unfurling(file)
@@ -87,6 +89,13 @@ module EncryptedS3Service
     end
 
     private
+
+    # Active Storage's tables may be in another database than the record. Their rows are not rolled back with it, so
+    # the copy stays as well.
+    def await_end
+      TransactionEnd.await(ActiveStorage::Blob, committed: method(:finish), rolledback: method(:discard)) ||
+        TransactionEnd.await(@model, committed: method(:finish))
+    end
 
     # Entries of this gem are not copied.
     def metadata = @source.metadata.slice(*KNOWN).merge(DirectUploads::Announcement.allowed(@source.metadata))
