@@ -12,8 +12,7 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
         local: { service: Disk, root: tmp/storage }
         encrypted:
           service: EncryptedS3
-          bucket: b
-          region: us-east-1
+          root: tmp/encrypted
           encryption_key: "base64:#{["k" * 32].pack("m0")}"
       YAML
       "config/database.yml" => "development: { adapter: sqlite3, database: tmp/development.sqlite3 }",
@@ -24,6 +23,8 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
           config.active_job.queue_adapter = :inline
           config.action_mailer.delivery_method = :test
           config.action_mailbox.incinerate = false
+          # No firm is known when the e-mail itself is stored.
+          config.action_mailbox.storage_service = :encrypted
         end
       RUBY
       "app/models/current.rb" => <<~RUBY,
@@ -98,7 +99,8 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
       puts "cable #{said.filter_map { |message| message.dig(:message, :place) }.join}"
 
       mail = "To: firm-7@example.com\r\nFrom: x@example.com\r\nSubject: s\r\n\r\ntext"
-      ActionMailbox::InboundEmail.create_and_extract_message_id!(mail)
+      email = ActionMailbox::InboundEmail.create_and_extract_message_id!(mail)
+      puts "e-mail #{email.raw_email.blob.service_name}"
 
       # Enqueued for a firm, performed by a worker that knows nothing of it.
       worker = Queue.new
@@ -143,7 +145,8 @@ RSpec.describe EncryptedS3Service::CurrentTenant, "in all of Rails" do
       app.write("script.rb", script)
       printed, said, = app.rails("runner", "script.rb")
       expect(printed.lines(chomp: true)).to eq(
-        ["cable encrypted", "mailbox encrypted", "mailer encrypted", "console local", "console encrypted"]
+        ["cable encrypted", "mailbox encrypted", "e-mail encrypted", "mailer encrypted", "console local",
+         "console encrypted"]
       ), printed + said
     end
   end
