@@ -4,9 +4,11 @@ require "open3"
 require "rbconfig"
 require_relative "../active_storage_helper"
 require_relative "../support/custody"
+require_relative "../support/task_helpers"
 
 RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
   include Custody
+  include TaskHelpers
 
   around { |example| Dir.mktmpdir { |folder| Dir.chdir(folder) { example.run } } }
 
@@ -24,7 +26,7 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
   end
 
   before do
-    ActiveStorage::Blob.where("service_name LIKE '%@%'").delete_all
+    forget_all_files
     configure({ encrypted: keys, doubled: keys }, signing_key: pair.private_to_pem)
   end
 
@@ -128,6 +130,17 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
     expect(report["files"][0]["result"]).to eq("opened")
     expect(File.read("report.html")).to include("NOT PROVEN")
     expect(verify("report.json").last).to eq(0)
+  end
+
+  it "proves nothing while a migration's old file is left, in another place too" do
+    plain = ActiveStorage::Blob.create_and_upload!(io: StringIO.new("text"), filename: "a.txt", service_name: "local")
+    to = EncryptedS3Service.tenant_service(:encrypted, 1)
+    migration = { from: :local, to: to, blobs: ActiveStorage::Blob.where(id: plain.id) }
+    EncryptedS3Service::Migration.new(**migration).run
+    destroy("1")
+    expect(run(REPORT: "report")).to be(false)
+    expect(report["files"].map { |file| file.values_at("service", "result") })
+      .to eq([["encrypted@1", "unreadable"], %w[local opened]])
   end
 
   it "distinguishes missing and damaged files from unreadable ones" do

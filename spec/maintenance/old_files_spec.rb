@@ -131,6 +131,26 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(EncryptedS3Service::Migration::FormerKey.count).to eq(0)
     end
 
+    it "survive a blob that was moved to another place, where the old file has the same key" do
+      disk = ActiveStorage::Blob.services.fetch(:local)
+      local = blob_of("a text", "a.txt", service_name: "local")
+      migrate(from: :local, to: :encrypted, delete: false)
+      local.reload.purge
+      expect(disk.exist?(local.key)).to be(true)
+      expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 1, failures: [])
+      expect(disk.exist?(local.key)).to be(false)
+      expect(described_class::FormerKey.count).to eq(0)
+    end
+
+    it "are removed if the old file was deleted by other means" do
+      local = blob_of("a text", "a.txt", service_name: "local")
+      migrate(from: :local, to: :encrypted, delete: false)
+      expect { ActiveStorage::Blob.services.fetch(:local).delete(local.key) }
+        .not_to(change { described_class::FormerKeys.of(local.id) }.from(local.key => "local"))
+      expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 0, failures: [])
+      expect(described_class::FormerKeys.of(local.id)).to eq({})
+    end
+
     it "are removed if a killed run had already deleted the file" do
       local = blob_of("a text", "a.txt", service_name: "local")
       keys = described_class::FormerKeys
@@ -287,10 +307,9 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
 
     it "is created when it is needed" do
       blob_of("data", "a.txt", service_name: "local")
-      migrate(from: :local, to: :encrypted, delete: false)
-      migrate(delete: false, dry_run: true)
+      migrate(from: :local, to: :encrypted, dry_run: true)
       expect(described_class::FormerKeys.table?).to be(false)
-      expect(migrate).to have_attributes(moved: 1, removed: 1)
+      expect(migrate(from: :local, to: :encrypted)).to have_attributes(moved: 1, removed: 1)
       expect(described_class::FormerKeys.table?).to be(true)
     end
 

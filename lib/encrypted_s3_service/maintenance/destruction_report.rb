@@ -16,8 +16,7 @@ module EncryptedS3Service
   #     report.run.write("tmp/customer-42")   # customer-42.json, .json.sig, .html, .html.sig
   #
   # The older versions of an object in a bucket that keeps them are tried as well, and so are the old files of a
-  # migration within one bucket, until they are deleted. Older versions of purged files are not, because no row names
-  # them.
+  # migration, until they are deleted. Older versions of purged files are not, because no row names them.
   #
   # It names blobs and objects but not files, because names of files are often personal data. The report is kept in
   # memory, some kilobytes for each file.

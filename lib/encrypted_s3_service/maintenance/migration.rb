@@ -23,8 +23,9 @@ module EncryptedS3Service
   # files stay moved, and incomplete copies are made again.
   #
   # If both services store their files in the same place (the same bucket, with and without encryption or with another
-  # encryption key), a file gets a new key, so that a copy never overwrites its source. The former key is kept in a
-  # table ({FormerKeys}) until the old file is deleted. Otherwise keys stay the same.
+  # encryption key), a file gets a new key, so that a copy never overwrites its source. Otherwise keys stay the same.
+  # The service and key of each old file are kept in a table ({FormerKeys}) until it is deleted, even if the blob is
+  # purged.
   #
   # Tracked variants and preview images are blobs and are moved together with their originals. Untracked variants
   # (`variants/<key>/…`) have no rows; they are generated again when they are requested.
@@ -111,8 +112,7 @@ module EncryptedS3Service
     end
 
     # @return [Result]
-    # @raise [ConfigurationError] if the database is read-only, or the table of former keys is needed and cannot be
-    #   created
+    # @raise [ConfigurationError] if the database is read-only, or the table of former keys cannot be created
     def run
       prepare unless @dry_run
       announce_new_keys if @endpoints.shared?
@@ -135,7 +135,7 @@ module EncryptedS3Service
     # Fails before any file is copied, because the rows could not be changed afterwards.
     def prepare
       TaskRun::Rows.require_writable
-      FormerKeys.prepare if @delete || @endpoints.shared?
+      FormerKeys.prepare
     end
 
     def announce_new_keys

@@ -115,11 +115,8 @@ module EncryptedS3Service
       def change(blob, columns)
         row = row_of(blob, @endpoints.from_name, blob.key)
         changed = TaskRun::Rows.locked(row) do |current|
-          if columns[:key] == blob.key
-            refuse_deletion if FormerKeys.being_deleted?(blob.key)
-          else
-            FormerKeys.add(current)
-          end
+          refuse_deletion if columns[:key] == blob.key && FormerKeys.being_deleted?(blob.key)
+          FormerKeys.add(current)
           row.update_all(columns)
         end
         changed == 1
