@@ -125,11 +125,12 @@ module EncryptedS3Service
     # @api private
     attr_reader :options
 
-    # @return [String, nil] the missing setting, if that is tolerated
+    # @return [String, nil] the missing or wrong setting, if that is tolerated
     # @api private
     attr_reader :problem
 
-    # @param tolerant [Boolean] whether a missing bucket, key or half of the credentials raises only on first use
+    # @param tolerant [Boolean, String] whether a missing bucket, key or half of the credentials raises only on first
+    #   use; a text is the error of the first use
     # @param options [Hash{Symbol => Object}] the entry; see {NAMES} and {UPLOAD_NAMES}
     # @option options [String] :bucket
     # @option options [String, Pathname] :root instead of `bucket`: a folder of this machine that holds the objects, for
@@ -205,7 +206,7 @@ module EncryptedS3Service
       read_encryption(settings)
       @default_digest_type = DigestType.read(settings)
       @public = settings.boolean(:public, false)
-      @problem = find_missing
+      @problem = tolerant.is_a?(String) ? tolerant : find_missing
       raise ConfigurationError, @problem if @problem && !tolerant
 
       check_recovery_keys

@@ -118,6 +118,16 @@ RSpec.describe "Booting with an EncryptedS3 entry in config/storage.yml" do
       end
     end
 
+    it "loads classes that name the service if SECRET_KEY_BASE_DUMMY is set and the key is a placeholder" do
+      files = { "app/models/contract.rb" => model }
+      [{ "encryption_key" => "dummy" }, { "decryption_keys" => ["dummy"] }].each do |settings|
+        said, well = boot(settings, env: { **production, "SECRET_KEY_BASE_DUMMY" => "1" }, eager: true, files: files,
+                                    run: ["runner", "puts 'booted'; #{use}"])
+        expect([said, well]).to match([/^booted$/, false])
+        expect(said).to match(/must be exactly.*32 bytes, not 5.*ConfigurationError/)
+      end
+    end
+
     it "recognizes CI by any value of the variable except a negative one" do
       expect(boot(without_key, env: { **production, "CI" => "woodpecker" })).to match([/because CI is set/, true])
       expect(boot(without_key, env: { **production, "CI" => "false" })).to match([/encryption_key is missing/, false])

@@ -43,7 +43,7 @@ module ActiveStorage
     # @raise [::EncryptedS3Service::ConfigurationError]
     def initialize(client: nil, **options)
       super()
-      @client = client || ::EncryptedS3Service::Client.new(configuration_of(options))
+      @client = client || client_of(options)
       @public = @client.configuration.public?
     end
 
@@ -189,8 +189,9 @@ module ActiveStorage
     private
 
     # Rails also builds services where secrets are missing, for example while a container image is built.
-    def configuration_of(options)
-      ::EncryptedS3Service::Configuration.new(::EncryptedS3Service::Configuration::Tolerance.tolerated?, **options)
+    def client_of(options)
+      tolerance = ::EncryptedS3Service::Configuration::Tolerance
+      tolerance.client(options, placeholders: tolerance.dummy?)
     end
 
     def private_url(key, expires_in:, filename:, content_type:, disposition:, **)

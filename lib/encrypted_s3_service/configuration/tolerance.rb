@@ -6,7 +6,25 @@ module EncryptedS3Service
     # run without secrets; but a server without its key must fail at boot and not with the first file.
     # @api private
     module Tolerance
+      # Settings that contain or describe a secret.
+      SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys kms_key_id
+                   access_key_id secret_access_key session_token].freeze
+      private_constant :SECRETS
+
       class << self
+        # @param options [Hash{Symbol => Object}] an entry of `storage.yml`
+        # @param placeholders [Boolean] whether keys may be placeholders
+        # @return [Client] raises on first use if something is wrong that is tolerated
+        # @raise [ConfigurationError] for everything else
+        def client(options, placeholders:)
+          Client.new(Configuration.new(tolerated?, **options))
+        rescue ConfigurationError => e
+          raise unless placeholders
+
+          # Raises unless only the secrets are wrong.
+          Client.new(Configuration.new(e.message, **options.except(*SECRETS)))
+        end
+
         # @return [String, nil] why a missing secret is tolerated until its first use; nil when it is not
         def reason
           return "SECRET_KEY_BASE_DUMMY is set" if dummy?

@@ -9,12 +9,9 @@ module EncryptedS3Service
     # services only when they are first used.
     # @api private
     class StorageCheck
-      # Settings that contain or describe a secret.
-      SECRETS = %i[encryption_key encryption_key_id encryption_key_passphrase decryption_keys kms_key_id
-                   access_key_id secret_access_key session_token].freeze
       # Settings that name certificate files.
       CERTIFICATES = %i[ssl_ca_bundle ssl_ca_directory].freeze
-      private_constant :SECRETS, :CERTIFICATES
+      private_constant :CERTIFICATES
 
       # @param logger [Logger, nil]
       def initialize(logger = ::Rails.logger)
@@ -49,13 +46,8 @@ module EncryptedS3Service
       # @return [String, nil] the missing setting, if that is tolerated
       # @raise [ConfigurationError]
       def problem_of(entry)
-        Client.new(Configuration.new(Configuration::Tolerance.tolerated?, **present(entry))).configuration.problem
-      rescue ConfigurationError => e
-        raise unless Configuration::Tolerance.placeholders?
-
-        # Raises unless only the secrets are wrong.
-        Client.new(Configuration.new(true, **present(entry).except(*SECRETS)))
-        e.message
+        tolerance = Configuration::Tolerance
+        tolerance.client(present(entry), placeholders: tolerance.placeholders?).configuration.problem
       end
 
       # Certificate files may exist only on the servers that use the service.
