@@ -23,6 +23,14 @@ RSpec.describe "Serving files through the application", type: :request do
     expect(response.headers["content-range"]).to eq("bytes 1000000-1000099/#{data.bytesize}")
   end
 
+  it "refuses a part after the end of the file, although the size in its row is larger" do
+    document.file.blob.update_columns(byte_size: data.bytesize + 100)
+    get rails_storage_proxy_path(document.file), headers: { "range" => "bytes=-50" }
+    expect(response).to have_http_status(:range_not_satisfiable)
+    expect(response.headers).to include("cache-control" => "no-cache")
+    expect(response.headers).not_to include("content-range")
+  end
+
   it "limits ranges as Active Storage does, on older versions of Rails too" do
     # The behaviour of versions before the releases of spring 2026.
     if ActiveStorage::Streaming.private_method_defined?(:ranges_valid?)

@@ -67,6 +67,10 @@ module EncryptedS3Service
 
           Connections.release
           super
+        rescue InvalidRangeError
+          # The size in the blob's row is too large.
+          expires_now
+          head :range_not_satisfiable
         rescue ActiveStorage::FileNotFoundError
           raise unless encrypted?(blob)
 
