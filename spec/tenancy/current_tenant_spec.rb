@@ -133,6 +133,21 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       expect_refusal(/:encrypted_amazn/)
     end
 
+    # As in the application of Rails' authentication generator.
+    it "prevents a block from running when it is a method that only reads" do
+      session = Data.define(:user)
+      stub_const("Visit", Class.new(ActiveSupport::CurrentAttributes) do
+        def self.name = "Visit"
+        attribute :session
+        delegate :user, to: :session, allow_nil: true
+      end)
+      with_current_tenant("Visit.user") do
+        Visit.set(session: session.new(customer)) { expect(customer.with_s3_settings { place }).to eq("encrypted") }
+        expect { customer.with_s3_settings { place } }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /Visit\.user can only be read.*attribute :user/)
+      end
+    end
+
     it "passes on the application's own errors" do
       stub_const("Refusing", Class.new { def self.tenant = raise(ArgumentError, "nobody is logged in") })
       with_current_tenant("Refusing.tenant") do

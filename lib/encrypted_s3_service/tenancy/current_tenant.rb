@@ -50,10 +50,12 @@ module EncryptedS3Service
     # @param tenant [Object]
     # @yield
     # @return [Object] the block's result
+    # @raise [ConfigurationError] when the attribute can only be read
     def with(tenant)
       before = get
       return yield if before.equal?(tenant)
 
+      refuse_reader
       begin
         owner.public_send(:"#{@attribute}=", tenant)
         yield
@@ -63,6 +65,13 @@ module EncryptedS3Service
     end
 
     private
+
+    def refuse_reader
+      return if owner.respond_to?(:"#{@attribute}=")
+
+      raise ConfigurationError, "Cannot set the current tenant: #{@path} can only be read. Declare " \
+                                "`attribute :#{@attribute}` in #{@class_name} instead of a method."
+    end
 
     # @return [Class] the class with the attribute
     def owner
