@@ -151,6 +151,21 @@ RSpec.describe EncryptedS3Service::Controller, type: :request do
       )
     end
 
+    it "can redirect to pages of the application, as an authentication in a concern does" do
+      blob = store
+      link = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) do
+        EncryptedS3Service.with_service(:encrypted) { store.url }
+      end
+      [rails_storage_redirect_path(blob), rails_storage_proxy_path(blob), link].each do |path|
+        get path, headers: { "x-organisation" => "to be chosen" }
+        expect_choice
+      end
+      post rails_direct_uploads_path, params: { blob: {} }, headers: { "x-organisation" => "to be chosen" }
+      expect_choice
+    end
+
+    def expect_choice = expect(response).to redirect_to("/documents/new")
+
     it "include it if a middleware sets the tenant, and not without configuration" do
       base = Class.new(ActionController::Base)
       described_class.include_in(nil, base)

@@ -35,8 +35,10 @@ module EncryptedS3Service
     def self.include_in(choice, base)
       return unless choice
 
+      # Engines' controllers have no URL helpers of the application, which an authentication needs for its redirects.
+      helpers = Rails.application.routes.url_helpers
       concerns = choice == true ? [] : Array(choice).map { |name| name.to_s.constantize }
-      [*concerns, self].each { |concern| base.include(concern) unless base.include?(concern) }
+      [helpers, *concerns, self].each { |concern| base.include(concern) unless base.include?(concern) }
     end
 
     # A handler of `rescue_from` runs when the callback around the action has ended. It keeps the service of the action.

@@ -6,5 +6,7 @@ module FindsOrganisation
 
   included do
     before_action { Current.organisation = Organisation.find_by(id: request.headers["x-organisation"]) }
+    # As an authentication does.
+    before_action { redirect_to new_document_path if request.headers["x-organisation"] == "to be chosen" }
   end
 end
