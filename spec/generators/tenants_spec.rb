@@ -129,6 +129,22 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     end
   end
 
+  it "does not add an attribute to Current whose reader is a method of the same name" do
+    current = <<~RUBY
+      class Current < ActiveSupport::CurrentAttributes
+        attribute :session
+        delegate :user, to: :session, allow_nil: true
+        delegate :name, to: :organisation, prefix: true
+      end
+    RUBY
+    app.write("app/models/current.rb", current)
+    output = install("--tenants", "User")
+    expect(output).to include("Add to the class Current (instead of its method user):\n  attribute :user\n")
+    expect(app.read("app/models/current.rb")).to eq(current)
+    install("--tenants", "Organisation")
+    expect(app.read("app/models/current.rb")).to include("attribute :organisation\n")
+  end
+
   it "gives a new table the application's kind of primary key, in its folder of migrations" do
     app.write("config/initializers/generators.rb", <<~RUBY)
       Rails.application.config.generators { |all| all.orm :active_record, primary_key_type: :uuid }

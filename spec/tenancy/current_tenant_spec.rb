@@ -148,6 +148,20 @@ RSpec.describe EncryptedS3Service::CurrentTenant do
       end
     end
 
+    it "prevents a block from running when its reader ignores what is set" do
+      stub_const("Stay", Class.new(ActiveSupport::CurrentAttributes) do
+        def self.name = "Stay"
+        attribute :user, :session
+        delegate :user, to: :session, allow_nil: true
+      end)
+      with_current_tenant("Stay.user") do
+        Stay.session = Data.define(:user).new(other_customer)
+        expect { customer.with_s3_settings { place } }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /Stay\.user still has another value/)
+        expect(place).to eq("local")
+      end
+    end
+
     it "passes on the application's own errors" do
       stub_const("Refusing", Class.new { def self.tenant = raise(ArgumentError, "nobody is logged in") })
       with_current_tenant("Refusing.tenant") do

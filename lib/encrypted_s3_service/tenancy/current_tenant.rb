@@ -50,7 +50,7 @@ module EncryptedS3Service
     # @param tenant [Object]
     # @yield
     # @return [Object] the block's result
-    # @raise [ConfigurationError] when the attribute can only be read
+    # @raise [ConfigurationError] when the attribute can only be read, or has another value after it was set
     def with(tenant)
       before = get
       return yield if before.equal?(tenant)
@@ -58,6 +58,7 @@ module EncryptedS3Service
       refuse_reader
       begin
         owner.public_send(:"#{@attribute}=", tenant)
+        refuse_another(get, tenant)
         yield
       ensure
         owner.public_send(:"#{@attribute}=", before)
@@ -71,6 +72,15 @@ module EncryptedS3Service
 
       raise ConfigurationError, "Cannot set the current tenant: #{@path} can only be read. Declare " \
                                 "`attribute :#{@attribute}` in #{@class_name} instead of a method."
+    end
+
+    # New files would go to the service of the other tenant.
+    def refuse_another(found, tenant)
+      return if found.equal?(tenant) || found == tenant
+
+      raise ConfigurationError, "Cannot set the current tenant: #{@path} still has another value. A method of this " \
+                                "name in #{@class_name}, such as one of `delegate`, replaces the attribute's reader. " \
+                                "Remove it."
     end
 
     # @return [Class] the class with the attribute

@@ -96,10 +96,17 @@ module EncryptedS3Service
         unless exist?(CURRENT)
           return create_file(CURRENT, "class Current < ActiveSupport::CurrentAttributes\n  #{line}\nend\n")
         end
+        return leave_class("Current", [line], "instead of its method #{tenant}") if current_method?
         # It may be declared together with others.
         return add_to_class(CURRENT, "Current", line) unless text_of(CURRENT).match?(/attribute\b.*:#{tenant}\b/)
 
         say_status(:exist, "#{line} in #{CURRENT}", :blue)
+      end
+
+      # A method of the same name would replace the reader of the attribute: Rails' authentication generator delegates
+      # `user` to the session.
+      def current_method?
+        text_of(CURRENT).gsub(/\bto:.*/, "").match?(/^\s*(delegate\b.*:#{tenant}\b|def\s+(self\.)?#{tenant}\b(?!=))/)
       end
 
       def create_unless_there(file, source)
