@@ -134,13 +134,11 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     sent = blob
     pool = ActiveRecord::Base.connection_pool
     held = []
-    allow(sent.service.client).to receive(:download).and_wrap_original do |original, *rest, **more, &block|
-      held << pool.active_connection?
-      original.call(*rest, **more, &block)
-    end
-    allow(sent.service.client).to receive(:download_chunk).and_wrap_original do |original, *rest, **more|
-      held << pool.active_connection?
-      original.call(*rest, **more)
+    %i[download reader].each do |operation|
+      allow(sent.service.client).to receive(operation).and_wrap_original do |original, *rest, **more, &block|
+        held << pool.active_connection?
+        original.call(*rest, **more, &block)
+      end
     end
     get rails_storage_proxy_path(sent)
     get rails_storage_proxy_path(sent), headers: { "Range" => "bytes=0-1" }

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../serving/body"
+require_relative "../serving/broken_off"
 require_relative "../serving/byte_ranges"
 require_relative "../serving/conditions"
 require_relative "../serving/connections"
@@ -11,6 +12,7 @@ require_relative "../serving/large_reads"
 require_relative "../serving/request_place"
 require_relative "../serving/private_proxy"
 require_relative "../serving/proxied_file"
+require_relative "../serving/proxied_range"
 require_relative "../serving/refusals"
 require_relative "../serving/token"
 

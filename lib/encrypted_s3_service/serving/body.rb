@@ -26,12 +26,13 @@ module EncryptedS3Service
 
       # @yieldparam chunk [String] binary
       # @return [void]
+      # @raise [EOFError] when the rest cannot be read
       def each
         # Some versions of Rails call this without a block (ActionDispatch::Response::Buffer#to_ary).
         return enum_for(:each) unless block_given?
 
         begin
-          while (chunk = @ahead.shift || take)
+          while (chunk = @ahead.shift || take_or_break_off)
             yield chunk
           end
         ensure
@@ -54,6 +55,12 @@ module EncryptedS3Service
           @ahead << chunk
           break if @position.positive?
         end
+      end
+
+      def take_or_break_off
+        take
+      rescue StandardError => e
+        raise BrokenOff.error(e)
       end
 
       def take

@@ -58,35 +58,38 @@ module EncryptedS3Service
         def send_blob_stream(blob, **)
           keep_private(blob)
           Connections.release
-          super(encrypted?(blob) ? ProxiedFile.new(blob, self) : blob, **)
+          return super unless encrypted?(blob)
+
+          super(ProxiedFile.new(blob, self), **)
         end
 
-        def send_blob_byte_range_data(blob, range_header, **)
-          keep_private(blob)
-          return head(:range_not_satisfiable) if too_much?(blob, range_header)
-
+        def send_blob_byte_range_data(file, range_header, disposition: nil)
+          keep_private(file)
           Connections.release
-          super
-        rescue InvalidRangeError
-          # The size in the blob's row is too large.
-          expires_now
-          head :range_not_satisfiable
+          return super unless encrypted?(file)
+
+          send_range(file, ProxiedRange.new(blob_of(file), range_header), disposition)
         rescue ActiveStorage::FileNotFoundError
-          raise unless encrypted?(blob)
+          raise unless encrypted?(file)
 
           expires_now
           head :not_found
         end
 
-        # Rails holds all requested bytes in memory at once, and its versions before the releases of spring 2026 have
-        # no limit (CVE-2026-33174). The limits are those of {ByteRanges}, for one range as well.
-        # @return [Boolean]
-        def too_much?(file, range_header)
-          return false unless encrypted?(file)
+        def send_range(file, part, disposition)
+          unless part.status == 206
+            expires_now
+            return head(part.status, part.headers)
+          end
 
-          ranges = Rack::Utils.get_byte_ranges(range_header, blob_of(file).byte_size) || []
-          ranges.size > ByteRanges.limit(:streaming_max_ranges) ||
-            ranges.sum(&:size) > ByteRanges.limit(:streaming_chunk_max_size)
+          self.status = part.status
+          response.headers.merge!(part.headers)
+          send_stream(filename: file.filename.sanitized, type: part.headers["Content-Type"],
+                      disposition: file.forced_disposition_for_serving || disposition || "inline") do
+            part.write_to(response) unless request.head?
+          end
+        ensure
+          part.close
         end
 
         def encrypted?(file) = PrivateProxy.encrypted?(blob_of(file).service)

@@ -24,18 +24,25 @@ module EncryptedS3Service
       # @return [void]
       # @raise [StandardError] an error that has no status of its own, or one after the first byte
       def download(&)
+        stream = @controller.response.stream.extend(BrokenOff::Stream)
         __getobj__.download(&)
       rescue StandardError => e
-        raise if @controller.response.committed?
-
-        status = status_of(e)
-        refuse(status)
-        raise if status == 500
-
-        @controller.logger&.warn("#{e.class}: #{e.message}")
+        if @controller.response.committed?
+          stream.break_off
+          raise
+        end
+        refuse_for(e)
       end
 
       private
+
+      def refuse_for(error)
+        status = status_of(error)
+        refuse(status)
+        raise error if status == 500
+
+        @controller.logger&.warn("#{error.class}: #{error.message}")
+      end
 
       def status_of(error)
         return 404 if error.is_a?(ActiveStorage::FileNotFoundError)

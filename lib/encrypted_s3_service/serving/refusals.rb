@@ -9,7 +9,6 @@ module EncryptedS3Service
 
       # Seconds after which a client may retry.
       RETRY_AFTER = 5
-      private_constant :RETRY_AFTER
 
       included do
         rescue_from(ActiveStorage::FileNotFoundError) { refuse(404) }
