@@ -83,6 +83,16 @@ RSpec.describe "encrypted_s3_service:migrate" do
     expect(moved).to eq(3)
   end
 
+  it "counts a file whose old file could not be deleted among those that were deleted" do
+    require "encrypted_s3_service/maintenance/migration/command"
+    keys = create_files(3, "local")
+    EncryptedS3Service::Migration.new(from: :local, to: :encrypted).run
+    server.put(bucket, keys[1], "damaged")
+    environment = { "FROM" => "local", "TO" => "encrypted", "DELETE" => "true", "CONFIRM" => "3" }
+    expect(EncryptedS3Service::Migration::Command.new(environment, output: output = StringIO.new).run).to be(false)
+    expect(output.string).to include("\n1 of 3 files failed:\n")
+  end
+
   it "changes nothing in a dry run" do
     create_files(3, "local")
     output, status = migrate(*arguments, "DRY_RUN=true")

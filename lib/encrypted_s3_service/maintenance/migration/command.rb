@@ -65,7 +65,10 @@ module EncryptedS3Service
       def list(result)
         return if result.failed.zero?
 
-        title = "#{result.failed} of #{counted(result.moved + result.failed)} failed and were not changed"
+        # A run that deletes has moved some of these files, or all were moved before.
+        done = [result.moved, result.removed].max
+        changed = " and were not changed" unless @environment.switch("DELETE")
+        title = "#{result.failed} of #{counted(done + result.failed)} failed#{changed}"
         TaskRun::FailureList.new(@output).show(title, result.failures, result.failed,
                                                file: @environment.text("FAILURES"))
         @output.puts("Fix the cause and run the task again.")
