@@ -42,7 +42,7 @@ module EncryptedS3Service
 
           delete_file(former.key, variants: true)
         end
-        FormerKeys.forget([former.key]) if there || @endpoints.shared?
+        FormerKeys.forget([former.key]) if there || gone?(former)
         former.byte_size.to_i if there
       end
 
@@ -50,6 +50,9 @@ module EncryptedS3Service
       def finish(_ids) = nil
 
       private
+
+      # A file that is not in the old service may still be in another one whose settings name the same place.
+      def gone?(former) = @endpoints.shared? || former.service_name == @endpoints.from_name
 
       def take_one
         return unless @left.decrement.negative?
