@@ -107,6 +107,23 @@ RSpec.describe "bin/rails generate encrypted_s3_service:install --tenants", pati
     expect(Dir[app.path("db/migrate/*encrypted*")].size).to eq(1)
   end
 
+  it "includes its modules after those of the class, of which one may find the user" do
+    app.write("app/controllers/application_controller.rb", <<~RUBY)
+      class ApplicationController < ActionController::Base
+        include Authentication
+        allow_browser versions: :modern
+        include Pagy::Backend # pages
+
+        def index = include?(1)
+      end
+    RUBY
+    install("--tenants")
+    expect(app.read("app/controllers/application_controller.rb").lines(chomp: true).map(&:strip)[1..5]).to eq(
+      ["include Authentication", "allow_browser versions: :modern", "include Pagy::Backend # pages",
+       "include FindsOrganisation", "include EncryptedS3Service::Controller"]
+    )
+  end
+
   it "lists the changes that it cannot make, with the lines to add by hand, and makes the others" do
     FileUtils.rm(app.path("app/jobs/application_job.rb"))
     app.write("app/controllers/application_controller.rb", "ApplicationController = Class.new(ActionController::API)\n")

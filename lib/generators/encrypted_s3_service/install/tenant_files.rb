@@ -115,7 +115,8 @@ module EncryptedS3Service
         template(source, file)
       end
 
-      # Adds the missing lines at the beginning of a class.
+      # Adds the missing lines at the beginning of a class, after the modules that it includes: one of them may find the
+      # user, and the tenant through it.
       def add_to_class(file, name, *lines)
         missing = lines.reject { |line| exist?(file) && text_of(file).match?(/^\s*#{Regexp.escape(line)}\b/) }
         return say_status(:exist, "#{lines.join(", ")} in #{file}", :blue) if missing.empty?
@@ -124,7 +125,13 @@ module EncryptedS3Service
         return leave_class(name, missing, "there is none in #{file}") unless opening
         return leave_class(name, missing, "in #{file}") unless first_line?(opening)
 
-        insert_into_file(file, indented(missing), after: /^#{Regexp.escape(opening)}/)
+        insert_into_file(file, indented(missing), after: /^#{Regexp.escape(with_includes(opening, text_of(file)))}/)
+      end
+
+      # @return [String] the text from the first line of the class to the last `include` before its methods
+      def with_includes(opening, text)
+        beginning = text[/^#{Regexp.escape(opening)}(?:(?! *(?:def|private|protected|class|module|end)\b).*\n)*/]
+        beginning[/\A.*^ *include +[\w:]+ *(?:#[^\n]*)?\n/m] || opening
       end
 
       # False if the line also contains the `end`, or begins two classes: inserted lines would not be in the class.
@@ -158,7 +165,8 @@ module EncryptedS3Service
       def show_tenant_steps
         say "\nFiles of a tenant whose `encrypted` is true go to #{options[:name]}. Next: run `bin/rails " \
             "db:migrate`, and have #{concern_file} find the tenant as your application does: it reads " \
-            "session[:#{tenant}_id]."
+            "session[:#{tenant}_id]. If it needs the user that another concern finds, include it after that one, and " \
+            "list both in active_storage_concerns."
         @by_hand.each { |lines| say "Could not be added. Add #{lines}" }
       end
 
