@@ -104,6 +104,23 @@ RSpec.describe "A mirror of encrypted services" do
       expect(whereabouts(key)).to eq([true, false, false])
     end
 
+    it "leaves no copy of a file that is deleted while a job copies it" do
+      key
+      deleting = ->(*) { document.file.purge if ActiveStorage::Blob.exists?(key: key) }
+      ActiveSupport::Notifications.subscribed(deleting, /service_(streaming_)?download.active_storage/) do
+        service(:mirrored_elsewhere).mirror(key, checksum: md5(data))
+      end
+      expect(ActiveStorage::Blob).not_to exist(key: key)
+      expect(whereabouts(key)).to eq([false, false, false])
+    end
+
+    it "keeps the copies of a file that the primary has lost" do
+      perform_enqueued_jobs { key }
+      service(:encrypted).delete(key)
+      service(:mirrored_elsewhere).mirror(key, checksum: md5(data))
+      expect(whereabouts(key)).to eq([false, true, true])
+    end
+
     it "ignores a job whose file is deleted" do
       key
       document.file.purge

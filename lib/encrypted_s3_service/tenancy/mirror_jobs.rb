@@ -13,6 +13,19 @@ module EncryptedS3Service
       # @return [void]
       def mirror_later(key, checksum:) = MirrorJobs.for_service(name) { super }
 
+      # Stores no copy of a file that is deleted meanwhile. Rails would leave it in a mirror, where no row names it.
+      # Copies that were there before are kept, because the primary may have lost the file.
+      # @param key [String]
+      # @param checksum [String, nil]
+      # @return [void]
+      def mirror(key, checksum:)
+        return super if ServiceParts.new(self).encrypted.empty?
+
+        lacking = mirrors.reject { |mirror| mirror.exist?(key) }
+        super
+        lacking.each { |mirror| mirror.delete(key) } if lacking.any? && !primary.exist?(key)
+      end
+
       # Opens the file in the primary service. Rails downloads from it, and compares an MD5 itself, so that a file with
       # a SHA-256 cannot be opened.
       # @return [Object] as ActiveStorage::Service#open
