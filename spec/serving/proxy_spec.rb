@@ -69,9 +69,11 @@ RSpec.describe "Serving files through the application", type: :request do
     end
   end
 
-  it "sends no content for HEAD with a range" do
-    head rails_storage_proxy_path(document.file), headers: { "range" => "bytes=10-19" }
-    expect([response.status, response.body, response.headers["content-length"]]).to eq([206, "", "10"])
+  it "sends no content for HEAD, but its length" do
+    { {} => [200, "6291456"], { "range" => "bytes=10-19" } => [206, "10"] }.each do |headers, (status, length)|
+      head rails_storage_proxy_path(document.file), headers: headers
+      expect([response.status, response.body, response.headers["content-length"]]).to eq([status, "", length])
+    end
   end
 
   it "sends nothing of a file that was changed in the bucket" do

@@ -12,7 +12,7 @@ require_relative "../serving/large_reads"
 require_relative "../serving/request_place"
 require_relative "../serving/private_proxy"
 require_relative "../serving/proxied_file"
-require_relative "../serving/proxied_range"
+require_relative "../serving/proxied_blob"
 require_relative "../serving/refusals"
 require_relative "../serving/token"
 
@@ -43,6 +43,12 @@ module EncryptedS3Service
       end
       Serving::CrossOrigin::RAILS_CONTROLLERS.each do |name|
         loader.on_load(name) { |loaded, _path| loaded.include(Serving::CrossOrigin::Answers) }
+      end
+    end
+
+    initializer "encrypted_s3_service.streamed_files" do
+      ActiveSupport.on_load(:action_controller) do
+        ActionController::Live::ClassMethods.prepend(Serving::PrivateProxy::Streamed)
       end
     end
 

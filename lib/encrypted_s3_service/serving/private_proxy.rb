@@ -50,17 +50,18 @@ module EncryptedS3Service
         end
       end
 
-      # For all controllers that send blobs, including the application's own: responses are private, and no database
-      # connection is held while they are sent.
+      # For all controllers that send blobs, including the application's own: responses are private, no database
+      # connection is held while they are sent, and no more than some chunks are in memory.
       module Sending
         private
 
-        def send_blob_stream(blob, **)
-          keep_private(blob)
+        def send_blob_stream(file, disposition: nil)
+          keep_private(file)
           Connections.release
-          return super unless encrypted?(blob)
+          return super unless encrypted?(file)
 
-          super(ProxiedFile.new(blob, self), **)
+          blob = ProxiedBlob.of(file)
+          blob ? send_proxied(blob, nil, disposition) : super(ProxiedFile.new(file, self), disposition: disposition)
         end
 
         def send_blob_byte_range_data(file, range_header, disposition: nil)
@@ -68,28 +69,36 @@ module EncryptedS3Service
           Connections.release
           return super unless encrypted?(file)
 
-          send_range(file, ProxiedRange.new(blob_of(file), range_header), disposition)
-        rescue ActiveStorage::FileNotFoundError
-          raise unless encrypted?(file)
-
-          expires_now
-          head :not_found
+          send_proxied(blob_of(file), range_header, disposition)
         end
 
-        def send_range(file, part, disposition)
-          unless part.status == 206
-            expires_now
-            return head(part.status, part.headers)
-          end
+        def send_proxied(blob, range, disposition)
+          sent = ProxiedBlob.new(blob, range)
+          return refuse_proxied(sent.status, sent.headers) unless sent.readable?
 
-          self.status = part.status
-          response.headers.merge!(part.headers)
-          send_stream(filename: file.filename.sanitized, type: part.headers["Content-Type"],
-                      disposition: file.forced_disposition_for_serving || disposition || "inline") do
-            part.write_to(response) unless request.head?
-          end
+          self.status = sent.status
+          response.headers.merge!(sent.headers)
+          send_stream(**sent.description(disposition)) { sent.write_to(response) unless request.head? }
+        rescue StandardError => e
+          raise if response.committed?
+
+          refuse_unreadable(e)
         ensure
-          part.close
+          sent&.close
+        end
+
+        def refuse_unreadable(error)
+          status = ProxiedFile.status_of(error)
+          raise error if status == 500
+
+          logger&.warn("#{error.class}: #{error.message}")
+          refuse_proxied(status)
+        end
+
+        def refuse_proxied(status, headers = {})
+          ProxiedFile::OF_FILE.each { |name| response.headers.delete(name) }
+          expires_now
+          head status, headers
         end
 
         def encrypted?(file) = PrivateProxy.encrypted?(blob_of(file).service)
@@ -105,6 +114,19 @@ module EncryptedS3Service
 
         # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
         def blob_of(file) = file.respond_to?(:blob) ? file.blob : file
+      end
+
+      # For the classes of these controllers.
+      module Streamed
+        # Rails does not stream to clients of HTTP/1.0, such as nginx with its default settings. The server would send
+        # the chunks that the action has written when the response begins, and nothing of the rest.
+        # @param request [ActionDispatch::Request]
+        # @return [ActionDispatch::Response]
+        def make_response!(request)
+          return super unless defined?(::ActiveStorage::Streaming) && include?(::ActiveStorage::Streaming)
+
+          ActionController::Live::Response.new.tap { |response| response.request = request }
+        end
       end
 
       # The expiry of a blob's signed id, which is stored in the message only (ActiveSupport::Messages::Metadata).

@@ -4,16 +4,23 @@ require "delegate"
 
 module EncryptedS3Service
   module Serving
-    # A file that Rails' proxy streams. Status, length and caching headers are set before the download begins. If it
-    # fails before the first byte, Rails 7 sends them with an empty body, which caches may keep. Rails 8 answers every
-    # error but a missing file with 500. Here the response gets the status that a link of this gem has.
+    # A representation of a file that Rails' proxy streams. Status and caching headers are set before the download
+    # begins. If it fails before the first byte, Rails 7 sends them with an empty body, which caches may keep. Rails 8
+    # answers every error but a missing file with 500. Here the response gets the status that a link of this gem has.
     # @api private
     class ProxiedFile < SimpleDelegator
       # Headers that describe the file, and not the failure.
       OF_FILE = %w[Accept-Ranges Content-Disposition Content-Length ETag].freeze
-      private_constant :OF_FILE
 
-      # @param file [ActiveStorage::Blob, ActiveStorage::Attachment, Object] or one of its representations
+      # @param error [StandardError]
+      # @return [Integer] status of the response
+      def self.status_of(error)
+        return 404 if error.is_a?(ActiveStorage::FileNotFoundError)
+
+        ActionDispatch::ExceptionWrapper.status_code_for_exception(error.class.name)
+      end
+
+      # @param file [ActiveStorage::VariantWithRecord, ActiveStorage::Variant, ActiveStorage::Preview]
       # @param controller [ActionController::Base]
       def initialize(file, controller)
         super(file)
@@ -37,17 +44,11 @@ module EncryptedS3Service
       private
 
       def refuse_for(error)
-        status = status_of(error)
+        status = ProxiedFile.status_of(error)
         refuse(status)
         raise error if status == 500
 
         @controller.logger&.warn("#{error.class}: #{error.message}")
-      end
-
-      def status_of(error)
-        return 404 if error.is_a?(ActiveStorage::FileNotFoundError)
-
-        ActionDispatch::ExceptionWrapper.status_code_for_exception(error.class.name)
       end
 
       def refuse(status)
