@@ -6,6 +6,10 @@ module EncryptedS3Service
     # query cache is not used, because it could contain a row that no longer exists.
     # @api private
     module Rows
+      # Attempts of a transaction that the database rolls back in favour of another one.
+      ATTEMPTS = 10
+      private_constant :ATTEMPTS
+
       module_function
 
       # @yield with a connection
@@ -34,17 +38,34 @@ module EncryptedS3Service
       # Changes a row depending on its contents, if it still exists. The row is locked by a write first, because SQLite
       # fails when a transaction that began with a read writes after another one has. Do nothing else in the block: no
       # lock may be held during a request to a store.
+      # The block may be called again, when the database has rolled the transaction back: after a deadlock, or where
+      # transactions are serializable.
       # @param row [ActiveRecord::Relation] of one blob
       # @yieldparam blob [ActiveStorage::Blob] as it is now
       # @yieldreturn [Object]
       # @return [Object, nil] the block's result; nil when there is no such row
       def locked(row)
-        connected do
+        repeated do
           ActiveStorage::Blob.transaction do
             yield row.first if row.update_all("byte_size = byte_size") == 1
           end
         end
       end
+
+      # Runs a transaction, again if the database rolls it back.
+      def repeated(&)
+        attempts = 0
+        begin
+          attempts += 1
+          connected(&)
+        rescue ActiveRecord::TransactionRollbackError
+          raise if attempts == ATTEMPTS
+
+          sleep(rand * 0.02 * attempts)
+          retry
+        end
+      end
+      private_class_method :repeated
 
       # Direct uploads that were announced and never finished leave rows without objects. Every application has some, so
       # they must not make a task fail.
