@@ -74,7 +74,7 @@ module Faults
 
     # @yieldparam chunk [String] a part of the answer's body
     # @return [Hash{String => String}] the answer's headers
-    # @raise the error behind a 503
+    # @raise the error behind a 503, or behind an answer that is broken off
     def request(url, **)
       environment = Rack::MockRequest.env_for(url, **)
       status, headers, body = Rails.application.call(environment)
@@ -86,6 +86,8 @@ module Faults
       end
       body.each { |chunk| yield chunk if block_given? }
       headers.transform_keys(&:downcase)
+    rescue EOFError => e
+      raise e.cause
     ensure
       body.close if body.respond_to?(:close)
     end
