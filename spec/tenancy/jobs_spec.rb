@@ -114,6 +114,31 @@ RSpec.describe EncryptedS3Service::Job do
     end
   end
 
+  it "has the customer that a callback around its enqueueing sets, also after the transaction" do
+    organisation = customer
+    stub_const("SettingJob", Class.new(TenantJob) do
+      around_enqueue { |_, enqueue| organisation.with_s3_settings(&enqueue) }
+    end)
+    other_customer.with_s3_settings { Document.transaction { SettingJob.perform_later(name) } }
+    perform_enqueued_jobs
+    expect(made(name)).to eq(%w[encrypted encrypted])
+  end
+
+  it "can set a customer itself if it was enqueued for a new one without encryption" do
+    organisation = customer
+    stub_const("SigningUpJob", Class.new(TenantJob) do
+      before_perform { Current.organisation = organisation }
+    end)
+    Organisation.new.with_s3_settings { SigningUpJob.perform_later(name) }
+    perform_enqueued_jobs
+    expect(made(name)).to eq(%w[encrypted encrypted])
+    Organisation.new.with_s3_settings do
+      EncryptedS3Service.with_service(nil) { SigningUpJob.perform_later("default #{name}") }
+    end
+    perform_enqueued_jobs
+    expect(made("default #{name}")&.first).to eq("local")
+  end
+
   it "looks up no record when a dashboard deserializes it" do
     data = customer.with_s3_settings { data_of(TenantJob.new(name)) }
     customer.destroy!
@@ -158,6 +183,20 @@ RSpec.describe EncryptedS3Service::Job do
       expect { execute(orphan) }.to raise_error(EncryptedS3Service::MissingTenantError, /#{gid}/)
       expect(made(name)).to be_nil
       expect([place, Current.organisation]).to eq(["local", nil])
+    end
+
+    it "is not enqueued for the default by a job that runs without its customer" do
+      [TenantJob, ActiveJob::Base].each do |base|
+        stub_const("NestedJob", Class.new(base) { def perform(name) = TenantJob.make(name) })
+        stub_const("GemsJob", Class.new(ActiveJob::Base) { def perform(name) = NestedJob.perform_later(name) })
+        gone = Organisation.create!(encrypted: true)
+        data = gone.with_s3_settings { data_of(GemsJob.new(name)) }
+        gone.destroy!
+        execute(data)
+        expect { execute(enqueued_jobs.last.except(:job, :args, :queue)) }
+          .to raise_error(EncryptedS3Service::MissingTenantError, /unknown because/)
+      end
+      expect(made(name)).to be_nil
     end
 
     it "is discarded if its class says so" do
@@ -258,6 +297,15 @@ RSpec.describe EncryptedS3Service::Job do
       expect(preview.service_name).to eq("encrypted")
       expect(preview.download).to start_with(png)
       expect(stored(preview.key).last).not_to start_with(png)
+    end
+
+    it "store a preview there even if a previewer does not pass on its options" do
+      blobs = [attach(minimal_pdf, "a.pdf", "application/pdf"), store(minimal_pdf)]
+      places = blobs.map do |blob|
+        blob.preview_image.attach(io: StringIO.new(png), filename: "a.png")
+        blob.preview_image.blob.service_name
+      end
+      expect(places).to eq(%w[encrypted local])
     end
 
     it "store a variant on the service of its file" do

@@ -43,6 +43,21 @@ RSpec.describe EncryptedS3Service::Tenant do
     end
   end
 
+  it "uses the customer's settings as they are when a file is stored" do
+    firms = [other_customer, Organisation.create!(name: "loaded twice")]
+    places = firms.map do |firm|
+      firm.with_s3_settings do
+        Current.organisation = Organisation.find(firm.id) if firm.name == "loaded twice"
+        before = place
+        Current.organisation.update!(encrypted: true)
+        [before, place]
+      end
+    end
+    nobody = tenant { encrypts_files_with :encrypted, if: :encrypted?, current: false }
+    places << nobody.with_s3_settings { [place, nobody.tap { |firm| firm.encrypted = true } && place] }
+    expect(places).to all(eq(%w[local encrypted]))
+  end
+
   it "accepts a service of the tenant's own, by a method or by a block" do
     by_method = tenant(name: "elsewhere") { encrypts_files_with(&:storage_service) }
     by_block = tenant(name: "encr") { encrypts_files_with(unless: :new_record?) { |firm| "#{firm.name}ypted" } }
@@ -83,11 +98,14 @@ RSpec.describe EncryptedS3Service::Tenant do
     expect(Current.person).to be_nil
   end
 
-  it "does not run the block when the required service is missing or does not exist", :aggregate_failures do
+  it "does not run the block when the required service is missing, does not exist or does not encrypt",
+     :aggregate_failures do
     unnamed = tenant(name: "") { encrypts_files_with(&:storage_service) }
     unknown = tenant { encrypts_files_with :encrypted_amazn }
     before = ActiveStorage::Blob.count
-    [[unnamed, /Firm .*no service is given/], [unknown, /:encrypted_amazn/]].each do |firm, message|
+    plain = tenant { encrypts_files_with :local }
+    [[unnamed, /Firm .*no service is given/], [unknown, /:encrypted_amazn/],
+     [plain, /files of Firm .*`local` does not encrypt/]].each do |firm, message|
       expect { firm.with_s3_settings { store } }.to raise_error(EncryptedS3Service::ConfigurationError, message)
     end
     expect(ActiveStorage::Blob.count).to eq(before)

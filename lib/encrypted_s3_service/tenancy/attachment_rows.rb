@@ -12,6 +12,15 @@ module EncryptedS3Service
 
       # AttachmentValidator checks the value that was assigned to the attribute, which contains more than the row.
       def build_attachment = super.tap { |attachment| attachment.encrypted_s3_by_attribute = true }
+
+      # Rails stores the previews and variants that it makes on the service of their file. So are those of the
+      # application: a previewer that does not pass on its options, or `blob.preview_image.attach`.
+      def attachment_service_name = super || encrypted_service_of_original
+
+      def encrypted_service_of_original
+        original = record.try(:blob) || record if record.is_a?(ActiveStorage::Record)
+        original.service_name if original && ServiceParts.new(original.service).encrypted.any?
+      end
     end
 
     # Included in ActiveStorage::Attachment.

@@ -51,6 +51,19 @@ module EncryptedS3Service
       @s3_captured = @s3_found || s3_capture unless @s3_carried || !s3_tenant_carried?
     end
 
+    # The application's callbacks before and around the enqueueing can set a tenant. Active Job runs them now or, from
+    # Rails 8.1 on, after the transaction.
+    # @return [Object] as ActiveSupport::Callbacks#run_callbacks
+    def run_callbacks(kind, *rest)
+      return super unless kind == :enqueue && block_given? && s3_tenant_carried?
+
+      before = s3_capture_leniently
+      super do
+        capture_s3_tenant unless s3_capture_leniently == before
+        yield
+      end
+    end
+
     # @return [Object] the job's result
     def perform_now
       return s3_perform_as_found { super } unless @s3_carried
@@ -101,6 +114,8 @@ module EncryptedS3Service
 
       s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently
     end
+
+    def s3_capture_leniently = s3_mirrors? ? JobContext.capture_service : JobContext.capture_leniently
 
     def s3_without_context(error, &)
       # The callback in {Job} raises it again, before the job runs and where Active Job rescues it.

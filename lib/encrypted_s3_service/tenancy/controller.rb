@@ -41,7 +41,8 @@ module EncryptedS3Service
       [helpers, *concerns, self].each { |concern| base.include(concern) unless base.include?(concern) }
     end
 
-    # A handler of `rescue_from` runs when the callback around the action has ended. It keeps the service of the action.
+    # A handler of `rescue_from` runs when the callbacks around the action have ended. It keeps the service of the
+    # action.
     # Public as in ActiveSupport::Rescuable, and therefore not an action.
     #
     # @return [Object, nil] as ActiveSupport::Rescuable#rescue_with_handler
@@ -52,17 +53,30 @@ module EncryptedS3Service
 
     private
 
-    # The callback around each action.
+    # Ends what {#set_active_storage_service} leaves set.
+    def process_action(*)
+      ServiceSwitch.with(ServiceSwitch.choice) { super.tap { keep_for_late_body } }
+    end
+
+    # The tenant at the end, which the action may have changed.
+    def keep_for_late_body
+      return if !defined?(@s3_choice) || is_a?(ActionController::Live)
+
+      LateBodies.generate_for(ServiceSwitch.with(@s3_choice) { ServiceSwitch.tenant }, response_body)
+    end
+
+    # The callback around each action. The choice stays for callbacks that were declared before it and run later.
     def set_active_storage_service
-      tenant = s3_tenant
-      Tenant.apply(tenant) do
+      Tenant.apply(s3_tenant) do
         @s3_choice = ServiceSwitch.choice
         yield
       end
-      LateBodies.generate_for(tenant, response_body) unless tenant.nil? || is_a?(ActionController::Live)
-    rescue ConfigurationError => e
+    rescue StandardError => e
+      # The tenant or its service is not known, so nothing is stored.
       @s3_choice = ServiceSwitch::Choice.new(error: e) unless defined?(@s3_choice)
       raise
+    ensure
+      ServiceSwitch.choice ||= @s3_choice
     end
 
     # The tenant of this request. It can be overridden.

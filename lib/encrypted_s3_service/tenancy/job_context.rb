@@ -10,12 +10,13 @@ module EncryptedS3Service
       # @raise [ConfigurationError] when the tenant's class does not include {Tenant}
       def capture
         choice = ServiceSwitch.choice
+        return unknown(choice.error) if choice&.error
+
         tenant = CurrentTenant.get || choice&.tenant
         return new(chosen(choice)) unless tenant
 
         gid = CurrentTenant.gid_of(Tenant.checked(tenant))
-        # A new record, as at a sign-up, cannot be found again, but its service can.
-        return new(service(ServiceSwitch.current)) unless gid
+        return of_unsaved(choice) unless gid
 
         # A tenant's service is looked up when the job is performed. The service of a block is kept.
         new("tenant" => gid, **(choice&.tenant ? {} : chosen(choice)))
@@ -26,7 +27,7 @@ module EncryptedS3Service
       def capture_leniently
         capture
       rescue StandardError => e
-        new("unknown" => e.class.name)
+        unknown(e)
       end
 
       # @return [JobContext] the service of the current block, for a job that works on a file there and needs no tenant
@@ -34,7 +35,18 @@ module EncryptedS3Service
 
       private
 
-      def chosen(choice) = choice ? service(choice.service) : {}
+      def unknown(error) = new("unknown" => error.class.name)
+
+      # A new record, as at a sign-up, cannot be found again, but its service can. If it has none, the job begins
+      # without a choice, so that it can set a tenant itself.
+      def of_unsaved(choice)
+        return new(chosen(choice)) if choice && choice.tenant.nil?
+
+        name = ServiceSwitch.current
+        new(name ? service(name) : {})
+      end
+
+      def chosen(choice) = choice ? service(choice.place) : {}
 
       def service(name) = name ? { "service" => name.to_s } : { "default" => true }
     end
@@ -46,6 +58,10 @@ module EncryptedS3Service
 
     # @return [Hash{String => Object}] Strings and booleans, which every queue can store
     def to_h = @data
+
+    # @param other [Object]
+    # @return [Boolean] whether it is the same tenant and service
+    def ==(other) = other.is_a?(JobContext) && to_h == other.to_h
 
     # @return [Boolean] whether there was neither a tenant nor a service
     def empty? = @data.empty?

@@ -10,10 +10,10 @@ module EncryptedS3Service
     private_constant :METHODS
 
     # @param body [Object, nil] body of a response
-    # @param tenant [Tenant]
+    # @param tenant [Tenant, nil] the tenant at the end of the action
     # @return [void]
     def self.generate_for(tenant, body)
-      return if body.nil? || body.frozen? || body.respond_to?(:to_ary)
+      return if tenant.nil? || body.nil? || body.frozen? || body.respond_to?(:to_ary)
       # A stored file needs no tenant. Finding the tenant could take a database connection for as long as the file is
       # sent.
       return if body.is_a?(Serving::Body) || body.respond_to?(:to_path)

@@ -2,19 +2,27 @@
 
 module EncryptedS3Service
   # Prepended to ActionController::Live, which runs an action and its callbacks in a new thread. Without this module the
-  # files of a stream could go to the wrong service for two reasons:
+  # files of a stream could go to the wrong service for three reasons:
   #
   # - `Current` is reset when the request's thread ends the request, for example because the client disconnected, while
-  #   the action continues. So the tenant's service is chosen once, before the action.
+  #   the action continues. So the tenant is kept from before the action.
+  # - Until Rails 8.0 both threads have the same object behind `Current`. The tenant of the next request in the
+  #   request's thread would be that of the stream, and the reverse. So the stream gets a copy.
   # - Until Rails 8.1 the new thread does not inherit the state set before the controller if
   #   `config.active_support.isolation_level` is `:fiber` (`ActiveSupport::IsolatedExecutionState.share_with` reads the
   #   thread's state and not the fiber's). So choice and tenant are passed on.
   # @api private
   module LiveStreams
+    # Key of the objects behind `Current` (ActiveSupport::CurrentAttributes) until Rails 8.0. Rails 8.1 keeps them
+    # elsewhere, and makes new ones for each request.
+    SHARED = :current_attributes_instances
+    private_constant :SHARED
+
     # Called in the request's thread.
     # @return [void]
     def process(*)
       @s3_inherited = [ServiceSwitch.choice, CurrentTenant.get] if fibers_isolated?
+      @s3_request_thread = Thread.current
       super
     end
 
@@ -23,6 +31,7 @@ module EncryptedS3Service
     # Called in the streaming thread, before the callbacks. Private as in AbstractController::Base, because a public
     # method of a controller would be an action.
     def process_action(*)
+      own_current_attributes unless Thread.current.equal?(@s3_request_thread)
       choice, tenant = @s3_inherited
       tenant = nil if tenant && CurrentTenant.get
       ServiceSwitch.with(ServiceSwitch.choice || choice) do
@@ -34,6 +43,16 @@ module EncryptedS3Service
     def send_action(*)
       tenant = CurrentTenant.get if ServiceSwitch.choice.nil?
       Tenant.apply(tenant) { super }
+    end
+
+    # Keeps `Current` as it is now, in objects of this thread's own.
+    def own_current_attributes
+      shared = ActiveSupport::IsolatedExecutionState[SHARED]
+      return unless shared
+
+      ActiveSupport::IsolatedExecutionState[SHARED] = shared.transform_values do |instance|
+        instance.dup.tap { |copy| copy.attributes = instance.attributes.dup }
+      end
     end
 
     def fibers_isolated? = ActiveSupport::IsolatedExecutionState.isolation_level == :fiber

@@ -25,15 +25,22 @@ module EncryptedS3Service
     # @!attribute [r] service
     #   @return [Symbol, nil] nil for the application's default
     # @!attribute [r] tenant
-    #   @return [Tenant, nil] the tenant of the block, if the application's attribute was set to it as well. If the
-    #     attribute is changed to another tenant, that tenant's service is used
+    #   @return [Tenant, nil] the tenant of the block, if the application's attribute was set to it as well. Then the
+    #     attribute is followed: if it is changed to another tenant, that tenant's service is used
+    # @!attribute [r] owner
+    #   @return [Tenant, nil] the tenant of the block. Its service is looked up for each new file, because the tenant
+    #     can be changed inside of the block
     # @!attribute [r] error
     #   @return [Exception, nil] error to raise instead of choosing a service
-    Choice = Data.define(:service, :tenant, :error) do
+    Choice = Data.define(:service, :tenant, :owner, :error) do
       # @param service [Symbol, nil]
       # @param tenant [Tenant, nil]
+      # @param owner [Tenant, nil]
       # @param error [Exception, nil]
-      def initialize(service: nil, tenant: nil, error: nil) = super
+      def initialize(service: nil, tenant: nil, owner: nil, error: nil) = super
+
+      # @return [Symbol, nil] the service of the block, whatever the application's attribute is; nil for the default
+      def place = owner ? ServiceSwitch.existing(owner.s3_service_name) : service
     end
 
     # @return [ActiveStorage::Service, nil] the service of new blobs
@@ -74,7 +81,14 @@ module EncryptedS3Service
         raise choice.error if choice&.error
 
         tenant = followed_tenant(choice)
-        tenant ? existing(Tenant.service_of(tenant)) : choice&.service
+        tenant ? existing(Tenant.service_of(tenant)) : choice&.place
+      end
+
+      # @return [Tenant, nil] the tenant whose service new files have
+      # @api private
+      def tenant
+        choice = self.choice
+        followed_tenant(choice) || choice&.owner
       end
 
       # @param name [Symbol, String, nil]
@@ -93,14 +107,8 @@ module EncryptedS3Service
 
       private
 
-      # @return [Tenant, nil] the current tenant, unless the current block chose a service for it or for no tenant
-      def followed_tenant(choice)
-        return CurrentTenant.get if choice.nil?
-        return if choice.tenant.nil?
-
-        tenant = CurrentTenant.get
-        tenant unless tenant == choice.tenant
-      end
+      # @return [Tenant, nil] the current tenant, unless the current block chose a service whatever it is
+      def followed_tenant(choice) = (CurrentTenant.get if choice.nil? || choice.tenant)
 
       def known_services
         names = Rails.configuration.active_storage.service_configurations.to_h.keys

@@ -106,13 +106,16 @@ module EncryptedS3Service
       attribute = s3_current_attribute
       # With another attribute than the configured one, the two can name different tenants.
       followed = self if attribute && attribute.path == CurrentTenant.configured&.path
-      choice = ServiceSwitch::Choice.new(service: ServiceSwitch.existing(s3_service_name), tenant: followed)
+      # Raises before the block runs if the service cannot be used.
+      ServiceSwitch.existing(s3_service_name)
+      choice = ServiceSwitch::Choice.new(owner: self, tenant: followed)
       ServiceSwitch.with(choice) { attribute ? attribute.with(self, &) : yield }
     end
 
     # @return [Symbol, nil] the service of this tenant's new files; nil for the application's default
-    # @raise [ConfigurationError] when its files must be encrypted but there is no service, or the service is a mirror
-    #   that also stores plaintext and is not in `config.encrypted_s3_service.plaintext_mirrors`
+    # @raise [ConfigurationError] when its files must be encrypted but there is no service, or the service does not
+    #   encrypt, or is a mirror that also stores plaintext and is not in
+    #   `config.encrypted_s3_service.plaintext_mirrors`
     def s3_service_name
       return unless encrypts_files?
 
@@ -121,7 +124,7 @@ module EncryptedS3Service
       # The default service could store these files in plaintext.
       raise ConfigurationError, "The files of #{s3_label} must be encrypted, but no service is given." if name.blank?
 
-      refuse_mixed_mirror(name)
+      refuse_plaintext(name)
       name.to_sym
     end
 
@@ -154,9 +157,10 @@ module EncryptedS3Service
       path ? CurrentTenant.new(path) : CurrentTenant.configured
     end
 
-    def refuse_mixed_mirror(name)
+    def refuse_plaintext(name)
       service = ActiveStorage::Blob.services.fetch(ServiceSwitch.existing(name))
       problem = MixedMirrors.problem(service)
+      problem ||= "The service `#{name}` does not encrypt." if ServiceParts.new(service).encrypted.empty?
       raise ConfigurationError, "Cannot store the files of #{s3_label}. #{problem}" if problem
     end
 
