@@ -23,9 +23,10 @@ module EncryptedS3Service
       module Stream
         # Called in the thread of the action. The stream is closed at once: for a page Rails would write HTML into it,
         # and ActiveStorage::Streaming replaces it from Rails 8 on.
+        # @param cause [StandardError]
         # @return [void]
-        def break_off
-          @broken_off = true
+        def break_off(cause)
+          @broken_off_by = cause
           close
         end
 
@@ -36,7 +37,7 @@ module EncryptedS3Service
           return super unless block
 
           super
-          raise EOFError, "The response was broken off." if @broken_off
+          raise EOFError, "The response was broken off.", cause: @broken_off_by if @broken_off_by
         end
       end
     end

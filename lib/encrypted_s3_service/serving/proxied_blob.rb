@@ -66,8 +66,8 @@ module EncryptedS3Service
         # The stream's first write would remove the length of a response that is not committed.
         response.commit!
         @body.each { |chunk| stream.write(chunk) }
-      rescue StandardError
-        stream.break_off
+      rescue StandardError => e
+        stream.break_off(e)
         raise
       end
 

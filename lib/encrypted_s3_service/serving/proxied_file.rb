@@ -35,7 +35,7 @@ module EncryptedS3Service
         __getobj__.download(&)
       rescue StandardError => e
         if @controller.response.committed?
-          stream.break_off
+          stream.break_off(e)
           raise
         end
         refuse_for(e)

@@ -14,12 +14,21 @@ module Faults
     # The error that Rails answered with an error page.
     RAISED = "faults.raised"
     ActionDispatch::DebugExceptions.register_interceptor { |request, error| request.set_header(RAISED, error) }
+    # Rails' proxy answers an error of the store itself.
+    module Refusals
+      private
+
+      def refuse_unreadable(error)
+        request.set_header(RAISED, error)
+        super
+      end
+    end
     HOST = { protocol: "http://", host: "www.example.com" }.freeze
 
     module_function
 
     # @return [Array<Operation>]
-    def all = [opening, *direct_uploads, *links, *rotations, audit, indexing, *migrations]
+    def all = [opening, *direct_uploads, *links, *proxies, *rotations, audit, indexing, *migrations]
 
     def opening
       ClientOperations.reading("open", LARGE) do |world|
@@ -63,6 +72,24 @@ module Faults
                      right: ->(_, result) { result[:size] == SMALL })]
     end
 
+    def proxies
+      [proxy("Rails' proxy (GET)", SMALL), proxy("Rails' proxy to a large file (GET)", LARGE),
+       proxy("a range at Rails' proxy (GET)", LARGE, 2_000_000..2_999_999, "HTTP_RANGE" => "bytes=2000000-2999999")]
+    end
+
+    def proxy(name, size, part = 0.., headers = {})
+      store = lambda do |world|
+        blob(world, world.service.name, size)
+        world.put("file", world.bytes(size))
+      end
+      ClientOperations.reading(name, size, part, prepare: store) do |world|
+        ActiveStorage::Blobs::ProxyController.prepend(Refusals)
+        found = rows { ActiveStorage::Blob.find_by!(key: world.key) }
+        url = Rails.application.routes.url_helpers.rails_storage_proxy_url(found, **HOST)
+        request(url, method: "GET", **headers) { |chunk| world.see(chunk) }
+      end
+    end
+
     def get(world, headers = {}) = request(url_of(world), method: "GET", **headers) { |chunk| world.see(chunk) }
 
     def url_of(world)
@@ -87,7 +114,7 @@ module Faults
       body.each { |chunk| yield chunk if block_given? }
       headers.transform_keys(&:downcase)
     rescue EOFError => e
-      raise e.cause
+      raise e.cause.is_a?(EOFError) ? e.cause.cause : e.cause
     ensure
       body.close if body.respond_to?(:close)
     end
