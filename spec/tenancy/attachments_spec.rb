@@ -109,6 +109,18 @@ RSpec.describe Contract, "with files for services of their own" do
       expect(row.reload.blob.service_name).to eq("encrypted")
     end
 
+    it "is refused in a row that is moved to another record or attribute" do
+      row = Contract.create!(note: store).note.attachment
+      expect { row.update!(name: "contract_pdf") }.to raise_error(ActiveRecord::RecordInvalid, /encrypted storage/)
+      document = Document.create!(file: store)
+      other = Document.create!
+      customer.with_s3_settings do
+        expect { document.file.attachment.update!(record: other) }.to raise_error(ActiveRecord::RecordInvalid)
+      end
+      document.file.attachment.reload.update!(record: other)
+      expect(other.reload.file.blob.service_name).to eq("local")
+    end
+
     it "is refused when the attribute is bypassed, as by a gem that clones records" do
       contract = Contract.create!
       elsewhere = uploaded_to("local")

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module EncryptedS3Service
-  # Refuses attachment rows that do not come from the attribute, as from `ActiveStorage::Attachment.create!`,
-  # `contract.pictures_blobs << blob` and gems that clone records, when the file is on another service than required.
-  # {AttachmentValidator} checks assignments to the attribute.
+  # Refuses attachment rows that do not come from the attribute when the file is on another service than required: from
+  # `ActiveStorage::Attachment.create!`, `contract.pictures_blobs << blob`, and gems that clone records or move files
+  # from one record to another. {AttachmentValidator} checks assignments to the attribute.
   # @api private
   module AttachmentRows
     # Prepended to ActiveStorage::Attached::Changes::CreateOne, and so in CreateOneOfMany.
@@ -27,15 +27,22 @@ module EncryptedS3Service
     module Row
       extend ActiveSupport::Concern
 
+      # Columns that say what is attached, and where.
+      PLACE = %w[blob_id record_type record_id name].freeze
+      private_constant :PLACE
+
       included do
         attr_accessor :encrypted_s3_by_attribute
 
-        validate :refuse_blob_elsewhere, if: -> { new_record? || blob_id_changed? }, unless: :encrypted_s3_by_attribute
+        validate :refuse_blob_elsewhere, if: :encrypted_s3_attaches?, unless: :encrypted_s3_by_attribute
         # Later changes of the row do not come from the attribute.
         after_save { self.encrypted_s3_by_attribute = nil }
       end
 
       private
+
+      # Whether the row attaches its blob, or moves it to another record or attribute.
+      def encrypted_s3_attaches? = new_record? || changed.intersect?(PLACE)
 
       # Previews and variants follow their blob.
       def refuse_blob_elsewhere

@@ -4,19 +4,20 @@ module EncryptedS3Service
   # Prepended to ActionController::Live, which runs an action and its callbacks in a new thread. Without this module the
   # files of a stream could go to the wrong service for three reasons:
   #
-  # - `Current` is reset when the request's thread ends the request, for example because the client disconnected, while
-  #   the action continues. So the tenant is kept from before the action.
-  # - Until Rails 8.0 both threads have the same object behind `Current`. The tenant of the next request in the
-  #   request's thread would be that of the stream, and the reverse. So the stream gets a copy.
+  # - Both threads have the same object behind `Current`, which is reset when the request's thread ends the request, for
+  #   example because the client disconnected, while the action continues. Until Rails 8.0 it then has the tenant of
+  #   that thread's next request. So the stream gets a copy.
+  # - The action itself can reset `Current`. So the tenant is kept from before the action.
   # - Until Rails 8.1 the new thread does not inherit the state set before the controller if
   #   `config.active_support.isolation_level` is `:fiber` (`ActiveSupport::IsolatedExecutionState.share_with` reads the
   #   thread's state and not the fiber's). So choice and tenant are passed on.
   # @api private
   module LiveStreams
-    # Key of the objects behind `Current` (ActiveSupport::CurrentAttributes) until Rails 8.0. Rails 8.1 keeps them
-    # elsewhere, and makes new ones for each request.
-    SHARED = :current_attributes_instances
-    private_constant :SHARED
+    # Key of the objects behind `Current` (ActiveSupport::CurrentAttributes) until Rails 8.0.
+    INSTANCES = :current_attributes_instances
+    # Key of ActiveSupport::ExecutionContext, which has them from Rails 8.1 on.
+    CONTEXT = :active_support_execution_context
+    private_constant :INSTANCES, :CONTEXT
 
     # Called in the request's thread.
     # @return [void]
@@ -47,12 +48,23 @@ module EncryptedS3Service
 
     # Keeps `Current` as it is now, in objects of this thread's own.
     def own_current_attributes
-      shared = ActiveSupport::IsolatedExecutionState[SHARED]
-      return unless shared
+      context = ActiveSupport::ExecutionContext
+      return own_context(context) if context.respond_to?(:current_attributes_instances)
 
-      ActiveSupport::IsolatedExecutionState[SHARED] = shared.transform_values do |instance|
-        instance.dup.tap { |copy| copy.attributes = instance.attributes.dup }
-      end
+      state = ActiveSupport::IsolatedExecutionState
+      state[INSTANCES] &&= copies_of(state[INSTANCES])
+    end
+
+    def own_context(context)
+      entries = context.to_h
+      instances = copies_of(context.current_attributes_instances)
+      ActiveSupport::IsolatedExecutionState.delete(CONTEXT)
+      context.set(**entries)
+      context.current_attributes_instances.merge!(instances)
+    end
+
+    def copies_of(instances)
+      instances.transform_values { |one| one.dup.tap { |copy| copy.attributes = one.attributes.dup } }
     end
 
     def fibers_isolated? = ActiveSupport::IsolatedExecutionState.isolation_level == :fiber
