@@ -157,10 +157,15 @@ module EncryptedS3Service
       path ? CurrentTenant.new(path) : CurrentTenant.configured
     end
 
+    def unencrypted(name)
+      "The service `#{name}` does not encrypt. Its entry needs `service: EncryptedS3`, in development and tests with " \
+        "`root` instead of a bucket."
+    end
+
     def refuse_plaintext(name)
       service = ActiveStorage::Blob.services.fetch(ServiceSwitch.existing(name))
       problem = MixedMirrors.problem(service)
-      problem ||= "The service `#{name}` does not encrypt." if ServiceParts.new(service).encrypted.empty?
+      problem ||= unencrypted(name) if ServiceParts.new(service).encrypted.empty?
       raise ConfigurationError, "Cannot store the files of #{s3_label}. #{problem}" if problem
     end
 
