@@ -132,6 +132,17 @@ RSpec.describe EncryptedS3Service::ResolvedServices, type: :request do
     end
   end
 
+  it "refuses one service for two names, because files of one tenant would be under the name of the other" do
+    shared = ActiveStorage::Blob.services.fetch(:encrypted).dup
+    [shared.tap { shared.name = nil }, ActiveStorage::Blob.services.fetch(:encrypted)].each do |service|
+      services = described_class.new([->(_) { service }])
+      services.fetch("customer-1") unless service.name
+      expect { services.fetch("customer-2") }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /the service `(encrypted|customer-1)` for .*customer-2/)
+    end
+    expect(ActiveStorage::Blob.services.fetch(:encrypted).name).to eq(:encrypted)
+  end
+
   it "reports errors in the resolver's result" do
     services = described_class.new([->(_) { { bucket: "b" } }])
     expect { services.fetch("customer-1") }

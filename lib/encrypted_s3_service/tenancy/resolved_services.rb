@@ -141,9 +141,25 @@ module EncryptedS3Service
       Serving::Connections.release unless Rails.application.executor.active?
     end
 
+    # The row of a file keeps the service's name. A service with two names would put files of one tenant, or those of no
+    # tenant, under the name of another.
+    def named(service, name)
+      former = service.name
+      return service.tap { service.name = name } unless former && former.to_s != name.to_s && known?(former, service)
+
+      raise ConfigurationError, "config.encrypted_s3_service.service_resolver returned the service `#{former}` for " \
+                                "the name `#{name}`. Return a Hash, or a service that has no other name."
+    end
+
+    def known?(name, service)
+      return true if @lock.synchronize { @entries[name.to_sym] }&.service.equal?(service)
+
+      !ServiceEntries.new[name].nil? && ActiveStorage::Blob.services.fetch(name).equal?(service)
+    end
+
     def build(name, settings)
       case settings
-      when ActiveStorage::Service then settings.tap { settings.name = name }
+      when ActiveStorage::Service then named(settings, name)
       when TenantService then settings.service
       else ResolvedEntry.new(name, settings).service
       end
