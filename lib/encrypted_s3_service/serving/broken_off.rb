@@ -21,8 +21,7 @@ module EncryptedS3Service
       # last chunk, or, from Rails 8 on, not at all. A client that does not know the length of the file would see a
       # complete response, and one that knows it would wait for the rest.
       module Stream
-        # Called in the thread of the action. The stream is closed at once: for a page Rails would write HTML into it,
-        # and ActiveStorage::Streaming replaces it from Rails 8 on.
+        # Called in the thread of the action. The stream is closed at once: for a page Rails would write HTML into it.
         # @param cause [StandardError]
         # @return [void]
         def break_off(cause)
@@ -38,6 +37,16 @@ module EncryptedS3Service
 
           super
           raise EOFError, "The response was broken off.", cause: @broken_off_by if @broken_off_by
+        end
+
+        # Called in the thread of the server when it takes no more chunks, as when the client has left. Rails' `close`
+        # waits for a place in the queue with the lock of the stream, and its `abort` first for that lock: both threads
+        # would wait for ever.
+        # @return [void]
+        def abort
+          @aborted = true
+          @buf.clear
+          super
         end
       end
     end

@@ -61,7 +61,11 @@ module EncryptedS3Service
           return super unless encrypted?(file)
 
           blob = ProxiedBlob.of(file)
-          blob ? send_proxied(blob, nil, disposition) : super(ProxiedFile.new(file, self), disposition: disposition)
+          return send_proxied(blob, nil, disposition) if blob
+
+          proxied = ProxiedFile.new(file, self)
+          super(proxied, disposition: disposition)
+          proxied.raise_late
         end
 
         def send_blob_byte_range_data(file, range_header, disposition: nil)

@@ -29,16 +29,23 @@ module EncryptedS3Service
 
       # @yieldparam chunk [String] binary
       # @return [void]
-      # @raise [StandardError] an error that has no status of its own, or one after the first byte
+      # @raise [StandardError] an error before the first byte that has no status of its own
       def download(&)
         stream = @controller.response.stream.extend(BrokenOff::Stream)
         __getobj__.download(&)
       rescue StandardError => e
-        if @controller.response.committed?
-          stream.break_off(e)
-          raise
-        end
-        refuse_for(e)
+        return refuse_for(e) unless @controller.response.committed?
+
+        stream.break_off(e)
+        @late = e
+      end
+
+      # Called after the download. ActiveStorage::Streaming would replace the stream for an error in it (from Rails 8
+      # on), and the server, if it has not read anything yet, would send an empty file.
+      # @return [void]
+      # @raise [StandardError] an error after the first byte
+      def raise_late
+        raise @late if @late
       end
 
       private
