@@ -115,6 +115,16 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     end
   end
 
+  it "is never a part of the original in place of a representation, of which Rails sends no parts" do
+    sent = picture.representation(resize_to_limit: [8, 8]).processed
+    controller = Class.new(ActiveStorage::BaseController) do
+      include ActiveStorage::Streaming
+
+      define_method(:show) { send_blob_byte_range_data(sent, "bytes=0-1") }
+    end
+    expect { controller.action(:show).call(Rack::MockRequest.env_for("/")) }.to raise_error(NoMethodError, /byte_size/)
+  end
+
   it "is private for permanent links of a private service" do
     ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { get blob.url(expires_in: nil) }
     expect(response.body).to eq("a text")

@@ -14,18 +14,21 @@ module EncryptedS3Service
       end
 
       # @param service [ActiveStorage::Service, nil]
+      # @return [ActiveStorage::Service, nil] the service that serves its files: of a mirror the primary
+      def self.serving(service)
+        service = service.primary while service.respond_to?(:primary)
+        service
+      end
+
+      # @param service [ActiveStorage::Service, nil]
       # @return [Boolean] whether its files are encrypted and not public; a mirror is judged by its primary
       def self.private?(service)
-        service = service.primary while service.respond_to?(:primary)
-        encrypted?(service) && !service.public?
+        encrypted?(service) && !serving(service).public?
       end
 
       # @param service [ActiveStorage::Service, nil]
       # @return [Boolean] whether its files are encrypted; a mirror is judged by its primary
-      def self.encrypted?(service)
-        service = service.primary while service.respond_to?(:primary)
-        ServiceParts.encrypts?(service)
-      end
+      def self.encrypted?(service) = ServiceParts.encrypts?(serving(service))
 
       # For the proxies.
       module Caching
@@ -71,9 +74,9 @@ module EncryptedS3Service
         def send_blob_byte_range_data(file, range_header, disposition: nil)
           keep_private(file)
           Connections.release
-          return super unless encrypted?(file)
-
-          send_proxied(blob_of(file), range_header, disposition)
+          # Rails sends no parts of representations. Those of their original would be another file.
+          blob = ProxiedBlob.of(file) if encrypted?(file)
+          blob ? send_proxied(blob, range_header, disposition) : super
         end
 
         def send_proxied(blob, range, disposition)
@@ -100,8 +103,7 @@ module EncryptedS3Service
         end
 
         def refuse_proxied(status, headers = {})
-          ProxiedFile::OF_FILE.each { |name| response.headers.delete(name) }
-          expires_now
+          ProxiedFile.withdraw(self)
           head status, headers
         end
 

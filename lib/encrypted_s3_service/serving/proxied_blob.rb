@@ -21,9 +21,7 @@ module EncryptedS3Service
       # @raise [ActiveStorage::FileNotFoundError]
       # @raise [StandardError] any other error of opening and reading the file
       def initialize(blob, range)
-        service = blob.service
-        service = service.primary while service.respond_to?(:primary)
-        file = service.reader(blob.key, likely: ByteRanges.likely(range))
+        file = PrivateProxy.serving(blob.service).reader(blob.key, likely: ByteRanges.likely(range))
         @blob = blob
         @range = range
         @ranges = ByteRanges.new(range, file.size, blob.content_type_for_serving)

@@ -11,6 +11,7 @@ module EncryptedS3Service
     class ProxiedFile < SimpleDelegator
       # Headers that describe the file, and not the failure.
       OF_FILE = %w[Accept-Ranges Content-Disposition Content-Length ETag].freeze
+      private_constant :OF_FILE
 
       # @param error [StandardError]
       # @return [Integer] status of the response
@@ -18,6 +19,14 @@ module EncryptedS3Service
         return 404 if error.is_a?(ActiveStorage::FileNotFoundError)
 
         ActionDispatch::ExceptionWrapper.status_code_for_exception(error.class.name)
+      end
+
+      # Removes the headers of the file from a response, and forbids caches to keep it.
+      # @param controller [ActionController::Base]
+      # @return [void]
+      def self.withdraw(controller)
+        OF_FILE.each { |name| controller.response.headers.delete(name) }
+        controller.send(:expires_now)
       end
 
       # @param file [ActiveStorage::VariantWithRecord, ActiveStorage::Variant, ActiveStorage::Preview]
@@ -52,16 +61,11 @@ module EncryptedS3Service
 
       def refuse_for(error)
         status = ProxiedFile.status_of(error)
-        refuse(status)
+        ProxiedFile.withdraw(@controller)
+        @controller.status = status
         raise error if status == 500
 
         @controller.logger&.warn("#{error.class}: #{error.message}")
-      end
-
-      def refuse(status)
-        OF_FILE.each { |name| @controller.response.headers.delete(name) }
-        @controller.send(:expires_now)
-        @controller.status = status
       end
     end
   end
