@@ -102,20 +102,16 @@ module EncryptedS3Service
     # A job without a tenant may set one itself, for example each tenant in turn. Its retry must begin like this
     # attempt, not with that tenant.
     def s3_perform_as_found
-      @s3_found = JobContext.capture_leniently if s3_tenant_carried?
+      @s3_found = s3_capture_leniently if s3_tenant_carried?
       yield
     ensure
       @s3_found = nil
     end
 
     # The tenant may be deleted before a file is mirrored.
-    def s3_capture
-      return JobContext.capture_service if s3_mirrors?
-
-      s3_tenant_required? ? JobContext.capture : JobContext.capture_leniently
-    end
-
     def s3_capture_leniently = s3_mirrors? ? JobContext.capture_service : JobContext.capture_leniently
+
+    def s3_capture = s3_tenant_required? && !s3_mirrors? ? JobContext.capture : s3_capture_leniently
 
     def s3_without_context(error, &)
       # The callback in {Job} raises it again, before the job runs and where Active Job rescues it.

@@ -34,9 +34,8 @@ module EncryptedS3Service
     # @raise [ConfigurationError] when a part does not exist, or the mirror contains itself
     def parts(name, within = [])
       name = name.to_sym
-      file = Engine::StorageFile.path
-      raise ConfigurationError, "#{file}: the mirror `#{name}` contains itself." if within.include?(name)
-      raise ConfigurationError, "#{file} has no service `#{name}`#{belonging(within)}." unless self[name]
+      refuse(": the mirror `#{name}` contains itself.") if within.include?(name)
+      refuse(" has no service `#{name}`#{belonging(within)}.") unless self[name]
       return [name] unless mirror?(name)
 
       self[name].values_at(:primary, :mirrors).flatten.compact.flat_map { |part| parts(part, [*within, name]) }.uniq
@@ -69,6 +68,8 @@ module EncryptedS3Service
     end
 
     private
+
+    def refuse(problem) = raise(ConfigurationError, "#{Engine::StorageFile.path}#{problem}")
 
     def public_attributes = { services: names }
 
