@@ -85,6 +85,10 @@ RSpec.describe "A client that lies", type: :request do
     wrong = token.chars.each_index.map { |at| token.dup.tap { |copy| copy[at] = copy[at] == "A" ? "B" : "A" } }
     wrong += [token[1..], token[0..-2], "#{token}A", token.swapcase, token.reverse, token * 2, "", ".", "A", "--",
               "%00"]
+    # An initialization vector of the right length in characters, but not in bytes, and no ciphertext at all.
+    content, vector, tag = token.split(/--(?=.{16}--.{22}\z|.{22}\z)/)
+    wrong += [10, 11].map { |size| [content, Base64.urlsafe_encode64("x" * size), tag].join("--") }
+    wrong << ["", vector, tag].join("--")
     wrong.each do |changed|
       get "/rails/active_storage/encrypted_s3/#{changed}/a.txt"
       # A change that keeps the encoded bytes does not change the token.

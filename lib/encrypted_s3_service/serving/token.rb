@@ -39,7 +39,8 @@ module EncryptedS3Service
 
           payload = payload.deep_symbolize_keys
           payload unless payload[:expires_at] && payload[:expires_at] <= at.to_f
-        rescue ActiveSupport::MessageEncryptor::InvalidMessage
+        # MessageEncryptor lets OpenSSL's ArgumentError pass when the initialization vector has another length.
+        rescue ActiveSupport::MessageEncryptor::InvalidMessage, ArgumentError
           nil
         end
 
