@@ -129,8 +129,8 @@ module EncryptedS3Service
     # @api private
     attr_reader :problem
 
-    # @param tolerant [Boolean, String] whether a missing bucket, key or half of the credentials raises only on first
-    #   use; a text is the error of the first use
+    # @param tolerant [Boolean] whether a missing bucket, key or half of the credentials raises only on first use
+    # @param problem [String, nil] the error of the first use, when wrong settings were left out of the options
     # @param options [Hash{Symbol => Object}] the entry; see {NAMES} and {UPLOAD_NAMES}
     # @option options [String] :bucket
     # @option options [String, Pathname] :root instead of `bucket`: a folder of this machine that holds the objects, for
@@ -196,7 +196,7 @@ module EncryptedS3Service
     #   `bucket_key_enabled`, `cache_control`, `expected_bucket_owner`, `storage_class`, `server_side_encryption`,
     #   `ssekms_encryption_context`, `ssekms_key_id`, `tagging`
     # @raise [ConfigurationError] when a setting is unknown, missing or wrong
-    def initialize(tolerant = Tolerance.dummy?, **options)
+    def initialize(tolerant = Tolerance.dummy?, problem = nil, **options)
       @tolerant = tolerant
       @options = options.freeze
       settings = Configuration::Options.new(options)
@@ -206,7 +206,7 @@ module EncryptedS3Service
       read_encryption(settings)
       @default_digest_type = DigestType.read(settings)
       @public = settings.boolean(:public, false)
-      @problem = tolerant.is_a?(String) ? tolerant : find_missing
+      @problem = problem || find_missing
       raise ConfigurationError, @problem if @problem && !tolerant
 
       check_recovery_keys

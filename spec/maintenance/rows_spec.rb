@@ -26,4 +26,22 @@ RSpec.describe EncryptedS3Service::TaskRun::Rows do
     expect { failing.call }.to raise_error(ActiveRecord::SerializationFailure, "again")
     expect(attempts).to eq(13)
   end
+
+  it "runs the statements for an old file again" do
+    keys = EncryptedS3Service::Migration::FormerKeys
+    keys.prepare
+    keys.add(blob)
+    former = EncryptedS3Service::Migration::FormerKey
+    id = former.find_by!(key: blob.key).id
+    blob.destroy
+    rolled_back = 0
+    allow(former).to receive(:where).and_wrap_original do |where, *conditions|
+      raise ActiveRecord::SerializationFailure, "again" if (rolled_back += 1).odd?
+
+      where.call(*conditions)
+    end
+    expect(keys.claim_purged(id)).to be(true)
+    keys.forget([blob.key])
+    expect([former.exists?(id: id), rolled_back]).to eq([false, 4])
+  end
 end

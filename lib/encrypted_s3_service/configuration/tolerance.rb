@@ -22,7 +22,7 @@ module EncryptedS3Service
           raise unless placeholders
 
           # Raises unless only the secrets are wrong.
-          Client.new(Configuration.new(e.message, **options.except(*SECRETS)))
+          Client.new(Configuration.new(true, e.message, **options.except(*SECRETS)))
         end
 
         # @return [String, nil] why a missing secret is tolerated until its first use; nil when it is not

@@ -100,7 +100,7 @@ module EncryptedS3Service
       # @param id [Object] of a {FormerKey}
       # @return [Boolean] false when the blob still exists, or any blob names the file
       def claim_purged(id)
-        TaskRun::Rows.connected do
+        TaskRun::Rows.repeated do
           FormerKey.transaction do
             rows = FormerKey.where(id: id)
             next false unless rows.update_all(deleting_since: Time.current) == 1
@@ -125,7 +125,7 @@ module EncryptedS3Service
       # @param keys [Array<String>] of files that no longer exist
       # @return [void]
       def forget(keys)
-        TaskRun::Rows.connected { FormerKey.where(key: keys).delete_all }
+        TaskRun::Rows.repeated { FormerKey.where(key: keys).delete_all }
       end
     end
   end

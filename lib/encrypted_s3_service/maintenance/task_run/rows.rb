@@ -38,8 +38,7 @@ module EncryptedS3Service
       # Changes a row depending on its contents, if it still exists. The row is locked by a write first, because SQLite
       # fails when a transaction that began with a read writes after another one has. Do nothing else in the block: no
       # lock may be held during a request to a store.
-      # The block may be called again, when the database has rolled the transaction back: after a deadlock, or where
-      # transactions are serializable.
+      # The block may be called again; see {repeated}.
       # @param row [ActiveRecord::Relation] of one blob
       # @yieldparam blob [ActiveStorage::Blob] as it is now
       # @yieldreturn [Object]
@@ -52,7 +51,11 @@ module EncryptedS3Service
         end
       end
 
-      # Runs a transaction, again if the database rolls it back.
+      # Runs a transaction or a statement, again if the database rolls it back: after a deadlock, or where transactions
+      # are serializable.
+      # @yield with a connection
+      # @return [Object] the block's result
+      # @raise [ActiveRecord::TransactionRollbackError] if it is rolled back at each attempt
       def repeated(&)
         attempts = 0
         begin
@@ -65,7 +68,6 @@ module EncryptedS3Service
           retry
         end
       end
-      private_class_method :repeated
 
       # Direct uploads that were announced and never finished leave rows without objects. Every application has some, so
       # they must not make a task fail.
