@@ -41,7 +41,7 @@ RSpec.describe EncryptedS3Service::TaskRun::Rows do
       where.call(*conditions)
     end
     expect(keys.claim_purged(id)).to be(true)
-    keys.forget([blob.key])
+    keys.forget(blob.key, [blob.service_name])
     expect([former.exists?(id: id), rolled_back]).to eq([false, 4])
   end
 end

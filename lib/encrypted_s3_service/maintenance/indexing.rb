@@ -57,7 +57,7 @@ module EncryptedS3Service
     # @param output [IO, nil] receives progress and failures
     # @raise [ConfigurationError] when the service does not exist or does not encrypt, or the file cannot be written
     # @raise [KeyDestroyedError] when its key is destroyed
-    def initialize(service, blobs: ActiveStorage::Blob.all, dry_run: false, concurrency: CONCURRENCY, rate: nil,
+    def initialize(service, blobs: TaskRun::Rows.blobs, dry_run: false, concurrency: CONCURRENCY, rate: nil,
                    failures: nil, output: nil)
       large = blobs.where(ActiveStorage::Blob.arel_table[:byte_size].gt(Configuration::SMALLEST_MEMORY_LIMIT))
       @walk = Rotation::BlobWalk.new(service, large, concurrency: concurrency, rate: rate, failures: failures,

@@ -97,7 +97,7 @@ module EncryptedS3Service
     # @param failures [String, nil] path of a file to write with one line per failure
     # @param output [IO, nil] receives progress and failures
     # @raise [ConfigurationError] when a service does not exist, or the file cannot be written
-    def initialize(from:, to:, blobs: ActiveStorage::Blob.all, delete: false, confirm: AGREED, dry_run: false,
+    def initialize(from:, to:, blobs: TaskRun::Rows.blobs, delete: false, confirm: AGREED, dry_run: false,
                    repair_checksums: false, concurrency: CONCURRENCY, failures: nil, output: nil)
       @endpoints = Endpoints.new(from, to)
       @blobs = TaskRun::ChosenBlobs.of(blobs)
@@ -186,7 +186,7 @@ module EncryptedS3Service
 
     # A variant is found both with its original and by itself.
     def blobs_of(ids, name)
-      TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids, service_name: name).order(:id).to_a }
+      TaskRun::Rows.connected { TaskRun::Rows.blobs.where(id: ids, service_name: name).order(:id).to_a }
                    .reject { |blob| @failed_ids.include?(blob.id) }
     end
 
@@ -207,7 +207,7 @@ module EncryptedS3Service
       return unless FormerKeys.table?
 
       FormerKey.find_in_batches(batch_size: BATCH) do |formers|
-        there = TaskRun::Rows.connected { ActiveStorage::Blob.where(id: formers.map(&:blob_id)).ids }.to_set(&:to_s)
+        there = TaskRun::Rows.connected { TaskRun::Rows.blobs.where(id: formers.map(&:blob_id)).ids }.to_set(&:to_s)
         yield formers.reject { |former| there.include?(former.blob_id) }
       end
     end

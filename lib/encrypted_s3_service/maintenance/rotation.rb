@@ -61,7 +61,7 @@ module EncryptedS3Service
     # @param output [IO, nil] receives progress and failures
     # @raise [ConfigurationError] when the service does not exist or does not encrypt, or the file cannot be written
     # @raise [KeyDestroyedError] when its key is destroyed
-    def initialize(service, blobs: ActiveStorage::Blob.all, reencrypt: false, dry_run: false, verify: false,
+    def initialize(service, blobs: TaskRun::Rows.blobs, reencrypt: false, dry_run: false, verify: false,
                    concurrency: CONCURRENCY, rate: nil, failures: nil, output: nil)
       @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
       @selection = @walk.selection

@@ -2,6 +2,7 @@
 
 require_relative "../tenancy/service_parts"
 require_relative "../tenancy/tenant_keys"
+require_relative "task_run/rows"
 
 module EncryptedS3Service
   # Files of tenants whose keys are destroyed.
@@ -13,7 +14,7 @@ module EncryptedS3Service
     autoload :Command, "encrypted_s3_service/maintenance/unreadable_files/command"
 
     # @param blobs [ActiveRecord::Relation] of ActiveStorage::Blob
-    def initialize(blobs = ActiveStorage::Blob.all)
+    def initialize(blobs = TaskRun::Rows.blobs)
       @blobs = blobs
     end
 

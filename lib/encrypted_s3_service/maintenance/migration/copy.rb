@@ -74,9 +74,9 @@ module EncryptedS3Service
       def keys_without_rows(ids)
         return [] if @keys.empty?
 
-        there = TaskRun::Rows.connected { ActiveStorage::Blob.where(id: ids).ids }
+        there = TaskRun::Rows.connected { TaskRun::Rows.blobs.where(id: ids).ids }
         keys = (ids - there).filter_map { |id| @keys[id] }
-        keys.empty? ? [] : keys - TaskRun::Rows.connected { ActiveStorage::Blob.where(key: keys).pluck(:key) }
+        keys.empty? ? [] : keys - TaskRun::Rows.connected { TaskRun::Rows.blobs.where(key: keys).pluck(:key) }
       end
 
       def copy(blob, content, file)
@@ -135,7 +135,7 @@ module EncryptedS3Service
         raise Error, "Another run is deleting old files in #{@endpoints.to_name}. Run this one again afterwards."
       end
 
-      def row_of(blob, name, key) = ActiveStorage::Blob.where(id: blob.id, service_name: name, key: key)
+      def row_of(blob, name, key) = TaskRun::Rows.blobs.where(id: blob.id, service_name: name, key: key)
 
       # The temporary file is unlinked at once, so that a killed process leaves no plaintext.
       def with_file

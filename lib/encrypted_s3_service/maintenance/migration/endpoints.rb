@@ -53,7 +53,8 @@ module EncryptedS3Service
         return @shared if defined?(@shared)
 
         seen = targets.map { |target| seen_by_source?(target) }.any?
-        @shared = seen || names_of(@from).intersect?(names_of(@to))
+        # Without the store, whose address may have several forms.
+        @shared = seen || [@from, @to].map { |service| places_of(service).map(&:last) }.reduce(:intersect?)
       end
 
       # @param key [String] the blob's present key
@@ -79,11 +80,17 @@ module EncryptedS3Service
       def old_place?(name)
         @old_places ||= Concurrent::Map.new
         @old_places.compute_if_absent(name) do
-          name == from_name || names_of(TaskRun::Services.fetch(name)).intersect?(names_of(@from))
+          name == from_name || places_of(TaskRun::Services.fetch(name)).intersect?(places_of(@from))
         rescue ConfigurationError
           false
         end
       end
+
+      # @param name [String] of a service
+      # @param key [String]
+      # @return [Boolean] whether the service has the file; a mirror if any of its services has it, because a deletion
+      #   may have failed at the others
+      def left?(name, key) = TaskRun::Services.parts_of(TaskRun::Services.fetch(name)).any? { |part| part.exist?(key) }
 
       # A key that an application chose may belong to another file elsewhere. A key made by Active Storage or
       # {.moved_key} belongs to one file only.
@@ -106,20 +113,29 @@ module EncryptedS3Service
         target.delete(key) if key
       end
 
-      def names_of(service) = TaskRun::Services.parts_of(service).map { |part| name_of(part) }
+      def places_of(service) = TaskRun::Services.parts_of(service).map { |part| place_of(part) }
 
-      # Identifies the place of a service's files. A service of an unknown kind has its own place.
-      def name_of(service)
+      # Identifies the place of a service's files: the store and the place in it. A service of an unknown kind has its
+      # own place.
+      def place_of(service)
         if service.respond_to?(:client) && service.client.respond_to?(:configuration)
-          configuration = service.client.configuration
-          [configuration.root || configuration.bucket, configuration.prefix.to_s]
+          configured_place(service.client.configuration)
         elsif service.respond_to?(:bucket)
-          [service.bucket.name, ""]
-        elsif service.respond_to?(:root)
-          File.expand_path(service.root)
+          [store_at(service.bucket.client.config.endpoint), [service.bucket.name, ""]]
         else
-          service.object_id
+          [nil, service.respond_to?(:root) ? File.expand_path(service.root) : service.object_id]
         end
+      end
+
+      def configured_place(configuration)
+        root = configuration.root
+        [root ? nil : store_at(configuration.endpoint), [root || configuration.bucket, configuration.prefix.to_s]]
+      end
+
+      # Names of buckets are unique in all of Amazon S3, but not among stores.
+      def store_at(endpoint)
+        uri = URI(endpoint.to_s)
+        uri.host.nil? || uri.host.match?(/\.amazonaws\.com(\.cn)?\z/) ? :amazon : [uri.host, uri.port, uri.path]
       end
     end
   end

@@ -20,7 +20,10 @@ module EncryptedS3Service
       # Seconds for which a started deletion counts as under way: longer than a request to a store takes with all its
       # retries.
       CLAIM_LASTS = 30 * 60
-      private_constant :CLAIM_LASTS
+      # The names of its unique index, now and in the first versions of this gem.
+      INDEX = "index_encrypted_s3_former_keys_on_key_and_service"
+      OLD_INDEX = "index_encrypted_s3_former_keys_on_key"
+      private_constant :CLAIM_LASTS, :INDEX, :OLD_INDEX
 
       module_function
 
@@ -28,30 +31,33 @@ module EncryptedS3Service
       # @return [void]
       # @raise [ConfigurationError] when this process cannot create tables
       def prepare
-        return if table?
+        return if ready?
 
         ActiveStorage::Blob.connection_pool.with_connection { |connection| create_table(connection) }
         FormerKey.reset_column_information
       rescue ActiveRecord::ActiveRecordError => e
         # Another process may have been faster.
-        return if table?
+        return if ready?
 
-        raise ConfigurationError, "The table #{TABLE}, which keeps the keys of old files, is missing and cannot be " \
-                                  "created (#{e.class.name}). Create it in a migration: " \
+        raise ConfigurationError, "The table #{TABLE}, which keeps the keys of old files, is missing or old and " \
+                                  "cannot be created (#{e.class.name}). Create it in a migration: " \
                                   "EncryptedS3Service::Migration.create_former_keys_table(connection)"
       end
 
+      # A file that was moved twice may have old files with the same key in two services.
       # @param connection [ActiveRecord::ConnectionAdapters::AbstractAdapter]
       # @return [void]
       def create_table(connection)
         connection.create_table(TABLE, if_not_exists: true) do |table|
           table.string :blob_id, null: false, limit: 64, index: { name: "index_encrypted_s3_former_keys_on_blob_id" }
           table.string :service_name, null: false
-          table.string :key, null: false, index: { unique: true, name: "index_encrypted_s3_former_keys_on_key" }
+          table.string :key, null: false
           table.bigint :byte_size
           table.datetime :deleting_since
           table.datetime :created_at, null: false
         end
+        connection.add_index(TABLE, %i[key service_name], unique: true, name: INDEX, if_not_exists: true)
+        connection.remove_index(TABLE, name: OLD_INDEX, if_exists: true)
       end
 
       # @return [Boolean] whether the database (the shard) in use has the table
@@ -62,21 +68,28 @@ module EncryptedS3Service
         end
       end
 
+      # @return [Boolean] whether there is the table, with its present index
+      def ready?
+        table? && ActiveStorage::Blob.connection_pool.with_connection do |connection|
+          !connection.index_name_exists?(TABLE, OLD_INDEX)
+        end
+      end
+
       # Records the key of a file, in the transaction that changes the blob's row.
       # @param blob [ActiveStorage::Blob] as it was before
       # @return [void]
       def add(blob)
-        FormerKey.find_or_initialize_by(key: blob.key)
-                 .update!(blob_id: blob.id.to_s, service_name: blob.service_name, byte_size: blob.byte_size,
-                          deleting_since: nil)
+        FormerKey.find_or_initialize_by(key: blob.key, service_name: blob.service_name)
+                 .update!(blob_id: blob.id.to_s, byte_size: blob.byte_size, deleting_since: nil)
       end
 
       # @param blob_id [Object]
-      # @return [Hash{String => String}] the names of services by keys, in the order in which the blob had them
+      # @return [Array<Array(String, String)>] keys and the names of their services, in the order in which the blob had
+      #   them
       def of(blob_id)
-        return {} unless table?
+        return [] unless table?
 
-        TaskRun::Rows.connected { FormerKey.where(blob_id: blob_id.to_s).order(:id).pluck(:key, :service_name).to_h }
+        TaskRun::Rows.connected { FormerKey.where(blob_id: blob_id.to_s).order(:id).pluck(:key, :service_name) }
       end
 
       # Announces that an old file is about to be deleted, so that no blob starts to name it meanwhile. No lock is held
@@ -89,9 +102,8 @@ module EncryptedS3Service
         claimed = TaskRun::Rows.locked(row) do |blob|
           next if named?(key, except: blob.id)
 
-          FormerKey.find_or_initialize_by(key: key)
-                   .update!(blob_id: blob.id.to_s, service_name: service_name, byte_size: blob.byte_size,
-                            deleting_since: Time.current)
+          FormerKey.find_or_initialize_by(key: key, service_name: service_name)
+                   .update!(blob_id: blob.id.to_s, byte_size: blob.byte_size, deleting_since: Time.current)
         end
         claimed ? true : false
       end
@@ -106,7 +118,7 @@ module EncryptedS3Service
             next false unless rows.update_all(deleting_since: Time.current) == 1
 
             former = rows.first
-            !ActiveStorage::Blob.exists?(id: former.blob_id) && !named?(former.key)
+            !TaskRun::Rows.blobs.exists?(id: former.blob_id) && !named?(former.key)
           end
         end
       end
@@ -114,7 +126,7 @@ module EncryptedS3Service
       # @param key [String]
       # @param except [Object, nil] the id of a blob
       # @return [Boolean] whether a blob has this key, in any service
-      def named?(key, except: nil) = ActiveStorage::Blob.where(key: key).where.not(id: except).exists?
+      def named?(key, except: nil) = TaskRun::Rows.blobs.where(key: key).where.not(id: except).exists?
 
       # @param key [String]
       # @return [Boolean] whether another process is deleting the file
@@ -122,10 +134,11 @@ module EncryptedS3Service
         table? && FormerKey.exists?(key: key, deleting_since: CLAIM_LASTS.seconds.ago..)
       end
 
-      # @param keys [Array<String>] of files that no longer exist
+      # @param key [String]
+      # @param names [Array<String>] of services in which the file no longer exists
       # @return [void]
-      def forget(keys)
-        TaskRun::Rows.repeated { FormerKey.where(key: keys).delete_all }
+      def forget(key, names)
+        TaskRun::Rows.repeated { FormerKey.where(key: key, service_name: names).delete_all }
       end
     end
   end

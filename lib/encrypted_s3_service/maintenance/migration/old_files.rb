@@ -16,23 +16,24 @@ module EncryptedS3Service
       def initialize(blob, endpoints)
         @blob = blob
         @endpoints = endpoints
-        @services = FormerKeys.of(blob.id)
-        @noted = @services.select { |_, service_name| endpoints.old_place?(service_name) }.keys
-        @entries = OldEntries.new(blob, endpoints.names, @services.keys)
+        noted = FormerKeys.of(blob.id)
+        @services = noted.select { |_, name| endpoints.old_place?(name) }.group_by(&:first)
+                         .transform_values { |pairs| pairs.map(&:last) }
+        @entries = OldEntries.new(blob, endpoints.names, noted.map(&:first).uniq)
       end
 
       # @return [Array<String>] keys of files that no other blob names, the latest last. If the two services store their
       #   files in different places, the blob's own key is among them
       def keys
-        @keys ||= (possible - named_by_others).select { |key| @endpoints.from.exist?(key) }
+        @keys ||= (possible - named_by_others).select { |key| @endpoints.left?(@endpoints.from_name, key) }
       end
 
       # Services with different encryption keys may have the same bucket.
       # @param key [String] one of {#keys}
-      # @return [ActiveStorage::Service] the service that wrote the file
+      # @return [ActiveStorage::Service] the service that wrote the file last; of a mirror, one that has it
       def service_of(key)
-        noted = @services[key] if @noted.include?(key)
-        noted ? TaskRun::Services.fetch(noted) : @endpoints.from
+        parts = TaskRun::Services.parts_of(TaskRun::Services.fetch(@services[key]&.last || @endpoints.from_name))
+        parts[..-2].find { |part| part.exist?(key) } || parts.last
       end
 
       # @return [Boolean] whether the blob names former keys that cannot be verified
@@ -44,16 +45,16 @@ module EncryptedS3Service
       # @param deleted [Array<String>]
       # @return [void]
       def forget(deleted)
-        gone = @endpoints.shared? ? former - (keys - deleted) : deleted | lost
+        gone = (@endpoints.shared? ? former : deleted | @services.keys) - (keys - deleted) - named_by_others
         return if gone.empty?
 
-        FormerKeys.forget(gone)
+        gone.each { |key| FormerKeys.forget(key, services_without(key)) }
         @entries.forget(row, gone)
       end
 
       # @return [ActiveRecord::Relation] the blob's row, if it names the new service and none of its old files
       def row
-        ActiveStorage::Blob.where(id: blob.id, service_name: @endpoints.to_name, key: blob.key)
+        TaskRun::Rows.blobs.where(id: blob.id, service_name: @endpoints.to_name, key: blob.key)
       end
 
       private
@@ -62,17 +63,24 @@ module EncryptedS3Service
       def former
         proven = @entries.proven
         proven = proven.select { |key| Endpoints.random_key?(key) } unless @endpoints.shared?
-        (proven + @noted).uniq
+        (proven + @services.keys).uniq
       end
 
-      def lost = @noted - keys - named_by_others
+      # A mirror has files in other places too.
+      def services_without(key)
+        others = @services.fetch(key, []) - [@endpoints.from_name]
+        overwritten = key == blob.key && @endpoints.shared?
+        [@endpoints.from_name, *others.select { |name| overwritten || !@endpoints.left?(name, key) }]
+      end
 
       def possible = @endpoints.shared? ? former - [blob.key] : (former + [blob.key]).uniq
 
       def named_by_others
         return [] if possible.empty?
 
-        TaskRun::Rows.connected { ActiveStorage::Blob.where(key: possible).where.not(id: blob.id).pluck(:key) }
+        @named_by_others ||= TaskRun::Rows.connected do
+          TaskRun::Rows.blobs.where(key: possible).where.not(id: blob.id).pluck(:key)
+        end
       end
     end
   end

@@ -22,13 +22,14 @@ module EncryptedS3Service
       # @param ids [Array] of blobs
       # @return [Array] ids of blobs
       def belonging_to(ids)
-        records = ActiveStorage::VariantRecord.where(blob_id: ids).ids
+        records = ActiveStorage::VariantRecord.unscoped.where(blob_id: ids).ids
         variants = attached(ActiveStorage::VariantRecord, "image", records)
         (variants + attached(ActiveStorage::Blob, "preview_image", ids)).uniq
       end
 
       def attached(model, name, ids)
-        ActiveStorage::Attachment.where(record_type: model.polymorphic_name, name: name, record_id: ids).pluck(:blob_id)
+        ActiveStorage::Attachment.unscoped
+                                 .where(record_type: model.polymorphic_name, name: name, record_id: ids).pluck(:blob_id)
       end
       private_class_method :attached
     end

@@ -33,16 +33,16 @@ module EncryptedS3Service
       # @param former [FormerKey]
       # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
       def purged(former)
-        return unless @endpoints.old_place?(former.service_name)
+        return if !@endpoints.old_place?(former.service_name) || named?(former)
 
-        there = @endpoints.from.exist?(former.key)
+        there = @endpoints.left?(@endpoints.from_name, former.key)
         if there
           take_one
           return unless FormerKeys.claim_purged(former.id)
 
           delete_file(former.key, variants: true)
         end
-        FormerKeys.forget([former.key]) if there || gone?(former)
+        forget(former)
         former.byte_size.to_i if there
       end
 
@@ -51,8 +51,13 @@ module EncryptedS3Service
 
       private
 
-      # A file that is not in the old service may still be in another one whose settings name the same place.
-      def gone?(former) = @endpoints.shared? || former.service_name == @endpoints.from_name
+      def named?(former) = TaskRun::Rows.connected { FormerKeys.named?(former.key) }
+
+      # A mirror that has the old service has files in other places too.
+      def forget(former)
+        other = former.service_name unless former.service_name == @endpoints.from_name
+        FormerKeys.forget(former.key, [former.service_name]) unless other && @endpoints.left?(other, former.key)
+      end
 
       def take_one
         return unless @left.decrement.negative?
@@ -80,17 +85,18 @@ module EncryptedS3Service
       # ActiveStorage::Blob#image? raises for a blob without a content type, which imports can create.
       def image?(blob) = blob.content_type.to_s.start_with?("image")
 
+      # Untracked variants, as in ActiveStorage::Blob#delete, but first: after the file is gone, no run would look for
+      # them.
       def delete_file(key, variants:)
-        @endpoints.from.delete(key)
-        # Untracked variants, as in ActiveStorage::Blob#delete.
         @endpoints.from.delete_prefixed("variants/#{key}/") if variants && !prefix_named?("variants/#{key}/")
+        @endpoints.from.delete(key)
       end
 
       # An application may have chosen such keys for other files.
       def prefix_named?(prefix)
         # With an escape character, because SQLite has no default.
         below = ActiveStorage::Blob.arel_table[:key].matches("#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%", "\\")
-        TaskRun::Rows.connected { ActiveStorage::Blob.where(below).exists? }
+        TaskRun::Rows.connected { TaskRun::Rows.blobs.where(below).exists? }
       end
     end
   end

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../task_run/rows"
+
 module EncryptedS3Service
   class Migration
     # Selects the blobs that the task moves.
@@ -13,7 +15,7 @@ module EncryptedS3Service
       # @return [ActiveRecord::Relation] of ActiveStorage::Blob
       # @raise [ConfigurationError]
       def blobs(scope: nil, attachment: nil)
-        blobs = scope.present? ? scoped(scope) : ActiveStorage::Blob.all
+        blobs = scope.present? ? scoped(scope) : TaskRun::Rows.blobs
         attachment.present? ? blobs.where(id: attached(attachment)) : blobs
       end
 
@@ -54,7 +56,7 @@ module EncryptedS3Service
 
       def attached(text)
         model, name = text.split("#", 2)
-        attachments = ActiveStorage::Attachment.where(record_type: model, name: name)
+        attachments = ActiveStorage::Attachment.unscoped.where(record_type: model, name: name)
         return attachments.select(:blob_id) if attachments.exists?
 
         raise ConfigurationError, "ATTACHMENT: nothing is attached as #{text}. Write Model#name, for example " \

@@ -34,7 +34,7 @@ module EncryptedS3Service
         return unless @endpoints.old_place?(former.service_name)
 
         named = TaskRun::Rows.connected { FormerKeys.named?(former.key) }
-        former.byte_size.to_i if !named && @endpoints.from.exist?(former.key)
+        former.byte_size.to_i if !named && @endpoints.left?(@endpoints.from_name, former.key)
       end
 
       # @return [void]

@@ -40,7 +40,7 @@ module EncryptedS3Service
       # @param output [IO, nil] receives progress and failures
       # @raise [ConfigurationError] when the service does not exist or does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
-      def initialize(service, blobs: ActiveStorage::Blob.all, concurrency: CONCURRENCY, rate: nil, failures: nil,
+      def initialize(service, blobs: TaskRun::Rows.blobs, concurrency: CONCURRENCY, rate: nil, failures: nil,
                      output: nil)
         @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
         @selection = @walk.selection

@@ -51,7 +51,7 @@ module EncryptedS3Service
       def service = @environment.text("SERVICE")
 
       def common
-        { blobs: @environment.retried(ActiveStorage::Blob.all), concurrency: @environment.concurrency(CONCURRENCY),
+        { blobs: @environment.retried(TaskRun::Rows.blobs), concurrency: @environment.concurrency(CONCURRENCY),
           rate: @environment.rate("RATE"), failures: @environment.text("FAILURES"), output: @output }
       end
 

@@ -29,7 +29,7 @@ module EncryptedS3Service
         content.copy(@service, @blob.key)
         delete_instruction_file
         # If the blob was purged meanwhile, no row names the object that has just been stored.
-        @client.delete(@blob.key) unless TaskRun::Rows.connected { ActiveStorage::Blob.exists?(@blob.id) }
+        @client.delete(@blob.key) unless TaskRun::Rows.connected { TaskRun::Rows.blobs.exists?(@blob.id) }
       end
 
       private
@@ -47,7 +47,7 @@ module EncryptedS3Service
       def delete_instruction_file
         suffix = @client.configuration.instruction_file_suffix or return
         key = "#{@blob.key}#{suffix}"
-        @client.delete(key) unless TaskRun::Rows.connected { ActiveStorage::Blob.exists?(key: key) }
+        @client.delete(key) unless TaskRun::Rows.connected { TaskRun::Rows.blobs.exists?(key: key) }
       end
     end
   end

@@ -43,7 +43,7 @@ module EncryptedS3Service
       def bytes = slices.sum { |slice| slice.sum(:byte_size) }
 
       # @return [Boolean] whether these are all blobs
-      def all? = @ids.nil? && @relation.to_sql == ActiveStorage::Blob.all.to_sql
+      def all? = @ids.nil? && @relation.to_sql == ActiveStorage::Blob.unscoped.to_sql
 
       private
 

@@ -12,6 +12,11 @@ module EncryptedS3Service
 
       module_function
 
+      # All blobs. An application's default scope, for example that of a soft delete, hides rows whose files must be
+      # processed, and must not be deleted, like all others.
+      # @return [ActiveRecord::Relation] of ActiveStorage::Blob
+      def blobs = ActiveStorage::Blob.unscoped
+
       # @yield with a connection
       # @return [Object] the block's result
       def connected(&)
@@ -22,7 +27,7 @@ module EncryptedS3Service
       # @return [void]
       # @raise [ConfigurationError] if rows cannot be changed
       def require_writable
-        connected { ActiveStorage::Blob.where("1 = 0").update_all("byte_size = byte_size") }
+        connected { blobs.where("1 = 0").update_all("byte_size = byte_size") }
       rescue ActiveRecord::ActiveRecordError => e
         raise ConfigurationError, "The rows of #{ActiveStorage::Blob.table_name} cannot be changed " \
                                   "(#{[e.class, *e.cause&.class].join(", ")}). Run the task with a database, role " \
@@ -32,7 +37,7 @@ module EncryptedS3Service
       # @param blob [ActiveStorage::Blob]
       # @return [Boolean] whether its row exists and names the same service and key
       def there?(blob)
-        connected { ActiveStorage::Blob.exists?(id: blob.id, service_name: blob.service_name, key: blob.key) }
+        connected { blobs.exists?(id: blob.id, service_name: blob.service_name, key: blob.key) }
       end
 
       # Changes a row depending on its contents, if it still exists. The row is locked by a write first, because SQLite
@@ -74,7 +79,7 @@ module EncryptedS3Service
       # @param blob [ActiveStorage::Blob] without an object
       # @return [Boolean] whether it is not attached, so that no object is expected
       def unfinished_upload?(blob)
-        connected { !ActiveStorage::Attachment.exists?(blob_id: blob.id) }
+        connected { !ActiveStorage::Attachment.unscoped.exists?(blob_id: blob.id) }
       end
     end
   end

@@ -31,7 +31,7 @@ module EncryptedS3Service
 
       def files
         only = @environment.text("SERVICE")
-        UnreadableFiles.new(only ? ActiveStorage::Blob.where(service_name: only) : ActiveStorage::Blob.all)
+        UnreadableFiles.new(only ? TaskRun::Rows.blobs.where(service_name: only) : TaskRun::Rows.blobs)
       end
 
       def list
