@@ -62,6 +62,16 @@ RSpec.describe EncryptedS3Service::Client, "a keyring of several keys" do
     expect(new_client(decryption_keys: { "front" => rsa }).download(key)).to eq("data")
   end
 
+  it "lets a public key write and its private key read here, whatever their ids are" do
+    rsa = OpenSSL::PKey::RSA.new(2048)
+    [{ decryption_keys: [rsa.to_pem] }, { encryption_key_id: "a", decryption_keys: { "a" => rsa.to_pem } },
+     { encryption_key_id: "a", decryption_keys: [rsa.to_pem] }].each do |settings|
+      client = new_client(encryption_key: rsa.public_to_pem, encryption_key_id: nil, **settings)
+      client.upload(key = unique_key, StringIO.new("data"))
+      expect([client.download(key), client.rotate(key).outcome]).to eq(["data", :current])
+    end
+  end
+
   describe "has different errors for" do
     before { new_client(**old).upload(key, StringIO.new("data")) }
 

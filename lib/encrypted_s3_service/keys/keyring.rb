@@ -25,8 +25,9 @@ module EncryptedS3Service
     def initialize(settings, tolerant)
       @tolerant = tolerant
       @kms = { context: settings.raw(:kms_encryption_context) || {}, region: settings.string(:kms_region) }.freeze
-      @writing = read_writing(settings)
+      writing = read_writing(settings)
       @reading = read_entries(settings).filter_map { |id, value| read_entry(settings, id, value) }
+      @writing = whole(writing)
       # Tried last: KMS then uses the key that the object names.
       any = KmsKey.any(context: @kms[:context]) if settings.boolean(:kms_allow_decrypt_with_any_cmk, false)
       @all = unique([@writing, *@reading, any].compact)
@@ -54,6 +55,13 @@ module EncryptedS3Service
 
       id = settings.given?(:encryption_key_id) && (settings.string(:encryption_key_id) || "")
       key_of(value, setting: "encryption_key", id: id || nil, passphrase: settings.secret(:encryption_key_passphrase))
+    end
+
+    # A public key and its private one usually have the same id, so only one of the two can be in a keyring.
+    def whole(key)
+      return key unless key&.kind == "rsa_public"
+
+      @reading.find { |other| [other.id, other.fingerprint] == [key.id, key.fingerprint] } || key
     end
 
     # The file of a key can also contain a reference.
