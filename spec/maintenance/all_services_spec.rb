@@ -153,6 +153,12 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       end
     end
 
+    it "cannot be retried from a file of another kind" do
+      File.binwrite(path, "\xFF\xFE1\n")
+      expect { command(RETRY: path).rotate }
+        .to raise_error(EncryptedS3Service::ConfigurationError, /RETRY: .* is not a file that FAILURES has written/)
+    end
+
     it "stop the run with the first one that is not in the file because the disk is full",
        if: File.exist?("/dev/full") do
       missing_blobs(3)

@@ -163,7 +163,7 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
 
   it "refuses wrong arguments" do
     [{ "DRY_RUN" => "yes" }, { "SERVICE" => "none" }, { "SERVICE" => "local" }, { "CONCURRENCY" => "0" },
-     { "RATE" => "-1" }, { "SCOPE" => "none" }].each do |wrong|
+     { "RATE" => "-1" }, { "SCOPE" => "none" }, { "SERVICE" => "" }, { "ATTACHMENT" => " " }].each do |wrong|
       expect { index(wrong) }.to raise_error(EncryptedS3Service::ConfigurationError)
     end
   end

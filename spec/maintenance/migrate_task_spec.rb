@@ -120,11 +120,14 @@ RSpec.describe "encrypted_s3_service:migrate" do
     ["FROM=local", "TO=encrypted", "CONCURRENCY=0"] => /CONCURRENCY must be a number from 1 to 64/,
     ["FROM=local", "TO=encrypted", "CONCURRENCY=65"] => /CONCURRENCY must be a number from 1 to 64/,
     ["FROM=local", "TO=encrypted", "CONCURRENCY=many"] => /CONCURRENCY must be a number from 1 to 64/,
-    ["FROM=local", "TO=encrypted", "REPAIR_CHECKSUMS=yes"] => /REPAIR_CHECKSUMS must be true or false/
+    ["FROM=local", "TO=encrypted", "REPAIR_CHECKSUMS=yes"] => /REPAIR_CHECKSUMS must be true or false/,
+    ["FROM=local", "TO=encrypted", "SCOPE="] => /SCOPE is empty/,
+    ["FROM=local", "TO=encrypted", "ATTACHMENT=", "DELETE=true"] => /ATTACHMENT is empty/,
+    ["FROM=local", "TO=encrypted", "RETRY="] => /RETRY is empty/
   }.each do |arguments, message|
     it "names the error in #{arguments.inspect}" do
       require "encrypted_s3_service/maintenance/migration/command"
-      environment = arguments.to_h { |argument| argument.split("=") }
+      environment = arguments.to_h { |argument| argument.split("=", 2) }
       expect { EncryptedS3Service::Migration::Command.new(environment).run }
         .to raise_error(EncryptedS3Service::ConfigurationError, message)
     end
@@ -179,7 +182,8 @@ RSpec.describe "encrypted_s3_service:migrate" do
 
     it "is refused if it does not exist, has the wrong arguments, or returns no blobs" do
       { "other" => /only empty, smaller, wrong/, "empty:1" => /accepts no argument/, "smaller" => /needs an argument/,
-        "method" => /needs an argument/, "object" => /needs an argument/, "two:1" => /must accept at most one argument/,
+        "smaller:" => /needs an argument/, "optional:" => /needs an argument/, "method" => /needs an argument/,
+        "object" => /needs an argument/, "two:1" => /must accept at most one argument/,
         "wrong" => /must return a relation of ActiveStorage::Blob/ }.each do |text, message|
         expect { selected(text) }.to raise_error(EncryptedS3Service::ConfigurationError, message)
       end

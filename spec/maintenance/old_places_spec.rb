@@ -95,6 +95,16 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(noted).to eq(blobs.map { |blob| [blob.key, "other_store"] })
   end
 
+  it "of pictures are deleted without a search in all rows for each" do
+    3.times { |number| local_blob("picture #{number}", content_type: "image/png", identify: false) }
+    searches = []
+    noting = ->(*, payload) { searches << payload[:sql] if payload[:sql].include?("LIKE") }
+    ActiveSupport::Notifications.subscribed(noting, "sql.active_record") do
+      expect(migrate(:local, :encrypted)).to have_attributes(removed: 3, failures: [])
+    end
+    expect(searches.size).to eq(1)
+  end
+
   it "are deleted together with their untracked variants, even if an earlier deletion failed at the variants" do
     picture = local_blob("a picture", content_type: "image/png", identify: false)
     service(:local).upload(variant = "variants/#{picture.key}/small", StringIO.new("small"))

@@ -128,7 +128,8 @@ RSpec.describe "encrypted_s3_service:rotate and encrypted_s3_service:audit" do
     end
   end
 
-  { { "SERVICE" => "nowhere" } => /no service "nowhere"/, { "RATE" => "fast" } => /RATE must be a number above 0/,
+  { { "SERVICE" => "nowhere" } => /no service "nowhere"/, { "SERVICE" => "" } => /SERVICE is empty/,
+    { "RATE" => "fast" } => /RATE must be a number above 0/,
     { "RATE" => "0" } => /RATE must be/, { "DRY_RUN" => "yes" } => /DRY_RUN must be true or false/,
     { "REENCRYPT" => "no" } => /REENCRYPT must be/, { "CONCURRENCY" => "0", "SERVICE" => "rotated" } => /from 1 to 64/ }
     .each do |variables, message|

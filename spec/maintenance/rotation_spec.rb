@@ -49,6 +49,14 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     expect([mine, other].map { |blob| key_id(blob) }).to eq(["2026", old_id])
   end
 
+  it "processes a blob once that the relation has twice" do
+    shared = old_blob("data")
+    ActiveStorage::Attachment.insert_all!(Array.new(2) do |number|
+      { name: "file#{number}", record_type: "Document", record_id: 0, blob_id: shared.id, created_at: Time.current }
+    end)
+    expect(rotate(blobs: ActiveStorage::Blob.joins(:attachments)).total).to eq(1)
+  end
+
   it "processes all encrypting services of a mirror" do
     server.create_bucket("#{bucket}-elsewhere")
     blob = blob_of("mirrored", "a.txt", service_name: "mirrored")

@@ -2,6 +2,7 @@
 
 require "time"
 require_relative "../../errors"
+require_relative "../task_run/services"
 require_relative "results"
 
 module EncryptedS3Service
@@ -23,7 +24,10 @@ module EncryptedS3Service
       # @param key [String] the file's key
       # @return [Hash{Symbol => Object}] see {Trial#call}
       def call(key)
-        @part.exist?(key) ? tried(Results::OPENED, "stored unencrypted") : tried(Results::GONE, "nothing is stored")
+        return tried(Results::OPENED, "stored unencrypted") if @part.exist?(key)
+        return tried(Results::GONE, "nothing is stored") if TaskRun::Services.place?(@part)
+
+        tried(Results::NOT_TRIED, "its bucket or folder does not exist", "configuration")
       rescue StandardError => e
         tried(Results::NOT_TRIED, Error.describe(e), "store")
       end

@@ -36,10 +36,13 @@ module EncryptedS3Service
       # @return [String] the result that matters most
       def worst(tried) = tried.map { |try| try[:result] }.min_by { |result| ALL.index(result) }
 
-      # Whether the object cannot be opened because a key is missing, and not because a server did not answer.
+      # Whether the object cannot be opened because a key is missing, and not because a server did not answer or the key
+      # is disabled in AWS KMS, where it can be enabled again.
       # @param error [Error]
       # @return [Boolean]
-      def by_key?(error) = error.is_a?(KeyringError) && !error.is_a?(CustodianError)
+      def by_key?(error)
+        error.is_a?(KeyringError) && !error.is_a?(CustodianError) && !error.is_a?(KeyDisabledError)
+      end
     end
   end
 end

@@ -93,7 +93,25 @@ module EncryptedS3Service
         yield client
         { with: name, error: nil, message: "opened", because: nil }
       rescue Error => e
-        { with: name, error: e.code, message: e.message, because: e }
+        failure = unusable_key(client) || e
+        { with: name, error: failure.code, message: failure.message, because: failure }
+      end
+
+      # A custodian that returns a wrong key, or cannot use a reference, does not show that the right key is destroyed.
+      # @return [CustodianError, nil]
+      def unusable_key(client)
+        return if client.is_a?(KeylessClient)
+
+        client.configuration.keys.select(&:custodied?).filter_map { |key| problem_with(key) }.first
+      end
+
+      def problem_with(key)
+        key.copy.wipe
+        nil
+      rescue KeyDestroyedError
+        nil
+      rescue KeyringError => e
+        e.is_a?(CustodianError) ? e : CustodianError.new(e.message)
       end
     end
   end

@@ -30,7 +30,7 @@ module EncryptedS3Service
       # @raise [ConfigurationError] when an argument is wrong
       # @raise [KeyDestroyedError] when the key of the given service is destroyed
       def run
-        indexing = Indexing.new(@environment.text("SERVICE"), **arguments)
+        indexing = Indexing.new(@environment.choice("SERVICE"), **arguments)
         tallies = indexing.run_all
         mention_services(indexing.selection, tallies)
         tallies.sort.each { |name, tally| @output.puts("#{name}: #{words(tally)}") }
@@ -42,8 +42,8 @@ module EncryptedS3Service
       private
 
       def arguments
-        blobs = Migration::Selection.blobs(scope: @environment.text("SCOPE"),
-                                           attachment: @environment.text("ATTACHMENT"))
+        blobs = Migration::Selection.blobs(scope: @environment.choice("SCOPE"),
+                                           attachment: @environment.choice("ATTACHMENT"))
         { blobs: @environment.retried(blobs), dry_run: @environment.switch("DRY_RUN"),
           concurrency: @environment.concurrency(CONCURRENCY), rate: @environment.rate("RATE"),
           failures: @environment.text("FAILURES"), output: @output }

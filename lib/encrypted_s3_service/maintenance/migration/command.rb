@@ -75,7 +75,7 @@ module EncryptedS3Service
       end
 
       def migration
-        blobs = Selection.blobs(scope: @environment.text("SCOPE"), attachment: @environment.text("ATTACHMENT"))
+        blobs = Selection.blobs(scope: @environment.choice("SCOPE"), attachment: @environment.choice("ATTACHMENT"))
         Migration.new(from: needed("FROM"), to: needed("TO"), blobs: @environment.retried(blobs),
                       **switches, concurrency: @environment.concurrency(CONCURRENCY),
                       failures: @environment.text("FAILURES"), output: @output)

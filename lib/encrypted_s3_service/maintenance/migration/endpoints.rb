@@ -92,6 +92,16 @@ module EncryptedS3Service
       #   may have failed at the others
       def left?(name, key) = TaskRun::Services.parts_of(TaskRun::Services.fetch(name)).any? { |part| part.exist?(key) }
 
+      # @return [void]
+      # @raise [ConfigurationError] if the place of the old service does not exist: then nothing is known of its files
+      def require_old_place
+        @there ||= TaskRun::Services.parts_of(@from).all? { |part| TaskRun::Services.place?(part) }
+        return if @there
+
+        raise ConfigurationError, "#{from_name}: its bucket or folder does not exist, so that its old files stay " \
+                                  "noted. Check its entry in #{Engine::StorageFile.path}."
+      end
+
       # A key that an application chose may belong to another file elsewhere. A key made by Active Storage or
       # {.moved_key} belongs to one file only.
       # @param key [String]

@@ -48,6 +48,7 @@ module EncryptedS3Service
         gone = (@endpoints.shared? ? former : deleted | @services.keys) - (keys - deleted) - named_by_others
         return if gone.empty?
 
+        @endpoints.require_old_place if (gone - deleted).any?
         gone.each { |key| FormerKeys.forget(key, services_without(key)) }
         @entries.forget(row, gone)
       end

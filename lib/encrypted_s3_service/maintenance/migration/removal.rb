@@ -13,6 +13,8 @@ module EncryptedS3Service
       def initialize(endpoints, most)
         @endpoints = endpoints
         @left = Concurrent::AtomicFixnum.new(most)
+        # The database searches all rows for this, so it is not asked for each file.
+        @variants_named = named_below?("variants/")
       end
 
       # @param blob [ActiveStorage::Blob]
@@ -41,6 +43,8 @@ module EncryptedS3Service
           return unless FormerKeys.claim_purged(former.id)
 
           delete_file(former.key, variants: true)
+        else
+          @endpoints.require_old_place
         end
         forget(former)
         former.byte_size.to_i if there
@@ -88,12 +92,13 @@ module EncryptedS3Service
       # Untracked variants, as in ActiveStorage::Blob#delete, but first: after the file is gone, no run would look for
       # them.
       def delete_file(key, variants:)
-        @endpoints.from.delete_prefixed("variants/#{key}/") if variants && !prefix_named?("variants/#{key}/")
+        prefix = "variants/#{key}/"
+        @endpoints.from.delete_prefixed(prefix) if variants && !(@variants_named && named_below?(prefix))
         @endpoints.from.delete(key)
       end
 
       # An application may have chosen such keys for other files.
-      def prefix_named?(prefix)
+      def named_below?(prefix)
         # With an escape character, because SQLite has no default.
         below = ActiveStorage::Blob.arel_table[:key].matches("#{ActiveStorage::Blob.sanitize_sql_like(prefix)}%", "\\")
         TaskRun::Rows.connected { TaskRun::Rows.blobs.where(below).exists? }

@@ -48,7 +48,7 @@ module EncryptedS3Service
         kinds = callable.parameters.map(&:first)
         needed = kinds.count(:req)
         return "must accept at most one argument" if needed > 1
-        return "needs an argument after a colon" if needed == 1 && !argument
+        return "needs an argument after a colon" if argument == "" || (needed == 1 && !argument)
 
         "accepts no argument after a colon" if argument && !kinds.intersect?(%i[req opt rest])
       end

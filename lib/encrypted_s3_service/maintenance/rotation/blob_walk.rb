@@ -58,7 +58,8 @@ module EncryptedS3Service
       def each(verb, step, moving: false)
         @progress.begin(verb, @blobs, moving: moving)
         @blobs.in_batches(BATCH, load: true) do |batch|
-          @workers.each(items_of(batch.to_a), step) do |item, findings|
+          # A relation with a join may have a blob several times.
+          @workers.each(items_of(batch.to_a.uniq), step) do |item, findings|
             findings = [Finding.failed(item.blob.id, findings)] if findings.is_a?(Exception)
             yield item.blob.service_name, findings
             note(findings, moving ? item.blob.byte_size : 0)

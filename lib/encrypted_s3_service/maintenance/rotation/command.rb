@@ -48,7 +48,7 @@ module EncryptedS3Service
 
       private
 
-      def service = @environment.text("SERVICE")
+      def service = @environment.choice("SERVICE")
 
       def common
         { blobs: @environment.retried(TaskRun::Rows.blobs), concurrency: @environment.concurrency(CONCURRENCY),

@@ -20,6 +20,16 @@ module EncryptedS3Service
       # @return [String, nil] nil when it is missing or empty
       def text(name) = @variables[name].presence
 
+      # An argument that chooses files. If a variable of a script is not set, it must not choose all of them.
+      # @param name [String]
+      # @return [String, nil] nil when it is missing
+      # @raise [ConfigurationError] when it is empty
+      def choice(name)
+        return text(name) unless @variables[name] && text(name).nil?
+
+        raise ConfigurationError, "#{name} is empty. Leave it out to process all files."
+      end
+
       # Other values are refused, because a typing error must not disable a dry run.
       # @param name [String]
       # @return [Boolean]
@@ -68,7 +78,7 @@ module EncryptedS3Service
       # @return [ChosenBlobs] those listed in the file `RETRY`, or all without it
       # @raise [ConfigurationError]
       def retried(blobs)
-        path = text("RETRY") or return ChosenBlobs.of(blobs)
+        path = choice("RETRY") or return ChosenBlobs.of(blobs)
 
         # Read first, because FAILURES may name the same file.
         ChosenBlobs.new(blobs, Failures.ids_in(path))

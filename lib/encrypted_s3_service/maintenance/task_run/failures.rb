@@ -73,6 +73,8 @@ module EncryptedS3Service
         File.foreach(path, chomp: true).filter_map { |line| line[/\A[^\t]+/] }.uniq
       rescue SystemCallError => e
         raise ConfigurationError, "RETRY: cannot read the file #{path}: #{e.message}"
+      rescue ArgumentError
+        raise ConfigurationError, "RETRY: #{path} is not a file that FAILURES has written."
       end
 
       private

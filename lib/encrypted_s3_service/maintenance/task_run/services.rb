@@ -25,6 +25,31 @@ module EncryptedS3Service
       # @return [Array<ActiveStorage::Service>] the services of a mirror; for any other service, itself
       def parts_of(service) = ServiceParts.new(service).to_a
 
+      # A store says of each file that it does not exist if the bucket does not. A wrong setting must not look like an
+      # empty bucket.
+      # @param part [ActiveStorage::Service] not a mirror
+      # @return [Boolean] false if its bucket or folder does not exist; true if that is unknown
+      def place?(part)
+        if ServiceParts.encrypts?(part)
+          root = part.client.configuration.root
+          return root ? File.directory?(root) : bucket?(part.client)
+        end
+        return part.bucket.exists? if part.respond_to?(:bucket) && part.bucket.respond_to?(:exists?)
+
+        !part.respond_to?(:root) || File.directory?(part.root)
+      rescue StandardError
+        # The permission may be missing. Amazon's client has its own errors, whose classes may not be loaded.
+        true
+      end
+
+      def bucket?(client)
+        client.keeps_versions?
+        true
+      rescue ConfigurationError
+        false
+      end
+      private_class_method :bucket?
+
       # @param service [ActiveStorage::Service]
       # @return [Array<ActiveStorage::Service>] its parts that encrypt
       def encrypted_parts_of(service)

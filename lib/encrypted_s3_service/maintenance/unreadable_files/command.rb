@@ -30,7 +30,7 @@ module EncryptedS3Service
       private
 
       def files
-        only = @environment.text("SERVICE")
+        only = @environment.choice("SERVICE")
         UnreadableFiles.new(only ? TaskRun::Rows.blobs.where(service_name: only) : TaskRun::Rows.blobs)
       end
 
