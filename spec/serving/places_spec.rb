@@ -284,10 +284,10 @@ RSpec.describe "The address of a file", type: :request do
       expect(response).to have_http_status(:ok)
       travel(11.minutes) { get url }
       expect(response).to have_http_status(:not_found)
-      # The second is that of other files, but explicit.
-      [1.minute, 5.minutes].each do |time|
+      # The last two are that of other files, but explicit.
+      [1.minute, 5.minutes, 300].each do |time|
         short = address("video/mp4", expires_in: time)
-        travel(time + 1.minute) { get short }
+        travel(time.seconds + 1.minute) { get short }
         expect(response).to have_http_status(:not_found)
       end
     ensure

@@ -35,6 +35,17 @@ module EncryptedS3Service
       app.middleware.use Serving::RequestPlace if Engine.active_storage?
     end
 
+    # The default lifetime of links is recognized as the object that Active Storage passes (Serving::Urls). A number
+    # would be the same object as one that the application passes explicitly.
+    initializer "encrypted_s3_service.default_lifetime", after: "active_storage.configs" do
+      next unless Engine.active_storage?
+
+      config.after_initialize do
+        default = ActiveStorage.service_urls_expire_in
+        ActiveStorage.service_urls_expire_in = default.seconds if default.is_a?(Integer)
+      end
+    end
+
     # Runs whenever Rails' classes are loaded, which happens again after reloading, and does not load them itself.
     initializer "encrypted_s3_service.rails_routes" do
       loader = Rails.autoloaders.main

@@ -25,6 +25,8 @@ module Dummy
     config.secret_key_base = "0" * 64
     config.hosts.clear
     config.active_storage.service = :encrypted
+    # The default, as a number.
+    config.active_storage.service_urls_expire_in = 300
     config.active_storage.resolve_model_to_route = :rails_storage_proxy
     guard = ENV.fetch("DUMMY_BASE_CONTROLLER", nil)
     config.encrypted_s3_service.base_controller = guard if guard
