@@ -138,6 +138,18 @@ RSpec.describe Contract, "with files for services of their own" do
       expect([contract.reload.pictures.map(&:blob), contract.flyer.blob]).to eq([[right], elsewhere])
     end
 
+    it "is refused when the association of a single file is assigned, as by a gem that clones records" do
+      elsewhere = uploaded_to("local")
+      row = ActiveStorage::Attachment.new(name: "contract_pdf", blob: elsewhere)
+      [{ contract_pdf_blob: elsewhere }, { contract_pdf_attachment: row }].each do |assigned|
+        contract = described_class.new(**assigned)
+        expect(contract.save).to be(false)
+        expect(contract.errors[:contract_pdf]).to contain_exactly(/not uploaded to encrypted storage/)
+      end
+      contract = described_class.create!(contract_pdf_blob: uploaded_to("encrypted"), flyer_blob: elsewhere.reload)
+      expect([contract.reload.contract_pdf, contract.flyer]).to all(be_attached)
+    end
+
     it "is reported in the reader's language" do
       said = %i[en de fr es it nl pl pt].to_h { |locale| [locale, said_in(locale)] }
       expect(said.values.uniq.size).to eq(8)
@@ -188,6 +200,16 @@ RSpec.describe Contract, "with files for services of their own" do
     old.save!(validate: false)
     old.update!(contract_pdf: nil, appendices: [])
     expect(described_class.find(old.id).contract_pdf).not_to be_attached
+  end
+
+  it "is checked without the attribute's reader, which the application may have replaced" do
+    strict = Class.new(described_class) do
+      def self.name = "Strict"
+      def contract_pdf = super.attached? ? super : raise("no contract")
+      def note(size) = super().variant(size)
+    end
+    expect(strict.create!(flyer: file)).to be_persisted
+    expect(strict.new(contract_pdf: uploaded_to(:local))).not_to be_valid
   end
 
   it "is reported once in a class that declares the attachment again" do

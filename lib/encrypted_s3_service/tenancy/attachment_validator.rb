@@ -41,12 +41,22 @@ module EncryptedS3Service
       model.validates_with(self, attributes: [attribute])
     end
 
+    # Does not read the attributes: the application may have replaced a reader by a method that raises, or that has
+    # parameters.
+    #
+    # @param record [ActiveRecord::Base]
+    # @return [void]
+    # @api private
+    def validate(record)
+      attributes.each { |attribute| validate_each(record, attribute, nil) }
+    end
+
     # @param record [ActiveRecord::Base]
     # @param attribute [Symbol]
     # @return [void]
     # @api private
     def validate_each(record, attribute, _value)
-      added = added_blobs(record.attachment_changes[attribute.to_s])
+      added = added_blobs(record.attachment_changes[attribute.to_s]) + assigned_blobs(record, attribute)
       return if added.empty?
 
       demanded = RequiredService.demanded(record, attribute)
@@ -81,6 +91,14 @@ module EncryptedS3Service
       pairs_of(change).filter_map do |attachable, attachment|
         attachment.blob if attachment&.new_record? && !names_service?(attachable)
       end
+    end
+
+    # The association itself can be assigned (`contract_pdf_blob=`, gems that clone records). If the row of a `has_one`
+    # is not valid ({AttachmentRows}), Rails saves the record without it.
+    def assigned_blobs(record, attribute)
+      name = :"#{attribute}_attachment"
+      row = record.association(name).target if record.class.reflect_on_association(name)
+      row&.new_record? && !row.encrypted_s3_by_attribute ? [row.blob].compact : []
     end
 
     # @return [Array<Array>] each value given to the attribute, with its attachment
