@@ -98,6 +98,19 @@ RSpec.describe EncryptedS3Service, ".with_service" do
     end
   end
 
+  it "continues after a request that is made inside of it, also within another request" do
+    page = Rack::MockRequest.env_for("/", "HTTP_HOST" => "www.example.com")
+    place_after_request = -> { Rails.application.call(page.dup).last.close || place }
+    places = lambda do
+      described_class.with_service(:encrypted) do
+        [described_class.with_service(:mirrored, &place_after_request), place_after_request.call]
+      end
+    end
+    # The request within it completes this run.
+    Rails.application.executor.run!(reset: true)
+    expect([places.call, places.call, place]).to eq([%w[mirrored encrypted], %w[mirrored encrypted], "local"])
+  end
+
   it "changes no global state, whichever of two overlapping requests ends first" do
     shared = lambda do
       [ActiveStorage::Blob.method(:service).super_method.call.name, Rails.configuration.active_storage.service]

@@ -19,6 +19,9 @@ module EncryptedS3Service
   module ServiceSwitch
     # Key of the thread's or fiber's {Choice} in ActiveSupport::IsolatedExecutionState.
     STATE = :encrypted_s3_service_choice
+    # Key of the fiber's number of open blocks. `Thread#[]` is a variable of the fiber.
+    DEPTH = :encrypted_s3_service_depth
+    private_constant :DEPTH
 
     # The choice of a block. It is frozen, because a streaming thread (ActionController::Live) shares it with the
     # request's thread.
@@ -67,11 +70,18 @@ module EncryptedS3Service
       # @api private
       def with(choice)
         before = self.choice
+        outside = depth
         self.choice = choice
+        Thread.current[DEPTH] = outside + 1
         yield
       ensure
+        Thread.current[DEPTH] = outside
         self.choice = before
       end
+
+      # @return [Integer] number of blocks in which this fiber is
+      # @api private
+      def depth = Thread.current[DEPTH] || 0
 
       # @return [Symbol, nil] nil for the application's default
       # @raise [ConfigurationError] when the current tenant's service is not declared or does not exist
@@ -120,14 +130,18 @@ module EncryptedS3Service
     # run its `ensure`, and the choice would leak into the thread's next request. Registered with Rails' executor
     # (ActiveSupport::ExecutionWrapper.register_hook). It restores instead of clearing, because an executor also runs
     # inside of blocks, around inline jobs.
+    #
+    # A request that is made inside of another one first ends the run of the other (`run!(reset: true)`). The block in
+    # which it is made is still open in this fiber then, and keeps its choice.
     module ExecutorHook
-      # @return [Choice, nil] passed to {complete}
-      def self.run = ServiceSwitch.choice
+      # @return [Array(Choice, Integer)] passed to {complete}
+      def self.run = [ServiceSwitch.choice, ServiceSwitch.depth]
 
-      # @param before [Choice, nil]
+      # @param state [Array(Choice, Integer)] result of {run}
       # @return [void]
-      def self.complete(before)
-        ServiceSwitch.choice = before
+      def self.complete(state)
+        before, depth = state
+        ServiceSwitch.choice = before unless ServiceSwitch.depth > depth
       end
     end
   end
