@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../support/ruby_process"
 require_relative "../support/ticking_scheduler"
 
 # A server with fibers has one thread for many requests: while one of them waits for S3, the others are answered.
@@ -55,6 +56,47 @@ RSpec.describe EncryptedS3Service::Client, "under a fiber scheduler" do
         waiting.raise("enough")
       end
       expect(raised&.message).to eq("enough")
+    end
+  end
+
+  # Ruby frees the stack of such a fiber without running anything in it. In a process of its own, because without the
+  # protection the process crashes.
+  it "may be forgotten by its scheduler during an upload: nothing uses its stack any more" do
+    StallingServer.run do |server|
+      RubyProcess.start(<<~'RUBY', TestStore.settings_for(server.endpoint, retry_limit: 0)) do |process|
+        class Forgetful
+          def io_wait(io, events, _timeout = nil) = IO.select([io], nil, nil, 0.2) ? events : Fiber.yield
+          def kernel_sleep(*) = nil
+          def block(*) = nil
+          def unblock(*) = nil
+          def close = nil
+        end
+
+        native = EncryptedS3Service::Client.new(**input.first).send(:native)
+        forget = lambda do
+          Fiber.new(blocking: false) do
+            upload = native.upload("key", { content_type: "a/b", checksum: nil, size: 30_000_000, settings: {} })
+            upload.write("x" * 30_000_000)
+          end.resume
+          nil
+        end
+        deep = ->(depth) { depth.zero? ? GC.start : deep.call(depth - 1) }
+        Thread.new do
+          Fiber.set_scheduler(Forgetful.new)
+          5.times { forget.call }
+        end.join
+        20.times { Fiber.new { deep.call(50) }.resume }
+        puts "forgotten"
+        $stdin.gets
+        20.times { sleep(0.05) && Fiber.new { deep.call(50) }.resume }
+        puts "alive"
+      RUBY
+        5.times { server.arrived }
+        expect(process.line).to eq("forgotten")
+        5.times { server.answer }
+        process.tell
+        expect(process.line).to eq("alive")
+      end
     end
   end
 

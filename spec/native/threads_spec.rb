@@ -14,6 +14,18 @@ RSpec.describe EncryptedS3Service::Client, "with several threads" do
     expect(threads.map(&:value)).to eq(Array.new(16) { |number| [true, true, 400_000 + number] })
   end
 
+  it "stores a frozen String that several of them return from their IOs at the same time" do
+    client = new_client
+    data = random_bytes(8 * TestStore::MEBIBYTE).freeze
+    keys = Array.new(8) { unique_key }
+    threads = keys.map do |key|
+      pieces = [data, data]
+      Thread.new { client.upload(key, Struct.new(:pieces) { def read(*) = pieces.shift }.new(pieces)) }
+    end
+    expect(threads.map { |thread| thread.value[:bytes] }).to all(eq(2 * data.bytesize))
+    expect(client.download(keys.last)).to eq(data + data)
+  end
+
   it "lets only one thread at a time use a transfer" do
     StallingServer.run do |store|
       client = described_class.new(**TestStore.settings_for(store.endpoint))

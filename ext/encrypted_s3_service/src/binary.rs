@@ -3,8 +3,10 @@
 #![allow(unsafe_code, reason = "magnus cannot fill a string without the GVL")]
 
 use std::ffi::c_long;
+use std::hint::black_box;
 
 use magnus::rb_sys::{AsRawValue, protect};
+use magnus::value::ReprValue;
 use magnus::{Error, RString, Ruby};
 
 use crate::gvl;
@@ -71,31 +73,42 @@ pub fn with_bytes<T>(string: RString, work: impl FnOnce(&[u8]) -> Result<T, Erro
         // Short strings lie in the object itself, which the garbage collector may move.
         return work(&string.to_bytes());
     }
-    let locked = Locked::new(string)?;
-    work(locked.bytes())
+    let unchanging = Unchanging::new(string)?;
+    work(unchanging.bytes())
 }
 
-/// A string that is locked against changes until this is dropped.
-struct Locked(RString);
+/// A string that cannot be changed until this is dropped: it is frozen, or it is locked as long. A frozen string is not
+/// locked, because several threads may use it at once.
+struct Unchanging {
+    string: RString,
+    is_locked: bool,
+}
 
-impl Locked {
+impl Unchanging {
     fn new(string: RString) -> Result<Self, Error> {
-        let raw = string.as_raw();
-        // SAFETY: `raw` is a live string. If it is locked already, Ruby raises, and `protect` catches that.
-        protect(|| unsafe { rb_sys::rb_str_locktmp(raw) })?;
-        Ok(Self(string))
+        let is_locked = !string.is_frozen();
+        if is_locked {
+            let raw = string.as_raw();
+            // SAFETY: `raw` is a live string. If it is locked already, Ruby raises, and `protect` catches that.
+            protect(|| unsafe { rb_sys::rb_str_locktmp(raw) })?;
+        }
+        Ok(Self { string, is_locked })
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the string is locked until `self` is dropped, so its bytes neither change nor move: it is too long to
-        // lie in the object itself. It stays alive because the caller's frames hold it.
-        unsafe { self.0.as_slice() }
+        // SAFETY: the string is frozen, or locked until `self` is dropped, so its bytes neither change nor move: it is
+        // too long to lie in the object itself. It stays alive because `self` is on the stack until the end.
+        unsafe { self.string.as_slice() }
     }
 }
 
-impl Drop for Locked {
+impl Drop for Unchanging {
     fn drop(&mut self) {
-        // SAFETY: `new` locked it and no other code did, so unlocking does not raise.
-        unsafe { rb_sys::rb_str_unlocktmp(self.0.as_raw()) };
+        // Otherwise the compiler may forget a frozen string before the last use of its bytes.
+        let string = black_box(self.string);
+        if self.is_locked {
+            // SAFETY: `new` locked it and no other code did, so unlocking does not raise.
+            unsafe { rb_sys::rb_str_unlocktmp(string.as_raw()) };
+        }
     }
 }

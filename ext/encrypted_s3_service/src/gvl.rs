@@ -85,10 +85,10 @@ pub fn without<R: Send>(work: impl FnOnce() -> R + Send) -> Result<Option<R>, Er
 /// The exception that interrupts the thread: `Timeout::Error`, `Interrupt`, the jump of `Thread#kill`. Return it
 /// unchanged.
 pub fn wait<T: Send>(ruby: &Ruby, future: impl Future<Output = T> + Send) -> Result<T, Error> {
-    let mut future = pin!(future);
     if scheduler::is_here(ruby)? {
-        return scheduler::wait(ruby, future);
+        return scheduler::wait(ruby, Box::pin(future));
     }
+    let mut future = pin!(future);
     let runtime = runtime::get(ruby)?;
     let wake = Notify::new();
     loop {

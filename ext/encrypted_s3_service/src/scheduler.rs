@@ -26,9 +26,12 @@ pub fn is_here(ruby: &Ruby) -> Result<bool, Error> {
 /// Waits for `future` and lets other fibers run meanwhile. An exception raised in this fiber drops the future and is
 /// returned as the error.
 ///
+/// The future is on the heap. If nothing resumes the fiber any more, Ruby frees its stack without running destructors. A
+/// future on that stack would be freed while timers and semaphores still point into it; on the heap it is leaked.
+///
 /// # Errors
 /// The exception that interrupts the fiber, and `InternalError` when the system cannot create a pipe.
-pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<&mut (impl Future<Output = T> + Send)>) -> Result<T, Error> {
+pub fn wait<T: Send>(ruby: &Ruby, mut future: Pin<Box<impl Future<Output = T> + Send>>) -> Result<T, Error> {
     let runtime = runtime::get(ruby)?;
     let mut signal = None;
     loop {
