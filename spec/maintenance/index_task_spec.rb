@@ -98,6 +98,21 @@ RSpec.describe "encrypted_s3_service:index", :active_storage do
     end
   end
 
+  it "leaves no map of a file that is purged while its map is stored" do
+    FaultProxy.run(server.endpoint) do |proxy|
+      with_services(large: { "service" => "EncryptedS3", **entry(endpoint: proxy.endpoint) }) do
+        blob, = files(2.megabytes)
+        gate = proxy.hold("PutObject")
+        running = Thread.new { index("CONCURRENCY" => "1") }
+        gate.arrived
+        ActiveStorage::Blob.find(blob.id).purge
+        gate.open
+        expect(running.value).to be(true)
+        expect(server.list(bucket, prefix: blob.key)).to eq([])
+      end
+    end
+  end
+
   it "lists files without a map in a dry run, and reads none" do
     with_services do
       blobs = files(2.megabytes, 3.megabytes)

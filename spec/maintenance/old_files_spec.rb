@@ -241,6 +241,12 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(local.exist?(key)).to be(false)
     end
 
+    it "are named if an encrypted service cannot have them" do
+      named(chosen = "#{key}.segments", "a logo", "local")
+      expect(migrate(from: :local, to: :encrypted).failures)
+        .to match([have_attributes(reason: /under the key "#{chosen}": keys that end in .segments/)])
+    end
+
     it "are not deleted if another object has the same key" do
       blob = named(key, "a logo", "encrypted")
       local.upload(key, StringIO.new("of another program"))

@@ -85,8 +85,17 @@ module EncryptedS3Service
     # Runs in several threads.
     def index(item)
       @walk.objects(item) do |service, blob|
-        Rotation::Finding.new(outcome: outcome(service.client, blob))
+        outcome = outcome(service.client, blob)
+        delete_map(service.client, blob) if outcome == :stored
+        Rotation::Finding.new(outcome: outcome)
       end
+    end
+
+    # If the blob was purged meanwhile, the map may have been stored after its object was deleted.
+    def delete_map(client, blob)
+      return if TaskRun::Rows.connected { TaskRun::Rows.blobs.exists?(blob.id) }
+
+      client.delete("#{blob.key}#{Configuration::SEGMENTS_SUFFIX}")
     end
 
     def outcome(client, blob)

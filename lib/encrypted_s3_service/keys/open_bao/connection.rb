@@ -164,7 +164,16 @@ module EncryptedS3Service
         return common unless @uri.scheme == "https"
 
         { **common, use_ssl: true, verify_mode: OpenSSL::SSL::VERIFY_PEER, min_version: OpenSSL::SSL::TLS1_2_VERSION,
-                    ca_file: @tls[:ca_file], **client_certificate }.compact
+                    cert_store: authorities, **client_certificate }.compact
+      end
+
+      # Ruby calls a missing file a failed handshake.
+      def authorities
+        return unless @tls[:ca_file]
+
+        OpenSSL::X509::Store.new.tap { |store| store.add_file(@tls[:ca_file]) }
+      rescue OpenSSL::X509::StoreError
+        raise ConfigurationError, "OpenBao: ca_file holds no certificates, or cannot be read: #{@tls[:ca_file]}"
       end
 
       def client_certificate

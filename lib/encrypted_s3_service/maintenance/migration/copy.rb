@@ -85,9 +85,16 @@ module EncryptedS3Service
         @keys[blob.id] = key
         @endpoints.targets.each do |target|
           file.rewind
-          target.upload(key, file, checksum: content.announced(target), **content.description)
+          store(target, key, file, content)
           content.copy(target, key)
         end
+      end
+
+      # An ArgumentError is an error of the caller; the task shows only the messages of others.
+      def store(target, key, file, content)
+        target.upload(key, file, checksum: content.announced(target), **content.description)
+      rescue ArgumentError => e
+        raise ServiceParts.encrypts?(target) ? Error.new(e.message) : e
       end
 
       # A key that an application chose may be the key of another file in the new service. A copy made by an earlier run
