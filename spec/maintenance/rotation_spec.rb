@@ -225,6 +225,8 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
       expect(rotate(:legacy).outcomes).to eq({ rotated: 1, reencrypt: 1 })
       audit = described_class::Audit.new(:legacy).run
       expect(audit).to have_attributes(formats: { "instruction file" => 1, "v1" => 1 }, well?: true)
+      described_class::Report.new(output).audit(audit)
+      expect(output.string).to include("not bound to their keys: 2 (").and include("`rotate REENCRYPT=true` binds them")
       expect(rotate(:legacy, reencrypt: true).outcomes).to eq({ reencrypted: 2 })
       expect(blobs.map { |blob| stored_plaintext(blob.key, later_key) }).to eq(["in a file", "legacy text"])
       expect(server.list(bucket) & blobs.map { |blob| "#{blob.key}.instruction" }).to eq([])

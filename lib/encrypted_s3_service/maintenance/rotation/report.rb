@@ -74,23 +74,22 @@ module EncryptedS3Service
         @output.puts("#{name}: #{counted(counts.total, "encrypted object")}, #{counts.current} under the writing key")
         histogram("formats", counts.formats)
         histogram("keys", counts.key_ids)
-        unbound(counts.unbound)
-        unrecoverable(counts.unrecoverable)
+        lacking(counts)
         return unless counts.unfinished.positive?
 
         @output.puts("  #{counts.unfinished} skipped (upload never finished)")
       end
 
-      def unbound(count)
-        return if count.zero?
+      # Rotation cannot add an entry to a legacy object, nor to one whose envelope is in a file.
+      def lacking(counts)
+        task = counts.formats.keys.intersect?(["v1", "instruction file"]) ? "rotate REENCRYPT=true" : "rotate"
+        if counts.unbound.positive?
+          @output.puts("  not bound to their keys: #{counts.unbound} (`place_binding: require` refuses them; " \
+                       "`#{task}` binds them)")
+        end
+        return unless counts.unrecoverable.positive?
 
-        @output.puts("  not bound to their keys: #{count} (`place_binding: require` refuses them; `rotate` binds them)")
-      end
-
-      def unrecoverable(count)
-        return if count.zero?
-
-        @output.puts("  not for the recovery keys: #{count} (`rotate` adds the entry)")
+        @output.puts("  not for the recovery keys: #{counts.unrecoverable} (`#{task}` adds the entry)")
       end
 
       def old_format(count)
