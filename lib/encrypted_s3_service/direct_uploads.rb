@@ -51,7 +51,7 @@ module EncryptedS3Service
         ActiveStorage.verifier.generate(content, purpose: PURPOSE, expires_in: expires_in || nil)
       end
 
-      # @param record [Object, nil] the form's record
+      # @param record [Object, Class, nil] the form's record, or its class
       # @param attribute [Symbol, String, nil]
       # @return [Symbol, nil] the service for a form's token: the attribute's, the block's or the current tenant's; nil
       #   when no token is needed

@@ -335,6 +335,15 @@ RSpec.describe EncryptedS3Service::DirectUploads, type: :request do
         expect(html).to include('data-direct-upload-url="/own"').and include('data-a="1"')
         expect(html).not_to include("service_token")
       end
+
+      it "needs no table of Action Text: the application may keep its texts in columns of its own" do
+        table = ActionText::RichText.table_name
+        ActionText::RichText.table_name = "missing"
+        expect(page.rich_text_area_tag(:body)).to include("direct_uploads\"")
+        expect(customer.with_s3_settings { page.rich_text_area_tag(:body) }).to include("service_token")
+      ensure
+        ActionText::RichText.table_name = table
+      end
     end
 
     it "has a URL for elements other than file fields" do

@@ -45,7 +45,7 @@ module EncryptedS3Service
         data = (options[:data] || {}).symbolize_keys
         return options if data[:direct_upload_url]
 
-        service = DirectUploads.service_for(ActionText::RichText.new, :embeds)
+        service = DirectUploads.service_for(ActionText::RichText, :embeds)
         url = direct_uploads_url_for(service) if service
         url ? options.merge(data: { **data, direct_upload_url: url }) : options
       end
