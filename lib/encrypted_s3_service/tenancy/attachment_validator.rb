@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "refusal_text"
+
 module EncryptedS3Service
   # Refuses a file that is on another service than its attribute requires: a direct upload without a token, or another
   # record's blob. Active Storage itself attaches any blob by its signed id.
@@ -9,14 +11,10 @@ module EncryptedS3Service
   # the current tenant. It is required only if it encrypts. Files that are already attached are not checked, so a form
   # can send them again.
   #
-  # The error is `:stored_elsewhere`; its text is `errors.messages.stored_elsewhere` of the locale. The gem contains
-  # some translations (`config/locales`); other locales get the English text. A refused direct upload is purged, see
-  # {RefusedUploads}.
+  # The error is `:stored_elsewhere`; its text is the application's `errors.messages.stored_elsewhere`, otherwise
+  # {RefusalText}. A refused direct upload is purged, see {RefusedUploads}.
   # With `copy_attached_blobs` an existing blob is copied to the required service instead, see {BlobCopy}.
   class AttachmentValidator < ActiveModel::EachValidator
-    # The text for locales without one.
-    DEFAULT_MESSAGE = "was not uploaded to encrypted storage. Please choose the file again"
-
     # Prepended to ActiveRecord::Reflection's singleton class, where Rails registers every declared attachment
     # (`lib/active_storage/reflection.rb`).
     # @api private
@@ -83,7 +81,7 @@ module EncryptedS3Service
       models = record.class.lookup_ancestors.map { |model| "#{scope}.errors.models.#{model.model_name.i18n_key}" }
       places = [*models.flat_map { |model| ["#{model}.attributes.#{attribute}", model] },
                 "#{scope}.errors.messages", "errors.attributes.#{attribute}", "errors.messages"]
-      places.any? { |place| I18n.exists?("#{place}.stored_elsewhere") } ? {} : { message: DEFAULT_MESSAGE }
+      places.any? { |place| I18n.exists?("#{place}.stored_elsewhere") } ? {} : { message: RefusalText.for(I18n.locale) }
     end
 
     # Removed and already attached files are not checked, nor those for which the application passed a `service_name:`.
