@@ -82,6 +82,13 @@ RSpec.describe EncryptedS3Service::DestructionReport, :active_storage do
       .to eq("encrypted@1" => [], "encrypted" => [EncryptedS3Service::EncryptionKey.id_of(TestStore::KEY)])
   end
 
+  it "says what it does not cover" do
+    store(1)
+    destroy("1")
+    run(REPORT: "report")
+    expect(File.read("report.html")).to include("Files that were deleted\nfrom the database before, and backups, are not")
+  end
+
   it "contains no file name and no key" do
     store(1)
     destroy("1")

@@ -47,8 +47,9 @@ module EncryptedS3Service
       LOCAL = /\A(localhost|127(\.\d+){3}|\[?::1\]?)\z/
       # Path of an engine or of a login method on the server.
       MOUNT = %r{\A\w[\w.-]*(?:/\w[\w.-]*)*\z}
-      # Statuses of temporary failures. 503 with "sealed" is not temporary.
-      PASSING = [429, 500, 502, 503, 504].freeze
+      # Statuses of temporary failures. 503 with "sealed" is not temporary. A node of Vault that has not received a new
+      # token yet answers 412, and proxies have statuses of their own.
+      PASSING = [412, 429, *500..599].freeze
 
       NETWORK = [SystemCallError, SocketError, IOError, Timeout::Error, OpenSSL::SSL::SSLError, Net::ProtocolError,
                  Net::HTTPBadResponse, Zlib::Error].freeze
