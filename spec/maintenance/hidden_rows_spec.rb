@@ -33,6 +33,13 @@ RSpec.describe "The tasks and rows that a default scope hides", :active_storage 
     expect(found).to have_attributes(service_name: "encrypted", download: "data")
   end
 
+  it "note old files where the scope is one of all of Active Storage's models" do
+    ActiveStorage::Record.send(:default_scope) { where(hidden: false) }
+    expect(migrate(delete: true)).to have_attributes(moved: 1, removed: 1, failures: [])
+  ensure
+    ActiveStorage::Record.default_scopes = []
+  end
+
   it "keep the copy of a file whose row is hidden while others are moved" do
     last = blob_of("last", "b.txt", service_name: "local")
     hiding = ->(*, payload) { hide(blob) if payload[:key] == last.key }

@@ -170,6 +170,19 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       expect(File.exist?(path_of(blob))).to be(false)
     end
 
+    it "a blob may be purged, even if the run is then interrupted" do
+      blob = local_blob("purged")
+      last = local_blob("last")
+      meanwhile = lambda do |*, payload|
+        ActiveStorage::Blob.where(key: blob.key).delete_all if payload[:key] == blob.key
+        raise NoMemoryError if payload[:key] == last.key
+      end
+      ActiveSupport::Notifications.subscribed(meanwhile, "service_upload.active_storage") do
+        expect { migrate(concurrency: 1) }.to raise_error(NoMemoryError)
+      end
+      expect(server.list(bucket)).not_to include(blob.key)
+    end
+
     it "a blob may be moved elsewhere: its row is not changed" do
       blob = local_blob("moved")
       result = during_upload(blob) { blob.update_columns(service_name: "elsewhere") }

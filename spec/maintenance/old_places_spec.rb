@@ -95,6 +95,40 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage do
     expect(noted).to eq(blobs.map { |blob| [blob.key, "other_store"] })
   end
 
+  describe "after random moves and purges" do
+    names = %w[local encrypted rotated elsewhere mirrored doubled mirrored_from_disk]
+
+    def stored_anywhere
+      on_disk = Dir["#{service(:local).root}/**/*"].select { |path| File.file?(path) }
+      on_disk.map! { |path| File.basename(path) }
+      [bucket, "#{bucket}-elsewhere"].flat_map { |name| server.list(name) } + on_disk
+    end
+
+    # Moves all files from service to service.
+    # @return [String] the name of the last one
+    def wander(names, random)
+      (1..8).reduce("local") do |at, step|
+        to = (names - [at]).sample(random: random)
+        expect(migrate(at, to, delete: random.rand < 0.3)).to have_attributes(failures: [])
+        ActiveStorage::Blob.all.sample(random: random).purge if [3, 6].include?(step)
+        to
+      end
+    end
+
+    [1, 2].each do |seed|
+      it "are all deleted, and no file is lost (#{seed})" do
+        before = stored_anywhere
+        texts = Array.new(4) { |number| local_blob("file #{number}") }.to_h { |blob| [blob.id, blob.download] }
+        at = wander(names, Random.new(seed))
+        (names - [at]).each { |from| expect(migrate(from, at)).to have_attributes(failures: []) }
+        expect(ActiveStorage::Blob.all.to_h { |blob| [blob.id, blob.download] })
+          .to eq(texts.slice(*ActiveStorage::Blob.ids)).and have_attributes(size: 2)
+        expect(stored_anywhere - before - ActiveStorage::Blob.pluck(:key)).to eq([])
+        expect(noted).to eq([])
+      end
+    end
+  end
+
   it "of pictures are deleted without a search in all rows for each" do
     3.times { |number| local_blob("picture #{number}", content_type: "image/png", identify: false) }
     searches = []

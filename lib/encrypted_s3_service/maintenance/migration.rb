@@ -175,8 +175,11 @@ module EncryptedS3Service
       each_group do |ids|
         # After a failover the database may be read-only for some time. Further copies would be useless.
         TaskRun::Rows.require_writable unless @dry_run
-        work(blobs_of(ids, name), step, result)
-        step.finish(ids)
+        begin
+          work(blobs_of(ids, name), step, result)
+        ensure
+          step.finish(ids)
+        end
       end
       each_purged { |formers| work(formers, step.method(:purged), result) } if purged && @blobs.all?
       result

@@ -7,6 +7,8 @@ module EncryptedS3Service
     # @api private
     class FormerKey < ActiveStorage::Record
       self.table_name = FormerKeys::TABLE
+      # A scope of all of Active Storage's models is for rows of another kind.
+      self.default_scopes = []
     end
   end
 end
