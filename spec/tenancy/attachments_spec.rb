@@ -148,6 +148,9 @@ RSpec.describe Contract, "with files for services of their own" do
       end
       contract = described_class.create!(contract_pdf_blob: uploaded_to("encrypted"), flyer_blob: elsewhere.reload)
       expect([contract.reload.contract_pdf, contract.flyer]).to all(be_attached)
+      expect(contract.update(contract_pdf_blob: elsewhere)).to be(false)
+      # The attribute replaces what is assigned to the association.
+      expect(contract.update(contract_pdf: file)).to be(true)
     end
 
     describe "and is reported" do

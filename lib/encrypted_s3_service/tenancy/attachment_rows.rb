@@ -39,10 +39,11 @@ module EncryptedS3Service
         after_save { self.encrypted_s3_by_attribute = nil }
       end
 
-      private
-
-      # Whether the row attaches its blob, or moves it to another record or attribute.
+      # @return [Boolean] whether the row attaches its blob, or moves it to another record or attribute
+      # @api private
       def encrypted_s3_attaches? = new_record? || changed.intersect?(PLACE)
+
+      private
 
       # Previews and variants follow their blob.
       def refuse_blob_elsewhere

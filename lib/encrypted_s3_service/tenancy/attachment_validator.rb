@@ -54,7 +54,8 @@ module EncryptedS3Service
     # @return [void]
     # @api private
     def validate_each(record, attribute, _value)
-      added = added_blobs(record.attachment_changes[attribute.to_s]) + assigned_blobs(record, attribute)
+      change = record.attachment_changes[attribute.to_s]
+      added = change ? added_blobs(change) : assigned_blobs(record, attribute)
       return if added.empty?
 
       demanded = RequiredService.demanded(record, attribute)
@@ -92,11 +93,11 @@ module EncryptedS3Service
     end
 
     # The association itself can be assigned (`contract_pdf_blob=`, gems that clone records). If the row of a `has_one`
-    # is not valid ({AttachmentRows}), Rails saves the record without it.
+    # is not valid ({AttachmentRows}), Rails saves the record without it, or with the former one.
     def assigned_blobs(record, attribute)
       name = :"#{attribute}_attachment"
       row = record.association(name).target if record.class.reflect_on_association(name)
-      row&.new_record? && !row.encrypted_s3_by_attribute ? [row.blob].compact : []
+      row&.encrypted_s3_attaches? ? [row.blob].compact : []
     end
 
     # @return [Array<Array>] each value given to the attribute, with its attachment
