@@ -80,6 +80,19 @@ RSpec.describe EncryptedS3Service::Migration::Command, :active_storage do
     expect(more.count { |key| local.exist?(key) }).to eq(1)
   end
 
+  it "counts each old file of a file that was moved several times" do
+    ActiveStorage::Blob.delete_all
+    blob = blob_of("12345", "a.txt")
+    names = %w[encrypted published rotated]
+    names.each_cons(2) { |from, to| EncryptedS3Service::Migration.new(from: from, to: to).run }
+    wanted = { FROM: "published", TO: "rotated" }
+    expect(run(**wanted, CONFIRM: "1")).to be(false)
+    expect(output.string).to include("DELETE=true would delete 2 old files (10 Bytes) in published.")
+    expect(run(**wanted, CONFIRM: "2")).to be(true)
+    expect(output.string).to include("2 files (10 Bytes) deleted")
+    expect(server.list(bucket)).to include(blob.reload.key)
+  end
+
   it "refuses a number without DELETE, and invalid numbers" do
     expect { run(DELETE: "false", CONFIRM: "3") }
       .to raise_error(EncryptedS3Service::ConfigurationError, /DELETE is not set/)

@@ -238,7 +238,7 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
         migrate(from: :published, to: :encrypted)
         middle = described_class::FormerKeys.of(blob.id).map(&:first)
         expect([middle.first, middle.size]).to eq([old, 2])
-        expect(migrate(from: :published, to: :encrypted, delete: true)).to have_attributes(removed: 1, failures: [])
+        expect(migrate(from: :published, to: :encrypted, delete: true)).to have_attributes(removed: 2, failures: [])
         expect(in_bucket(*middle)).to eq([])
         expect(blob.reload).to have_attributes(service_name: "encrypted", download: "data",
                                                metadata: { "identified" => true })

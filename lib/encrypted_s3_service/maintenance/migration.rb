@@ -64,7 +64,7 @@ module EncryptedS3Service
     end
 
     # The results: `moved` (Integer, files that the new service has now), `bytes` (Integer, of those), `corrected`
-    # (Integer, rows that got the right checksum or size), `removed` (Integer, files whose old copies were deleted),
+    # (Integer, rows that got the right checksum or size), `removed` (Integer, old files that were deleted),
     # `plan` ({Plan}, the old files to delete; nil if there were none), `confirmed` (Boolean, false when the plan was
     # not agreed to), `doubtful` (Array, ids of at most a thousand blobs whose former keys cannot be verified;
     # nothing was deleted for those), `unfinished` (Integer, blobs without a file that are attached to nothing: uploads
@@ -124,13 +124,20 @@ module EncryptedS3Service
 
     private
 
+    # What a step has done for one blob, which may have several old files.
+    Outcome = Data.define(:files, :bytes) do
+      # @param file_size [Integer, nil] column of the blob
+      # @return [Outcome, nil] nil without files
+      # @api private
+      def self.of(files, file_size) = (new(files: files, bytes: files * file_size.to_i) if files.positive?)
+    end
     # Processed files, their bytes, and uploads that were never finished.
     Pass = Struct.new(:files, :bytes, :unfinished) do
       # @return [Pass] before its first file
       # @api private
       def self.begin = new(0, 0, 0)
     end
-    private_constant :Pass
+    private_constant :Outcome, :Pass
 
     # Fails before any file is copied, because the rows could not be changed afterwards.
     def prepare
@@ -217,10 +224,10 @@ module EncryptedS3Service
 
     def count(result, item, outcome)
       case outcome
-      when Integer
-        result.files += 1
-        result.bytes += outcome
-        @progress.add(outcome)
+      when Outcome
+        result.files += outcome.files
+        result.bytes += outcome.bytes
+        @progress.add(outcome.bytes, outcome.files)
       when nil
         @progress.skip
       when :unfinished

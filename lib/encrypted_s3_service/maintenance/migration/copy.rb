@@ -23,8 +23,8 @@ module EncryptedS3Service
       end
 
       # @param blob [ActiveStorage::Blob]
-      # @return [Integer, Symbol, nil] moved bytes; nil when another process has moved or purged the blob; `:unfinished`
-      #   when it has no file and no attachment
+      # @return [Outcome, Symbol, nil] the moved file; nil when another process has moved or purged the blob;
+      #   `:unfinished` when it has no file and no attachment
       # @raise [StandardError] when it could not be copied; the row is unchanged then
       def call(blob)
         return rehearse(blob) if @dry_run
@@ -38,7 +38,7 @@ module EncryptedS3Service
 
           copy(blob, content, file)
         end
-        content.bytes if flip(blob, content)
+        Outcome.of(1, content.bytes) if flip(blob, content)
       end
 
       # Deletes the copies of blobs that were purged meanwhile: no row names them, and purging deletes only the file
@@ -54,7 +54,7 @@ module EncryptedS3Service
       private
 
       def rehearse(blob)
-        return blob.byte_size.to_i if @endpoints.from.exist?(blob.key)
+        return Outcome.of(1, blob.byte_size) if @endpoints.from.exist?(blob.key)
         return unless TaskRun::Rows.there?(blob)
         return :unfinished if TaskRun::Rows.unfinished_upload?(blob)
 

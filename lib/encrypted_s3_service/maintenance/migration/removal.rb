@@ -9,7 +9,7 @@ module EncryptedS3Service
     # @api private
     class Removal
       # @param endpoints [Endpoints]
-      # @param most [Integer] blobs whose old files may be deleted: as many as were confirmed
+      # @param most [Integer] old files that may be deleted: as many as were confirmed
       def initialize(endpoints, most)
         @endpoints = endpoints
         @left = Concurrent::AtomicFixnum.new(most)
@@ -18,28 +18,28 @@ module EncryptedS3Service
       end
 
       # @param blob [ActiveStorage::Blob]
-      # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
+      # @return [Outcome, nil] the old files that were deleted; nil when there were none
       # @raise [StandardError] when the copy does not match the blob; the old files are kept then
       def call(blob)
         old = OldFiles.new(blob, @endpoints)
         if old.keys.any?
-          take_one
+          take(old.keys.size)
           compare(blob, old)
         end
         deleted = old.keys.select { |key| delete(old, key) }
         old.forget(deleted)
-        blob.byte_size.to_i * deleted.size if deleted.any?
+        Outcome.of(deleted.size, blob.byte_size)
       end
 
       # Deletes the old file of a blob that was purged after it was moved. Nothing refers to it any more.
       # @param former [FormerKey]
-      # @return [Integer, nil] bytes that were deleted; nil when there was nothing to delete
+      # @return [Outcome, nil] the old files that were deleted; nil when there were none
       def purged(former)
         return if !@endpoints.old_place?(former.service_name) || named?(former)
 
         there = @endpoints.left?(@endpoints.from_name, former.key)
         if there
-          take_one
+          take(1)
           return unless FormerKeys.claim_purged(former.id)
 
           delete_file(former.key, variants: true)
@@ -47,7 +47,7 @@ module EncryptedS3Service
           @endpoints.require_old_place
         end
         forget(former)
-        former.byte_size.to_i if there
+        Outcome.of(1, former.byte_size) if there
       end
 
       # @return [void]
@@ -63,8 +63,8 @@ module EncryptedS3Service
         FormerKeys.forget(former.key, [former.service_name]) unless other && @endpoints.left?(other, former.key)
       end
 
-      def take_one
-        return unless @left.decrement.negative?
+      def take(files)
+        return unless @left.decrement(files).negative?
 
         raise Error, "The old file is kept, because more files would be deleted than the confirmed number."
       end

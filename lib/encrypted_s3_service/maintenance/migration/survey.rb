@@ -21,20 +21,20 @@ module EncryptedS3Service
       end
 
       # @param blob [ActiveStorage::Blob]
-      # @return [Integer, nil] bytes that would be deleted; nil when there is nothing to delete
+      # @return [Outcome, nil] the old files that would be deleted; nil when there are none
       def call(blob)
         old = OldFiles.new(blob, @endpoints)
         @doubtful << blob.id if old.doubtful? && @doubtful.size < KEPT
-        blob.byte_size.to_i * old.keys.size if old.keys.any?
+        Outcome.of(old.keys.size, blob.byte_size)
       end
 
       # @param former [FormerKey] of a blob that was purged
-      # @return [Integer, nil] bytes that would be deleted; nil when there is nothing to delete
+      # @return [Outcome, nil] the old file that would be deleted; nil when there is none
       def purged(former)
         return unless @endpoints.old_place?(former.service_name)
 
         named = TaskRun::Rows.connected { FormerKeys.named?(former.key) }
-        former.byte_size.to_i if !named && @endpoints.left?(@endpoints.from_name, former.key)
+        Outcome.of(1, former.byte_size) if !named && @endpoints.left?(@endpoints.from_name, former.key)
       end
 
       # @return [void]

@@ -69,12 +69,13 @@ module EncryptedS3Service
       end
 
       # @param bytes [Integer] moved bytes of the finished file
+      # @param files [Integer] more than 1 if a blob has several
       # @return [void]
-      def add(bytes = 0)
+      def add(bytes = 0, files = 1)
         return unless @output
 
         @seen += 1
-        @done += 1
+        @done += files
         @done_bytes += bytes
         show if now - @shown >= PAUSES.fetch(@terminal)
       end
@@ -118,7 +119,7 @@ module EncryptedS3Service
 
       def show
         @shown = now
-        line = "#{@done} of #{counted([@files, @seen].max)}#{", #{size(@done_bytes)}" if @moving} #{@verb}, " \
+        line = "#{@done} of #{counted([@files, @seen, @done].max)}#{", #{size(@done_bytes)}" if @moving} #{@verb}, " \
                "#{rate}/s, #{duration(left)} left"
         @output.print(@terminal ? "\r\e[K#{bar} #{line}" : "#{line}\n")
         @output.flush
