@@ -9,6 +9,7 @@ module EncryptedS3Service
     # These files reopen the class. Required outside of it, they would trigger its autoload.
     require_relative "cli/bucket_object"
     require_relative "cli/envelope_summary"
+    require_relative "cli/input_file"
     require_relative "cli/local_object"
     require_relative "cli/options"
     require_relative "cli/output_file"
@@ -40,8 +41,11 @@ module EncryptedS3Service
       fail_with(USAGE_ERROR, "#{e.message}\nSee: encrypted_s3_service --help")
     rescue Errno::EPIPE
       fail_with(1, "the standard output was closed")
-    rescue EncryptedS3Service::Error, ArgumentError, SystemCallError => e
+    rescue EncryptedS3Service::Error, ArgumentError => e
       fail_with(1, [e.message, *advice(e, options)].join("\n"))
+    rescue SystemCallError => e
+      # Without the name of Ruby's function.
+      fail_with(1, e.message.sub(/ @ \w+ - /, ": "))
     rescue Interrupt
       fail_with(130, "interrupted")
     end
@@ -82,9 +86,7 @@ module EncryptedS3Service
     # @api private
     def encrypt(options)
       object = object_of(options.target, options)
-      File.open(options.source, "rb") do |file|
-        raise FileError, "#{options.source} is not a file" unless file.stat.file?
-
+      InputFile.open(options.source) do |file|
         object.write(file, force: options.force, content_type: options.content_type)
       end
     end
@@ -142,8 +144,8 @@ module EncryptedS3Service
     # @api private
     def verify_report(options)
       key = ReportSignature.new("file:#{options.public_key}", setting: "--public-key")
-      report = File.binread(options.source)
-      signature = File.binread(options.signature || "#{options.source}#{ReportSignature::SUFFIX}")
+      report = InputFile.read(options.source)
+      signature = InputFile.read(options.signature || "#{options.source}#{ReportSignature::SUFFIX}")
       unless key.valid?(report, signature)
         raise IntegrityError,
               "#{options.source}: the signature is WRONG. The report was changed, or another key signed it"

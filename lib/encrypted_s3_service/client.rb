@@ -18,6 +18,7 @@ module EncryptedS3Service
   class Client
     # These files reopen the class. Required outside of it, they would trigger its autoload.
     require_relative "client/amazon_names"
+    require_relative "client/arguments"
     require_relative "client/checksum"
     require_relative "client/custodied_keys"
     require_relative "client/download"
@@ -28,6 +29,7 @@ module EncryptedS3Service
 
     include Confidential
     include AmazonNames
+    include Arguments
     include Index
     include Rewrap
     include Versions
@@ -71,12 +73,14 @@ module EncryptedS3Service
     #   Rust and left at its end
     # @param checksum [String, nil] Base64 of the MD5 of the plaintext, or `sha256:` or `sha512:` and the Base64 of that
     #   digest; compared with the content and never sent
-    # @param content_type [String, nil] content type in the store; nil means `application/octet-stream`
+    # @param content_type [String, nil] content type in the store, without control characters; nil means
+    #   `application/octet-stream`
     # @param progress [#call, nil] called after each step with the plaintext bytes stored so far and the total, which is
     #   nil when unknown
     # @return [Hash{Symbol => Object}] `bytes:` (Integer, plaintext size) and `etag:` (String); for a large object also
     #   `indexed:` (Boolean, whether its segment map is stored beside it) and, if not, `index_error:` ({Error})
-    # @raise [ArgumentError] for a key that ends in `.segments`; such keys belong to the segment maps of other objects
+    # @raise [ArgumentError] for a key that ends in `.segments`, because such keys belong to the segment maps of other
+    #   objects, and for an invalid content type
     # @raise [ChecksumError] when the content does not match the checksum
     # @raise [UnsupportedOperationError] when the checksum's digest is not supported
     # @raise [TooLargeError] when the plaintext exceeds {MAXIMUM_SIZE}; nothing is stored then
@@ -147,12 +151,14 @@ module EncryptedS3Service
     # @param digest [String, nil] the digest of the plaintext to compute: `"md5"`, `"sha256"` or `"sha512"`
     # @param report [Hash, nil] see {#download}
     # @return [Hash{Symbol => Object}] `bytes:` (Integer) and `digest:` (Base64 String, or nil)
+    # @raise [ArgumentError] for a pipe, a socket, or an object that is no file
     # @raise [NotFoundError]
     # @raise [IntegrityError]
     # @raise [FileError] when the file cannot be written
     # @raise [UnsupportedOperationError] for another digest
     # @raise [Error]
     def download_file(key, file, digest: nil, report: nil)
+      refuse_other_than_file(file)
       file.flush
       written = unwrapping(key) { |native| native.download_file(object_key(key), file.fileno, digest) }
       used = written.delete(:used)
@@ -281,9 +287,6 @@ module EncryptedS3Service
 
     private
 
-    OCTET_STREAM = "application/octet-stream"
-    private_constant :OCTET_STREAM
-
     def public_attributes
       { bucket: configuration.bucket, root: configuration.root, region: configuration.region,
         endpoint: configuration.endpoint }.compact
@@ -324,7 +327,7 @@ module EncryptedS3Service
 
     # Yields an upload and aborts it unless the block finishes, even if it is left by `throw` or a killed thread.
     def sending(key, checksum:, content_type:, size: nil)
-      upload = native.upload(new_object_key(key), { content_type: content_type || OCTET_STREAM, checksum: checksum,
+      upload = native.upload(new_object_key(key), { content_type: type_in_store(content_type), checksum: checksum,
                                                     size: size, settings: configuration.object_settings })
       result = yield upload
       finished = true
@@ -349,14 +352,6 @@ module EncryptedS3Service
                                      "`rails encrypted_s3_service:index` has stored the map.")
     end
 
-    # Sources of unknown size are refused once they exceed the limit.
-    def refuse_too_large(key, size)
-      return if size.nil? || size <= MAXIMUM_SIZE
-
-      raise TooLargeError, "Cannot store the object #{key.inspect}: it has #{size} bytes, but an encrypted object " \
-                           "can have at most #{MAXIMUM_SIZE}. Store the file in several objects."
-    end
-
     # The memory grows with the bytes that arrive, not with the size that the store reports.
     def read_all(handle, most = handle.size)
       data = handle.read_up_to(most) || String.new(encoding: Encoding::BINARY)
@@ -364,37 +359,6 @@ module EncryptedS3Service
         data << chunk
       end
       data
-    end
-
-    def object_key(key)
-      raise ArgumentError, "A key must be a String, not #{key.class}." unless key.is_a?(String)
-      raise ArgumentError, "A key must not be empty." if key.empty?
-
-      configuration.prefix.key(Text.utf8(key) || raise(ArgumentError, "A key must be valid UTF-8."))
-    end
-
-    # @return [String] the key in the bucket of a new object
-    def new_object_key(key)
-      full = object_key(key)
-      return full unless full.end_with?(Configuration::SEGMENTS_SUFFIX)
-
-      raise ArgumentError, "Cannot store an object under the key #{key.inspect}: keys that end in " \
-                           "#{Configuration::SEGMENTS_SUFFIX} belong to the segment maps of other objects. Use " \
-                           "another key."
-    end
-
-    # @return [Array(Integer, Integer), Array(Integer, nil)]
-    def first_and_length(range)
-      first, last = bounds_of(range)
-      length = last && (last - first + (range.exclude_end? ? 0 : 1))
-      [[first, NativeLoader::LARGEST_NUMBER].min, length&.clamp(0, NativeLoader::LARGEST_NUMBER)]
-    end
-
-    def bounds_of(range)
-      bounds = [range.begin || 0, range.end]
-      return bounds if bounds.compact.all? { |bound| bound.is_a?(Integer) && !bound.negative? }
-
-      raise ArgumentError, "The bounds of a range must be integers of at least 0, not #{range.inspect}."
     end
   end
 end

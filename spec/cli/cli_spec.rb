@@ -274,7 +274,7 @@ RSpec.describe "The command encrypted_s3_service" do
       expect(fail_with(1, "encrypt", "nothing", "-o", "body")).to include("No such file")
       expect(fail_with(1, "encrypt", ".", "-o", "body")).to include(". is not a file")
       expect(fail_with(1, "encrypt", "plain", "-o", "away/body"))
-        .to include("away/body.metadata.json cannot be written: there is no folder away")
+        .to include("away/body cannot be written: there is no folder away")
       expect(Dir.children(".")).to eq(["plain"])
     end
   end

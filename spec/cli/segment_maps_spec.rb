@@ -44,6 +44,14 @@ RSpec.describe "The command encrypted_s3_service and segment maps" do
       .to include("segment maps of other objects")
   end
 
+  it "writes no byte of a changed object to the standard output, whatever its map proves" do
+    new_client.upload(key, StringIO.new(large))
+    expect(succeed("decrypt", address, *connection)).to be_bytes(large)
+    headers, body = stored(key)
+    restore(key, headers, body.tap { |bytes| bytes.setbyte(-100, bytes.getbyte(-100) ^ 1) })
+    expect(fail_with(1, "decrypt", address, *connection)).to include("the object was changed")
+  end
+
   it "indexes objects in buckets, and writes no file" do
     fail_with(2, "index", "body")
     fail_with(2, "index", address, "-o", "x")

@@ -157,6 +157,12 @@ RSpec.describe EncryptedS3Service::Client do
       end
     end
 
+    [nil, 5, "bytes=0-9", [0, 9], (0..9).step(2)].each do |range|
+      it "refuses #{range.inspect}, which is no range" do
+        expect { client.download_chunk(key, range) }.to raise_error(ArgumentError, /must be a Range, not/)
+      end
+    end
+
     it "returns bytes from any position of a large object" do
       store(large = random_bytes(12 * TestStore::MEBIBYTE))
       [0...10, 7_000_001..7_300_000, (large.bytesize - 5)..].each do |range|
@@ -284,6 +290,26 @@ RSpec.describe EncryptedS3Service::Client do
     StallingServer.run do |server|
       described_class.new(**TestStore.settings_for(server.endpoint))
       expect(server.further_arrivals).to eq(0)
+    end
+  end
+
+  describe "#download_file" do
+    before { store("the object") }
+
+    it "refuses what is no file, before a byte is written" do
+      reading, writing = IO.pipe
+      [[writing, "fifo"], [UNIXSocket.pair.first, "socket"], [StringIO.new, "StringIO"], [Pathname("a"), "Pathname"],
+       [nil, "NilClass"]].each do |target, name|
+        expect { client.download_file(key, target) }
+          .to raise_error(ArgumentError, /not into a #{name}. Use `download` with a block/)
+      end
+      expect(reading.read_nonblock(1, exception: false)).to eq(:wait_readable)
+    end
+
+    it "says what is wrong with a file that is open for reading only" do
+      File.open(__FILE__, "rb") do |file|
+        expect { client.download_file(key, file) }.to raise_error(EncryptedS3Service::FileError, /Bad file descriptor/)
+      end
     end
   end
 end

@@ -48,6 +48,19 @@ RSpec.describe EncryptedS3Service::Client, "#upload" do
     expect(server.head(bucket, key)[1]).to include("cache-control" => "no-store", "content-type" => "text/plain")
   end
 
+  ["a\nb: c", "text/plain\0", "\x7f"].each do |type|
+    it "refuses the content type #{type.inspect}, in every store" do
+      Dir.mktmpdir do |root|
+        folder = EncryptedS3Service::Client.new(root: root, encryption_key: TestStore::KEY)
+        [client, folder].each do |store|
+          expect { store.upload(key, StringIO.new("x"), content_type: type) }
+            .to raise_error(ArgumentError, /content_type must have no control characters/)
+          expect(store.exist?(key)).to be(false)
+        end
+      end
+    end
+  end
+
   it "stores a large file in several parts" do
     large = random_bytes(20 * TestStore::MEBIBYTE)
     expect(upload(StringIO.new(large))[:etag]).to match(/-\d+"?\z/)

@@ -56,6 +56,32 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
+  it "takes an empty variable for a missing one, as templates of containers set them" do
+    missing = { "AWS_ENDPOINT_URL_S3" => "", "AWS_PROFILE" => "", "AWS_REGION" => "" }
+    with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret, **missing) do
+      values = { "AWS_ENDPOINT_URL" => server.endpoint, "AWS_DEFAULT_REGION" => server.region }
+      with_environment(values) { expect_to_work(endpoint: nil, region: nil) }
+      with_environment("AWS_ENDPOINT_URL" => "", "AWS_DEFAULT_REGION" => "") do
+        expect { expect_to_work(endpoint: nil, region: nil) }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /no region/)
+        Tempfile.create("config") do |file|
+          file.write("[default]\nregion = #{server.region}\nendpoint_url = #{server.endpoint}\n")
+          file.flush
+          with_environment("AWS_CONFIG_FILE" => file.path) { expect_to_work(endpoint: nil, region: nil) }
+        end
+      end
+    end
+  end
+
+  it "names the variables of an endpoint that is no URL" do
+    ["localhost:9000", "https://", "nonsense", " "].each do |value|
+      with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret, "AWS_ENDPOINT_URL" => value) do
+        expect { expect_to_work(endpoint: nil) }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /AWS_ENDPOINT_URL.*begins with http/)
+      end
+    end
+  end
+
   it "uses those of a profile, from AWS_PROFILE or the setting, with its region" do
     Tempfile.create("credentials") do |file|
       file.write("[spec]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\nregion = #{server.region}\n")

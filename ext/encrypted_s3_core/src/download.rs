@@ -36,6 +36,7 @@ pub use self::ranges::RangePlan;
 use self::target::Target;
 use crate::checksum::{Algorithm, Digester};
 use crate::envelope::{Envelopes, Format};
+use crate::error::reason;
 use crate::keyring::KeyUse;
 use crate::store::{ObjectSettings, ObjectStore};
 use crate::task::{self, Task};
@@ -320,5 +321,5 @@ impl Download {
 }
 
 fn unwritable(key: &str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot write the file: {}", error.kind())).for_object(key).with_source(error)
+    Error::new(ErrorKind::Io, format!("cannot write the file: {}", reason(&error))).for_object(key).with_source(error)
 }

@@ -214,6 +214,13 @@ impl Error {
     }
 }
 
+/// Why the system refused to read or write a file: the name of the error's kind, or the system's own text for errors
+/// that have no such name, for example of a defective disk or of a file that was opened for reading only.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let name = error.kind().to_string();
+    if name == "uncategorized error" { error.to_string() } else { name }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -223,5 +230,16 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn an_error_of_the_system_without_a_name_has_the_systems_text() {
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(5)), "Input/output error (os error 5)");
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(28)), "no storage space");
     }
 }

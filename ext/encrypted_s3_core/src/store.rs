@@ -9,6 +9,7 @@ pub(crate) mod aws_connection;
 mod aws_copy;
 mod aws_credentials;
 mod aws_delete;
+pub(crate) mod aws_environment;
 pub(crate) mod aws_error;
 mod aws_immovable;
 mod aws_profile_error;

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "json"
+require_relative "input_file"
 require_relative "metadata_file"
 require_relative "output_file"
 
@@ -30,7 +31,7 @@ module EncryptedS3Service
       def metadata
         entries = read_metadata
         entries = { **entries, **MetadataFile.read(@instruction_file) } if @instruction_file
-        [File.size(@path), entries]
+        [InputFile.size(@path), entries]
       end
 
       # @return [nil] files have no segment maps
@@ -44,8 +45,8 @@ module EncryptedS3Service
       # @raise [Error]
       def read
         entries = read_metadata
-        File.open(@path, "rb") do |file|
-          instructions = File.binread(@instruction_file) if @instruction_file
+        instructions = InputFile.read(@instruction_file) if @instruction_file
+        InputFile.open(@path) do |file|
           handle = Native::Local.open(native_settings, @name, file.fileno, entries, instructions)
           while (chunk = handle.read)
             yield chunk
@@ -60,12 +61,13 @@ module EncryptedS3Service
       # @return [void]
       # @raise [Error]
       def write(file, force:, **)
-        OutputFile.refuse_existing(@metadata_path, force)
-        OutputFile.write(@path, force: force) do |body|
-          _bytes, entries = Native::Local.seal(@configuration.to_native, @name, file.fileno, body.fileno)
-          # Inside of the block, so that no body appears without its metadata, which it needs.
-          OutputFile.write(@metadata_path, force: force) { |json| json.puts(JSON.pretty_generate(entries.sort.to_h)) }
+        entries = nil
+        body = lambda do |target|
+          _bytes, entries = Native::Local.seal(@configuration.to_native, @name, file.fileno, target.fileno)
         end
+        metadata = ->(json) { json.puts(JSON.pretty_generate(entries.sort.to_h)) }
+        # The metadata appear first, because a body needs them.
+        OutputFile.write_together({ @path => body, @metadata_path => metadata }, force: force)
       end
 
       private

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "json"
+require_relative "input_file"
 
 module EncryptedS3Service
   class CLI
@@ -17,13 +18,21 @@ module EncryptedS3Service
       # @return [Hash{String => String}] entries without the prefix
       # @raise [FileError]
       def read(path)
-        parse(File.binread(path))
-      rescue Errno::ENOENT
-        raise FileError, "#{path} is missing. Save the object's metadata in it, as `aws s3api head-object` " \
-                         "prints them; the object cannot be decrypted without them"
-      rescue FileError => e
-        raise FileError, "#{path} #{e.message}"
+        raise FileError, missing(path) unless File.exist?(path)
+
+        text = InputFile.read(path)
+        begin
+          parse(text)
+        rescue FileError => e
+          raise FileError, "#{path} #{e.message}"
+        end
       end
+
+      def missing(path)
+        "#{path} is missing. Save the object's metadata in it, as `aws s3api head-object` prints them; the object " \
+          "cannot be decrypted without them"
+      end
+      private_class_method :missing
 
       # @param text [String] bytes in UTF-8: the output of `aws s3api head-object` or `get-object`, or a JSON object of
       #   names and values

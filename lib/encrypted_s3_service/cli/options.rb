@@ -102,7 +102,8 @@ module EncryptedS3Service
 
           raise Error, "the action #{name.inspect} is unknown; use #{ACTIONS.keys.join(", ")}"
         end
-        @source = rest.shift or raise Error, "#{name}: its argument is missing"
+        @source = rest.shift.to_s
+        raise Error, "#{name}: its argument is missing" if @source.empty?
         raise Error, "too many arguments: #{rest.join(" ")}" if rest.any?
 
         @target = nil if @target == "-"
@@ -160,6 +161,10 @@ module EncryptedS3Service
       def check_encrypting
         raise Error, "encrypt: give the object to write: --output OBJECT" unless @target
         raise Error, "encrypt reads local files only" if BucketObject.address?(@source)
+        raise Error, "encrypt writes no instruction file" if @instruction_file
+        return unless @metadata && File.expand_path(@metadata) == File.expand_path(@target)
+
+        raise Error, "encrypt: --metadata must be another file than --output"
       end
 
       def check_rebinding
@@ -194,6 +199,7 @@ module EncryptedS3Service
         end
         parser.on("--object-key KEY", "the key of a local object in its bucket, to check or bind it") do |value|
           raise Error, "--object-key must be valid UTF-8" if value.encoding == Encoding::BINARY
+          raise Error, "--object-key must not be empty" if value.empty?
 
           @object_key = value
         end

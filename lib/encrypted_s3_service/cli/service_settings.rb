@@ -2,6 +2,7 @@
 
 require "erb"
 require "yaml"
+require_relative "input_file"
 
 module EncryptedS3Service
   class CLI
@@ -32,7 +33,7 @@ module EncryptedS3Service
                                     "give the path of the object's file instead of s3://#{bucket}"
         end
 
-        configuration({ **given, **@options.settings, bucket: bucket }, key)
+        configuration({ **given, **@options.settings, **whole, bucket: bucket }, key)
       end
 
       # @param key [String, nil] used instead of all others
@@ -47,6 +48,10 @@ module EncryptedS3Service
       end
 
       private
+
+      # What is written to the standard output cannot be taken back. By its stored map, an object is checked segment by
+      # segment while it is read; without it, the whole object is checked first.
+      def whole = @options.action == :decrypt && @options.target.nil? ? { segment_index: false } : {}
 
       def configuration(settings, key) = Configuration.new(**settings, **(key ? only(key) : keys(settings)))
 
@@ -89,11 +94,15 @@ module EncryptedS3Service
 
       # Read as Rails reads it (ActiveSupport::ConfigurationFile), but without Rails.
       def load
-        entries = YAML.safe_load(evaluate(File.read(@options.config, encoding: "BOM|UTF-8")), aliases: true)
+        entries = YAML.safe_load(evaluate(template), aliases: true)
         entries.is_a?(Hash) ? entries : {}
       rescue Psych::Exception => e
         line = " at line #{e.line}" if e.respond_to?(:line)
         raise ConfigurationError, "#{@options.config} is not valid YAML#{line}"
+      end
+
+      def template
+        InputFile.reading(@options.config) { File.read(@options.config, encoding: "BOM|UTF-8") }
       end
 
       # The messages of errors in the template could quote a secret.

@@ -14,7 +14,7 @@ module EncryptedS3Service
     # Reads a private recovery key.
     # @param path [String] of a file in PEM
     # @param passphrase [String, nil] of an encrypted key
-    # @return [String] its DER
+    # @return [String] its DER (PKCS#8)
     # @raise [ConfigurationError] when it is not a private RSA key
     def self.read_key(path, passphrase: nil)
       text = KeySource.resolve("#{KeySource::PREFIX}#{path}", "the recovery key")
@@ -27,7 +27,7 @@ module EncryptedS3Service
       raise ConfigurationError, "the recovery key is a public key, which opens nothing: give the private key"
     end
 
-    # @param recovery_key [String] DER of a private recovery key
+    # @param recovery_key [String] DER (PKCS#8) of a private recovery key, from {.read_key}
     # @param configuration [Configuration, nil] used instead of options; its keys are not used
     # @param options [Hash{Symbol => Object}] see {Configuration#initialize}, without a key
     # @raise [ConfigurationError]

@@ -64,15 +64,15 @@ module EncryptedS3Service
       @reading.find { |other| [other.id, other.fingerprint] == [key.id, key.fingerprint] } || key
     end
 
-    # The file of a key can also contain a reference.
+    # The file of a key can also contain a reference. It is read once, because it can be a pipe.
     def key_of(value, setting:, id:, passphrase:, sizes: [EncryptionKey::SIZE])
-      reference = KeySource.resolve(value, setting)
-      unless KeyReference.reference?(reference)
+      value = KeySource.resolve(value, setting)
+      unless KeyReference.reference?(value)
         return EncryptionKey.new(value, id: id, passphrase: passphrase, setting: setting, sizes: sizes)
       end
       raise ConfigurationError, "#{setting} is a reference, which has no passphrase" if passphrase
 
-      key = CustodiedKey.new(reference, id: id, setting: setting)
+      key = CustodiedKey.new(value, id: id, setting: setting)
       return key if EncryptedS3Service.key_custodian
       raise ConfigurationError, KeyCustody.missing(setting) unless @tolerant
 

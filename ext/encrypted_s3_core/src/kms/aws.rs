@@ -14,7 +14,8 @@ use super::aws_error::{self, Request};
 use super::{Context, KeyService, KmsDescription, KmsFuture, KmsKey, KmsRewrapped, KmsWrapped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::DataKey;
-use crate::store::aws_connection::{Connection, Shared, of_environment, own_retries};
+use crate::store::aws_connection::{Connection, Shared, own_retries};
+use crate::store::aws_environment;
 use crate::store::patience::Patience;
 
 /// The location of KMS.
@@ -69,14 +70,15 @@ impl Inner {
 
     fn connect(&self, shared: &Shared, region: &str) -> Result<Client> {
         let settings = &self.connection.settings;
-        let endpoint = self.settings.endpoint.clone().or_else(|| of_environment(&shared.config, "KMS"));
+        let endpoint = match self.settings.endpoint.clone() {
+            None => aws_environment::endpoint(&shared.config, "KMS")?,
+            given => given,
+        };
         let mut config = aws_sdk_kms::config::Builder::from(&shared.for_service(settings, endpoint.as_deref())?)
             .region(Region::new(region.to_owned()))
             .retry_partition(own_retries())
             .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO });
-        if let Some(endpoint) = endpoint {
-            config = config.endpoint_url(endpoint);
-        }
+        config.set_endpoint_url(endpoint);
         Ok(Client::from_conf(config.build()))
     }
 }

@@ -18,12 +18,12 @@ use aws_sdk_s3::config::{
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_http_client::{Builder, Connector};
-use aws_types::service_config::ServiceConfigKey;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::AwsStore;
 use super::aws_credentials::{self, CREDENTIALS_TIMEOUT};
+use super::aws_environment;
 use super::aws_proxy::Proxy;
 use super::aws_retry::BeingWritten;
 use super::aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, RetryMode};
@@ -209,7 +209,10 @@ impl Connection {
 
 /// The client for `settings`.
 fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> {
-    let endpoint = settings.endpoint.clone().or_else(|| of_environment(&shared.config, "S3"));
+    let endpoint = match settings.endpoint.clone() {
+        None => aws_environment::endpoint(&shared.config, "S3")?,
+        given => given,
+    };
     let service = shared.for_service(settings, endpoint.as_deref())?;
     let region = match (service.region(), &endpoint) {
         (Some(region), _) => region.clone(),
@@ -235,9 +238,7 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
             ChecksumUse::WhenRequired => ResponseChecksumValidation::WhenRequired,
         });
     let is_secure = is_secure(endpoint.as_deref());
-    if let Some(endpoint) = endpoint {
-        config = config.endpoint_url(with_last_slash(endpoint));
-    }
+    config.set_endpoint_url(endpoint.map(with_last_slash));
     Ok(Connected { client: Client::from_conf(config.build()), is_secure })
 }
 
@@ -252,14 +253,16 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
     // Of the sources of credentials, only Amazon's own services are reached through a proxy. The addresses of instance
     // and container roles are plain HTTP on this machine.
     let http_client = http_client(settings, trust, Proxy::of(settings, true).as_ref(), true)?;
+    let profile = aws_environment::profile(settings);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client.clone())
-        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build());
-    if let Some(profile) = &settings.profile {
-        loader = loader.profile_name(profile);
-    }
+        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
+        .profile_name(&profile);
+    let sources = ProviderConfig::default().with_http_client(http_client.clone());
     if let Some(region) = settings.region.clone() {
         loader = loader.region(Region::new(region));
+    } else if let Some(regions) = aws_environment::region(&profile, &sources) {
+        loader = loader.region(regions);
     }
     if let Some(dual_stack) = settings.dual_stack {
         loader = loader.use_dual_stack(dual_stack);
@@ -275,13 +278,6 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
         .with_use_fips(settings.fips)
         .with_use_dual_stack(settings.dual_stack);
     Ok(shared.into_builder().credentials_provider(aws_credentials::provider(settings, &provider)).build())
-}
-
-/// The address of one of Amazon's services that the environment or the profile names.
-pub(crate) fn of_environment(shared: &SdkConfig, service: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let of_service = key.ok().and_then(|key| shared.service_config()?.load_config(key));
-    of_service.or_else(|| shared.endpoint_url().map(str::to_owned))
 }
 
 /// Whether an address is reached over TLS, as Amazon's own are.

@@ -16,6 +16,7 @@ use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentials
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use super::aws_environment;
 use super::aws_profile_error::ProfileError;
 use super::aws_settings::ConnectionSettings;
 
@@ -88,8 +89,7 @@ struct Search {
 
 impl FromProfile {
     fn of(settings: &ConnectionSettings, config: &ProviderConfig, instance: &imds::Client) -> Self {
-        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
-        let name = settings.profile.clone().or_else(of_environment).unwrap_or_else(|| "default".to_owned());
+        let name = aws_environment::profile(settings);
         Self { name, config: config.clone(), instance: instance.clone(), search: Mutex::default() }
     }
 

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     Body, NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart,
 };
+use crate::error::reason;
 use crate::{Error, ErrorKind, Result};
 
 /// The id of the only possible multipart upload.
@@ -182,7 +183,7 @@ impl ObjectStore for FileStore {
 }
 
 fn failed(action: &str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("the file could not be {action}: {}", error.kind())).with_source(error)
+    Error::new(ErrorKind::Io, format!("the file could not be {action}: {}", reason(&error))).with_source(error)
 }
 
 fn no_bucket() -> Error {

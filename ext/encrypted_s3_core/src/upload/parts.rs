@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::plan::{Division, PartPlan};
 use crate::buffer::{Buffer, Pool};
+use crate::error::reason;
 use crate::gcm::{TAG_LEN, Tag};
 use crate::{Error, ErrorKind, Result};
 
@@ -55,7 +56,7 @@ impl Parts {
         read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>,
     ) -> Result<usize> {
         self.buffer()?.read_with(most, read).map_err(|error| {
-            Error::new(ErrorKind::Io, format!("the file to upload could not be read: {}", error.kind()))
+            Error::new(ErrorKind::Io, format!("the file to upload could not be read: {}", reason(&error)))
                 .with_source(error)
         })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::error::reason;
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes per step.
@@ -41,7 +42,7 @@ impl FileBody {
 fn read(file: &File, position: u64, length: usize) -> Result<Bytes> {
     let mut bytes = BytesMut::zeroed(length);
     file.read_exact_at(&mut bytes, position).map_err(|error| {
-        let message = format!("the file that is the object's body could not be read: {}", error.kind());
+        let message = format!("the file that is the object's body could not be read: {}", reason(&error));
         Error::new(ErrorKind::Io, message).with_source(error)
     })?;
     Ok(bytes.freeze())

@@ -13,6 +13,7 @@ use tempfile::{NamedTempFile, TempPath};
 use super::layout::{Location, Name, Wanted, hex};
 use super::record::Record;
 use super::{NewObject, Stored, changed};
+use crate::error::reason;
 use crate::{Error, ErrorKind, Result};
 
 /// The folder of the lock and of unfinished files. It cannot be the folder of a key: names of keys have no full stop.
@@ -352,5 +353,5 @@ pub(super) fn failed(action: &str, path: &Path, error: io::Error) -> Error {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Access,
         _ => ErrorKind::Io,
     };
-    Error::new(kind, format!("cannot {action} {}: {}", path.display(), error.kind())).with_source(error)
+    Error::new(kind, format!("cannot {action} {}: {}", path.display(), reason(&error))).with_source(error)
 }
