@@ -232,7 +232,6 @@ impl Segmented {
         if self.renewals == RESTARTS {
             return Err(changed);
         }
-        self.renewals += 1;
         let head = match self.origin.head().await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed),
             head => head?,
@@ -242,6 +241,8 @@ impl Segmented {
         if head.size != self.ranges.size() || !self.map.is_of(&unlocked.content_key, text_len) {
             return Err(changed);
         }
+        // Not counted before, because a caller that is interrupted meanwhile calls again.
+        self.renewals += 1;
         self.etag = head.etag;
         self.key = Arc::new(unlocked.content_key);
         if let Some((maps, version)) = self.origin.shared(&self.etag) {

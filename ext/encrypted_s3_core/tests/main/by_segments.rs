@@ -263,6 +263,24 @@ async fn a_rotation_during_a_read_does_not_change_the_result() {
 }
 
 #[tokio::test]
+async fn a_reader_that_is_interrupted_again_and_again_after_a_rotation_continues() {
+    let bucket = Bucket::with(SIZE).await;
+    let mut download = bucket.open(&plan()).await.unwrap();
+    let mut bytes = download.read(10).await.unwrap().unwrap().to_vec();
+    download.skip(2 * SEGMENT as u64).await.unwrap();
+    bucket.rotate().await;
+    for _ in 0..20 {
+        tokio::select! {
+            biased;
+            read = download.read(1) => bytes.extend_from_slice(read.unwrap().unwrap()),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    rest(&mut download, &mut bytes).await.unwrap();
+    assert!(bytes[..10] == text(SIZE)[..10] && bytes[10..] == text(SIZE)[2 * SEGMENT + 10..]);
+}
+
+#[tokio::test]
 async fn replacing_or_deleting_the_object_during_a_read_fails_the_read() {
     for is_deleted in [false, true] {
         let bucket = Bucket::with(SIZE).await;

@@ -75,6 +75,15 @@ async fn read(memory: &MemoryStore, envelopes: &Envelopes) -> encrypted_s3_core:
 }
 
 #[tokio::test]
+async fn an_object_that_the_policy_does_not_read_is_not_rotated() {
+    let memory = store(&before(policy(CommitmentPolicy::ForbidEncryptAllowDecrypt))).await;
+    let (stored, _) = memory.object("a key").unwrap();
+    let error = run(&memory, &during(policy(CommitmentPolicy::RequireEncryptRequireDecrypt))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommitmentRequired);
+    assert_eq!(memory.object("a key").unwrap().0.metadata, stored.metadata);
+}
+
+#[tokio::test]
 async fn only_the_new_key_opens_a_rotated_object_and_only_its_metadata_changes() {
     for (policy, format) in policies() {
         let memory = store(&before(policy)).await;

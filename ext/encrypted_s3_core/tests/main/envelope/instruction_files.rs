@@ -40,6 +40,16 @@ fn instruction_files_are_read() {
 }
 
 #[test]
+fn a_file_beside_an_object_with_a_whole_envelope_is_not_used() {
+    let object = Object::new(b"plaintext", &[]);
+    let (_, other) = Object::new(b"another text", &[]).into_instruction_file();
+    for file in [other.as_slice(), b"{"] {
+        let key = open(&object.keyring, &object.entries, Some(file)).unwrap();
+        assert_eq!(decrypt(key, &object.body, &[]).unwrap(), b"plaintext");
+    }
+}
+
+#[test]
 fn invalid_instruction_files_are_malformed() {
     let keyring = under(&[7; 32]);
     let deep = "[".repeat(10_000);
