@@ -24,6 +24,13 @@ RSpec.describe EncryptedS3Service::KeyCustody do
 
   def store(text = "content", into: client) = into.upload(key, StringIO.new(text))
 
+  # Compares byte by byte, which makes no further copy.
+  def copies_of(secret)
+    ObjectSpace.each_object(String).count do |text|
+      text.bytesize == secret.bytesize && secret.each_byte.with_index.all? { |byte, at| text.getbyte(at) == byte }
+    end
+  end
+
   it "encrypts under the key that the custodian returns: ordinary objects that the plain key opens" do
     use_open_bao
     store
@@ -129,6 +136,19 @@ RSpec.describe EncryptedS3Service::KeyCustody do
       wait_for_end_of(0.3)
       Thread.pass until custody.inspect.include?("keys=0")
       expect(kept).to eq("\0" * 32)
+    end
+
+    it "concerns the only copy of the key in Ruby: all others are wiped after each use" do
+      use_open_bao
+      service = client
+      GC.disable
+      before = copies_of(bytes)
+      store(into: service)
+      expect(copies_of(bytes) - before).to eq(1)
+      EncryptedS3Service.forget_keys
+      expect(copies_of(bytes) - before).to eq(0)
+    ensure
+      GC.enable
     end
 
     it "ends for an unused service too: it keeps no client with the key" do

@@ -7,8 +7,12 @@ module EncryptedS3Service
     module_function
 
     # @param secret [String]
-    # @return [String] a binary copy that shares no memory with it
-    def copy(secret) = String.new(capacity: secret.bytesize, encoding: Encoding::BINARY) << secret.b
+    # @return [String] a binary copy that shares no memory with it; no other copy is made on the way
+    def copy(secret)
+      copy = String.new(capacity: secret.bytesize, encoding: Encoding::BINARY)
+      secret.each_byte { |byte| copy << byte }
+      copy
+    end
 
     # @param secret [String] overwritten with zeros, unless it is frozen
     # @return [void]
