@@ -67,6 +67,8 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
   end
 
   many = 1 << 20
+  let(:many) { many }
+
   answers = {
     "claims 8 EB and sends a few bytes" => ->(to, _) { to.write(head((1 << 63) - 1), "few") },
     "claims a size of more than 64 bits" => ->(to, _) { to.write(head("9" * 30), "few") },
@@ -111,6 +113,25 @@ RSpec.describe EncryptedS3Service::Client, "and a store that lies" do
       expect(memory).to be < 60_000_000
       expect(seconds).to be < 15
     end
+  end
+
+  it "reads the object and uses bounded memory if the store sends an endless segment map" do
+    new_client(segment_index: false).upload(key = unique_key, StringIO.new(random_bytes(2 * many)))
+    headers, body = stored(key)
+    envelope = headers.select { |name, _| name.start_with?("x-amz-meta-") }.map { |pair| pair.join(": ") }
+    answer = lambda do |to, line|
+      unless line.include?(".segments")
+        head = ["HTTP/1.1 200 OK", "content-length: #{body.bytesize}", "etag: \"e\"", *envelope, "", ""]
+        next to.write(head.join("\r\n"), body)
+      end
+
+      to.write("HTTP/1.1 206 Partial Content\r\netag: \"m\"\r\ncontent-range: bytes 0-607/608\r\n\r\n")
+      200.times { to.write("ES3SEGMT".ljust(many, "a")) }
+    end
+    code = "client.download(#{key.inspect}).bytesize == #{2 * many} or raise ArgumentError"
+    error, memory, = outcome(answer, code, memory_limit: many)
+    expect(error).to eq("nothing")
+    expect(memory).to be < 100_000_000
   end
 
   it "raises and uses bounded memory if the store sends a list of 200 MB" do

@@ -132,9 +132,13 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
   end
 
   it "can only read" do
-    expect do
-      recovery_client.upload(key, StringIO.new("x"))
-    end.to raise_error(EncryptedS3Service::UnsupportedOperationError)
+    store
+    calls = { upload: StringIO.new("x"), compose: nil, rotate: nil, rebind: nil, reencrypt: nil }
+    calls.each_key do |operation|
+      expect { recovery_client.public_send(operation, key, *calls[operation]) }
+        .to raise_error(EncryptedS3Service::UnsupportedOperationError), operation.to_s
+    end
+    expect(client.download(key)).to eq("content")
     expect(recovery_client.inspect).not_to include("BEGIN")
   end
 

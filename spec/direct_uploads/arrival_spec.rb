@@ -62,6 +62,12 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
         end
     end
 
+    it "ends the reading of a body that is longer" do
+      stream = BareInput.new(data * 1_000_000)
+      expect(put_directly(announce, stream, length: data.bytesize)).to eq(422)
+      expect(stream.asked.size).to be <= 3
+    end
+
     it "may be zero" do
       [StringIO.new, BareInput.new(""), nil].each do |body|
         expect(put_directly(announce(""), body, length: 0)).to eq(204)
@@ -206,14 +212,14 @@ RSpec.describe EncryptedS3Service::DirectUploads::Arrival, type: :request do
   end
 
   it "is refused with a checksum of an unknown kind, or an invalid one" do
-    ["crc32:AAAA", "md4:AAAA", "not base64", ""].each do |checksum|
+    ["crc32:AAAA", "md4:AAAA", "not base64", "", nil].each do |checksum|
       service = ActiveStorage::Blob.services.fetch(:encrypted)
       url = ActiveStorage::Current.set(url_options: { host: "localhost" }) do
         service.url_for_direct_upload(key = unique_key, expires_in: 60, content_type: "text/plain",
                                                         content_length: data.bytesize, checksum: checksum)
                .tap { @key = key }
       end
-      expect(put_directly(url, StringIO.new(data), length: data.bytesize)).to eq(422), checksum
+      expect(put_directly(url, StringIO.new(data), length: data.bytesize)).to eq(422), checksum.inspect
       expect(server.head(bucket, @key)[0]).to eq(404)
     end
   end

@@ -16,6 +16,7 @@ RSpec.describe "The text of an object that holds keys" do
     ways = [
       -> { object.inspect }, -> { object.to_s }, -> { "#{[object]}" }, # rubocop:disable Style/RedundantInterpolation
       -> { capture { pp object } }, -> { object.to_json }, -> { object.as_json.inspect },
+      -> { JSON.generate(object) }, -> { JSON.pretty_generate([object]) },
       -> { YAML.dump(object) }, -> { YAML.dump([object]) }, -> { Marshal.dump(object) },
       -> { message_of { object.no_such_method } }, -> { message_of { object.instance_eval { no_such_name } } }
     ]

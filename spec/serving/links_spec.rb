@@ -66,6 +66,15 @@ RSpec.describe "A link to a file", type: :request do
                                           "content-security-policy" => include("default-src 'none'", "sandbox"))
     end
 
+    it "prevents browsers from guessing also in an application without Rails' default headers" do
+      before = ActionDispatch::Response.default_headers
+      ActionDispatch::Response.default_headers = {}
+      fetch
+      expect(response.headers).to include("x-content-type-options" => "nosniff")
+    ensure
+      ActionDispatch::Response.default_headers = before
+    end
+
     it "returns an empty file" do
       expect(fetch(blob: store("", "empty.txt", "text/plain"))).to eq("")
       expect(response.headers["content-length"]).to eq("0")

@@ -140,6 +140,14 @@ RSpec.describe "What caches may keep of a decrypted file", type: :request do
     expect_private(at_most: 300)
   end
 
+  it "stays private at a link with an end, also if the service becomes public" do
+    url = ActiveStorage::Current.set(url_options: { host: "www.example.com" }) { blob.url(expires_in: 60) }
+    allow(blob.service).to receive(:public?).and_return(true)
+    get url
+    expect(response.body).to eq("a text")
+    expect_private(at_most: 60)
+  end
+
   it "is sent by Rails' proxies without a database connection" do
     sent = blob
     pool = ActiveRecord::Base.connection_pool

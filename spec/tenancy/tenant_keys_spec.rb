@@ -355,6 +355,13 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       expect { described_class.new("short") }.to raise_error(EncryptedS3Service::ConfigurationError)
     end
 
+    it "refuse a reference to a key, also one of 32 bytes, because it is not secret" do
+      ["openbao:k:vault:v1:AAAA", "custodian:#{"x" * 22}", " openbao:#{"x" * 23}"].each do |reference|
+        expect { described_class.new(reference) }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /cannot be a reference to a key here/)
+      end
+    end
+
     it "refuse an RSA key, because half of it is public" do
       rsa = OpenSSL::PKey::RSA.new(2048)
       [rsa.public_to_pem, rsa.to_pem].each do |pem|
