@@ -45,6 +45,16 @@ RSpec.describe "The command encrypted_s3_service and its files" do
     end
   end
 
+  it "leaves nothing where a file becomes larger than the process may write" do
+    encrypt
+    [%w[decrypt body -o plain2], %w[encrypt plain -o other]].each do |arguments|
+      _, errors, status = Open3.capture3(*command(*arguments), rlimit_fsize: 100_000)
+      expect(errors).to match(/(plain2 cannot be written|could not be written): file too large/i)
+      expect(status.exitstatus).to eq(1)
+    end
+    expect(Dir.children(".")).to contain_exactly("plain", "body", "body.metadata.json")
+  end
+
   it "reads a key from a pipe" do
     encrypt
     environment, *words = command("decrypt", "body", "--key-file", "/dev/stdin", env: { "ENCRYPTION_KEY" => nil })

@@ -14,6 +14,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::aws_settings::ConnectionSettings;
+use crate::error::reason;
 use crate::{Error, ErrorKind, Result};
 
 /// The authorities that are trusted.
@@ -77,7 +78,7 @@ fn is_authority(certificate: &CertificateDer<'static>) -> bool {
 
 fn file(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let refuse = |why: &str| Error::new(ErrorKind::Configuration, format!("{setting}: {}: {why}", path.display()));
-    let bytes = fs::read(path).map_err(|error| refuse(&format!("cannot be read ({})", error.kind())))?;
+    let bytes = fs::read(path).map_err(|error| refuse(&format!("cannot be read ({})", reason(&error))))?;
     let certificates = certificates(&bytes).map_err(|why| refuse(&why))?;
     if certificates.is_empty() { Err(refuse(other_content(&bytes))) } else { Ok(certificates) }
 }
@@ -87,10 +88,10 @@ fn file(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 fn folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let refuse =
         |why: &str| Error::new(ErrorKind::Configuration, format!("ssl_ca_directory: {}: {why}", path.display()));
-    let entries = fs::read_dir(path).map_err(|error| refuse(&format!("cannot be read ({})", error.kind())))?;
+    let entries = fs::read_dir(path).map_err(|error| refuse(&format!("cannot be read ({})", reason(&error))))?;
     let mut found: Vec<CertificateDer<'static>> = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| refuse(&format!("cannot be read ({})", error.kind())))?.path();
+        let path = entry.map_err(|error| refuse(&format!("cannot be read ({})", reason(&error))))?.path();
         let Ok(bytes) = fs::read(&path) else { continue };
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for certificate in certificates(&bytes).map_err(|why| refuse(&format!("{file}: {why}")))? {
