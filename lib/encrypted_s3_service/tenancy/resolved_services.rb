@@ -135,10 +135,12 @@ module EncryptedS3Service
     end
 
     # A resolver uses a database connection. In a thread without Rails' executor nothing else returns it to the pool.
+    # One that the thread had before is kept: the tenant's schema may be set in its session.
     def asking
+      held = Serving::Connections.held
       yield
     ensure
-      Serving::Connections.release unless Rails.application.executor.active?
+      Serving::Connections.release(except: held) unless Rails.application.executor.active?
     end
 
     # The row of a file keeps the service's name. A service with two names would put files of one tenant, or those of no
