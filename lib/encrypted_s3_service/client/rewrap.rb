@@ -1,11 +1,18 @@
 # frozen_string_literal: true
 
+require "json"
+
 module EncryptedS3Service
   class Client
     # Key rotation of stored objects.
     module Rewrap
       # Bytes of the largest object that S3 copies in one request.
       LARGEST_COPY = 5 << 30
+
+      # Metadata entries with the encryption context, in V2 and V3, and names in it that the format reserves.
+      CONTEXTS = %w[x-amz-matdesc x-amz-t].freeze
+      RESERVED = %w[aws:x-amz-cek-alg kms_cmk_id].freeze
+      private_constant :CONTEXTS, :RESERVED
 
       # The result of {Client::Rewrap#rotate}.
       # @!attribute outcome [Symbol] `:rotated`; `:current` when the data key was already wrapped by the writing key;
@@ -92,7 +99,7 @@ module EncryptedS3Service
 
       # @param key_id [String, nil] the id of a wrapping key, from {#envelope}
       # @return [Boolean] whether it is the writing key's. If that key is an alias in AWS KMS, KMS is asked once for the
-      #   key behind it
+      #   key behind it, until {#forget_aliases}
       # @raise [Error]
       def writing_key?(key_id)
         key = configuration.encryption_key
@@ -101,6 +108,28 @@ module EncryptedS3Service
 
         key.alias? ? key_id == arn_of_alias(key.id) : key.arn?(key_id)
       end
+
+      # KMS checks the context, and an object's key id does not show it. This costs a request only if the configuration
+      # has keys in AWS KMS with several contexts.
+      #
+      # @param key [String] UTF-8; of an object under the writing key
+      # @return [Boolean] whether its encryption context is that of the writing key
+      # @raise [NotFoundError]
+      # @raise [Error]
+      # @api private
+      def writing_context?(key)
+        context = configuration.encryption_key.context if configuration.encryption_key.is_a?(KmsKey)
+        return true if context.nil? || configuration.keys.grep(KmsKey).all? { |other| other.context == context }
+
+        JSON.parse(metadata(key).entries.values_at(*CONTEXTS).compact.first.to_s).except(*RESERVED) == context
+      rescue JSON::ParserError
+        false
+      end
+
+      # An alias may be moved to another key while this process runs.
+      # @return [void]
+      # @api private
+      def forget_aliases = @arns = nil
 
       # Rotation cannot change the format: a V2 object's data key cannot be committed to later.
       #

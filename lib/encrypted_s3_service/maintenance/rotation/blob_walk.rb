@@ -101,6 +101,7 @@ module EncryptedS3Service
         batch.group_by(&:service_name).flat_map do |name, blobs|
           services = selection.parts(name)
           blobs.each { @progress.skip } if services.empty?
+          services.each { |service| service.client.forget_aliases }
           services.empty? ? [] : blobs.map { |blob| Item.new(blob: blob, services: services) }
         end
       end

@@ -20,6 +20,7 @@ module EncryptedS3Service
       def initialize(client, key)
         envelope = client.envelope(key)
         @client = client
+        @key = key
         @key_id = envelope.key_id
         @bound = envelope.bound
         @recovery = envelope.recovery
@@ -31,7 +32,7 @@ module EncryptedS3Service
 
       # False for an envelope without a key id.
       # @return [Boolean] whether the data key is wrapped by the writing key
-      def current? = !key_id.nil? && @client.writing_key?(key_id)
+      def current? = !key_id.nil? && @client.writing_key?(key_id) && @client.writing_context?(@key)
 
       # @return [Boolean] whether it has an entry that binds it to a key of the bucket
       def bound? = @bound
