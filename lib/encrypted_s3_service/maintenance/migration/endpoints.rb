@@ -90,7 +90,12 @@ module EncryptedS3Service
       # @param key [String]
       # @return [Boolean] whether the service has the file; a mirror if any of its services has it, because a deletion
       #   may have failed at the others
-      def left?(name, key) = TaskRun::Services.parts_of(TaskRun::Services.fetch(name)).any? { |part| part.exist?(key) }
+      def left?(name, key) = parts_of(name).any? { |part| part.exist?(key) }
+
+      # The run keeps its own service, because the lookup of a tenant's may read the key from a database.
+      # @param name [String] of a service
+      # @return [Array<ActiveStorage::Service>] the services of a mirror; for any other service, itself
+      def parts_of(name) = TaskRun::Services.parts_of(name == from_name ? @from : TaskRun::Services.fetch(name))
 
       # @return [void]
       # @raise [ConfigurationError] if the place of the old service does not exist: then nothing is known of its files

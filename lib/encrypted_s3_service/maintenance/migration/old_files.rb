@@ -32,7 +32,7 @@ module EncryptedS3Service
       # @param key [String] one of {#keys}
       # @return [ActiveStorage::Service] the service that wrote the file last; of a mirror, one that has it
       def service_of(key)
-        parts = TaskRun::Services.parts_of(TaskRun::Services.fetch(@services[key]&.last || @endpoints.from_name))
+        parts = @endpoints.parts_of(@services[key]&.last || @endpoints.from_name)
         parts[..-2].find { |part| part.exist?(key) } || parts.last
       end
 
