@@ -40,6 +40,16 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
 
   def entry_of(name = key) = stored(name).first["x-amz-meta-encrypted-s3-place"]
 
+  it "are their keys byte by byte: a letter and an accent are another place than the letter with the accent" do
+    composed, decomposed = %W[\u00e9 e\u0301].map { |letter| "#{key}#{letter}" }
+    client.upload(composed, StringIO.new("composed"))
+    expect(client.exist?(decomposed)).to be(false)
+    client.upload(decomposed, StringIO.new("decomposed"))
+    expect([composed, decomposed].map { |name| client.download(name) }).to eq(%w[composed decomposed])
+    copy(composed, decomposed)
+    expect_misplaced(name: decomposed)
+  end
+
   policies.each do |format, policy|
     describe "in format #{format}" do
       let(:client) { new_client(commitment_policy: policy) }

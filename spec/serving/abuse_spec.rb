@@ -253,7 +253,7 @@ RSpec.describe "A client that lies", type: :request do
   # CVE-2024-26144: a shared cache would give one visitor's cookie to the next.
   it "gets no cookie of others from a cache: a public response has none, whatever the application sets" do
     controller = EncryptedS3Service::BlobsController
-    controller.define_method(:leave_cookies) { cookies[:visitor] = "secret" }
+    controller.define_method(:leave_cookies) { cookies[:visitor] = session[:visitor] = "secret" }
     controller.before_action(:leave_cookies)
     controller.after_action(:leave_cookies)
     get path_of(store(data, service_name: "published"))

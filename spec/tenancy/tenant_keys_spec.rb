@@ -100,6 +100,16 @@ RSpec.describe EncryptedS3Service::TenantKeys do
     expect { ActiveStorage::Blob.services.fetch("encrypted@1") }.to raise_error(KeyError)
   end
 
+  it "asks for no key of an id that a tenant cannot have" do
+    asked = []
+    configure({ encrypted: ->(id) { asked.push(id) && key(1) } })
+    ["../1", "1 or 2", "1@2", "", "1\n", "a" * 101].each do |id|
+      expect { ActiveStorage::Blob.services.fetch("encrypted@#{id}") }.to raise_error(KeyError)
+      expect { EncryptedS3Service.tenant_service(:encrypted, id) }.to raise_error(ArgumentError, /must have 1 to 100/)
+    end
+    expect(asked).to eq([])
+  end
+
   describe "of which one is destroyed" do
     let!(:blob) { store(1) }
 
@@ -122,6 +132,13 @@ RSpec.describe EncryptedS3Service::TenantKeys do
       keys_before = server.list(bucket)
       expect { store(1) }.to raise_error(EncryptedS3Service::KeyDestroyedError)
       expect(server.list(bucket)).to match_array(keys_before)
+    end
+
+    it "refuses every call of its client that needs the key" do
+      client = ActiveStorage::Blob.services.fetch("encrypted@1").client
+      %i[upload download reader download_file download_chunk compose rotate reencrypt index open_version].each do |call|
+        expect { client.public_send(call, blob.key) }.to raise_error(EncryptedS3Service::KeyDestroyedError), call.to_s
+      end
     end
 
     it "announces no direct upload, and makes no blob for one" do
