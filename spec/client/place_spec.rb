@@ -182,6 +182,12 @@ RSpec.describe EncryptedS3Service::Client, "and the place of objects" do
       expect(new_client(place_binding: "require").download(key)).to eq("data")
     end
 
+    it "needs the wrapping key, and says that it is destroyed" do
+      keyless = EncryptedS3Service::KeylessClient.new("specs", **TestStore.settings)
+      expect { keyless.rebind(key, from: other) }
+        .to raise_error(EncryptedS3Service::KeyDestroyedError, /The key of specs is destroyed/)
+    end
+
     it "refuses a wrong former key, and changes nothing" do
       before = object_itself(key)
       expect { client.rebind(key, from: unique_key) }

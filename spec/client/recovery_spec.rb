@@ -133,7 +133,7 @@ RSpec.describe EncryptedS3Service::RecoveryClient do
 
   it "can only read" do
     store
-    calls = { upload: StringIO.new("x"), compose: nil, rotate: nil, rebind: nil, reencrypt: nil }
+    calls = { upload: StringIO.new("x"), compose: nil, rotate: nil, rebind: nil, reencrypt: nil, index: nil }
     calls.each_key do |operation|
       expect { recovery_client.public_send(operation, key, *calls[operation]) }
         .to raise_error(EncryptedS3Service::UnsupportedOperationError), operation.to_s

@@ -17,7 +17,7 @@ module EncryptedS3Service
       @name = name
     end
 
-    %i[upload download reader download_file download_chunk compose rotate reencrypt index
+    %i[upload download reader download_file download_chunk compose rotate rebind reencrypt index
        open_version].each do |operation|
       # @raise [KeyDestroyedError] always
       define_method(operation) { |*| refuse }

@@ -37,7 +37,7 @@ module EncryptedS3Service
       super(configuration)
     end
 
-    %i[upload compose rotate rebind reencrypt].each do |operation|
+    %i[upload compose rotate rebind reencrypt index].each do |operation|
       # @raise [UnsupportedOperationError] always
       define_method(operation) do |*|
         raise UnsupportedOperationError, "A client with a recovery key can only read, list and delete."
