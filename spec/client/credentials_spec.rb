@@ -82,6 +82,24 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
+  it "reads no retries from the environment, whatever is written there for other tools" do
+    with_environment("AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret, "AWS_RETRY_MODE" => "legacy",
+                     "AWS_MAX_ATTEMPTS" => "") { expect_to_work }
+  end
+
+  %w[AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY].each do |name|
+    it "says that #{name} ends with a line end" do
+      given = { "AWS_ACCESS_KEY_ID" => id, "AWS_SECRET_ACCESS_KEY" => secret }
+      with_environment(given.merge(name => "#{given[name]}\n")) do
+        what = name.delete_prefix("AWS_").downcase.tr("_", " ")
+        expect { new_client(access_key_id: nil, secret_access_key: nil).exist?("a") }
+          .to raise_error(EncryptedS3Service::AccessError, /the #{what} contains a line end/) { |e|
+            expect(e.message).not_to include(secret)
+          }
+      end
+    end
+  end
+
   it "uses those of a profile, from AWS_PROFILE or the setting, with its region" do
     Tempfile.create("credentials") do |file|
       file.write("[spec]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\nregion = #{server.region}\n")
@@ -99,17 +117,34 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
-  it "uses those of the instance's role" do
+  def with_roles(roles, &)
     answers = lambda do |line|
       case line
       when %r{\APUT /latest/api/token } then "a-token"
-      when %r{\AGET /latest/meta-data/iam/security-credentials/? } then "spec-role"
+      when %r{\AGET /latest/meta-data/iam/security-credentials/? } then roles
       when %r{\AGET /latest/meta-data/iam/security-credentials/spec-role } then credentials
       end
     end
     HttpAnswers.run(answers) do |url|
-      with_environment("AWS_EC2_METADATA_DISABLED" => nil, "AWS_EC2_METADATA_SERVICE_ENDPOINT" => url) do
-        expect_to_work
+      with_environment("AWS_EC2_METADATA_DISABLED" => nil, "AWS_EC2_METADATA_SERVICE_ENDPOINT" => url, &)
+    end
+  end
+
+  it "uses those of the instance's role" do
+    with_roles("spec-role") { expect_to_work }
+  end
+
+  ["spec-role\n", "spec-role\r\nother-role\r\n"].each do |roles|
+    it "uses those of the first role where a cloud names roles in lines: #{roles.inspect}" do
+      with_roles(roles) { expect_to_work }
+    end
+  end
+
+  ["", "<html> </html>"].each do |roles|
+    it "says that there are none where a cloud names no role: #{roles.inspect}" do
+      with_roles(roles) do
+        expect { new_client(access_key_id: nil, secret_access_key: nil).exist?("a") }
+          .to raise_error(EncryptedS3Service::AccessError, /no AWS credentials/)
       end
     end
   end

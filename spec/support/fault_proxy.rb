@@ -147,7 +147,7 @@ class FaultProxy
       return if action[:drop] == :after
 
       socket.write(head, body.byteslice(0, action.fetch(:cut, body.bytesize)))
-      return if action[:cut]
+      return if action[:cut] || head.start_with?("HTTP/1.0")
     end
   end
 

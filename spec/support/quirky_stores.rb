@@ -125,6 +125,32 @@ class RefusingStore < FaultProxy
   end
 end
 
+# The real S3 server, but its answers are altered on the way.
+class AlteringStore < FaultProxy
+  # @param endpoint [String]
+  # @param alter [#call] called with a request, and the head and the body of its answer; returns head and body, or nil
+  #   to leave them
+  # @yieldparam proxy [AlteringStore] stopped after the block
+  def self.run(endpoint, alter)
+    proxy = new(URI(endpoint), alter)
+    yield proxy
+  ensure
+    proxy&.stop
+  end
+
+  def initialize(backend, alter)
+    @alter = alter
+    super(backend)
+  end
+
+  private
+
+  def forward(request)
+    head, body = super
+    @alter.call(request, head, body) || [head, body]
+  end
+end
+
 # The real S3 server, but it sends the checksum of the whole object with every range, as Ceph does.
 class WholeChecksumStore < FaultProxy
   def initialize(*)

@@ -27,22 +27,39 @@ pub async fn delete(store: Arc<dyn ObjectStore>, envelopes: &Envelopes, key: &st
 /// Deletes every object whose key begins with `prefix`, a page of up to 1,000 at a time.
 ///
 /// # Errors
-/// The errors of the store, and `Transport` when a list is incomplete and has no continuation token. The objects of
-/// earlier pages are then already deleted.
+/// The errors of the store; `Rejected` when a list has a key that does not begin with `prefix`; `Transport` when a list
+/// is incomplete and has no continuation token, or that of the page before. The objects of earlier pages are then
+/// already deleted.
 pub async fn delete_prefixed(store: Arc<dyn ObjectStore>, prefix: String) -> Result<()> {
-    let mut from = None;
+    let mut from: Option<String> = None;
     loop {
-        let page = store.list(&prefix, from.take()).await?;
+        let page = store.list(&prefix, from.clone()).await?;
+        if let Some(stray) = page.keys.iter().find(|key| key.is_empty() || !key.starts_with(&prefix)) {
+            return Err(unasked(stray, &prefix));
+        }
         if !page.keys.is_empty() {
             store.delete_many(page.keys).await?;
         }
         match (page.next, page.truncated) {
-            (Some(next), _) => from = Some(next),
             (None, false) => return Ok(()),
-            (None, true) => {
-                let message = "the list of objects is incomplete: the store sent no token for its next page";
-                return Err(Error::new(ErrorKind::Transport, message));
+            (None, true) => return Err(incomplete("the store sent no token for its next page")),
+            (Some(next), _) if from.as_ref() == Some(&next) => {
+                return Err(incomplete("the store sent the same token for its next page again"));
             }
+            (next, _) => from = next,
         }
     }
+}
+
+fn incomplete(problem: &str) -> Error {
+    Error::new(ErrorKind::Transport, format!("the list of objects is incomplete: {problem}"))
+}
+
+/// The error for a key that does not belong into a list, as from a proxy that removes the query from requests.
+pub(crate) fn unasked(key: &str, prefix: &str) -> Error {
+    let message = format!(
+        "the store listed {key:?}, which does not begin with {prefix:?}. Nothing in this list was touched. Check \
+         `endpoint`, and proxies between this machine and the store"
+    );
+    Error::new(ErrorKind::Rejected, message)
 }

@@ -12,6 +12,7 @@ mod aws_delete;
 pub(crate) mod aws_environment;
 pub(crate) mod aws_error;
 mod aws_immovable;
+mod aws_instance;
 mod aws_profile_error;
 pub(crate) mod aws_proxy;
 mod aws_read;
@@ -27,6 +28,8 @@ mod object_settings;
 pub(crate) mod patience;
 mod repeated_answer;
 mod request_body;
+mod web_page;
+mod whole_answer;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -270,7 +270,10 @@ impl Transfer {
             }
         }
         match self.store.complete_multipart(self.aim.key(), id, parts).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Transport | ErrorKind::UploadNotFound) => {
+            // Rejected: some stores answer 400 to a second request after the first one was carried out.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Transport | ErrorKind::UploadNotFound | ErrorKind::Rejected) =>
+            {
                 self.outcome(error, OUTCOME_WAIT).await
             }
             completed => completed,

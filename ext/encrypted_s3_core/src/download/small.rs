@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::store::{Body, Object, ObjectHead, ObjectStore, Reading};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How many times an object is read if its body is cut off. The store itself retries failed requests.
 const ATTEMPTS: u32 = 3;
@@ -21,7 +21,8 @@ pub(crate) async fn read(store: &Arc<dyn ObjectStore>, key: &str, most: usize) -
     loop {
         let Object { head, body, .. } = store.get(key, Reading { range, if_match: None }).await?;
         left -= 1;
-        match drain(body, most).await {
+        let wanted = usize::try_from(head.size).map_or(most, |size| size.min(most));
+        match drain(body, most, wanted).await {
             Ok(bytes) => return Ok((head, bytes)),
             Err(error) => {
                 let is_broken = matches!(error.kind(), ErrorKind::Transport | ErrorKind::Damaged);
@@ -34,7 +35,8 @@ pub(crate) async fn read(store: &Arc<dyn ObjectStore>, key: &str, most: usize) -
     }
 }
 
-async fn drain(mut body: Body, most: usize) -> Result<Vec<u8>> {
+/// Reads at most `most` bytes, of which `wanted` must arrive: a body whose length is not known may have been cut off.
+async fn drain(mut body: Body, most: usize, wanted: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while bytes.len() < most
         && let Some(piece) = body.next().await
@@ -42,5 +44,8 @@ async fn drain(mut body: Body, most: usize) -> Result<Vec<u8>> {
         bytes.extend_from_slice(&piece?);
     }
     bytes.truncate(most);
+    if bytes.len() < wanted {
+        return Err(Error::new(ErrorKind::Transport, "the connection ended before the end of the body"));
+    }
     Ok(bytes)
 }

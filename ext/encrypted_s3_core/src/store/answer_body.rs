@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::patience::Stalled;
 use super::request_body::Sending;
+use super::whole_answer::Ends;
 
 /// The body of an answer. Reading fails when nothing arrives for too long; only the time during which a reader waits
 /// counts.
@@ -24,12 +25,20 @@ pub(super) struct Answered {
     deadline: Option<Pin<Box<Sleep>>>,
     /// The body of the request, if the store has answered with an error before it has read all of it.
     refused: Option<Arc<Sending>>,
+    /// The ends of an answer that must be whole.
+    ends: Option<Ends>,
 }
 
 impl Answered {
     /// Wraps `inner`, with at most `limit` between two frames and at most `most` bytes in all of them.
     pub(super) fn new(inner: SdkBody, limit: Duration, most: u64) -> Self {
-        Self { inner, limit, left: most, deadline: None, refused: None }
+        Self { inner, limit, left: most, deadline: None, refused: None, ends: None }
+    }
+
+    /// Reading fails at the end of XML that was cut off.
+    pub(super) fn checking_its_end(mut self) -> Self {
+        self.ends = Some(Ends::default());
+        self
     }
 
     /// Gives up the body of the refused request when this answer is dropped.
@@ -44,7 +53,16 @@ impl Answered {
             Some(left) => self.left = left,
             None => return Err("the answer is too long".into()),
         }
+        if let (Some(ends), Some(data)) = (&mut self.ends, frame.data_ref()) {
+            ends.take(data);
+        }
         Ok(frame)
+    }
+
+    /// The end of the answer.
+    fn ended(&self) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let checked = self.ends.as_ref().map_or(Ok(()), Ends::check);
+        checked.err().map(|error| Err(error.into()))
     }
 }
 
@@ -66,7 +84,10 @@ impl Body for Answered {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             self.deadline = None;
-            return Poll::Ready(frame.map(|frame| self.counted(frame?)));
+            return Poll::Ready(match frame {
+                Some(frame) => Some(frame.and_then(|frame| self.counted(frame))),
+                None => self.ended(),
+            });
         }
         let limit = self.limit;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));

@@ -133,7 +133,13 @@ impl Inner {
             request.send()
         };
         let answer = self.with_md5(&body, send).await.map_err(|error| aws_error::request(&error, subject))?;
-        Ok(Stored { etag: answer.e_tag.unwrap_or_default() })
+        // Every store sends one. The answer of any other server does not mean that the object is stored.
+        let etag = answer.e_tag.filter(|etag| !etag.is_empty()).ok_or_else(|| {
+            let problem = "the store did not confirm that the object is stored: its answer has no entity tag. Check \
+                           `endpoint`, and proxies between this machine and the store";
+            subject.error(ErrorKind::Transport, problem)
+        })?;
+        Ok(Stored { etag })
     }
 
     /// An object that is copied onto itself.

@@ -11,6 +11,7 @@ use rustls::{CertificateError, Error as TlsError};
 
 use super::patience::Stalled;
 use super::repeated_answer::RepeatedAnswer;
+use super::web_page::WebPage;
 use crate::ErrorKind;
 use crate::error::NetworkCause;
 
@@ -54,6 +55,10 @@ fn recognise(error: &(dyn StdError + 'static)) -> Option<Finding> {
     }
     if let Some(repeated) = error.downcast_ref::<RepeatedAnswer>() {
         return Some(Finding::new("reset", repeated.to_string(), "Check proxies between this machine and the store"));
+    }
+    if let Some(page) = error.downcast_ref::<WebPage>() {
+        let advice = "Check `endpoint`, and proxies and firewalls between this machine and the store";
+        return Some(Finding::new("proxy", page.to_string(), advice));
     }
     // These types are private to the libraries; their texts are constants.
     let text = error.to_string();

@@ -25,7 +25,7 @@ use super::AwsStore;
 use super::aws_credentials::{self, CREDENTIALS_TIMEOUT};
 use super::aws_environment;
 use super::aws_proxy::Proxy;
-use super::aws_retry::BeingWritten;
+use super::aws_retry::Unavailable;
 use super::aws_settings::{AwsStoreSettings, ChecksumUse, ConnectionSettings, RetryMode};
 use super::aws_trust::Trust;
 use super::patience::{Patience, WatchedClient};
@@ -227,7 +227,7 @@ fn connect(settings: &ConnectionSettings, shared: &Shared) -> Result<Connected> 
         .force_path_style(settings.force_path_style)
         .accelerate(settings.accelerate)
         .retry_partition(own_retries())
-        .retry_classifier(BeingWritten)
+        .retry_classifier(Unavailable)
         .interceptor(Patience { read_timeout: settings.read_timeout, allowance: Duration::ZERO })
         .request_checksum_calculation(match settings.request_checksums {
             ChecksumUse::WhenSupported => RequestChecksumCalculation::WhenSupported,
@@ -256,6 +256,8 @@ async fn shared_config(settings: &ConnectionSettings, trust: &Trust) -> Result<S
     let profile = aws_environment::profile(settings);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client.clone())
+        // Every client has its own. Otherwise the SDK panics at values that it does not know, like `legacy`.
+        .retry_config(RetryConfig::standard())
         .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
         .profile_name(&profile);
     let sources = ProviderConfig::default().with_http_client(http_client.clone());

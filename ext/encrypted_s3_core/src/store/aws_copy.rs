@@ -102,10 +102,7 @@ impl Copying<'_> {
             request.set_expected_bucket_owner(self.owner.clone()).set_expected_source_bucket_owner(self.owner.clone());
         let request = request.upload_id(id).part_number(number).copy_source_range(format!("bytes={first}-{last}"));
         let request = request.copy_source(self.source()).copy_source_if_match(&self.etag);
-        // Ceph refuses a part without a length, even if it has no body.
-        let request = request.customize().interceptor(self.patience(size)).mutate_request(|request| {
-            request.headers_mut().insert("content-length", "0");
-        });
+        let request = request.customize().interceptor(self.patience(size));
         let answer = request.send().await.map_err(|error| match aws_error::request(&error, self.subject) {
             // Ceph checks the range before it checks the version.
             error if error.kind() == ErrorKind::InvalidRange => self.replaced().with_source(error),
@@ -172,8 +169,14 @@ impl Copying<'_> {
         let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
         let answer = match answer.map_err(|error| aws_error::request(&error, self.subject)) {
             Ok(answer) => answer,
-            // A store without tags.
-            Err(error) if error.answer().is_some_and(|answer| matches!(answer.status, 405 | 501)) => return Ok(None),
+            // A store without tags, or one that reports so that there are none.
+            Err(error)
+                if error
+                    .answer()
+                    .is_some_and(|answer| matches!(answer.status, 405 | 501) || answer.code == "NoSuchTagSet") =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let encoded = |text: &str| utf8_percent_encode(text, TAG).to_string();

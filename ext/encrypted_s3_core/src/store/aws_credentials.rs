@@ -6,17 +6,18 @@ use std::time::Duration;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::aws_environment;
+use super::aws_instance::OfInstance;
 use super::aws_profile_error::ProfileError;
 use super::aws_settings::ConnectionSettings;
 
@@ -29,13 +30,13 @@ const PROFILE_TIMEOUT: Duration = Duration::from_secs(28);
 /// The credentials in `settings`, or a search for them.
 pub(super) fn provider(settings: &ConnectionSettings, config: &ProviderConfig) -> SharedCredentialsProvider {
     if let Some(given) = &settings.credentials {
-        return SharedCredentialsProvider::new(aws_sdk_s3::config::Credentials::new(
+        return SharedCredentialsProvider::new(Sendable(Credentials::new(
             given.access_key_id.clone(),
             given.secret_access_key.expose().to_owned(),
             given.session_token.as_ref().map(|token| token.expose().to_owned()),
             None,
             "storage.yml",
-        ));
+        )));
     }
     let instance = instance(settings, config);
     let profile = FromProfile::of(settings, config, &instance);
@@ -46,12 +47,45 @@ pub(super) fn provider(settings: &ConnectionSettings, config: &ProviderConfig) -
     } else {
         CredentialsProviderChain::first_try("Environment", environment).or_else("Profile", profile)
     };
-    SharedCredentialsProvider::new(
+    SharedCredentialsProvider::new(Sendable(
         chain
             .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(config).build())
             .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(config).build())
             .or_else("Ec2InstanceMetadata", of_instance(config, &instance)),
-    )
+    ))
+}
+
+/// Refuses credentials that cannot be sent in a header, at which the SDK panics: those of a file or a variable may end
+/// with a line end.
+#[derive(Debug)]
+struct Sendable<P>(P);
+
+impl<P: ProvideCredentials> ProvideCredentials for Sendable<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async { self.0.provide_credentials().await.and_then(sendable) })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.0.fallback_on_interrupt()
+    }
+}
+
+fn sendable(found: Credentials) -> provider::Result {
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let name = if !is_word(found.access_key_id()) {
+        "access key id"
+    } else if found.secret_access_key().contains(['\r', '\n']) {
+        "secret access key"
+    } else if !found.session_token().is_none_or(is_word) {
+        "session token"
+    } else {
+        return Ok(found);
+    };
+    let problem = format!("the {name} contains a line end, a blank or another character that none has");
+    Err(CredentialsError::invalid_configuration(problem))
 }
 
 /// The client of the instance's metadata service.
@@ -66,8 +100,8 @@ fn instance(settings: &ConnectionSettings, config: &ProviderConfig) -> imds::Cli
     instance.build()
 }
 
-fn of_instance(config: &ProviderConfig, instance: &imds::Client) -> ImdsCredentialsProvider {
-    ImdsCredentialsProvider::builder().configure(config).imds_client(instance.clone()).build()
+fn of_instance(config: &ProviderConfig, instance: &imds::Client) -> OfInstance {
+    OfInstance::new(instance.clone(), config.clone())
 }
 
 /// Credentials from a profile of the shared configuration files.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, Error as S3Error, ObjectIdentifier};
 use tokio::task::JoinSet;
 
 use super::aws::Inner;
@@ -46,11 +46,13 @@ impl Inner {
                 singly.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            answer => answer,
+            // Single requests are retried with pauses.
+            left => self.delete_singly(left?).await,
         }
     }
 
-    async fn delete_at_once(&self, keys: &[String], subject: &Subject) -> Result<()> {
+    /// Deletes objects by one request. Returns the keys of those that the store could not delete for the moment.
+    async fn delete_at_once(&self, keys: &[String], subject: &Subject) -> Result<Vec<String>> {
         let mut delete = Delete::builder().quiet(true);
         for key in keys {
             let object = ObjectIdentifier::builder().key(key).build();
@@ -65,7 +67,13 @@ impl Inner {
         let answer = request.set_expected_bucket_owner(self.owner()).send().await;
         let answer = answer.map_err(|error| aws_error::request(&error, subject))?;
         let failed: Vec<_> = answer.errors().iter().filter(|error| error.code() != Some("NoSuchKey")).collect();
-        let Some(first) = failed.first() else { return Ok(()) };
+        let is_left = |error: &S3Error| {
+            let is_named = error.key().is_some_and(|key| keys.iter().any(|named| named == key));
+            is_named && error.code().map(aws_error::kind_of) == Some(ErrorKind::Transport)
+        };
+        let Some(first) = failed.iter().find(|error| !is_left(error)) else {
+            return Ok(failed.iter().filter_map(|error| error.key().map(str::to_owned)).collect());
+        };
         let (key, code) = (first.key().unwrap_or_default(), first.code().unwrap_or_default());
         let problem = format!("{} objects could not be deleted, the first of them {key:?}: {code}", failed.len());
         Err(Error::new(aws_error::kind_of(code), format!("DeleteObjects in bucket {:?}: {problem}", self.bucket))

@@ -74,6 +74,20 @@ impl Inner {
             && !quirks.refuses_checksum_mode.load(Ordering::Relaxed)
     }
 
+    /// Makes sure that an answer without `Content-Range`, which has as many bytes as were requested, is the whole object
+    /// and not its beginning: some proxies remove this header.
+    async fn require_size(&self, size: i64, subject: &Subject) -> Result<()> {
+        let request = self.client().await?.head_object().bucket(&self.bucket).key(&subject.key);
+        let answer = request.set_expected_bucket_owner(self.owner()).send().await;
+        let answer = answer.map_err(|error| aws_error::request(&error, subject))?;
+        if answer.content_length.is_none_or(|length| length == size) {
+            return Ok(());
+        }
+        let problem = "the answer is a part of the object without the header `Content-Range`. Reach the store directly, \
+                       or through a proxy that passes this header on";
+        Err(subject.error(ErrorKind::Rejected, problem))
+    }
+
     async fn ask(&self, reading: &Reading, ask: Ask, subject: &Subject) -> Result<Object> {
         let request = self.client().await?.get_object().bucket(&self.bucket).key(&subject.key);
         let range = reading.range.map(|(first, last)| format!("bytes={first}-{last}"));
@@ -89,6 +103,9 @@ impl Inner {
             return Err(subject.error(ErrorKind::Transport, "the store answered 200 with an error in the body"));
         }
         let (first, size) = extent(answer.content_range.as_deref(), answer.content_length, subject)?;
+        if answer.content_range.is_none() && first_bytes(reading) == u64::try_from(size).ok() {
+            self.require_size(size, subject).await?;
+        }
         let checked = ask.checksum && has_checksum(&answer);
         let head = head_of(Some(size), answer.e_tag, answer.metadata, subject)?;
         // Some stores ignore conditions.
@@ -103,6 +120,11 @@ impl Inner {
         };
         Ok(Object { head, first, body: Body::from_aws(body) })
     }
+}
+
+/// The number of requested bytes, of a range that begins with the first byte.
+fn first_bytes(reading: &Reading) -> Option<u64> {
+    reading.range.filter(|(first, _)| *first == 0)?.1.checked_add(1)
 }
 
 /// A body as it arrives. At its end the SDK compares the checksum that came with it.
@@ -137,7 +159,8 @@ fn is_error(answer: &GetObjectOutput) -> bool {
 }
 
 fn is_xml(answer: &GetObjectOutput) -> bool {
-    matches!(answer.content_type.as_deref(), Some("application/xml" | "text/xml"))
+    let kind = answer.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default();
+    matches!(kind.trim(), "application/xml" | "text/xml")
 }
 
 fn has_checksum(answer: &GetObjectOutput) -> bool {

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use super::aws::{decoded, head_of};
 use super::aws_error;
 use super::{AwsStore, ObjectHead, StoreFuture};
+use crate::deletion::unasked;
 use crate::{Error, ErrorKind, Result as CoreResult};
 
 /// One stored version of an object, or a delete marker.
@@ -53,7 +54,7 @@ impl AwsStore {
     /// All versions and delete markers of keys that begin with `prefix`.
     ///
     /// # Errors
-    /// The errors of any request; a store without versioning refuses the request.
+    /// The errors of any request, and those of an incomplete list; a store without versioning refuses the request.
     pub fn versions(&self, prefix: &str) -> StoreFuture<Vec<Version>> {
         let (inner, subject) = (self.inner.clone(), self.subject("ListObjectVersions", prefix));
         Box::pin(async move {
@@ -65,15 +66,22 @@ impl AwsStore {
                     .list_object_versions()
                     .bucket(&subject.bucket)
                     .set_expected_bucket_owner(inner.owner());
-                let request = request.prefix(&subject.key).set_key_marker(key).set_version_id_marker(id);
+                let request = request.prefix(&subject.key).set_key_marker(key.clone());
+                let request = request.set_version_id_marker(id.clone());
                 // As in other lists, because XML does not allow every character of a key.
                 let request = request.encoding_type(EncodingType::Url);
                 let page = request.send().await.map_err(|error| aws_error::request(&error, &subject))?;
-                found.extend(versions_in(&page)?);
-                (key, id) = (next_key(&page)?, page.next_version_id_marker);
-                if page.is_truncated != Some(true) || key.is_none() {
+                found.extend(versions_in(&page, &subject.key)?);
+                if page.is_truncated != Some(true) {
                     return Ok(found);
                 }
+                let next = (next_key(&page)?, page.next_version_id_marker);
+                if next.0.is_none() || next == (key, id) {
+                    let problem = "the list of versions is incomplete: the store did not send the beginning of its \
+                                   next page";
+                    return Err(subject.error(ErrorKind::Transport, problem));
+                }
+                (key, id) = next;
             }
         })
     }
@@ -115,7 +123,9 @@ impl AwsStore {
             let request = inner.client().await?.list_multipart_uploads().bucket(&subject.bucket);
             let answer = request.prefix(&subject.key).send().await;
             let uploads = answer.map_err(|error| aws_error::request(&error, &subject))?.uploads.unwrap_or_default();
-            Ok(uploads.into_iter().filter_map(|upload| Some((upload.key?, upload.upload_id?))).collect())
+            let uploads = uploads.into_iter().filter_map(|upload| Some((upload.key?, upload.upload_id?)));
+            // A store that ignores the prefix names uploads of others.
+            Ok(uploads.filter(|(key, _)| key.starts_with(&subject.key)).collect())
         })
     }
 
@@ -166,16 +176,18 @@ impl AwsStore {
     }
 }
 
-/// The versions and delete markers that a page of a list names.
-fn versions_in(page: &ListObjectVersionsOutput) -> CoreResult<Vec<Version>> {
+/// The versions and delete markers that a page of a list names. All their keys must begin with `prefix`.
+fn versions_in(page: &ListObjectVersionsOutput, prefix: &str) -> CoreResult<Vec<Version>> {
     let versions = page.versions().iter().map(|found| (found.key(), found.version_id(), found.is_latest(), false));
     let markers = page.delete_markers().iter().map(|found| (found.key(), found.version_id(), found.is_latest(), true));
     let named = versions.chain(markers).filter_map(|(key, id, is_latest, is_marker)| {
         let id = id.unwrap_or("null").to_owned();
         Some((key?, id, is_latest == Some(true), is_marker))
     });
-    let read =
-        named.map(|(key, id, is_latest, is_marker)| Ok(Version { key: key_in(page, key)?, id, is_latest, is_marker }));
+    let read = named.map(|(key, id, is_latest, is_marker)| {
+        let key = key_in(page, key)?;
+        if key.starts_with(prefix) { Ok(Version { key, id, is_latest, is_marker }) } else { Err(unasked(&key, prefix)) }
+    });
     read.collect()
 }
 

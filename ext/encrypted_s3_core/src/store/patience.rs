@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::answer_body::Answered;
 use super::repeated_answer::AnswerIds;
 use super::request_body::{Pieces, Request};
+use super::web_page;
 
 /// Time limit of one operation without progress, including all attempts and the pauses between them. Later steps, such
 /// as aborting an upload or asking for its outcome, have the rest of a minute.
@@ -71,6 +72,8 @@ pub(super) struct Operation {
     moved: Arc<Mutex<Instant>>,
     /// Whether the body of the answer is an object, which is read as it arrives. The SDK holds other bodies in memory.
     streams: bool,
+    /// Whether the answer could be a web page that nobody notices.
+    may_be_page: bool,
 }
 
 impl Storable for Operation {
@@ -84,6 +87,7 @@ impl Operation {
             all: PATIENCE.max(read_timeout) + allowance,
             moved: Arc::new(Mutex::new(now)),
             streams: false,
+            may_be_page: false,
         }
     }
 
@@ -176,8 +180,9 @@ impl Intercept for Patience {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(operation) = config.load::<Operation>() {
-            let streams = config.load::<Metadata>().is_some_and(|operation| operation.name() == "GetObject");
-            context.request_mut().add_extension(Operation { streams, ..operation.clone() });
+            let name = config.load::<Metadata>().map_or("", |operation| operation.name());
+            let (streams, may_be_page) = (name == "GetObject", web_page::may_be_missed(name));
+            context.request_mut().add_extension(Operation { streams, may_be_page, ..operation.clone() });
         }
         Ok(())
     }
@@ -213,7 +218,8 @@ struct WatchedConnector {
 }
 
 impl HttpConnector for WatchedConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        tell_length(&mut request);
         let (inner, read_timeout, ids) = (self.inner.clone(), self.read_timeout, self.ids.clone());
         HttpConnectorFuture::new(async move {
             let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
@@ -230,13 +236,27 @@ impl HttpConnector for WatchedConnector {
             let mut answer = answered(Request::new(inner.call(request), sending.clone()), &attempt).await?;
             // As after any other failure of a connection, the SDK does not use it again and retries.
             ids.note(answer.headers()).map_err(|error| ConnectorError::io(Box::new(error)))?;
+            if attempt.operation.may_be_page {
+                web_page::check(&answer).map_err(|error| ConnectorError::io(Box::new(error)))?;
+            }
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
             let is_success = answer.status().is_success();
-            let most = if attempt.operation.streams && is_success { u64::MAX } else { LONGEST_ANSWER };
+            let is_object = attempt.operation.streams && is_success;
+            let most = if is_object { u64::MAX } else { LONGEST_ANSWER };
             let body = Answered::new(body, read_timeout, most).refusing(sending.filter(|_| !is_success));
+            let body = if is_success && !is_object { body.checking_its_end() } else { body };
             *answer.body_mut() = SdkBody::from_body_1_x(body);
             Ok(answer)
         })
+    }
+}
+
+/// Sets the length of an empty body, which hyper leaves out. Google, Ceph and some firewalls refuse a request without it
+/// (411) if its method is one that has a body; RFC 9110, section 8.6, asks for it.
+fn tell_length(request: &mut HttpRequest) {
+    let is_empty = request.body().content_length() == Some(0);
+    if is_empty && matches!(request.method(), "PUT" | "POST") && request.headers().get("content-length").is_none() {
+        request.headers_mut().insert("content-length", "0");
     }
 }
 

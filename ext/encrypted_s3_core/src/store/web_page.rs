@@ -1,0 +1,43 @@
+//! Detection of web pages in place of a store's answers.
+//!
+//! A proxy or a firewall that asks for a login, and the page of a web server that was taken for a store, may come with
+//! the status 200. Of some answers the SDK reads only the headers: a file would count as stored, or as deleted.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+/// Operations whose answers are not XML. Some stores for tests send XML as HTML.
+const OPERATIONS: [&str; 6] =
+    ["GetObject", "HeadObject", "PutObject", "UploadPart", "DeleteObject", "AbortMultipartUpload"];
+
+/// Whether the answers of an operation must be checked.
+pub(super) fn may_be_missed(operation: &str) -> bool {
+    OPERATIONS.contains(&operation)
+}
+
+/// The error for a web page.
+#[derive(Debug)]
+pub(super) struct WebPage;
+
+impl fmt::Display for WebPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a web page arrived instead of the store's answer")
+    }
+}
+
+impl std::error::Error for WebPage {}
+
+/// Checks an answer. A store may hold web pages as objects, and sends an entity tag with them.
+///
+/// # Errors
+/// [`WebPage`] for HTML without any sign of a store.
+pub(super) fn check(answer: &HttpResponse) -> Result<(), WebPage> {
+    let header = |name| answer.headers().get(name);
+    let is_html =
+        || header("content-type").is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
+    // Some frameworks name this type in answers without a body.
+    let is_empty = answer.status().as_u16() == 204 || header("content-length") == Some("0");
+    let is_of_store = || ["etag", "x-amz-request-id", "x-amz-id-2"].into_iter().any(|name| header(name).is_some());
+    if answer.status().is_success() && !is_empty && is_html() && !is_of_store() { Err(WebPage) } else { Ok(()) }
+}
