@@ -168,6 +168,21 @@ RSpec.describe EncryptedS3Service::Client, "without credentials in its settings"
     end
   end
 
+  it "names the empty variable that leaves no address for exchanging a token or a role" do
+    Tempfile.create("files") do |file|
+      file.write("[spec]\nrole_arn = arn:aws:iam::123456789012:role/spec\nsource_profile = keys\nregion = eu-west-1\n" \
+                 "[keys]\naws_access_key_id = #{id}\naws_secret_access_key = #{secret}\n")
+      file.close
+      [{ "AWS_WEB_IDENTITY_TOKEN_FILE" => file.path, "AWS_ROLE_ARN" => "arn:aws:iam::123456789012:role/spec" },
+       { "AWS_SHARED_CREDENTIALS_FILE" => file.path, "AWS_PROFILE" => "spec" }].each do |source|
+        with_environment("AWS_ENDPOINT_URL" => "", **source) do
+          expect { new_client(access_key_id: nil, secret_access_key: nil).exist?("a") }
+            .to raise_error(EncryptedS3Service::AccessError, /AWS_ENDPOINT_URL is empty.*; unset it/)
+        end
+      end
+    end
+  end
+
   it "raises if there are none" do
     client = new_client(access_key_id: nil, secret_access_key: nil)
     expect { client.download("a") }

@@ -49,10 +49,45 @@ pub(super) fn provider(settings: &ConnectionSettings, config: &ProviderConfig) -
     };
     SharedCredentialsProvider::new(Sendable(
         chain
-            .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(config).build())
+            .or_else("WebIdentityToken", OfWebIdentity::new(config))
             .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(config).build())
             .or_else("Ec2InstanceMetadata", of_instance(config, &instance)),
     ))
+}
+
+/// The services that the SDK asks for credentials, as in the names of variables.
+const EXCHANGES: [&str; 3] = ["STS", "SSO", "SSO_OIDC"];
+
+/// Credentials that STS exchanges for a token.
+#[derive(Debug)]
+struct OfWebIdentity(WebIdentityTokenCredentialsProvider);
+
+impl OfWebIdentity {
+    fn new(config: &ProviderConfig) -> Self {
+        Self(WebIdentityTokenCredentialsProvider::builder().configure(config).build())
+    }
+
+    async fn credentials(&self) -> provider::Result {
+        let is_configured = std::env::var_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some();
+        match aws_environment::empty_endpoint("STS").filter(|_| is_configured) {
+            Some(variable) => Err(empty(&variable)),
+            None => self.0.provide_credentials().await,
+        }
+    }
+}
+
+impl ProvideCredentials for OfWebIdentity {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+fn empty(variable: &str) -> CredentialsError {
+    let problem = format!("{variable} is empty, so that the service that exchanges them has no address; unset it");
+    CredentialsError::invalid_configuration(problem)
 }
 
 /// Refuses credentials that cannot be sent in a header, at which the SDK panics: those of a file or a variable may end
@@ -150,7 +185,10 @@ impl FromProfile {
         let mut search = self.search.lock().await;
         let provider = search.provider.get_or_insert_with(|| Arc::new(self.provider())).clone();
         let task = search.task.get_or_insert_with(|| tokio::spawn(async move { provider.provide_credentials().await }));
-        let found = task.await.unwrap_or_else(|error| Err(CredentialsError::unhandled(error)));
+        let found = task.await.unwrap_or_else(|error| {
+            let variable = EXCHANGES.into_iter().find_map(aws_environment::empty_endpoint);
+            Err(variable.map_or_else(|| CredentialsError::unhandled(error), |variable| empty(&variable)))
+        });
         search.task = None;
         if found.is_err() {
             // The provider has read the files and does not read them again.

@@ -61,6 +61,14 @@ pub(crate) fn endpoint(shared: &SdkConfig, service: &str) -> Result<Option<Strin
     }
 }
 
+/// The variable that gives one of Amazon's services an empty address. The SDK's own clients, which exchange credentials,
+/// panic at it.
+pub(super) fn empty_endpoint(service: &str) -> Option<String> {
+    let names = [format!("{ENDPOINT}_{service}"), ENDPOINT.to_owned()];
+    let (name, value) = names.into_iter().find_map(|name| std::env::var_os(&name).map(|value| (name, value)))?;
+    value.is_empty().then_some(name)
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

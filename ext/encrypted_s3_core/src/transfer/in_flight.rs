@@ -3,8 +3,7 @@
 //! All transfers of a process share a limit, because each part needs memory: otherwise eight large uploads at once
 //! would have 80 parts in flight, far more than a few connections need for full speed.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -22,7 +21,17 @@ pub const SHARED_PARTS: usize = 24;
 
 /// The permits of each runtime. A process has one runtime, and a forked child has its own: permits that tasks of the
 /// parent hold are never returned in the child.
-static PERMITS: LazyLock<Mutex<HashMap<Id, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+///
+/// It is a list without a lock, because the process may be forked at any moment: a lock that a thread of the runtime
+/// holds then stays locked in the child.
+static PERMITS: OnceLock<Box<Permits>> = OnceLock::new();
+
+/// The permits of a runtime, and those of the runtimes that began later.
+struct Permits {
+    runtime: Id,
+    semaphore: Arc<Semaphore>,
+    later: OnceLock<Box<Permits>>,
+}
 
 /// The permission to have one more part in flight.
 pub(super) type Permit = Option<OwnedSemaphorePermit>;
@@ -99,6 +108,12 @@ impl InFlight {
 }
 
 fn permits() -> Arc<Semaphore> {
-    let mut permits = PERMITS.lock().unwrap_or_else(PoisonError::into_inner);
-    permits.entry(Handle::current().id()).or_insert_with(|| Arc::new(Semaphore::new(SHARED_PARTS))).clone()
+    let runtime = Handle::current().id();
+    let new =
+        || Box::new(Permits { runtime, semaphore: Arc::new(Semaphore::new(SHARED_PARTS)), later: OnceLock::new() });
+    let mut permits = PERMITS.get_or_init(new);
+    while permits.runtime != runtime {
+        permits = permits.later.get_or_init(new);
+    }
+    permits.semaphore.clone()
 }
