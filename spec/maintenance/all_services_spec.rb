@@ -241,7 +241,7 @@ RSpec.describe EncryptedS3Service::Rotation, :active_storage do
     it "is also detected when an object is encrypted again" do
       store = Class.new(FaultProxy) do
         def forward(request)
-          request.verb == "PUT" ? answer(status: 200, answer: "") : super
+          request.verb == "PUT" ? [%(HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 0\r\n\r\n), ""] : super
         end
       end
       old_blobs(1)
