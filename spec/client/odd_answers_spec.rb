@@ -43,6 +43,33 @@ RSpec.describe EncryptedS3Service::Client, "and odd answers" do
     end
   end
 
+  describe "of a store with another time" do
+    # A wrong clock of this machine looks the same.
+    operations = { "upload" => ->(client, key) { client.upload(key, StringIO.new("data")) },
+                   "read" => ->(client, key) { client.download(key) },
+                   "question whether there is a file" => ->(client, key) { client.exist?(key) },
+                   "rotation" => ->(client, key) { client.rotate(key) } }
+    operations.each do |name, operation|
+      it "do not fail the first #{name} of a process, nor any later one" do
+        new_client.upload(key, StringIO.new("data"))
+        [600, -600].each do |seconds|
+          StrictlyTimedStore.run(server.endpoint, seconds) do |proxy|
+            client = client_of(proxy, retry_limit: 1)
+            expect { 2.times { operation.call(client, key) } }.not_to raise_error
+          end
+        end
+        expect(new_client.download(key)).to eq("data")
+      end
+    end
+
+    it "that refuses a request for another reason are not followed by more attempts than one" do
+      refusing(->(_request) { { status: 403, answer: "" } }) do |proxy|
+        expect { client_of(proxy, retry_limit: 3).exist?(key) }.to raise_error(EncryptedS3Service::AccessError)
+        expect(proxy.requests.size).to eq(1)
+      end
+    end
+  end
+
   describe "that tell to come again" do
     [[429, "<html>"], [408, ""], [509, ""], [520, "<html>"], [524, ""], [429, "TooManyRequests"], [400, "BadDigest"],
      [400, "IncompleteBody"], [409, "OperationAborted"], [409, "ConditionalRequestConflict"],

@@ -26,6 +26,23 @@ class SkewedStore < FaultProxy
   end
 end
 
+# The real S3 server, but its clock is wrong, and it refuses requests that were signed for another time than its own.
+class StrictlyTimedStore < SkewedStore
+  TOLERANCE = 300
+
+  private
+
+  def forward(request)
+    signed = Time.strptime(request.headers.fetch("x-amz-date"), "%Y%m%dT%H%M%S%Z")
+    return super if (Time.now + @seconds - signed).abs < TOLERANCE
+
+    # An answer to HEAD has no body.
+    text = request.verb == "HEAD" ? "" : "<Error><Code>RequestTimeTooSkewed</Code></Error>"
+    date = (Time.now + @seconds).httpdate
+    ["HTTP/1.1 403 Forbidden\r\nDate: #{date}\r\nContent-Length: #{text.bytesize}\r\n\r\n", text]
+  end
+end
+
 # The real S3 server, but it refuses uploads with an unknown checksum, as some stores do.
 class ChecksumRefusingStore < FaultProxy
   REFUSAL = { status: 400, answer: "<Error><Code>InvalidArgument</Code></Error>" }.freeze

@@ -30,6 +30,7 @@ mod repeated_answer;
 mod request_body;
 mod web_page;
 mod whole_answer;
+mod wrong_clock;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -9,6 +9,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::retry::ErrorKind;
 
+use super::wrong_clock::WrongClock;
+
 /// Error codes after which another attempt may succeed, and which the SDK does not retry. Amazon's documentation says
 /// to retry `OperationAborted` and `ConditionalRequestConflict`. Ceph refuses a GET with `ConcurrentModification` when
 /// the object changes twice during the lookup; Amazon answers with one of the versions. `BadDigest` and the two after it
@@ -35,6 +37,9 @@ impl ClassifyRetry for Unavailable {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let failed = matches!(context.output_or_error(), Some(Err(_)));
         match context.response().filter(|_| failed) {
+            Some(answer) if answer.extension::<WrongClock>().is_some() => {
+                RetryAction::retryable_error(ErrorKind::ServerError)
+            }
             Some(answer) => {
                 let body = answer.body().bytes().unwrap_or_default();
                 action(answer.status().as_u16(), code(body), pause(answer))

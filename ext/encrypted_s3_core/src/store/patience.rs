@@ -25,6 +25,7 @@ use super::answer_body::Answered;
 use super::repeated_answer::AnswerIds;
 use super::request_body::{Pieces, Request};
 use super::web_page;
+use super::wrong_clock::Signed;
 
 /// Time limit of one operation without progress, including all attempts and the pauses between them. Later steps, such
 /// as aborting an upload or asking for its outcome, have the rest of a minute.
@@ -220,6 +221,7 @@ struct WatchedConnector {
 impl HttpConnector for WatchedConnector {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         tell_length(&mut request);
+        let signed = Signed::of(&request);
         let (inner, read_timeout, ids) = (self.inner.clone(), self.read_timeout, self.ids.clone());
         HttpConnectorFuture::new(async move {
             let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
@@ -238,6 +240,9 @@ impl HttpConnector for WatchedConnector {
             ids.note(answer.headers()).map_err(|error| ConnectorError::io(Box::new(error)))?;
             if attempt.operation.may_be_page {
                 web_page::check(&answer).map_err(|error| ConnectorError::io(Box::new(error)))?;
+            }
+            if let Some(signed) = signed {
+                signed.mark(&mut answer);
             }
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
             let is_success = answer.status().is_success();
