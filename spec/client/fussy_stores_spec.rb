@@ -253,6 +253,29 @@ RSpec.describe EncryptedS3Service::Client, "before a fussy store" do
     end
   end
 
+  describe "whose answer is only a head" do
+    def heading(head, &) = AlteringStore.run(server.endpoint, ->(*) { ["HTTP/1.1 #{head}\r\n\r\n", ""] }, &)
+
+    it "has the right region named in the error" do
+      heading("400 Bad Request\r\nx-amz-bucket-region: eu-west-1\r\nContent-Length: 0") do |proxy|
+        expect { client_of(proxy).exist?(key) }
+          .to raise_error(EncryptedS3Service::ConfigurationError, /set `region` to "eu-west-1"/)
+      end
+    end
+
+    it "has the other address named, without its path, if it redirects there" do
+      [301, 302, 307, 308].each do |status|
+        heading("#{status} Moved\r\nLocation: https://s3.example.com:9/a?b=secret\r\nContent-Length: 0") do |proxy|
+          [-> { _1.exist?(key) }, -> { _1.upload(key, StringIO.new("x")) }].each do |operation|
+            expect { operation.call(client_of(proxy)) }.to raise_error(
+              EncryptedS3Service::ConfigurationError, %r{redirects to https://s3\.example\.com:9; set `endpoint`}
+            )
+          end
+        end
+      end
+    end
+  end
+
   describe "that has the object in an archive (Glacier)" do
     it "raises an ArchivedError" do
       refusing(->(_request) { { status: 403, answer: error("InvalidObjectState") } }) do |proxy|

@@ -150,8 +150,11 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
         ),
         (412, _) => subject.error(ErrorKind::Changed, "the object was replaced meanwhile"),
         (416, _) => subject.error(ErrorKind::InvalidRange, "the range begins past the end of the object"),
-        (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            wrong_region(&problem, response, subject)
+        // An answer to HEAD has no body that names the reason.
+        (400, "") if response.headers().get(REGION).is_some() => misdirected(&problem, response, subject),
+        (301 | 302 | 303 | 307 | 308, _)
+        | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            misdirected(&problem, response, subject)
         }
         (403, "RequestTimeTooSkewed") => {
             subject.error(ErrorKind::Access, &format!("{problem}; this machine's clock is wrong"))
@@ -185,19 +188,37 @@ pub(crate) fn status_and_code(status: u16, code: &str) -> String {
     if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
 }
 
-/// Amazon sends the region of the bucket in a header or in the body of the error.
-fn wrong_region(problem: &str, response: &HttpResponse, subject: &Subject) -> Error {
+/// The header in which Amazon names the region of a bucket.
+const REGION: &str = "x-amz-bucket-region";
+
+/// The scheme and the host to which a web server or a proxy redirects a request. Stores redirect to other regions.
+fn redirected_to(response: &HttpResponse) -> Option<String> {
+    let headers = response.headers();
+    let location = headers.get("location").filter(|_| headers.get("x-amz-request-id").is_none())?;
+    let (scheme, rest) = location.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
+    (is_plain(scheme) && is_plain(host)).then(|| format!("{scheme}://{host}"))
+}
+
+/// The error for a request that was sent to another place than that of the bucket. Amazon sends the region of the bucket
+/// in a header or in the body of the error.
+fn misdirected(problem: &str, response: &HttpResponse, subject: &Subject) -> Error {
     let body = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
-    let named = response.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| {
+    let named = response.headers().get(REGION).map(str::to_owned).or_else(|| {
         let (_, rest) = body.split_once("<Region>")?;
         rest.split_once("</Region>").map(|(region, _)| region.to_owned())
     });
     let plausible = |region: &String| {
         (1..=40).contains(&region.len()) && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let problem = match named.filter(plausible) {
-        Some(region) => format!("{problem}; the bucket is in another region: set `region` to {region:?}"),
-        None => format!("{problem}; the bucket is not in the configured region; check `region` and `endpoint`"),
+    let problem = match (redirected_to(response), named.filter(plausible)) {
+        (Some(address), _) => {
+            let advice = "set `endpoint` to the address at which the store itself answers";
+            format!("{problem} and redirects to {address}; {advice}")
+        }
+        (None, Some(region)) => format!("{problem}; the bucket is in another region: set `region` to {region:?}"),
+        (None, None) => format!("{problem}; the bucket is not in the configured region; check `region` and `endpoint`"),
     };
     subject.error(ErrorKind::Configuration, &problem)
 }
