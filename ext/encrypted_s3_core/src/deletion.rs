@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::envelope::Envelopes;
-use crate::store::ObjectStore;
+use crate::store::{ObjectStore, unasked};
 use crate::{Error, ErrorKind, Result, segments, task};
 
 /// Deletes an object, its segment map, and its instruction file if `envelopes` reads instruction files: a leftover file
@@ -53,13 +53,4 @@ pub async fn delete_prefixed(store: Arc<dyn ObjectStore>, prefix: String) -> Res
 
 fn incomplete(problem: &str) -> Error {
     Error::new(ErrorKind::Transport, format!("the list of objects is incomplete: {problem}"))
-}
-
-/// The error for a key that does not belong into a list, as from a proxy that removes the query from requests.
-pub(crate) fn unasked(key: &str, prefix: &str) -> Error {
-    let message = format!(
-        "the store listed {key:?}, which does not begin with {prefix:?}. Nothing in this list was touched. Check \
-         `endpoint`, and proxies between this machine and the store"
-    );
-    Error::new(ErrorKind::Rejected, message)
 }

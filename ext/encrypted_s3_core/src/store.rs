@@ -262,3 +262,12 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Lists the keys that begin with `prefix`; `from` is the `next` of the previous page.
     fn list(&self, prefix: &str, from: Option<String>) -> StoreFuture<Page>;
 }
+
+/// The error for a key that does not belong into a list, as from a proxy that removes the query from requests.
+pub(crate) fn unasked(key: &str, prefix: &str) -> Error {
+    let message = format!(
+        "the store listed {key:?}, which does not begin with {prefix:?}. Nothing in this list was touched. Check \
+         `endpoint`, and proxies between this machine and the store"
+    );
+    Error::new(ErrorKind::Rejected, message)
+}

@@ -13,8 +13,7 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
 use super::aws::{decoded, head_of};
 use super::aws_error;
-use super::{AwsStore, ObjectHead, StoreFuture};
-use crate::deletion::unasked;
+use super::{AwsStore, ObjectHead, StoreFuture, unasked};
 use crate::{Error, ErrorKind, Result as CoreResult};
 
 /// One stored version of an object, or a delete marker.
