@@ -20,21 +20,23 @@ RSpec.describe EncryptedS3Service::Client, "and odd lists" do
 
   def names = server.list(bucket, prefix: folder).sort
 
+  def expect_no_trust(alter, prefix)
+    altering(alter) do |proxy|
+      expect { client_of(proxy).delete_prefixed(prefix) }.to raise_error(EncryptedS3Service::TransportError)
+    end
+  end
+
   it "that end within a key delete nothing: the rest of the key is missing" do
     store("#{folder}/1", "#{folder}/12")
     cut = ->(request, head, body) { with(head, body[%r{\A.*<Key>[^<]*1(?=2</Key>)}m]) if list?(request) }
-    altering(cut) do |proxy|
-      expect { client_of(proxy).delete_prefixed("#{folder}/1") }.to raise_error(EncryptedS3Service::TransportError)
-    end
+    expect_no_trust(cut, "#{folder}/1")
     expect(names).to eq(["#{folder}/1", "#{folder}/12"])
   end
 
   it "that end after a key are not the whole list" do
     store("#{folder}/1", "#{folder}/2")
     cut = ->(request, head, body) { with(head, body[%r{\A.*?</Contents>}m]) if list?(request) }
-    altering(cut) do |proxy|
-      expect { client_of(proxy).delete_prefixed("#{folder}/") }.to raise_error(EncryptedS3Service::TransportError)
-    end
+    expect_no_trust(cut, "#{folder}/")
   end
 
   it "that were cut off once are requested again" do
@@ -51,9 +53,7 @@ RSpec.describe EncryptedS3Service::Client, "and odd lists" do
   it "that are cut off after the deletion of several objects do not confirm it" do
     store("#{folder}/1")
     cut = ->(request, head, _body) { with(head, "<DeleteResult>") if request.target.include?("?delete") }
-    altering(cut) do |proxy|
-      expect { client_of(proxy).delete_prefixed("#{folder}/") }.to raise_error(EncryptedS3Service::TransportError)
-    end
+    expect_no_trust(cut, "#{folder}/")
   end
 
   it "that name other objects, as behind a proxy that removes the query, delete none of them" do

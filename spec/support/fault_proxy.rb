@@ -65,9 +65,10 @@ class FaultProxy
   end
 
   # @param endpoint [String] of the real server
+  # @param arguments [Array] of the subclass
   # @yieldparam proxy [FaultProxy] stopped after the block
-  def self.run(endpoint)
-    proxy = new(URI(endpoint))
+  def self.run(endpoint, *arguments)
+    proxy = new(URI(endpoint), *arguments)
     yield proxy
   ensure
     proxy&.stop

@@ -5,14 +5,8 @@ require_relative "fault_proxy"
 
 # The real S3 server, but its clock is wrong.
 class SkewedStore < FaultProxy
+  # @param backend [URI]
   # @param seconds [Integer] ahead of our clock
-  def self.run(endpoint, seconds)
-    proxy = new(URI(endpoint), seconds)
-    yield proxy
-  ensure
-    proxy&.stop
-  end
-
   def initialize(backend, seconds)
     @seconds = seconds
     super(backend)
@@ -57,13 +51,6 @@ end
 
 # The real S3 server, but it returns objects without authentication.
 class OpenStore < FaultProxy
-  def self.run(endpoint, server)
-    proxy = new(URI(endpoint), server)
-    yield proxy
-  ensure
-    proxy&.stop
-  end
-
   def initialize(backend, server)
     @server = server
     super(backend)
@@ -119,16 +106,8 @@ end
 
 # The real S3 server, but requests that match a rule get another answer.
 class RefusingStore < FaultProxy
-  # @param endpoint [String]
+  # @param backend [URI]
   # @param refusal [#call] called with a request; returns nil, or an action of {FaultProxy#fault}
-  # @yieldparam proxy [RefusingStore] stopped after the block
-  def self.run(endpoint, refusal)
-    proxy = new(URI(endpoint), refusal)
-    yield proxy
-  ensure
-    proxy&.stop
-  end
-
   def initialize(backend, refusal)
     @refusal = refusal
     super(backend)
@@ -144,17 +123,9 @@ end
 
 # The real S3 server, but its answers are altered on the way.
 class AlteringStore < FaultProxy
-  # @param endpoint [String]
+  # @param backend [URI]
   # @param alter [#call] called with a request, and the head and the body of its answer; returns head and body, or nil
   #   to leave them
-  # @yieldparam proxy [AlteringStore] stopped after the block
-  def self.run(endpoint, alter)
-    proxy = new(URI(endpoint), alter)
-    yield proxy
-  ensure
-    proxy&.stop
-  end
-
   def initialize(backend, alter)
     @alter = alter
     super(backend)
