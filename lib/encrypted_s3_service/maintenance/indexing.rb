@@ -86,17 +86,13 @@ module EncryptedS3Service
     def index(item)
       @walk.objects(item) do |service, blob|
         outcome = outcome(service.client, blob)
-        delete_map(service.client, blob) if outcome == :stored
+        delete_map(service.client, blob) if outcome == :stored && TaskRun::Rows.purged?(blob)
         Rotation::Finding.new(outcome: outcome)
       end
     end
 
-    # If the blob was purged meanwhile, the map may have been stored after its object was deleted.
-    def delete_map(client, blob)
-      return if TaskRun::Rows.connected { TaskRun::Rows.blobs.exists?(blob.id) }
-
-      client.delete("#{blob.key}#{Configuration::SEGMENTS_SUFFIX}")
-    end
+    # The map of a blob that was purged meanwhile may have been stored after its object was deleted.
+    def delete_map(client, blob) = client.delete("#{blob.key}#{Configuration::SEGMENTS_SUFFIX}")
 
     def outcome(client, blob)
       return :disabled unless client.configuration.segment_index?

@@ -29,7 +29,7 @@ module EncryptedS3Service
         content.copy(@service, @blob.key)
         delete_instruction_file
         # If the blob was purged meanwhile, no row names the object that has just been stored.
-        @client.delete(@blob.key) unless TaskRun::Rows.connected { TaskRun::Rows.blobs.exists?(@blob.id) }
+        @client.delete(@blob.key) if TaskRun::Rows.purged?(@blob)
       end
 
       private

@@ -40,6 +40,10 @@ module EncryptedS3Service
         connected { blobs.exists?(id: blob.id, service_name: blob.service_name, key: blob.key) }
       end
 
+      # @param blob [ActiveStorage::Blob]
+      # @return [Boolean] whether its row was deleted
+      def purged?(blob) = connected { !blobs.exists?(blob.id) }
+
       # Changes a row depending on its contents, if it still exists. The row is locked by a write first, because SQLite
       # fails when a transaction that began with a read writes after another one has. Do nothing else in the block: no
       # lock may be held during a request to a store.
