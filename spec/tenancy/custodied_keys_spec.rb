@@ -2,9 +2,11 @@
 
 require_relative "../rails_helper"
 require_relative "../support/custody"
+require_relative "../support/task_helpers"
 
 RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the keys" do
   include Custody
+  include TaskHelpers
 
   let(:transit_keys) { { "1" => bao.transit_key, "2" => bao.transit_key } }
   # The column of the application's database for each tenant.
@@ -54,6 +56,54 @@ RSpec.describe EncryptedS3Service::TenantKeys, "of which a custodian keeps the k
     expect(blobs[1].download).to eq("of tenant 2")
     blobs[0].purge
     expect(blobs.map { |blob| server.head(bucket, blob.key).first }).to eq([404, 200])
+  end
+
+  describe "tasks over all services" do
+    let(:output) { StringIO.new }
+
+    before do
+      require "encrypted_s3_service/maintenance/rotation/command"
+      require "encrypted_s3_service/maintenance/indexing/command"
+      forget_all_files
+    end
+
+    def run(command, name = :run, **variables)
+      command.new({ "SERVICE" => variables[:service] }.compact, output: output).public_send(name)
+    end
+
+    it "report a tenant whose key the custodian has destroyed once, not for each file, and process the others" do
+      store(1)
+      store(2)
+      large = store(1, random_bytes(EncryptedS3Service::Configuration::SMALLEST_MEMORY_LIMIT + 1))
+      bao.destroy(transit_keys["1"])
+      EncryptedS3Service.forget_keys
+      expect(run(EncryptedS3Service::Rotation::Command, :rotate)).to be(false)
+      expect(run(EncryptedS3Service::Indexing::Command)).to be(false)
+      expect(output.string.scan(/^encrypted@1: (.*)/).flatten)
+        .to match([/\AFAILED: .*permanently unreadable/, /\AFAILED: .*permanently unreadable/])
+      expect(output.string).not_to include("could not be")
+      expect(output.string).to match(/^encrypted@2: 1 under the writing key already/)
+      expect { run(EncryptedS3Service::Rotation::Command, :rotate, service: large.service_name) }
+        .to raise_error(EncryptedS3Service::KeyDestroyedError, /permanently unreadable/)
+    end
+
+    it "fail for each file while the custodian cannot be reached" do
+      store(1)
+      configure({ encrypted: references },
+                custodian: Custody::Recording.new { raise EncryptedS3Service::CustodianError, "away" })
+      EncryptedS3Service.forget_keys
+      expect(run(EncryptedS3Service::Rotation::Command, :rotate)).to be(false)
+      expect(output.string).to include("encrypted@1: 1 failed").and include("away")
+    end
+
+    it "count the objects of a destroyed key without asking the custodian" do
+      store(1)
+      configure({ encrypted: references }, custodian: asked = Custody::Recording.new { raise "asked" })
+      EncryptedS3Service.forget_keys
+      expect(run(EncryptedS3Service::Rotation::Command, :audit)).to be(true)
+      expect(output.string).to match(/^encrypted@1: 1 encrypted object, 1 under the writing key/)
+      expect(asked.asked).to be_empty
+    end
   end
 
   it "answers 410 when the key is destroyed, and 503 while the custodian cannot be reached" do

@@ -3,6 +3,7 @@
 require_relative "../tenancy/service_parts"
 require_relative "../tenancy/tenant_keys"
 require_relative "task_run/rows"
+require_relative "task_run/services"
 
 module EncryptedS3Service
   # Files of tenants whose keys are destroyed.
@@ -42,16 +43,13 @@ module EncryptedS3Service
 
       service = ActiveStorage::Blob.services.fetch(name) { return false }
       parts = ServiceParts.new(service).encrypted
-      parts.any? && parts.all? { |part| destroyed?(part.client) }
+      parts.any? && parts.all? { |part| destroyed?(part) }
     end
 
-    def destroyed?(client)
-      return true if client.is_a?(KeylessClient)
+    def destroyed?(part)
+      return true if part.client.is_a?(KeylessClient)
 
-      key = client.configuration.encryption_key
-      return false unless key&.custodied?
-
-      key.copy.wipe
+      TaskRun::Services.require_key(part)
       false
     rescue KeyDestroyedError
       true

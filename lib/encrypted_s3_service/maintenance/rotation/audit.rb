@@ -42,7 +42,8 @@ module EncryptedS3Service
       # @raise [KeyDestroyedError] when its key is destroyed
       def initialize(service, blobs: TaskRun::Rows.blobs, concurrency: CONCURRENCY, rate: nil, failures: nil,
                      output: nil)
-        @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output)
+        @walk = BlobWalk.new(service, blobs, concurrency: concurrency, rate: rate, failures: failures, output: output,
+                                             uses_keys: false)
         @selection = @walk.selection
         @run_failures = @walk.failures
         @counts = Hash.new { |counts, name| counts[name] = Counts.new(Hash.new(0), Hash.new(0), 0, 0, 0, 0) }

@@ -36,10 +36,11 @@ module EncryptedS3Service
       # @param rate [Numeric, nil] maximum number of objects per second
       # @param failures [String, nil] path of a file
       # @param output [IO, nil]
+      # @param uses_keys [Boolean] see {ServiceSelection}
       # @raise [ConfigurationError]
       # @raise [KeyDestroyedError]
-      def initialize(service, blobs, concurrency:, rate:, failures:, output:)
-        @selection = ServiceSelection.new(service)
+      def initialize(service, blobs, concurrency:, rate:, failures:, output:, uses_keys: true)
+        @selection = ServiceSelection.new(service, uses_keys: uses_keys)
         @blobs = TaskRun::ChosenBlobs.of(selection.among(blobs))
         @workers = TaskRun::Workers.new(concurrency)
         @pace = TaskRun::RateLimit.new(rate)

@@ -10,16 +10,18 @@ module EncryptedS3Service
       # @return [String, nil] the name of the only service
       attr_reader :only
 
-      # @return [Array<String>] names of services with destroyed keys that were found so far
+      # @return [Array<String>] names of services without a key that were found so far
       attr_reader :keyless
 
-      # @return [Hash{String => String}] why a service that a blob names is not available
+      # @return [Hash{String => String}] why a service that a blob names, or its key, is not available
       attr_reader :unknown
 
       # @param only [Symbol, String, ActiveStorage::Service, nil] one service; nil for all
+      # @param uses_keys [Boolean] whether the run needs the services' keys; then their custodian is asked for them
       # @raise [ConfigurationError] when the service does not exist or does not encrypt
       # @raise [KeyDestroyedError] when its key is destroyed
-      def initialize(only)
+      def initialize(only, uses_keys: true)
+        @uses_keys = uses_keys
         @keyless = []
         @unknown = {}
         choose(only.is_a?(ActiveStorage::Service) ? only : TaskRun::Services.fetch(only)) if only
@@ -37,11 +39,11 @@ module EncryptedS3Service
         return [] if keyless.include?(name) || unknown.key?(name)
 
         parts = TaskRun::Services.encrypted_parts_of(TaskRun::Services.fetch(name))
-        return parts unless keyless?(parts)
+        return require_keys(parts) unless keyless?(parts)
 
         keyless << name
         []
-      rescue ConfigurationError => e
+      rescue ConfigurationError, KeyDestroyedError => e
         unknown[name] = e.message
         []
       end
@@ -52,12 +54,24 @@ module EncryptedS3Service
         @only = service.name.to_s
         @parts = TaskRun::Services.encrypted_parts_of(service)
         raise ConfigurationError, "#{only} is not an EncryptedS3 service." if @parts.empty?
-        return unless keyless?(@parts)
+        return require_keys(@parts) unless keyless?(@parts)
 
         raise KeyDestroyedError, "The key of #{only} is destroyed. Its files cannot be rotated or read."
       end
 
       def keyless?(parts) = parts.any? { |part| part.client.is_a?(KeylessClient) }
+
+      # Otherwise each file of a destroyed key would fail. Unlike a service without a key, this is a failure of the run,
+      # because custodians answer in the same way where the address or the mount is wrong.
+      def require_keys(parts)
+        parts.each { |part| TaskRun::Services.require_key(part) } if @uses_keys
+        parts
+      rescue KeyDestroyedError, ConfigurationError
+        raise
+      rescue Error
+        # The custodian may be available again when the files are processed.
+        parts
+      end
     end
   end
 end

@@ -50,6 +50,16 @@ module EncryptedS3Service
       end
       private_class_method :bucket?
 
+      # Asks the custodian of the key for new files, if it has one.
+      # @param part [ActiveStorage::Service::EncryptedS3Service]
+      # @return [void]
+      # @raise [KeyDestroyedError] when the key is destroyed
+      # @raise [Error] when it is not available for another reason
+      def require_key(part)
+        key = part.client.configuration.encryption_key
+        key.copy.wipe if key&.custodied?
+      end
+
       # @param service [ActiveStorage::Service]
       # @return [Array<ActiveStorage::Service>] its parts that encrypt
       def encrypted_parts_of(service)
