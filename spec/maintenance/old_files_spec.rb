@@ -367,8 +367,20 @@ RSpec.describe EncryptedS3Service::Migration, :active_storage, type: :request do
       ActiveSupport::Notifications.subscribed(other, "service_delete.active_storage") do
         expect(migrate(from: :local, to: :encrypted)).to have_attributes(removed: 1, failures: [])
       end
-      expect(back).to have_attributes(moved: 0, failures: [have_attributes(reason: /deleting old files in local/)])
+      expect(back).to have_attributes(moved: 0, failures: [have_attributes(reason: /deleting an old file .* in local/)])
       expect(blob.reload).to have_attributes(service_name: "encrypted", download: "data")
+    end
+
+    it "whose run was killed prevents it for half an hour, with an error that names its service and the end" do
+      blob = local_blob("data")
+      described_class::FormerKeys.prepare
+      described_class::FormerKeys.claim(ActiveStorage::Blob.where(id: blob.id), blob.key, "large")
+      began = described_class::FormerKey.last.deleting_since
+      over = (began + 30.minutes).utc.strftime("%H:%M UTC")
+      expect(migrate(from: :local, to: :encrypted, delete: false).failures)
+        .to contain_exactly(have_attributes(reason: /in large\. .* after #{over}/))
+      described_class::FormerKey.update_all(deleting_since: began - 30.minutes)
+      expect(migrate(from: :local, to: :encrypted, delete: false)).to have_attributes(moved: 1, failures: [])
     end
 
     it "that ends while a run in the other direction copies leaves the row at the existing file" do

@@ -122,7 +122,7 @@ module EncryptedS3Service
       def change(blob, columns)
         row = row_of(blob, @endpoints.from_name, blob.key)
         changed = TaskRun::Rows.locked(row) do |current|
-          refuse_deletion if columns[:key] == blob.key && FormerKeys.being_deleted?(blob.key)
+          FormerKeys.refuse_deletion(blob.key) if columns[:key] == blob.key
           FormerKeys.add(current)
           row.update_all(columns)
         end
@@ -135,11 +135,10 @@ module EncryptedS3Service
         return if !FormerKeys.table? || @endpoints.targets.all? { |target| target.exist?(key) }
 
         back = row_of(blob, @endpoints.to_name, key).update_all(service_name: @endpoints.from_name)
-        refuse_deletion if back == 1
-      end
+        return unless back == 1
 
-      def refuse_deletion
-        raise Error, "Another run is deleting old files in #{@endpoints.to_name}. Run this one again afterwards."
+        raise Error, "Another run has deleted the copy as an old file of #{@endpoints.to_name}. Run this one again " \
+                     "afterwards."
       end
 
       def row_of(blob, name, key) = TaskRun::Rows.blobs.where(id: blob.id, service_name: name, key: key)

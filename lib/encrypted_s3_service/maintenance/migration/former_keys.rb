@@ -129,9 +129,15 @@ module EncryptedS3Service
       def named?(key, except: nil) = TaskRun::Rows.blobs.where(key: key).where.not(id: except).exists?
 
       # @param key [String]
-      # @return [Boolean] whether another process is deleting the file
-      def being_deleted?(key)
-        table? && FormerKey.exists?(key: key, deleting_since: CLAIM_LASTS.seconds.ago..)
+      # @return [void]
+      # @raise [Error] when another process is deleting a file with this key, in any service
+      def refuse_deletion(key)
+        deletion = table? && FormerKey.find_by(key: key, deleting_since: CLAIM_LASTS.seconds.ago..)
+        return unless deletion
+
+        over = (deletion.deleting_since + CLAIM_LASTS).utc.strftime("%H:%M")
+        raise Error, "Another run is deleting an old file with this key in #{deletion.service_name}. Run this one " \
+                     "again afterwards, or after #{over} UTC if the other run was killed."
       end
 
       # @param key [String]
