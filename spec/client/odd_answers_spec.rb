@@ -133,6 +133,25 @@ RSpec.describe EncryptedS3Service::Client, "and odd answers" do
       end
     end
 
+    uses.each do |what, use|
+      it "do not #{what} either if they say that a page is missing" do
+        missing = ->(*all) { alter.call(*all).then { |head, body| [head.sub("200 OK", "404 Not Found"), body] } }
+        altering(missing) do |proxy|
+          expect { use.call(client_of(proxy, **parts), key) }
+            .to raise_error(EncryptedS3Service::TransportError, /a web page arrived instead of the store's answer/)
+        end
+      end
+    end
+
+    it "do not pass for a missing object while a proxy cannot find the store" do
+      server.put(bucket, key, "<p>")
+      missing = 0
+      page = answer("text/html", "", "404 Not Found").then { |head, body| [head.sub("Length: 0", "Length: 3"), body] }
+      altering(->(*) { page if (missing += 1) == 1 }) do |proxy|
+        expect(client_of(proxy, retry_limit: 1).exist?(key)).to be(true)
+      end
+    end
+
     it "are not objects that are web pages" do
       server.put(bucket, key, "<p>", { "content-type" => "text/html" })
       expect(new_client.exist?(key)).to be(true)

@@ -11,7 +11,7 @@ use rustls::{CertificateError, Error as TlsError};
 
 use super::patience::Stalled;
 use super::repeated_answer::RepeatedAnswer;
-use super::web_page::WebPage;
+use super::web_page::{self, WebPage};
 use crate::ErrorKind;
 use crate::error::NetworkCause;
 
@@ -57,8 +57,7 @@ fn recognise(error: &(dyn StdError + 'static)) -> Option<Finding> {
         return Some(Finding::new("reset", repeated.to_string(), "Check proxies between this machine and the store"));
     }
     if let Some(page) = error.downcast_ref::<WebPage>() {
-        let advice = "Check `endpoint`, and proxies and firewalls between this machine and the store";
-        return Some(Finding::new("proxy", page.to_string(), advice));
+        return Some(Finding::new("proxy", page.to_string(), web_page::ADVICE));
     }
     // These types are private to the libraries; their texts are constants.
     let text = error.to_string();

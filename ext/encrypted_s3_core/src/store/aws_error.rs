@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::aws_cause;
 use super::aws_credentials::CREDENTIALS_TIMEOUT;
 use super::aws_profile_error::{ProfileError, details};
+use super::web_page;
 use crate::{Error, ErrorKind};
 
 /// The subject of a request, for messages.
@@ -142,6 +143,9 @@ fn answer(code: Option<&str>, response: &HttpResponse, subject: &Subject) -> Err
         ),
         (_, "NoSuchUpload") => {
             subject.error(ErrorKind::UploadNotFound, "there is no such multipart upload: it was completed or aborted")
+        }
+        (404, _) if web_page::is_missing_page(response) => {
+            subject.error(ErrorKind::Transport, &format!("{} (404). {}", web_page::WebPage, web_page::ADVICE))
         }
         (404, _) if subject.is_about_an_object() => subject.error(ErrorKind::NotFound, "there is no such object"),
         (_, "InvalidObjectState") => subject.error(

@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::retry::ErrorKind;
 
+use super::web_page;
 use super::wrong_clock::WrongClock;
 
 /// Error codes after which another attempt may succeed, and which the SDK does not retry. Amazon's documentation says
@@ -41,6 +42,9 @@ impl ClassifyRetry for Unavailable {
                 RetryAction::retryable_error(ErrorKind::ServerError)
             }
             Some(answer) => {
+                if web_page::is_missing_page(answer) {
+                    return RetryAction::transient_error();
+                }
                 let body = answer.body().bytes().unwrap_or_default();
                 action(answer.status().as_u16(), code(body), pause(answer))
             }

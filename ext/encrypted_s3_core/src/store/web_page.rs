@@ -11,6 +11,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 const OPERATIONS: [&str; 6] =
     ["GetObject", "HeadObject", "PutObject", "UploadPart", "DeleteObject", "AbortMultipartUpload"];
 
+/// The tag in the body of every store's error.
+const CODE: &[u8] = b"<Code>";
+
 /// Whether the answers of an operation must be checked.
 pub(super) fn may_be_missed(operation: &str) -> bool {
     OPERATIONS.contains(&operation)
@@ -28,16 +31,35 @@ impl fmt::Display for WebPage {
 
 impl std::error::Error for WebPage {}
 
-/// Checks an answer. A store may hold web pages as objects, and sends an entity tag with them.
+/// The settings to check, as a sentence without its end.
+pub(super) const ADVICE: &str = "Check `endpoint`, and proxies and firewalls between this machine and the store";
+
+/// Checks an answer.
 ///
 /// # Errors
-/// [`WebPage`] for HTML without any sign of a store.
+/// [`WebPage`] for a page with a status of success.
 pub(super) fn check(answer: &HttpResponse) -> Result<(), WebPage> {
+    if answer.status().is_success() && is_page(answer) { Err(WebPage) } else { Ok(()) }
+}
+
+/// Whether an answer with its body says that a page does not exist, which does not mean that an object does not exist.
+/// The errors of some stores for tests are XML that is sent as HTML.
+pub(super) fn is_missing_page(answer: &HttpResponse) -> bool {
+    let has_code = || {
+        let body = answer.body().bytes().unwrap_or_default();
+        body.windows(CODE.len()).any(|window| window == CODE)
+    };
+    answer.status().as_u16() == 404 && is_page(answer) && !has_code()
+}
+
+/// Whether an answer is HTML without any sign of a store. A store may hold web pages as objects, and sends an entity tag
+/// with them.
+fn is_page(answer: &HttpResponse) -> bool {
     let header = |name| answer.headers().get(name);
     let is_html =
         || header("content-type").is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
     // Some frameworks name this type in answers without a body.
     let is_empty = answer.status().as_u16() == 204 || header("content-length") == Some("0");
     let is_of_store = || ["etag", "x-amz-request-id", "x-amz-id-2"].into_iter().any(|name| header(name).is_some());
-    if answer.status().is_success() && !is_empty && is_html() && !is_of_store() { Err(WebPage) } else { Ok(()) }
+    !is_empty && is_html() && !is_of_store()
 }
