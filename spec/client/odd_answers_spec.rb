@@ -152,6 +152,15 @@ RSpec.describe EncryptedS3Service::Client, "and odd answers" do
       end
     end
 
+    it "are not the answers to HEAD of a store that names HTML as their type" do
+      server.put(bucket, key, "<p>")
+      page = answer("text/html", "", "404 Not Found").then { |head, body| [head.sub("Length: 0", "Length: 3"), body] }
+      altering(->(request, *) { page if request.verb == "HEAD" }) do |proxy|
+        client = client_of(proxy)
+        expect([key, unique_key].map { |one| client.exist?(one) }).to eq([true, false])
+      end
+    end
+
     it "are not objects that are web pages" do
       server.put(bucket, key, "<p>", { "content-type" => "text/html" })
       expect(new_client.exist?(key)).to be(true)

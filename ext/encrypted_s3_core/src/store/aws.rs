@@ -18,6 +18,7 @@ use super::aws_connection::{Connected, Connection};
 use super::aws_error::{self, Subject};
 use super::aws_settings::{AwsStoreSettings, ChecksumUse};
 use super::patience::{self, Patience};
+use super::web_page;
 use super::{
     NewObject, Object, ObjectHead, ObjectStore, Page, Reading, Replacement, StoreFuture, Stored, StoredPart, aws_copy,
     aws_immovable,
@@ -318,7 +319,13 @@ impl ObjectStore for AwsStore {
         Box::pin(async move {
             let request = inner.client().await?.head_object().bucket(&inner.bucket).key(&subject.key);
             let answer = request.set_expected_bucket_owner(inner.owner()).send().await;
-            let answer = answer.map_err(|error| aws_error::request(&error, &subject))?;
+            let answer = match answer {
+                // The body of another answer tells whether the store sent it.
+                Err(error) if error.raw_response().is_some_and(web_page::may_be_missing_page) => {
+                    return inner.head_by_reading(subject).await;
+                }
+                answer => answer.map_err(|error| aws_error::request(&error, &subject))?,
+            };
             let immovable = aws_immovable::reason(&answer, SystemTime::now());
             if answer.content_length.is_none() {
                 return Ok(ObjectHead { immovable, ..inner.head_by_reading(subject).await? });

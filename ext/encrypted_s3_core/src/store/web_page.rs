@@ -42,14 +42,16 @@ pub(super) fn check(answer: &HttpResponse) -> Result<(), WebPage> {
     if answer.status().is_success() && is_page(answer) { Err(WebPage) } else { Ok(()) }
 }
 
-/// Whether an answer with its body says that a page does not exist, which does not mean that an object does not exist.
-/// The errors of some stores for tests are XML that is sent as HTML.
+/// Whether an answer says that a page does not exist, which does not mean that an object does not exist. The errors of
+/// some stores for tests are XML that is sent as HTML.
 pub(super) fn is_missing_page(answer: &HttpResponse) -> bool {
-    let has_code = || {
-        let body = answer.body().bytes().unwrap_or_default();
-        body.windows(CODE.len()).any(|window| window == CODE)
-    };
-    answer.status().as_u16() == 404 && is_page(answer) && !has_code()
+    let body = answer.body().bytes().unwrap_or_default();
+    may_be_missing_page(answer) && !body.is_empty() && !body.windows(CODE.len()).any(|window| window == CODE)
+}
+
+/// The same by the head of an answer alone.
+pub(super) fn may_be_missing_page(answer: &HttpResponse) -> bool {
+    answer.status().as_u16() == 404 && is_page(answer)
 }
 
 /// Whether an answer is HTML without any sign of a store. A store may hold web pages as objects, and sends an entity tag
