@@ -105,9 +105,13 @@ RSpec.describe EncryptedS3Service::Client, "and odd answers" do
   end
 
   describe "that are web pages, as where a proxy asks for a login" do
-    let(:page) { ->(request, _head, _body) { answer("text/html; charset=utf-8", request.verb == "HEAD" ? "" : "<p>") } }
+    let(:alter) { ->(request, *) { page(request) } }
+
     # The length of a page is sent with the answer to HEAD as well.
-    let(:alter) { ->(*all) { page.call(*all).then { |head, body| [head.sub("Length: 0", "Length: 3"), body] } } }
+    def page(request, status = "200 OK")
+      head, body = answer("text/html; charset=utf-8", "<p>", status)
+      [head, request.verb == "HEAD" ? "" : body]
+    end
 
     uses = {
       "store a file" => ->(client, key) { client.upload(key, StringIO.new("data")) },
@@ -115,9 +119,11 @@ RSpec.describe EncryptedS3Service::Client, "and odd answers" do
       "delete" => ->(client, key) { client.delete(key) },
       "look for a file" => ->(client, key) { client.exist?(key) }
     }
-    uses.each do |what, use|
-      it "do not #{what}" do
-        altering(alter) do |proxy|
+    statuses = { "" => "200 OK", " either if they say that a page is missing" => "404 Not Found" }
+    uses.keys.product(statuses.keys).each do |what, condition|
+      it "do not #{what}#{condition}" do
+        use = uses.fetch(what)
+        altering(->(request, *) { page(request, statuses.fetch(condition)) }) do |proxy|
           expect { use.call(client_of(proxy, **parts), key) }
             .to raise_error(EncryptedS3Service::TransportError, /a web page arrived instead of the store's answer/)
         end
@@ -133,29 +139,17 @@ RSpec.describe EncryptedS3Service::Client, "and odd answers" do
       end
     end
 
-    uses.each do |what, use|
-      it "do not #{what} either if they say that a page is missing" do
-        missing = ->(*all) { alter.call(*all).then { |head, body| [head.sub("200 OK", "404 Not Found"), body] } }
-        altering(missing) do |proxy|
-          expect { use.call(client_of(proxy, **parts), key) }
-            .to raise_error(EncryptedS3Service::TransportError, /a web page arrived instead of the store's answer/)
-        end
-      end
-    end
-
     it "do not pass for a missing object while a proxy cannot find the store" do
       server.put(bucket, key, "<p>")
-      missing = 0
-      page = answer("text/html", "", "404 Not Found").then { |head, body| [head.sub("Length: 0", "Length: 3"), body] }
-      altering(->(*) { page if (missing += 1) == 1 }) do |proxy|
+      requests = 0
+      altering(->(request, *) { page(request, "404 Not Found") if (requests += 1) == 1 }) do |proxy|
         expect(client_of(proxy, retry_limit: 1).exist?(key)).to be(true)
       end
     end
 
     it "are not the answers to HEAD of a store that names HTML as their type" do
       server.put(bucket, key, "<p>")
-      page = answer("text/html", "", "404 Not Found").then { |head, body| [head.sub("Length: 0", "Length: 3"), body] }
-      altering(->(request, *) { page if request.verb == "HEAD" }) do |proxy|
+      altering(->(request, *) { page(request, "404 Not Found") if request.verb == "HEAD" }) do |proxy|
         client = client_of(proxy)
         expect([key, unique_key].map { |one| client.exist?(one) }).to eq([true, false])
       end
